@@ -1,0 +1,67 @@
+"""Settings of all tests: hypothesis profiles, seeds, and no skips under CI."""
+
+import os
+import random
+import sys
+from collections.abc import Generator
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.optional import under_ci
+
+SEED = 20261123
+
+# The first example of a test may compile a kernel, so that no deadline makes sense.
+settings.register_profile(
+    "ci", deadline=None, derandomize=True, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("local", settings.get_profile("ci"), max_examples=50)
+settings.register_profile("interpreted", settings.get_profile("ci"), max_examples=15)
+
+
+def pytest_configure() -> None:
+    """Choose the hypothesis profile: kernels that run interpreted can afford few examples."""
+    if os.environ.get("NUMBA_DISABLE_JIT") == "1":
+        settings.load_profile("interpreted")
+    else:
+        settings.load_profile("ci" if under_ci() else "local")
+
+
+def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if not under_ci() or not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    report.outcome = "failed"
+    report.longrepr = f"skipped, and under CI nothing may be skipped: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skipped test into a failure under CI."""
+    report = yield
+    _fail_if_skipped(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Turn a skipped module into a failure under CI."""
+    report = yield
+    _fail_if_skipped(report)
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _fixed_seeds() -> None:
+    random.seed(SEED)
+    np.random.seed(SEED)  # noqa: NPY002 (for libraries that still draw from the global state)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(SEED)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Return a generator that draws the same numbers in every run."""
+    return np.random.default_rng(SEED)
