@@ -1,0 +1,119 @@
+"""The names under which every engine counts: actions (what costs energy) and cycles (what costs time)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class _Sum:
+    """Integer records that add field by field."""
+
+    def __add__(self, other: Self) -> Self:
+        names = [field.name for field in fields(self)]
+        return type(self)(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the fields in their order of definition."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Counts(_Sum):
+    """Actions of a layer. Words are of the architecture's word width; all fields are exact integers.
+
+    ``macs_executed + macs_gated + macs_skipped`` equals the layer's dense MACs in every engine and policy.
+
+    Attributes
+    ----------
+    macs_executed
+        MACs that switch a multiplier.
+    macs_gated
+        MACs that take their cycle but switch nothing (a zero input, or an output that is gated).
+    macs_skipped
+        MACs that take neither time nor switching energy.
+    macs_lost
+        The part of executed and gated MACs whose output nobody asked for: what the array's rigidity
+        (compaction by vectors) makes of the mask's skipped MACs.
+    *_spad_reads, *_spad_writes
+        Words read from and written to the scratch pads or registers beside the MACs.
+    ifmap_bus_words, filter_bus_words, psum_bus_words
+        Words put on the buses between buffer and array (a multicast word counts once).
+    pe_to_pe_words
+        Words handed from one PE to its neighbour.
+    glb_reads, glb_writes
+        Words read from and written to the on-chip buffer behind the array.
+    dram_reads, dram_writes
+        Words read from and written to DRAM, after compression where the architecture compresses.
+    predictor_macs, predictor_compares, predictor_weight_reads
+        Work of the zero-activation predictor: MACs, compares with the threshold, weights fetched (words).
+    mask_bits_written, mask_bits_read
+        Mask bits, one per predicted output.
+    """
+
+    macs_executed: int = 0
+    macs_gated: int = 0
+    macs_skipped: int = 0
+    macs_lost: int = 0
+    ifmap_spad_reads: int = 0
+    ifmap_spad_writes: int = 0
+    filter_spad_reads: int = 0
+    filter_spad_writes: int = 0
+    psum_spad_reads: int = 0
+    psum_spad_writes: int = 0
+    ifmap_bus_words: int = 0
+    filter_bus_words: int = 0
+    psum_bus_words: int = 0
+    pe_to_pe_words: int = 0
+    glb_reads: int = 0
+    glb_writes: int = 0
+    dram_reads: int = 0
+    dram_writes: int = 0
+    predictor_macs: int = 0
+    predictor_compares: int = 0
+    predictor_weight_reads: int = 0
+    mask_bits_written: int = 0
+    mask_bits_read: int = 0
+
+    @property
+    def macs_dense(self) -> int:
+        """All MACs of the layer, whatever became of them."""
+        return self.macs_executed + self.macs_gated + self.macs_skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Cycles(_Sum):
+    """Where a layer's cycles go; the parts are disjoint and sum to :attr:`total`.
+
+    Attributes
+    ----------
+    compute
+        The array multiplies (the slowest PE sets the pace).
+    ifmap_bus, psum_bus
+        Cycles beyond `compute` in which the array waits for ifmaps or for psums to pass the bus.
+    filter_load
+        Filters are loaded and nothing multiplies.
+    ramp
+        Fill and drain of the array.
+    predictor
+        Cycles in which the array waits for the predictor.
+    """
+
+    compute: int = 0
+    ifmap_bus: int = 0
+    psum_bus: int = 0
+    filter_load: int = 0
+    ramp: int = 0
+    predictor: int = 0
+
+    @property
+    def total(self) -> int:
+        """Cycles of the layer."""
+        return sum(self.as_dict().values())
+
+    @property
+    def bound(self) -> str:
+        """The part that takes most cycles, in words (``psum bus``)."""
+        parts = self.as_dict()
+        return max(parts, key=lambda name: parts[name]).replace("_", " ")

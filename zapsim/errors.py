@@ -1,0 +1,54 @@
+"""The one exception tree: everything a user can cause is a :class:`ZapsimError` (exit code 2, no traceback)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class ZapsimError(Exception):
+    """A mistake that the user can correct; the message says how."""
+
+
+class UnitError(ZapsimError):
+    """A quantity whose unit is missing, wrong or of another dimension."""
+
+
+class WorkloadError(ZapsimError):
+    """A layer shape that is not a convolution (zero-sized, overflowing, groups that do not divide)."""
+
+
+class ConfigError(ZapsimError):
+    """An architecture file (or ``--set``) that cannot be used.
+
+    Parameters
+    ----------
+    faults
+        Every fault found, each one line that starts with its path (``eyeriss.yaml: buffers.glb.size: ...``).
+    """
+
+    def __init__(self, faults: str | Iterable[str]) -> None:
+        self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+class TraceError(ZapsimError):
+    """A trace file that is missing, truncated, tampered with or not of this format."""
+
+
+class MappingError(ZapsimError):
+    """A layer that cannot be put on the array, or a pinned mapping that breaks a limit."""
+
+
+class PolicyError(ZapsimError):
+    """A policy that the engine or the trace cannot serve."""
+
+
+class FrontendError(ZapsimError):
+    """A network, a picture or a predictor file that the PyTorch frontend cannot use."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``" (did you mean 'x'?)"`` for the closest of `known`, or an empty string if none is close."""
+    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" (did you mean '{close[0]}'?)" if close else ""

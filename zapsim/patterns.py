@@ -1,0 +1,47 @@
+"""Partial-computation patterns of ZAP: which outputs are always computed first (the set I_s).
+
+Source: Shomron et al., "Thanks for Nothing", ECCV 2020 (1/3, 2/5, 1/2, 3/5); 1/4, 2/3 and 3/4 complete the family.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zapsim.errors import ZapsimError, did_you_mean
+
+_TILES: dict[str, tuple[str, ...]] = {  # '#' = computed first; tiled from the map's origin, same on all channels
+    "1/4": ("..", ".#"),
+    "1/3": ("..#", ".#.", "#.."),
+    "2/5": ("..#.#", ".#.#.", "#.#..", ".#..#", "#..#."),
+    "1/2": ("#.", ".#"),
+    "3/5": ("##.#.", "#.#.#", ".#.##", "#.##.", ".##.#"),
+    "2/3": ("##.", "#.#", ".##"),
+    "3/4": ("##", "#."),
+}
+
+PATTERNS: tuple[str, ...] = tuple(_TILES)
+"""Names of the patterns, sparsest first."""
+
+
+def pattern_tile(pattern: str) -> NDArray[np.bool_]:
+    """Return one period of `pattern` as a square bool array (rows, columns); True = computed first.
+
+    Raises
+    ------
+    ZapsimError
+        For an unknown name.
+    """
+    try:
+        rows = _TILES[pattern]
+    except KeyError:
+        known = ", ".join(PATTERNS)
+        raise ZapsimError(f"unknown pattern '{pattern}'{did_you_mean(pattern, PATTERNS)}; known: {known}") from None
+    return np.array([[cell == "#" for cell in row] for row in rows])
+
+
+def pattern_map(pattern: str, rows: int, cols: int) -> NDArray[np.bool_]:
+    """Return `pattern` tiled over a rows × cols ofmap as bool (rows, cols); True = computed first."""
+    tile = pattern_tile(pattern)
+    side = len(tile)
+    return np.tile(tile, (-(-rows // side), -(-cols // side)))[:rows, :cols]

@@ -1,0 +1,136 @@
+"""From an architecture and a trace to a result: the one function behind ``zapsim run``."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numba
+import numpy as np
+
+import zapsim
+from zapsim.arch.policy import Policy
+from zapsim.arch.spec import ArchSpec
+from zapsim.energy.model import energy_by_component
+from zapsim.errors import TraceError
+from zapsim.results import Comparison, LayerResult, Outcome, RunResult
+from zapsim.timing.engine import Engine
+from zapsim.timing.layer import time_layer
+from zapsim.timing.row_stationary import RowStationaryEngine
+from zapsim.timing.systolic import SystolicEngine
+from zapsim.trace.model import LayerTrace, OperatingPoint, TracedLayer
+from zapsim.trace.reader import Trace
+
+ENGINES: dict[str, Engine[Any]] = {
+    "row-stationary": RowStationaryEngine(),
+    "weight-stationary": SystolicEngine(),
+    "output-stationary": SystolicEngine(),
+    "input-stationary": SystolicEngine(),
+}
+"""Engine of each dataflow."""
+
+
+def simulate(
+    arch: ArchSpec,
+    trace: Trace,
+    policy: Policy,
+    *,
+    point: str | None = None,
+    images: Sequence[int] | None = None,
+    batch: int = 1,
+    progress: Callable[[str], None] | None = None,
+) -> RunResult:
+    """Run every layer of `trace` on `arch` under `policy` and under the policy's baseline.
+
+    Parameters
+    ----------
+    arch, trace, policy
+        What runs where, and what the hardware does with zeros.
+    point
+        Name of the operating point (None: the trace's first).
+    images
+        Indices of the images (None: all); they run one after the other in batches of `batch`, and results are sums.
+    batch
+        Images that share the array's loads.
+    progress
+        Called with a layer's name when that layer is done for one batch.
+
+    Raises
+    ------
+    TraceError
+        For an image or operating point that the trace does not hold, or a damaged file.
+    MappingError
+        If a layer cannot be put on the array.
+    PolicyError
+        If the policy needs maps that the trace does not hold.
+    """
+    chosen = trace.operating_point(point)
+    indices = _image_indices(trace, images)
+    baseline = policy.baseline()
+    totals: dict[str, Comparison] = {}
+    for start in range(0, len(indices), batch):
+        for layer in trace.layers(chosen.name, indices[start : start + batch]):
+            name = layer.shape.name
+            found = Comparison(run_layer(arch, layer, baseline), run_layer(arch, layer, policy))
+            totals[name] = totals[name] + found if name in totals else found
+            if progress is not None:
+                progress(name)
+    return RunResult(
+        network=trace.header.network.name,
+        images=tuple(trace.header.images[index].name for index in indices),
+        operating_point=chosen.name,
+        patterns=tuple(dict.fromkeys(setting.pattern for setting in chosen.predictors.values())),
+        quality=chosen.quality,
+        quality_note=chosen.quality_note,
+        arch=arch.name,
+        arch_summary=f"{arch.array.rows}×{arch.array.cols} {arch.array.dataflow}, {arch.clock / 1e6:g} MHz",
+        clock_hz=arch.clock,
+        policy=policy.name,
+        baseline=baseline.name,
+        layers=tuple(
+            LayerResult(layer.shape, _setting(layer, chosen), totals[layer.shape.name])
+            for layer in trace.header.layers
+        ),
+        provenance=_provenance(arch, trace, policy, batch),
+    )
+
+
+def run_layer(arch: ArchSpec, layer: LayerTrace, policy: Policy) -> Outcome:
+    """Return cycles, actions and energy of one layer (its images as one batch)."""
+    engine = ENGINES[arch.array.dataflow]
+    timing = time_layer(engine, arch, engine.map_layer(layer.shape, arch), layer, policy)
+    energy = energy_by_component(arch, timing.counts, timing.cycles.total)
+    return Outcome(timing.cycles, timing.counts, energy, timing.predictor_busy_cycles, timing.active_pes)
+
+
+def _image_indices(trace: Trace, images: Sequence[int] | None) -> Sequence[int]:
+    held = len(trace.header.images)
+    if images is None:
+        return range(held)
+    wrong = [index for index in images if not 0 <= index < held]
+    if wrong or not images:
+        raise TraceError(f"{trace.path}: no image {wrong[0] if wrong else '(none chosen)'}; it holds 0 to {held - 1}")
+    return images
+
+
+def _setting(layer: TracedLayer, point: OperatingPoint) -> str:
+    setting = point.predictors.get(layer.shape.name)
+    if setting is None:
+        return f"not predicted: {layer.unpredicted or 'no predictor at this operating point'}"
+    return f"pattern {setting.pattern}, threshold {setting.threshold:g}"
+
+
+def _provenance(arch: ArchSpec, trace: Trace, policy: Policy, batch: int) -> dict[str, Any]:
+    return {
+        "zapsim": zapsim.__version__,
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+        "python": platform.python_version(),
+        "arch_sha256": arch.hash,
+        "trace_sha256": trace.hash,
+        "trace": trace.path.name,
+        "seed": trace.header.provenance.get("seed"),
+        "policy": {"outputs": policy.outputs, "inputs": policy.inputs, "knowledge": policy.knowledge},
+        "batch": batch,
+    }

@@ -1,0 +1,1 @@
+"""Time: array engines per stage, the predictor between the stages, and layers made of both."""

@@ -1,0 +1,60 @@
+"""What an array engine is: a way to map a layer, and a way to time one stage of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zapsim.arch.spec import ArchSpec
+from zapsim.counts import Counts, Cycles
+from zapsim.trace.packed import PackedMap
+from zapsim.workload import ConvShape
+
+Mapping = TypeVar("Mapping")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Demand:
+    """What one stage of a layer asks of the array.
+
+    Attributes
+    ----------
+    kept
+        Outputs to compute (N, P, Q, K); None: all of them.
+    gate
+        If set, the outputs that are not kept still take their cycles, and are only gated.
+    window_nonzero
+        int32 (N, P, Q, groups): non-zero ifmap values among the C/groups · R · S that each output multiplies
+        (:func:`zapsim.timing.gating.window_nonzero`). None: inputs are not gated.
+    """
+
+    kept: PackedMap | None = None
+    gate: bool = False
+    window_nonzero: NDArray[np.int32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """Cycles and actions of one stage.
+
+    ``counts`` holds array, spads, buses, GLB and DRAM of this stage; its executed and gated MACs are the ones that
+    took a cycle, ``macs_skipped`` is 0 (what is skipped is known only for the layer), ``macs_lost`` are those among
+    them that the demand did not ask for. `active_pes` is the largest number of PEs that work at the same time.
+    """
+
+    cycles: Cycles
+    counts: Counts
+    active_pes: int
+
+
+class Engine(Protocol[Mapping]):
+    """An array model: a mapping and a timing function, nothing else."""
+
+    def map_layer(self, shape: ConvShape, arch: ArchSpec) -> Mapping:
+        """Return how `shape` is put on the array; raises MappingError if it cannot be."""
+
+    def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: Mapping, demand: Demand) -> StageResult:
+        """Return cycles and actions of one stage."""

@@ -1,0 +1,54 @@
+"""How many MACs switch: outputs that are asked for, times inputs that are not zero, exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zapsim.kernels import bits
+from zapsim.trace.packed import PackedMap
+from zapsim.workload import ConvShape
+
+
+def outputs_per_pixel(kept: PackedMap, groups: int) -> NDArray[np.int32]:
+    """Return how many filters of each group are kept at each ofmap pixel: int32 (N, P, Q, groups)."""
+    images, rows, cols, channels = kept.shape
+    out = np.empty((images, rows, cols, groups), dtype=np.int32)
+    bits.group_counts(kept.bits, channels, out)
+    return out
+
+
+def window_nonzero(shape: ConvShape, ifmap_nonzero: PackedMap) -> NDArray[np.int32]:
+    """Return the non-zero ifmap values that each output multiplies: int32 (N, P, Q, groups).
+
+    Padding counts as zero, as it does for a PE that gates on zero inputs.
+    """
+    counts = outputs_per_pixel(ifmap_nonzero, shape.groups)
+    out = np.empty((shape.N, shape.P, shape.Q, shape.groups), dtype=np.int32)
+    corner = (shape.padding[0], shape.padding[2])
+    bits.window_sums(counts, shape.R, shape.S, shape.stride, corner, shape.dilation, out)
+    return out
+
+
+def switching_macs(
+    shape: ConvShape, outputs: NDArray[np.int32] | None, window: NDArray[np.int32] | None
+) -> int:
+    """Return the MACs that switch.
+
+    Parameters
+    ----------
+    shape
+        The layer.
+    outputs
+        int32 (N, P, Q, groups): outputs computed at each pixel; None: all.
+    window
+        int32 (N, P, Q, groups): non-zero inputs of each output; None: inputs are not gated.
+    """
+    if outputs is None and window is None:
+        return shape.macs
+    if outputs is None:
+        assert window is not None
+        return int(window.sum(dtype=np.int64)) * shape.K_per_group
+    if window is None:
+        return int(outputs.sum(dtype=np.int64)) * shape.macs_per_output
+    return int(np.vdot(outputs.astype(np.int64), window.astype(np.int64)))

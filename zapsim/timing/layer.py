@@ -1,0 +1,103 @@
+"""One layer under one policy: stages A and B on the array, the predictor between them.
+
+A policy turns the maps of a trace into demands; the engine times each; the parts are put together here, and here it
+is known which MACs were skipped. Source: Shomron et al., ECCV 2020, section 4 (partial computation, prediction, rest).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zapsim.arch.policy import Policy
+from zapsim.arch.spec import ArchSpec
+from zapsim.counts import Counts, Cycles
+from zapsim.errors import PolicyError
+from zapsim.timing.engine import Demand, Engine, Mapping, StageResult
+from zapsim.timing.gating import window_nonzero
+from zapsim.timing.predictor import PredictorResult, run_predictor
+from zapsim.trace.model import LayerTrace
+from zapsim.trace.packed import PackedMap
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTiming:
+    """Cycles and actions of a layer; `counts` conserve: executed + gated + skipped MACs are the dense MACs.
+
+    ``predictor_busy_cycles`` are those in which the predictor works, overlapped or not; the ones that the array
+    waits for are ``cycles.predictor``.
+    """
+
+    cycles: Cycles
+    counts: Counts
+    predictor_busy_cycles: int
+    active_pes: int
+
+
+def time_layer(
+    engine: Engine[Mapping], arch: ArchSpec, mapping: Mapping, layer: LayerTrace, policy: Policy
+) -> LayerTiming:
+    """Time one layer.
+
+    Raises
+    ------
+    PolicyError
+        If the policy needs a map that the trace does not hold.
+    """
+    shape = layer.shape
+    window = window_nonzero(shape, layer.ifmap_nonzero) if policy.inputs == "gate" else None
+    needed = needed_outputs(layer, policy)
+    stages = _demands(layer, policy, needed, window)
+    results = [engine.time_stage(shape, arch, mapping, demand) for demand in stages]
+    predictor = PredictorResult(Counts(), 0, 0)
+    if needed is not None and policy.knowledge != "oracle":
+        first = results[0].cycles.total
+        predictor = run_predictor(engine, arch, shape, layer.pattern_outputs(), first)
+    return _compose(layer, results, predictor)
+
+
+def needed_outputs(layer: LayerTrace, policy: Policy) -> PackedMap | None:
+    """Return the outputs that `policy` computes (N, P, Q, K); None: all, without any prediction.
+
+    A layer in which nothing would be skipped is run without its predictor: an operating point that keeps everything
+    is known before the layer starts.
+    """
+    if policy.outputs == "dense":
+        return None
+    if policy.knowledge == "oracle":
+        needed = layer.ofmap_nonzero
+    elif layer.mask is None:
+        return None
+    elif policy.knowledge == "predictor":
+        needed = layer.mask
+    else:
+        if layer.ofmap_nonzero is None:
+            raise PolicyError(f"layer {layer.shape.name}: policy {policy.name} needs ofmap_nonzero in the trace")
+        needed = layer.ofmap_nonzero | layer.pattern_outputs()
+    return None if needed is None or needed.is_full() else needed
+
+
+def _demands(
+    layer: LayerTrace, policy: Policy, needed: PackedMap | None, window: NDArray[np.int32] | None
+) -> list[Demand]:
+    """Return what each stage asks of the array."""
+    if needed is None or policy.outputs == "gate" or policy.knowledge == "oracle":
+        return [Demand(needed, gate=policy.outputs == "gate", window_nonzero=window)]
+    pattern = layer.pattern_outputs()
+    stages = (pattern, needed.without(pattern))
+    return [Demand(kept, window_nonzero=window) for kept in stages if kept.count()]
+
+
+def _compose(layer: LayerTrace, results: list[StageResult], predictor: PredictorResult) -> LayerTiming:
+    """Add the parts up and find what was skipped."""
+    counts = sum((result.counts for result in results), predictor.counts)
+    cycles = sum((result.cycles for result in results), Cycles(predictor=predictor.exposed_cycles))
+    skipped = layer.shape.macs - counts.macs_executed - counts.macs_gated
+    return LayerTiming(
+        cycles,
+        replace(counts, macs_skipped=skipped),
+        predictor.busy_cycles,
+        max((result.active_pes for result in results), default=0),
+    )

@@ -1,0 +1,202 @@
+"""What a trace says: networks, images, layers, operating points, and the maps of one layer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from zapsim.patterns import PATTERNS, pattern_map
+from zapsim.errors import TraceError
+from zapsim.trace.packed import PackedMap
+from zapsim.workload import ConvShape, Workload
+
+FORMAT_VERSION = 1
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+MapKind = Literal["ifmap_nonzero", "ofmap_nonzero", "mask"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Network(_Record):
+    """The traced network: its name, the SHA-256 of its weights and where these come from."""
+
+    name: str
+    weights_sha256: Sha256
+    source: str
+
+
+class Image(_Record):
+    """One traced image: its name, the SHA-256 of the tensor fed to the network and where it comes from."""
+
+    name: str
+    sha256: Sha256
+    source: str
+
+
+class TracedLayer(_Record):
+    """One convolution of the network.
+
+    `shape` has N = 1. `relu` says whether a ReLU follows (else there is no `ofmap_nonzero`). `unpredicted` is the
+    reason why the layer has no predictor, or None if it has one.
+    """
+
+    shape: ConvShape
+    relu: bool
+    unpredicted: str | None = None
+
+
+class PredictorSetting(_Record):
+    """How one layer's predictor is set at an operating point."""
+
+    pattern: str
+    threshold: float
+
+    @model_validator(mode="after")
+    def _known_pattern(self) -> PredictorSetting:
+        if self.pattern not in PATTERNS:
+            raise ValueError(f"unknown pattern '{self.pattern}'; known: {', '.join(PATTERNS)}")
+        return self
+
+
+class OperatingPoint(_Record):
+    """One setting of all predictors, and the quality measured with it.
+
+    Attributes
+    ----------
+    predictors
+        Setting of each layer that predicts (by layer name).
+    quality
+        Measured figures by name, such as ``top1_accuracy``, ``top1_agreement`` (both shares of 1) or
+        ``relative_output_error`` (norm of the difference over norm of the unmodified network's output).
+    quality_note
+        On what `quality` was measured.
+    """
+
+    name: str
+    predictors: dict[str, PredictorSetting]
+    quality: dict[str, float]
+    quality_note: str
+
+
+class TraceHeader(_Record):
+    """Everything in a trace but the maps."""
+
+    version: Literal[1] = FORMAT_VERSION
+    network: Network
+    images: tuple[Image, ...] = Field(min_length=1)
+    layers: tuple[TracedLayer, ...] = Field(min_length=1)
+    operating_points: tuple[OperatingPoint, ...] = Field(min_length=1)
+    provenance: dict[str, Any]
+    digests: dict[str, Sha256] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TraceHeader:
+        names = {layer.shape.name for layer in self.layers}
+        if len(names) < len(self.layers):
+            raise ValueError("two layers have the same name")
+        points = [point.name for point in self.operating_points]
+        if len(set(points)) < len(points):
+            raise ValueError("two operating points have the same name")
+        for point in self.operating_points:
+            if unknown := sorted(set(point.predictors) - names):
+                raise ValueError(f"operating point {point.name} sets unknown layers: {', '.join(unknown)}")
+        return self
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the header with the digests of all maps: the identity of the trace."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def workload(self) -> Workload:
+        """Return the traced layers as a workload (N = 1)."""
+        return Workload(self.network.name, tuple(layer.shape for layer in self.layers))
+
+    def tensors(self) -> Iterator[tuple[str, tuple[int, int, int]]]:
+        """Yield the name and the uint8 shape (rows, columns, bytes) of every map, in file order."""
+        for point in self.operating_points:
+            for image in range(len(self.images)):
+                for layer in self.layers:
+                    for kind in map_kinds(layer, point):
+                        yield tensor_name(point.name, image, layer.shape.name, kind), packed_shape(layer.shape, kind)
+
+
+def map_kinds(layer: TracedLayer, point: OperatingPoint) -> tuple[MapKind, ...]:
+    """Return which maps a trace holds of `layer` at `point`."""
+    kinds: list[MapKind] = ["ifmap_nonzero"]
+    if layer.relu:
+        kinds.append("ofmap_nonzero")
+    if layer.shape.name in point.predictors:
+        kinds.append("mask")
+    return tuple(kinds)
+
+
+def tensor_name(point: str, image: int, layer: str, kind: MapKind) -> str:
+    """Return the name under which the file holds one map."""
+    return f"{point}/{image}/{layer}/{kind}"
+
+
+def packed_shape(shape: ConvShape, kind: MapKind) -> tuple[int, int, int]:
+    """Return (rows, columns, bytes) of a packed map of one image."""
+    if kind == "ifmap_nonzero":
+        return shape.H, shape.W, -(-shape.C // 8)
+    return shape.P, shape.Q, -(-shape.K // 8)
+
+
+class LayerTrace(BaseModel):
+    """The maps of one layer over the images of a batch (``shape.N`` of them), at one operating point.
+
+    Attributes
+    ----------
+    ifmap_nonzero
+        (N, H, W, C).
+    ofmap_nonzero
+        (N, P, Q, K) after the ReLU, before skipping; None where no ReLU follows.
+    mask
+        (N, P, Q, K), 1 = computed: pattern or predicted non-zero; None where the layer has no predictor.
+    setting
+        Pattern and threshold of the predictor; None exactly where `mask` is.
+
+    Raises
+    ------
+    TraceError
+        If a map has another shape than the layer, or a mask leaves out a part of its pattern.
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    shape: ConvShape
+    ifmap_nonzero: PackedMap
+    ofmap_nonzero: PackedMap | None = None
+    mask: PackedMap | None = None
+    setting: PredictorSetting | None = None
+
+    def model_post_init(self, _context: object) -> None:
+        shape = self.shape
+        expected = {
+            "ifmap_nonzero": (shape.N, shape.H, shape.W, shape.C),
+            "ofmap_nonzero": (shape.N, shape.P, shape.Q, shape.K),
+            "mask": (shape.N, shape.P, shape.Q, shape.K),
+        }
+        for kind, dims in expected.items():
+            found = getattr(self, kind)
+            if found is not None and found.shape != dims:
+                raise TraceError(f"layer {shape.name}: {kind} must be {dims}, got {found.shape}")
+        if (self.mask is None) != (self.setting is None):
+            raise TraceError(f"layer {shape.name}: a mask and its predictor's setting go together")
+        if self.mask is not None and self.pattern_outputs().without(self.mask).count():
+            raise TraceError(f"layer {shape.name}: the mask leaves out outputs of its own pattern")
+
+    def pattern_outputs(self) -> PackedMap:
+        """Return the outputs that the pattern computes first (N, P, Q, K); needs a predicted layer."""
+        if self.setting is None:
+            raise TraceError(f"layer {self.shape.name} has no predictor, so no pattern")
+        pattern = pattern_map(self.setting.pattern, self.shape.P, self.shape.Q)
+        return PackedMap.of_pattern(pattern, self.shape.N, self.shape.K)

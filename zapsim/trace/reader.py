@@ -1,0 +1,118 @@
+"""Reading a trace: checked before memory is taken, one map at a time, nothing in it is ever executed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+
+from zapsim.errors import TraceError, WorkloadError, did_you_mean
+from zapsim.trace.model import (
+    FORMAT_VERSION,
+    LayerTrace,
+    MapKind,
+    OperatingPoint,
+    TraceHeader,
+    map_kinds,
+    tensor_name,
+)
+from zapsim.trace.packed import PackedMap
+from zapsim.trace.writer import METADATA_KEY
+
+
+class Trace:
+    """An opened trace file; maps are read (and their digests checked) when they are asked for.
+
+    Raises
+    ------
+    TraceError
+        If the file is missing, truncated, of another format or version, or disagrees with its own header.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise TraceError(f"{self.path}: no such trace file")
+        try:
+            self._file = safe_open(self.path, framework="numpy")
+        except (SafetensorError, OSError) as error:
+            raise TraceError(f"{self.path}: not a whole safetensors file ({error})") from None
+        self.header = self._read_header()
+        self._check_tensors()
+
+    def _read_header(self) -> TraceHeader:
+        text = (self._file.metadata() or {}).get(METADATA_KEY)
+        if text is None:
+            raise TraceError(f"{self.path}: a safetensors file, but not a zapsim trace (no '{METADATA_KEY}' metadata)")
+        try:
+            return TraceHeader.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "header"
+            hint = f" (this zapsim reads version {FORMAT_VERSION})" if where == "version" else ""
+            raise TraceError(f"{self.path}: {where}: {first['msg']}{hint}") from None
+        except WorkloadError as error:
+            raise TraceError(f"{self.path}: {error}") from None
+
+    def _check_tensors(self) -> None:
+        expected = dict(self.header.tensors())
+        found = set(self._file.keys())
+        if found != set(expected):
+            odd = sorted(found ^ set(expected))[0]
+            state = "is missing" if odd in expected else "does not belong to any layer of the header"
+            raise TraceError(f"{self.path}: map {odd} {state}")
+        for name, shape in expected.items():
+            view = self._file.get_slice(name)
+            if view.get_dtype() != "U8" or tuple(view.get_shape()) != shape:
+                raise TraceError(
+                    f"{self.path}: map {name} must be U8 {shape} by its layer's shape, "
+                    f"got {view.get_dtype()} {tuple(view.get_shape())}"
+                )
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 that identifies header and maps."""
+        return self.header.hash
+
+    def operating_point(self, name: str | None = None) -> OperatingPoint:
+        """Return the operating point of that name (None: the first)."""
+        points = {point.name: point for point in self.header.operating_points}
+        if name is None:
+            return self.header.operating_points[0]
+        if name not in points:
+            hint = did_you_mean(name, points)
+            raise TraceError(f"{self.path}: no operating point '{name}'{hint}; it has: {', '.join(points)}")
+        return points[name]
+
+    def layers(self, point: str | None = None, images: Sequence[int] | None = None) -> Iterator[LayerTrace]:
+        """Yield each layer's maps over `images` (indices; None: all of them) at operating point `point`."""
+        chosen = self.operating_point(point)
+        indices = range(len(self.header.images)) if images is None else images
+        for layer in self.header.layers:
+            kinds = map_kinds(layer, chosen)
+            name = layer.shape.name
+            maps = {
+                kind: PackedMap.stack([self._read(chosen.name, image, name, kind) for image in indices])
+                for kind in kinds
+            }
+            shape = layer.shape.batch(len(indices))
+            try:
+                yield LayerTrace(shape=shape, setting=chosen.predictors.get(name), **maps)
+            except TraceError as error:
+                raise TraceError(f"{self.path}: {error}") from None
+
+    def _read(self, point: str, image: int, layer: str, kind: MapKind) -> PackedMap:
+        name = tensor_name(point, image, layer, kind)
+        try:
+            bits = np.ascontiguousarray(self._file.get_tensor(name))
+        except SafetensorError:
+            raise TraceError(f"{self.path}: no map {name}") from None
+        digest = self.header.digests.get(name)
+        if hashlib.sha256(bits).hexdigest() != digest:
+            raise TraceError(f"{self.path}: map {name} does not match its digest: the file was damaged or changed")
+        shape = next(one.shape for one in self.header.layers if one.shape.name == layer)
+        return PackedMap(bits[np.newaxis], shape.C if kind == "ifmap_nonzero" else shape.K)

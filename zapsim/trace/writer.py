@@ -1,0 +1,96 @@
+"""Writing a trace: one safetensors file, filled map by map, so that memory does not grow with the images."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from zapsim.errors import TraceError
+from zapsim.trace.model import MapKind, TraceHeader, tensor_name
+from zapsim.trace.packed import PackedMap
+
+METADATA_KEY = "zapsim_trace"
+_UNWRITTEN = "0" * 64
+
+
+class TraceWriter:
+    """Context manager that writes the maps of `header` to `path`, atomically.
+
+    Space for every map is laid out at once; maps may come in any order, each exactly once. The file appears under
+    its name only after the last map; if the block raises, nothing is left.
+
+    Raises
+    ------
+    TraceError
+        For an unknown or repeated map, one of another shape, or if maps are missing at the end.
+    """
+
+    def __init__(self, path: str | Path, header: TraceHeader) -> None:
+        self.path = Path(path)
+        self._shapes = dict(header.tensors())
+        self._header = header.model_copy(update={"digests": dict.fromkeys(self._shapes, _UNWRITTEN)})
+        self._digests: dict[str, str] = {}
+        sizes = np.array([int(np.prod(shape)) for shape in self._shapes.values()], dtype=np.int64)
+        ends = np.cumsum(sizes)
+        self._offsets = dict(zip(self._shapes, (ends - sizes).tolist(), strict=True))
+        self._size = int(ends[-1])
+
+    def __enter__(self) -> Self:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        self._file = self._partial.open("wb+")
+        preamble = self._preamble(self._header)
+        self._data_start = len(preamble)
+        self._file.write(preamble)
+        self._file.truncate(self._data_start + self._size)
+        return self
+
+    def write(self, point: str, image: int, layer: str, kind: MapKind, packed: PackedMap) -> None:
+        """Write the map of one image (`packed` holds exactly one)."""
+        name = tensor_name(point, image, layer, kind)
+        if name not in self._shapes or name in self._digests:
+            state = "was written before" if name in self._digests else "is not in the trace's header"
+            raise TraceError(f"{self.path}: map {name} {state}")
+        if packed.bits.shape != (1, *self._shapes[name]):
+            raise TraceError(f"{self.path}: map {name} must be {self._shapes[name]}, got {packed.bits.shape[1:]}")
+        data = packed.bits.tobytes()
+        self._file.seek(self._data_start + self._offsets[name])
+        self._file.write(data)
+        self._digests[name] = hashlib.sha256(data).hexdigest()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._file.close()
+            self._partial.unlink(missing_ok=True)
+
+    def _finish(self) -> None:
+        missing = [name for name in self._shapes if name not in self._digests]
+        if missing:
+            raise TraceError(f"{self.path}: {len(missing)} maps were never written, the first is {missing[0]}")
+        digests = {name: self._digests[name] for name in self._shapes}
+        self._file.seek(0)
+        self._file.write(self._preamble(self._header.model_copy(update={"digests": digests})))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        os.replace(self._partial, self.path)
+
+    def _preamble(self, header: TraceHeader) -> bytes:
+        """Return the safetensors header: its length (8 bytes, little endian) and padded JSON."""
+        entries: dict[str, object] = {"__metadata__": {METADATA_KEY: header.model_dump_json()}}
+        for name, shape in self._shapes.items():
+            start = self._offsets[name]
+            entries[name] = {"dtype": "U8", "shape": shape, "data_offsets": [start, start + int(np.prod(shape))]}
+        text = json.dumps(entries, separators=(",", ":")).encode()
+        text += b" " * (-len(text) % 8)
+        return len(text).to_bytes(8, "little") + text

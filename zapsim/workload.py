@@ -1,0 +1,151 @@
+"""What is computed: convolution shapes with named dimensions, defined once for the whole project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from zapsim.errors import WorkloadError
+
+MAX_EXACT_COUNT = 2**53
+"""Counts stay below this, so that they are exact in int64, in float64 and in every JSON reader."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConvShape:
+    """One convolution (a fully connected layer is the 1×1 case on a 1×1 map).
+
+    Attributes
+    ----------
+    name
+        The layer's name, unique in its workload.
+    N, C, H, W
+        Batch, input channels, and rows and columns of the unpadded ifmap.
+    K, R, S
+        Filters, and rows and columns of one filter.
+    stride, dilation
+        (rows, columns).
+    padding
+        Zero rows and columns added: (top, bottom, left, right).
+    groups
+        Filters of one group see only that group's C / groups input channels.
+
+    Raises
+    ------
+    WorkloadError
+        For a dimension below one, an empty ofmap, groups that do not divide C and K, or counts that
+        would not be exact (over 2**53).
+    """
+
+    name: str
+    C: int
+    H: int
+    W: int
+    K: int
+    R: int
+    S: int
+    N: int = 1
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        dims = {dim: getattr(self, dim) for dim in ("N", "C", "H", "W", "K", "R", "S", "groups")}
+        dims |= {"stride": min(self.stride), "dilation": min(self.dilation)}
+        for dim, size in dims.items():
+            if size < 1:
+                raise WorkloadError(f"layer {self.name}: {dim} must be at least 1, got {size}")
+        if min(self.padding) < 0:
+            raise WorkloadError(f"layer {self.name}: padding must not be negative, got {self.padding}")
+        if self.C % self.groups or self.K % self.groups:
+            raise WorkloadError(
+                f"layer {self.name}: groups = {self.groups} must divide C = {self.C} and K = {self.K}"
+            )
+        if self.P < 1 or self.Q < 1:
+            raise WorkloadError(
+                f"layer {self.name}: a {self.R}×{self.S} filter (dilation {self.dilation}) does not fit "
+                f"the padded {self.H_padded}×{self.W_padded} ifmap"
+            )
+        if self.macs >= MAX_EXACT_COUNT:
+            raise WorkloadError(f"layer {self.name}: {self.macs} MACs are over 2**53, counts would not be exact")
+
+    @property
+    def H_padded(self) -> int:
+        """Rows of the padded ifmap."""
+        return self.H + self.padding[0] + self.padding[1]
+
+    @property
+    def W_padded(self) -> int:
+        """Columns of the padded ifmap."""
+        return self.W + self.padding[2] + self.padding[3]
+
+    @property
+    def P(self) -> int:
+        """Rows of the ofmap."""
+        return (self.H_padded - self.dilation[0] * (self.R - 1) - 1) // self.stride[0] + 1
+
+    @property
+    def Q(self) -> int:
+        """Columns of the ofmap."""
+        return (self.W_padded - self.dilation[1] * (self.S - 1) - 1) // self.stride[1] + 1
+
+    @property
+    def C_per_group(self) -> int:
+        """Input channels that one output sees."""
+        return self.C // self.groups
+
+    @property
+    def K_per_group(self) -> int:
+        """Filters of one group."""
+        return self.K // self.groups
+
+    @property
+    def macs_per_output(self) -> int:
+        """MACs of one output: C/groups · R · S (products with padding included, as is usual)."""
+        return self.C_per_group * self.R * self.S
+
+    @property
+    def outputs(self) -> int:
+        """Outputs of the layer: N · K · P · Q."""
+        return self.N * self.K * self.P * self.Q
+
+    @property
+    def macs(self) -> int:
+        """Dense MACs of the layer: outputs · MACs per output."""
+        return self.outputs * self.macs_per_output
+
+    @property
+    def filter_words(self) -> int:
+        """Weights of the layer: K · C/groups · R · S."""
+        return self.K * self.macs_per_output
+
+    @property
+    def ifmap_words(self) -> int:
+        """Values of the unpadded ifmaps: N · C · H · W."""
+        return self.N * self.C * self.H * self.W
+
+    def batch(self, N: int) -> ConvShape:
+        """Return the same layer for a batch of N."""
+        return replace(self, N=N)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A named, ordered set of layers.
+
+    Raises
+    ------
+    WorkloadError
+        If it has no layer or two of one name.
+    """
+
+    name: str
+    layers: tuple[ConvShape, ...]
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise WorkloadError(f"workload {self.name}: has no layers")
+        names = [layer.name for layer in self.layers]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise WorkloadError(f"workload {self.name}: layer names must be unique, twice: {', '.join(twice)}")
