@@ -110,7 +110,9 @@ def _image_indices(trace: Trace, images: Sequence[int] | None) -> Sequence[int]:
         return range(held)
     wrong = [index for index in images if not 0 <= index < held]
     if wrong or not images:
-        raise TraceError(f"{trace.path}: no image {wrong[0] if wrong else '(none chosen)'}; it holds 0 to {held - 1}")
+        raise TraceError(
+            f"{trace.path}: no image {wrong[0] if wrong else '(none chosen)'}; it holds 0 to {held - 1}"
+        )
     return images
 
 

@@ -67,7 +67,9 @@ class ConvShape:
                 f"the padded {self.H_padded}×{self.W_padded} ifmap"
             )
         if self.macs >= MAX_EXACT_COUNT:
-            raise WorkloadError(f"layer {self.name}: {self.macs} MACs are over 2**53, counts would not be exact")
+            raise WorkloadError(
+                f"layer {self.name}: {self.macs} MACs are over 2**53, counts would not be exact"
+            )
 
     @property
     def H_padded(self) -> int:
@@ -148,4 +150,6 @@ class Workload:
         names = [layer.name for layer in self.layers]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise WorkloadError(f"workload {self.name}: layer names must be unique, twice: {', '.join(twice)}")
+            raise WorkloadError(
+                f"workload {self.name}: layer names must be unique, twice: {', '.join(twice)}"
+            )

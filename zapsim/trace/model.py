@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,7 +14,7 @@ from zapsim.errors import TraceError
 from zapsim.trace.packed import PackedMap
 from zapsim.workload import ConvShape, Workload
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Final = 1
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 MapKind = Literal["ifmap_nonzero", "ofmap_nonzero", "mask"]
@@ -125,7 +125,10 @@ class TraceHeader(_Record):
             for image in range(len(self.images)):
                 for layer in self.layers:
                     for kind in map_kinds(layer, point):
-                        yield tensor_name(point.name, image, layer.shape.name, kind), packed_shape(layer.shape, kind)
+                        yield (
+                            tensor_name(point.name, image, layer.shape.name, kind),
+                            packed_shape(layer.shape, kind),
+                        )
 
 
 def map_kinds(layer: TracedLayer, point: OperatingPoint) -> tuple[MapKind, ...]:
@@ -179,6 +182,7 @@ class LayerTrace(BaseModel):
     setting: PredictorSetting | None = None
 
     def model_post_init(self, _context: object) -> None:
+        """Check the maps against the shape and each other."""
         shape = self.shape
         expected = {
             "ifmap_nonzero": (shape.N, shape.H, shape.W, shape.C),

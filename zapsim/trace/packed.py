@@ -62,7 +62,8 @@ class PackedMap:
     @classmethod
     def of_pattern(cls, pattern: NDArray[np.bool_], images: int, channels: int) -> PackedMap:
         """Return bool (rows, columns) `pattern`, the same on all images and channels."""
-        full = cls.full(images, *pattern.shape, channels)
+        rows, cols = pattern.shape
+        full = cls.full(images, rows, cols, channels)
         return cls(full.bits * pattern[np.newaxis, :, :, np.newaxis], channels)
 
     @classmethod

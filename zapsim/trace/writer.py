@@ -58,7 +58,9 @@ class TraceWriter:
             state = "was written before" if name in self._digests else "is not in the trace's header"
             raise TraceError(f"{self.path}: map {name} {state}")
         if packed.bits.shape != (1, *self._shapes[name]):
-            raise TraceError(f"{self.path}: map {name} must be {self._shapes[name]}, got {packed.bits.shape[1:]}")
+            raise TraceError(
+                f"{self.path}: map {name} must be {self._shapes[name]}, got {packed.bits.shape[1:]}"
+            )
         data = packed.bits.tobytes()
         self._file.seek(self._data_start + self._offsets[name])
         self._file.write(data)
@@ -77,7 +79,9 @@ class TraceWriter:
     def _finish(self) -> None:
         missing = [name for name in self._shapes if name not in self._digests]
         if missing:
-            raise TraceError(f"{self.path}: {len(missing)} maps were never written, the first is {missing[0]}")
+            raise TraceError(
+                f"{self.path}: {len(missing)} maps were never written, the first is {missing[0]}"
+            )
         digests = {name: self._digests[name] for name in self._shapes}
         self._file.seek(0)
         self._file.write(self._preamble(self._header.model_copy(update={"digests": digests})))
@@ -90,7 +94,11 @@ class TraceWriter:
         entries: dict[str, object] = {"__metadata__": {METADATA_KEY: header.model_dump_json()}}
         for name, shape in self._shapes.items():
             start = self._offsets[name]
-            entries[name] = {"dtype": "U8", "shape": shape, "data_offsets": [start, start + int(np.prod(shape))]}
+            entries[name] = {
+                "dtype": "U8",
+                "shape": shape,
+                "data_offsets": [start, start + int(np.prod(shape))],
+            }
         text = json.dumps(entries, separators=(",", ":")).encode()
         text += b" " * (-len(text) % 8)
         return len(text).to_bytes(8, "little") + text

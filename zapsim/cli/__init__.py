@@ -1,0 +1,53 @@
+"""Command line: ``zapsim COMMAND``; one module a command, imported only when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import zapsim
+from zapsim.cli import archs, run, trace, trace_info, train
+from zapsim.errors import ZapsimError
+
+_COMMANDS = (run, train, trace, trace_info, archs)
+
+_EPILOG = """\
+examples:
+  zapsim run --arch eyeriss.yaml
+  zapsim run --arch tpu_128x128 --set array.dataflow=output-stationary --policy oracle
+  zapsim trace-info traces/vgg16_hed_chelsea.safetensors
+  zapsim COMMAND --help    shows each command's options, with examples
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; each sets ``execute``, a function from arguments to exit code."""
+    parser = argparse.ArgumentParser(
+        prog="zapsim",
+        description="What zero-activation prediction saves on a CNN accelerator, from real masks.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"zapsim {zapsim.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.add_parser(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, or 2 after a mistake of the user's (one line on stderr, nothing written)."""
+    args = build_parser().parse_args(arguments)
+    try:
+        return int(args.execute(args))
+    except ZapsimError as error:
+        print(f"zapsim: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("zapsim: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader (`| head`) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

@@ -1,0 +1,30 @@
+"""``zapsim archs``: the accelerators that are shipped."""
+
+from __future__ import annotations
+
+import argparse
+
+from zapsim.cli._arguments import Subparsers
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("archs", help="list the shipped architecture files")
+    parser.set_defaults(execute=execute)
+
+
+def execute(_args: argparse.Namespace) -> int:
+    """Print name and description of every shipped architecture."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from zapsim.arch.load import known_archs, load_arch
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "array", "description"):
+        table.add_column(heading)
+    for name in known_archs():
+        arch = load_arch(name)
+        table.add_row(name, f"{arch.array.rows}×{arch.array.cols} {arch.array.dataflow}", arch.description)
+    Console().print(table)
+    return 0

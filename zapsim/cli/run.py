@@ -1,0 +1,126 @@
+"""``zapsim run`` (and ``run_sim.py``): one trace on one accelerator, layer by layer."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zapsim.cli._arguments import BUNDLED_TRACE, Subparsers
+from zapsim.errors import ZapsimError
+
+if TYPE_CHECKING:
+    from zapsim.arch.policy import Policy
+    from zapsim.arch.spec import ArchSpec
+    from zapsim.results import RunResult
+    from zapsim.trace.reader import Trace
+
+_FORMATS = ("table", "csv", "json", "markdown", "latex")
+_SUFFIXES = {".csv": "csv", ".json": "json", ".md": "markdown", ".tex": "latex", ".txt": "table"}
+_POLICIES = "dense, gate-input, zap-gate, zap, zap-perfect, oracle"
+
+_EPILOG = """\
+examples:
+  zapsim run --arch eyeriss.yaml
+  zapsim run --arch eyeriss.yaml --policy oracle --format markdown
+  zapsim run --arch systolic_16x16 --set array.rows=8 --set array.cols=32 --out table.csv
+  zapsim run --arch my_chip.yaml --trace my_net.safetensors --images 0 1 2 --format json --out result.json
+
+`run_sim.py --arch X` is the same as `zapsim run --arch X`.
+"""
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "run",
+        help="simulate a trace on an accelerator: cycles and energy, layer by layer",
+        description="Simulate a trace on an accelerator, under a policy and under its baseline.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--arch", required=True, metavar="FILE", help="architecture file, or the bare name of a shipped one"
+    )
+    parser.add_argument(
+        "--trace",
+        type=Path,
+        default=BUNDLED_TRACE,
+        metavar="FILE",
+        help="trace (default: the bundled VGG-16)",
+    )
+    parser.add_argument(
+        "--policy", default="zap", metavar="NAME", help=f"what is done with zeros: {_POLICIES} (default: zap)"
+    )
+    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="PATH=VALUE",
+                        help="change a key of the architecture, as in array.rows=16; may be repeated")  # fmt: skip
+    parser.add_argument("--point", metavar="NAME", help="operating point of the trace (default: its first)")
+    parser.add_argument(
+        "--images", type=int, nargs="+", metavar="I", help="indices of images in the trace (default: all)"
+    )
+    parser.add_argument(
+        "--batch", type=int, default=1, metavar="N", help="images that run together (default: 1)"
+    )
+    parser.add_argument("--format", choices=_FORMATS, help="default: table, or what the ending of --out says")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="write the result here instead of printing it"
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="also draw MAC, cycle and energy savings (png, svg or pdf)"
+    )
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Run the simulation and show or write its result."""
+    from zapsim.arch.load import load_arch
+    from zapsim.arch.policy import preset
+    from zapsim.trace.reader import Trace
+
+    if args.batch < 1:
+        raise ZapsimError(f"--batch must be at least 1, got {args.batch}")
+    form = args.format or _SUFFIXES.get(args.out.suffix if args.out else "", "table")
+    arch = load_arch(args.arch, args.overrides)
+    policy = preset(args.policy, arch.inputs)
+    trace = Trace(args.trace)
+    result = _simulate(args, arch, trace, policy)
+    _show(result, form, args.out)
+    if args.plot is not None:
+        from zapsim.report.plot import plot_savings
+
+        plot_savings(result, args.plot)
+        print(f"wrote {args.plot}", file=sys.stderr)
+    return 0
+
+
+def _simulate(args: argparse.Namespace, arch: ArchSpec, trace: Trace, policy: Policy) -> RunResult:
+    """Run with a progress bar on stderr (only in a terminal, gone when done)."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from zapsim.simulate import simulate
+
+    images = len(args.images or trace.header.images)
+    steps = len(trace.header.layers) * -(-images // args.batch)
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("starting", total=steps)
+        return simulate(
+            arch, trace, policy, point=args.point, images=args.images, batch=args.batch,
+            progress=lambda name: bar.update(task, advance=1, description=name),
+        )  # fmt: skip
+
+
+def _show(result: RunResult, form: str, out: Path | None) -> None:
+    from rich.console import Console
+
+    from zapsim.report.formats import print_table, render
+    from zapsim.report.output import write_atomically
+
+    if out is not None:
+        write_atomically(out, render(result, form))
+        print(f"wrote {out}", file=sys.stderr)
+    elif form == "table" and sys.stdout.isatty():
+        print_table(result, Console())
+    else:
+        sys.stdout.write(render(result, form))

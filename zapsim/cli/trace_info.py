@@ -1,0 +1,43 @@
+"""``zapsim trace-info``: what is in a trace file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from zapsim.cli._arguments import Subparsers
+
+_EPILOG = """\
+example:
+  zapsim trace-info traces/vgg16_hed_chelsea.safetensors
+
+Every map is read and checked against its digest.
+"""
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "trace-info",
+        help="print what is in a trace: network, images, operating points, zeros and skips a layer",
+        description="Print network, images, operating points and provenance of a trace, and zeros and skips a layer.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", type=Path, help="trace file (.safetensors)")
+    parser.add_argument(
+        "--point", metavar="NAME", help="operating point of the layer table (default: the first)"
+    )
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print the description."""
+    from rich.console import Console
+
+    from zapsim.report.trace_info import print_trace_info
+    from zapsim.trace.reader import Trace
+
+    console = Console()
+    print_trace_info(Trace(args.file), args.point, console)
+    return 0

@@ -1,0 +1,162 @@
+"""One result in five formats: terminal table, CSV, JSON, Markdown, LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from zapsim.report.rows import COLUMNS, headline, notes
+from zapsim.results import Comparison, Outcome, RunResult
+
+_TERMINAL_WIDTH = 150
+"""Columns used where there is no terminal to ask."""
+
+
+def render(result: RunResult, form: str) -> str:
+    """Return `result` in one of :data:`FORMATS`, with a final newline."""
+    return FORMATS[form](result)
+
+
+def _lines(result: RunResult) -> list[tuple[str, Comparison]]:
+    return [*((layer.shape.name, layer.comparison) for layer in result.layers), ("total", result.total)]
+
+
+def print_table(result: RunResult, console: Console) -> None:
+    """Print the terminal table: one row a layer and a total."""
+    table = Table(box=box.SIMPLE_HEAD, show_footer=False, pad_edge=False)
+    table.add_column("layer", no_wrap=True)
+    for column in COLUMNS:
+        table.add_column(column.heading, justify="left" if column.key == "bound" else "right")
+    for name, comparison in _lines(result):
+        if name == "total":
+            table.add_section()
+        table.add_row(
+            name, *(column.text(comparison) for column in COLUMNS), style="bold" if name == "total" else ""
+        )
+    console.print(headline(result), highlight=False, soft_wrap=True)
+    console.print(table)
+    for line in notes(result):
+        console.print(line, style="dim", highlight=False, soft_wrap=True)
+
+
+def _table(result: RunResult) -> str:
+    text = io.StringIO()
+    print_table(result, Console(file=text, width=_TERMINAL_WIDTH))
+    return text.getvalue()
+
+
+def _csv(result: RunResult) -> str:
+    """Plain values, one row a layer and a total; lines that begin with ``#`` hold headline and provenance."""
+    text = io.StringIO()
+    for line in (headline(result), *notes(result)):
+        text.write(f"# {line}\n")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["layer", *(column.key for column in COLUMNS)])
+    for name, comparison in _lines(result):
+        writer.writerow([name, *(column.value(comparison) for column in COLUMNS)])
+    return text.getvalue()
+
+
+def _outcome(outcome: Outcome) -> dict[str, object]:
+    return {
+        "total_cycles": outcome.cycles.total,
+        "cycles": outcome.cycles.as_dict(),
+        "counts": outcome.counts.as_dict(),
+        "energy_pj": outcome.energy_pj,
+        "total_energy_pj": outcome.total_energy_pj,
+        "predictor_busy_cycles": outcome.predictor_busy_cycles,
+        "active_pes": outcome.active_pes,
+    }
+
+
+def _comparison(comparison: Comparison) -> dict[str, object]:
+    return {
+        "columns": {column.key: column.value(comparison) for column in COLUMNS},
+        "baseline": _outcome(comparison.baseline),
+        "policy": _outcome(comparison.policy),
+    }
+
+
+def _json(result: RunResult) -> str:
+    """Everything: columns, cycles, counts and energies of every layer under policy and baseline."""
+    head = {
+        "headline": headline(result),
+        "network": result.network,
+        "images": result.images,
+        "operating_point": result.operating_point,
+        "patterns": result.patterns,
+        "quality": result.quality,
+        "quality_note": result.quality_note,
+        "arch": result.arch,
+        "clock_hz": result.clock_hz,
+        "policy": result.policy,
+        "baseline": result.baseline,
+        "provenance": result.provenance,
+    }
+    layers = [
+        {"shape": asdict(layer.shape), "setting": layer.setting, **_comparison(layer.comparison)}
+        for layer in result.layers
+    ]
+    whole = {**head, "layers": layers, "total": _comparison(result.total)}
+    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+
+
+def _markdown(result: RunResult) -> str:
+    rows = [["layer", *(column.heading for column in COLUMNS)]]
+    rows.append(["---", *("---" if column.key == "bound" else "---:" for column in COLUMNS)])
+    rows += [[name, *(column.text(found) for column in COLUMNS)] for name, found in _lines(result)]
+    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return "\n\n".join([headline(result), table, *notes(result)]) + "\n"
+
+
+_LATEX_SPECIAL = {char: "\\" + char for char in "&%$#_{}"} | {
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}",
+    "×": r"$\times$", "µ": r"$\mu$", "·": r"$\cdot$",
+}  # fmt: skip
+
+
+def _escape(text: str) -> str:
+    return "".join(_LATEX_SPECIAL.get(char, char) for char in text)
+
+
+def _latex(result: RunResult) -> str:
+    """Return a table environment for ``booktabs``, with caption and provenance."""
+    rows = [["layer", *(column.heading for column in COLUMNS)]]
+    rows += [[name, *(column.text(found) for column in COLUMNS)] for name, found in _lines(result)]
+    body = [" & ".join(_escape(cell) for cell in row) + r" \\" for row in rows]
+    align = "l" + "".join("l" if column.key == "bound" else "r" for column in COLUMNS)
+    return "\n".join(
+        [
+            *(f"% {line}" for line in notes(result)),
+            r"\begin{table}",
+            rf"\caption{{{_escape(headline(result))}}}",
+            rf"\begin{{tabular}}{{{align}}}",
+            r"\toprule",
+            body[0],
+            r"\midrule",
+            *body[1:-1],
+            r"\midrule",
+            body[-1],
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+FORMATS: dict[str, Callable[[RunResult], str]] = {
+    "table": _table,
+    "csv": _csv,
+    "json": _json,
+    "markdown": _markdown,
+    "latex": _latex,
+}
+"""Renderers by the name that ``--format`` takes."""

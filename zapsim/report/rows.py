@@ -1,0 +1,83 @@
+"""The layer table: its columns, defined once for every format, and the line above it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from zapsim.results import Comparison, RunResult
+
+Cell = str | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name in files, its heading for people, how to compute it and how to show it.
+
+    ``show`` is a format specification (``.1%``); files hold the plain value.
+    """
+
+    key: str
+    heading: str
+    value: Callable[[Comparison], Cell]
+    show: str = ""
+
+    def text(self, comparison: Comparison) -> str:
+        """Return the value as people read it."""
+        return format(self.value(comparison), self.show)
+
+
+def _mask_skipped(found: Comparison) -> float:
+    """Share of MACs whose output nobody asked for, whether the array could skip them or not."""
+    counts = found.policy.counts
+    return (counts.macs_skipped + counts.macs_lost) / counts.macs_dense
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("macs", "MACs", lambda c: c.policy.counts.macs_dense, ","),
+    Column("mask_skipped_share", "not asked", _mask_skipped, ".1%"),
+    Column("mac_saving", "MACs saved", lambda c: c.mac_saving, ".1%"),
+    Column("cycle_saving", "cycles saved", lambda c: c.cycle_saving, ".1%"),
+    Column("energy_saving", "energy saved", lambda c: c.energy_saving, ".1%"),
+    Column("baseline_cycles", "base cycles", lambda c: c.baseline.cycles.total, ","),
+    Column("cycles", "cycles", lambda c: c.policy.cycles.total, ","),
+    Column("speedup", "speedup", lambda c: c.speedup, ".2f"),
+    Column("baseline_energy_uj", "base µJ", lambda c: c.baseline.total_energy_pj / 1e6, ",.0f"),
+    Column("energy_uj", "µJ", lambda c: c.policy.total_energy_pj / 1e6, ",.0f"),
+    Column("predictor_energy_share", "predictor", lambda c: c.policy.predictor_share, ".1%"),
+    Column("bound", "bound by", lambda c: c.policy.cycles.bound),
+)
+"""Columns of the layer table; the three savings stand side by side because they differ."""
+
+
+def headline(result: RunResult) -> str:
+    """Return the one line that says what a table is about."""
+    seconds = result.total.policy.cycles.total / result.clock_hz
+    parts = [
+        f"{result.network} on {', '.join(result.images)}",
+        f"pattern {', '.join(result.patterns)}" if result.patterns else "no predictors",
+        result.operating_point,
+        *(f"{name.replace('_', ' ')} {value:.2%}" for name, value in result.quality.items()),
+        f"{result.arch} ({result.arch_summary})",
+        f"policy {result.policy} against {result.baseline}",
+        f"{seconds * 1e3:.1f} ms",
+    ]
+    return " · ".join(parts)
+
+
+def notes(result: RunResult) -> list[str]:
+    """Return the lines that belong under a table: quality's origin, layers without a predictor, provenance."""
+    unpredicted = [
+        f"{one.shape.name} ({one.setting})" for one in result.layers if one.setting.startswith("not")
+    ]
+    lines = [f"Quality: {result.quality_note}"] if result.quality_note else []
+    if unpredicted:
+        lines.append("Layers " + ", ".join(unpredicted) + ".")
+    lines.append(", ".join(f"{name} {_plain(value)}" for name, value in result.provenance.items()))
+    return lines
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{name} {inner}" for name, inner in value.items()) + ")"
+    return str(value)
