@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 
 from zapsim.errors import ZapsimError, did_you_mean
 
-_TILES: dict[
-    str, tuple[str, ...]
-] = {  # '#' = computed first; tiled from the map's origin, same on all channels
+_TILES: dict[str, tuple[str, ...]] = {  # '#' = computed first; tiled from the map's origin, same on all channels
     "1/4": ("..", ".#"),
     "1/3": ("..#", ".#.", "#.."),
     "2/5": ("..#.#", ".#.#.", "#.#..", ".#..#", "#..#."),
@@ -38,9 +36,7 @@ def pattern_tile(pattern: str) -> NDArray[np.bool_]:
         rows = _TILES[pattern]
     except KeyError:
         known = ", ".join(PATTERNS)
-        raise ZapsimError(
-            f"unknown pattern '{pattern}'{did_you_mean(pattern, PATTERNS)}; known: {known}"
-        ) from None
+        raise ZapsimError(f"unknown pattern '{pattern}'{did_you_mean(pattern, PATTERNS)}; known: {known}") from None
     return np.array([[cell == "#" for cell in row] for row in rows])
 
 

@@ -89,8 +89,7 @@ def simulate(
         policy=policy.name,
         baseline=baseline.name,
         layers=tuple(
-            LayerResult(layer.shape, _setting(layer, chosen), totals[layer.shape.name])
-            for layer in trace.header.layers
+            LayerResult(layer.shape, _setting(layer, chosen), totals[layer.shape.name]) for layer in trace.header.layers
         ),
         provenance=_provenance(arch, trace, policy, batch),
     )
@@ -110,9 +109,7 @@ def _image_indices(trace: Trace, images: Sequence[int] | None) -> Sequence[int]:
         return range(held)
     wrong = [index for index in images if not 0 <= index < held]
     if wrong or not images:
-        raise TraceError(
-            f"{trace.path}: no image {wrong[0] if wrong else '(none chosen)'}; it holds 0 to {held - 1}"
-        )
+        raise TraceError(f"{trace.path}: no image {wrong[0] if wrong else '(none chosen)'}; it holds 0 to {held - 1}")
     return images
 
 

@@ -58,18 +58,14 @@ class ConvShape:
         if min(self.padding) < 0:
             raise WorkloadError(f"layer {self.name}: padding must not be negative, got {self.padding}")
         if self.C % self.groups or self.K % self.groups:
-            raise WorkloadError(
-                f"layer {self.name}: groups = {self.groups} must divide C = {self.C} and K = {self.K}"
-            )
+            raise WorkloadError(f"layer {self.name}: groups = {self.groups} must divide C = {self.C} and K = {self.K}")
         if self.P < 1 or self.Q < 1:
             raise WorkloadError(
                 f"layer {self.name}: a {self.R}×{self.S} filter (dilation {self.dilation}) does not fit "
                 f"the padded {self.H_padded}×{self.W_padded} ifmap"
             )
         if self.macs >= MAX_EXACT_COUNT:
-            raise WorkloadError(
-                f"layer {self.name}: {self.macs} MACs are over 2**53, counts would not be exact"
-            )
+            raise WorkloadError(f"layer {self.name}: {self.macs} MACs are over 2**53, counts would not be exact")
 
     @property
     def H_padded(self) -> int:
@@ -150,6 +146,4 @@ class Workload:
         names = [layer.name for layer in self.layers]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise WorkloadError(
-                f"workload {self.name}: layer names must be unique, twice: {', '.join(twice)}"
-            )
+            raise WorkloadError(f"workload {self.name}: layer names must be unique, twice: {', '.join(twice)}")

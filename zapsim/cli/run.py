@@ -59,13 +59,9 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument(
         "--images", type=int, nargs="+", metavar="I", help="indices of images in the trace (default: all)"
     )
-    parser.add_argument(
-        "--batch", type=int, default=1, metavar="N", help="images that run together (default: 1)"
-    )
+    parser.add_argument("--batch", type=int, default=1, metavar="N", help="images that run together (default: 1)")
     parser.add_argument("--format", choices=_FORMATS, help="default: table, or what the ending of --out says")
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="write the result here instead of printing it"
-    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the result here instead of printing it")
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="also draw MAC, cycle and energy savings (png, svg or pdf)"
     )

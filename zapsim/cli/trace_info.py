@@ -25,9 +25,7 @@ def add_parser(commands: Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", type=Path, help="trace file (.safetensors)")
-    parser.add_argument(
-        "--point", metavar="NAME", help="operating point of the layer table (default: the first)"
-    )
+    parser.add_argument("--point", metavar="NAME", help="operating point of the layer table (default: the first)")
     parser.set_defaults(execute=execute)
 
 

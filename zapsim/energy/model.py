@@ -26,8 +26,7 @@ COMPONENTS: tuple[str, ...] = tuple(dict.fromkeys(_PREFIXES.values()))
 """Names of the components, in the order of reports; ``clock`` is the clock network and leakage."""
 
 COMPONENT_OF: dict[str, str] = {
-    action: next(part for prefix, part in _PREFIXES.items() if action.startswith(prefix))
-    for action in ENERGY_ACTIONS
+    action: next(part for prefix, part in _PREFIXES.items() if action.startswith(prefix)) for action in ENERGY_ACTIONS
 }
 """Component of each action."""
 

@@ -37,9 +37,7 @@ def print_table(result: RunResult, console: Console) -> None:
     for name, comparison in _lines(result):
         if name == "total":
             table.add_section()
-        table.add_row(
-            name, *(column.text(comparison) for column in COLUMNS), style="bold" if name == "total" else ""
-        )
+        table.add_row(name, *(column.text(comparison) for column in COLUMNS), style="bold" if name == "total" else "")
     console.print(headline(result), highlight=False, soft_wrap=True)
     console.print(table)
     for line in notes(result):

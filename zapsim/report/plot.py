@@ -37,9 +37,7 @@ def plot_savings(result: RunResult, path: Path) -> None:
     axes.set_ylabel("% of the baseline")
     axes.set_title(headline(result), fontsize=7, wrap=True)
     axes.legend()
-    metadata = (
-        {"Date": None} if path.suffix == ".svg" else {"CreationDate": None} if path.suffix == ".pdf" else None
-    )
+    metadata = {"Date": None} if path.suffix == ".svg" else {"CreationDate": None} if path.suffix == ".pdf" else None
     partial = path.with_name(f".{path.name}.part")
     try:
         figure.savefig(partial, format=path.suffix[1:], metadata=metadata)

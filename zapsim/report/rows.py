@@ -67,9 +67,7 @@ def headline(result: RunResult) -> str:
 
 def notes(result: RunResult) -> list[str]:
     """Return the lines that belong under a table: quality's origin, layers without a predictor, provenance."""
-    unpredicted = [
-        f"{one.shape.name} ({one.setting})" for one in result.layers if one.setting.startswith("not")
-    ]
+    unpredicted = [f"{one.shape.name} ({one.setting})" for one in result.layers if one.setting.startswith("not")]
     lines = [f"Quality: {result.quality_note}"] if result.quality_note else []
     if unpredicted:
         lines.append("Layers " + ", ".join(unpredicted) + ".")

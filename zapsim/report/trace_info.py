@@ -84,9 +84,7 @@ def _point_fact(point: OperatingPoint) -> tuple[str, str]:
 
 
 def _layer_table(trace: Trace, point: OperatingPoint) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, title=f"operating point '{point.name}'", title_justify="left"
-    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"operating point '{point.name}'", title_justify="left")
     for heading in ("layer", "C×H×W", "K×R×S", "stride", "groups", "predictor"):
         table.add_column(heading)
     for heading in ("ifmap zeros", "ofmap zeros", "skipped", "zeros found", "non-zeros lost"):

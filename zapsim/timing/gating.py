@@ -30,9 +30,7 @@ def window_nonzero(shape: ConvShape, ifmap_nonzero: PackedMap) -> NDArray[np.int
     return out
 
 
-def switching_macs(
-    shape: ConvShape, outputs: NDArray[np.int32] | None, window: NDArray[np.int32] | None
-) -> int:
+def switching_macs(shape: ConvShape, outputs: NDArray[np.int32] | None, window: NDArray[np.int32] | None) -> int:
     """Return the MACs that switch.
 
     Parameters

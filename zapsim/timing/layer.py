@@ -74,9 +74,7 @@ def needed_outputs(layer: LayerTrace, policy: Policy) -> PackedMap | None:
         needed = layer.mask
     else:
         if layer.ofmap_nonzero is None:
-            raise PolicyError(
-                f"layer {layer.shape.name}: policy {policy.name} needs ofmap_nonzero in the trace"
-            )
+            raise PolicyError(f"layer {layer.shape.name}: policy {policy.name} needs ofmap_nonzero in the trace")
         needed = layer.ofmap_nonzero | layer.pattern_outputs()
     return None if needed is None or needed.is_full() else needed
 

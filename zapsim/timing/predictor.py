@@ -82,9 +82,7 @@ def run_predictor(
     return PredictorResult(counts + on_array, cycles, cycles)
 
 
-def _on_array(
-    engine: Engine[Mapping], arch: ArchSpec, shape: ConvShape, pattern: PackedMap
-) -> tuple[Counts, int]:
+def _on_array(engine: Engine[Mapping], arch: ArchSpec, shape: ConvShape, pattern: PackedMap) -> tuple[Counts, int]:
     """Return storage actions and cycles of the two depthwise layers on the PE array, data in the GLB."""
     depthwise = ConvShape(
         f"{shape.name}.zap", N=shape.N, C=shape.K, H=shape.P, W=shape.Q, K=shape.K, R=3, S=3,

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from zapsim.patterns import PATTERNS, pattern_map
 from zapsim.errors import TraceError
+from zapsim.patterns import PATTERNS, pattern_map
 from zapsim.trace.packed import PackedMap
 from zapsim.workload import ConvShape, Workload
 

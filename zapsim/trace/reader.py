@@ -47,9 +47,7 @@ class Trace:
     def _read_header(self) -> TraceHeader:
         text = (self._file.metadata() or {}).get(METADATA_KEY)
         if text is None:
-            raise TraceError(
-                f"{self.path}: a safetensors file, but not a zapsim trace (no '{METADATA_KEY}' metadata)"
-            )
+            raise TraceError(f"{self.path}: a safetensors file, but not a zapsim trace (no '{METADATA_KEY}' metadata)")
         try:
             return TraceHeader.model_validate_json(text)
         except ValidationError as error:
@@ -115,8 +113,6 @@ class Trace:
             raise TraceError(f"{self.path}: no map {name}") from None
         digest = self.header.digests.get(name)
         if hashlib.sha256(bits.data).hexdigest() != digest:
-            raise TraceError(
-                f"{self.path}: map {name} does not match its digest: the file was damaged or changed"
-            )
+            raise TraceError(f"{self.path}: map {name} does not match its digest: the file was damaged or changed")
         shape = next(one.shape for one in self.header.layers if one.shape.name == layer)
         return PackedMap(bits[np.newaxis], shape.C if kind == "ifmap_nonzero" else shape.K)

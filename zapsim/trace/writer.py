@@ -58,9 +58,7 @@ class TraceWriter:
             state = "was written before" if name in self._digests else "is not in the trace's header"
             raise TraceError(f"{self.path}: map {name} {state}")
         if packed.bits.shape != (1, *self._shapes[name]):
-            raise TraceError(
-                f"{self.path}: map {name} must be {self._shapes[name]}, got {packed.bits.shape[1:]}"
-            )
+            raise TraceError(f"{self.path}: map {name} must be {self._shapes[name]}, got {packed.bits.shape[1:]}")
         data = packed.bits.tobytes()
         self._file.seek(self._data_start + self._offsets[name])
         self._file.write(data)
@@ -79,9 +77,7 @@ class TraceWriter:
     def _finish(self) -> None:
         missing = [name for name in self._shapes if name not in self._digests]
         if missing:
-            raise TraceError(
-                f"{self.path}: {len(missing)} maps were never written, the first is {missing[0]}"
-            )
+            raise TraceError(f"{self.path}: {len(missing)} maps were never written, the first is {missing[0]}")
         digests = {name: self._digests[name] for name in self._shapes}
         self._file.seek(0)
         self._file.write(self._preamble(self._header.model_copy(update={"digests": digests})))
