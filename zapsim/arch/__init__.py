@@ -1,0 +1,1 @@
+"""Architecture descriptions: frozen, validated values read from YAML."""

@@ -1,0 +1,225 @@
+"""ArchSpec: one accelerator, complete and checked, all quantities in base units."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from zapsim import units
+from zapsim.counts import Counts
+from zapsim.errors import UnitError, did_you_mean
+
+
+def _quantity(parse: Callable[[object], float]) -> BeforeValidator:
+    """Wrap a unit parser as a pydantic validator (which wants ValueError)."""
+
+    def validate(value: object) -> float:
+        try:
+            return parse(value)
+        except UnitError as error:
+            raise ValueError(str(error)) from None
+
+    return BeforeValidator(validate)
+
+
+def _positive(value: float) -> float:
+    if value <= 0:
+        raise ValueError("must be more than 0")
+    return value
+
+
+Size = Annotated[int, _quantity(units.parse_size), AfterValidator(_positive)]
+Width = Annotated[int, _quantity(units.parse_width), AfterValidator(_positive)]
+Words = Annotated[int, _quantity(units.parse_words), AfterValidator(_positive)]
+Latency = Annotated[int, _quantity(units.parse_cycles)]
+Frequency = Annotated[float, _quantity(units.parse_frequency), AfterValidator(_positive)]
+Bandwidth = Annotated[float, _quantity(units.parse_bandwidth), AfterValidator(_positive)]
+Energy = Annotated[float, _quantity(units.parse_energy)]
+Positive = Annotated[int, Field(ge=1, strict=True)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Spads(_Section):
+    """Scratch pads of one PE, in words."""
+
+    ifmap: Words
+    filter: Words
+    psum: Words
+
+
+class Buses(_Section):
+    """Width of the buses between GLB and array, in words a cycle; `psum` is the width of each direction."""
+
+    ifmap: Positive
+    filter: Positive
+    psum: Positive
+
+
+class PassParameters(_Section):
+    """Mapping of a row-stationary layer: the names of Eyeriss (JSSC 2017, Table III).
+
+    m filters of psums stay in the GLB; n ifmaps; a set is e ofmap rows wide; a PE holds p filters × q channels;
+    r sets work on different channels and t sets on different filters.
+    """
+
+    m: Positive
+    n: Positive
+    e: Positive
+    p: Positive
+    q: Positive
+    r: Positive
+    t: Positive
+
+
+class RowStationaryMapping(_Section):
+    """How layers are mapped: searched for `objective`, except those pinned by name."""
+
+    objective: Literal["latency", "energy", "edp"] = "latency"
+    pinned: dict[str, PassParameters] = Field(default_factory=dict)
+
+
+class RowStationaryArray(_Section):
+    """Eyeriss's array: a row of a filter stays in a PE, psums go up the columns."""
+
+    dataflow: Literal["row-stationary"]
+    rows: Positive
+    cols: Positive
+    spads: Spads
+    buses: Buses
+    mapping: RowStationaryMapping = RowStationaryMapping()
+
+
+class SystolicArray(_Section):
+    """A rigid array in which operands move one PE a cycle.
+
+    The defaults count dense layers as SCALE-Sim does.
+
+    Attributes
+    ----------
+    drain
+        An output-stationary fold's results leave while the next fold fills (``overlapped``) or take `rows` cycles of
+        their own (``serial``).
+    partial_folds
+        A fold that leaves rows or columns idle fills and drains like a ``full`` one, or like an array of the size
+        that it uses (``shrunk``).
+    fold_boundary
+        Under a mask, an output-stationary fold takes the next pixels that are needed, wherever they are (``crossed``),
+        or only those of its own rows in the dense order, so that it is skipped only if none is needed (``kept``).
+    pixel_order
+        Pixels are put on the array as in the map (``raster``), or sorted by how many of their outputs are needed, so
+        that pixels with similar masks share a fold (``grouped``).
+    channel_order
+        Filters share a fold ``as-is``, or ``by-density``: sorted by how many of their outputs are needed.
+    """
+
+    dataflow: Literal["weight-stationary", "output-stationary", "input-stationary"]
+    rows: Positive
+    cols: Positive
+    drain: Literal["overlapped", "serial"] = "overlapped"
+    partial_folds: Literal["full", "shrunk"] = "full"
+    fold_boundary: Literal["crossed", "kept"] = "crossed"
+    pixel_order: Literal["raster", "grouped"] = "raster"
+    channel_order: Literal["as-is", "by-density"] = "as-is"
+
+
+Array = Annotated[RowStationaryArray | SystolicArray, Field(discriminator="dataflow")]
+
+
+class Buffer(_Section):
+    """An on-chip memory."""
+
+    size: Size
+
+
+class Buffers(_Section):
+    """On-chip memories behind the array."""
+
+    glb: Buffer
+
+
+class Dram(_Section):
+    """Off-chip memory: bandwidth in bytes a second, and how feature maps are coded on their way."""
+
+    bandwidth: Bandwidth
+    compression: Literal["none", "rlc"] = "none"
+
+
+class PredictorUnit(_Section):
+    """The hardware that runs the predictors.
+
+    ``dedicated``: `lanes` MACs a cycle of its own, working on finished outputs while the array goes on with stage A,
+    and `latency` cycles from its last input to the last mask bit. ``array``: a depthwise layer on the PE array,
+    between the stages. ``ideal``: free.
+    """
+
+    unit: Literal["dedicated", "array", "ideal"]
+    lanes: Positive = 1
+    latency: Latency = 0
+    granularity: Literal["layer"] = "layer"
+
+
+def _known_actions(table: dict[str, float]) -> dict[str, float]:
+    for action in table:
+        if action not in ENERGY_ACTIONS:
+            raise ValueError(f"unknown action '{action}'{did_you_mean(action, ENERGY_ACTIONS)}")
+    return table
+
+
+ENERGY_ACTIONS: tuple[str, ...] = (
+    *(name for name in Counts().as_dict() if name not in {"macs_skipped", "macs_lost"}),
+    "cycles",
+)
+"""What an energy table may price: the counts by their names, and ``cycles`` (clock network and leakage)."""
+
+
+class EnergyTable(_Section):
+    """Energy per action in pJ; words are of the architecture's width."""
+
+    technology: str
+    actions: Annotated[dict[str, Energy], AfterValidator(_known_actions)]
+
+
+class ArchSpec(_Section):
+    """One accelerator.
+
+    Attributes
+    ----------
+    word
+        Bits of a word (ifmap, filter and psum words alike).
+    clock
+        Hz of the array.
+    inputs
+        What a MAC does with a zero ifmap value, under policies that leave inputs as set.
+    sources
+        Where values come from: source by path, a section's covers its values.
+    """
+
+    name: str
+    description: str
+    array: Array
+    word: Width
+    clock: Frequency
+    buffers: Buffers
+    dram: Dram
+    inputs: Literal["dense", "gate"] = "dense"
+    predictor: PredictorUnit
+    energy: EnergyTable
+    sources: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def word_bytes(self) -> float:
+        """Bytes of a word."""
+        return self.word / 8
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of all values that can change a result (names and sources cannot)."""
+        values: dict[str, Any] = self.model_dump(mode="json", exclude={"name", "description", "sources"})
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
