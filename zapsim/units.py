@@ -10,32 +10,42 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from zapsim.errors import UnitError
+from zapsim.errors import UnitError, shown
 
-_QUANTITY = re.compile(r"\s*([0-9]+(?:[._]?[0-9]+)*(?:[eE][-+]?[0-9]+)?)\s*([A-Za-z/µ%]+)\s*")
+_QUANTITY = re.compile(
+    r"\s*(?P<number>[-+]?[0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?)\s*(?P<unit>[A-Za-zµμ/]+)\s*"
+)
 
 _BINARY: Final = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _SIZES: Final = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, **_BINARY}
 _FREQUENCIES: Final = {"Hz": 1, "kHz": 10**3, "MHz": 10**6, "GHz": 10**9}
-_ENERGIES: Final = {"fJ": Decimal("1e-3"), "pJ": 1, "nJ": 10**3}
+_ENERGIES: Final[dict[str, int | Decimal]] = {"fJ": Decimal("1e-3"), "pJ": 1, "nJ": 10**3}
 _BANDWIDTHS: Final = {f"{unit}/s": scale for unit, scale in _SIZES.items()}
 _WIDTHS: Final = {"bit": 1, "bits": 1}
 _CYCLES: Final = {"cycle": 1, "cycles": 1}
 _WORDS: Final = {"word": 1, "words": 1}
 
+_LIMIT: Final = 2**53
+"""Quantities stay below this in their base unit: exact in float64, and far beyond any chip."""
+
 
 def _parse(value: object, units: Mapping[str, int | Decimal], kind: str, example: str) -> Decimal:
     match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
-    if match is None or match[2] not in units:
-        shown = f"'{value}'" if isinstance(value, str) else repr(value)
-        raise UnitError(f"expected {kind} such as '{example}', got {shown} (units: {', '.join(units)})")
-    return Decimal(match[1].replace("_", "")) * units[match[2]]
+    if match is None or match["unit"] not in units:
+        raise UnitError(f"expected {kind} such as '{example}', got {shown(value)} (units: {', '.join(units)})")
+    quantity = Decimal(match["number"].replace("_", "")) * units[match["unit"]]
+    if quantity < 0:
+        raise UnitError(f"expected {kind} such as '{example}', got {shown(value)}, which is negative")
+    if quantity >= _LIMIT:
+        raise UnitError(f"expected {kind} such as '{example}', got {shown(value)}, which is out of range")
+    return quantity
 
 
 def _parse_whole(value: object, units: Mapping[str, int | Decimal], kind: str, example: str) -> int:
     number = _parse(value, units, kind, example)
     if number != int(number):
-        raise UnitError(f"expected {kind} that is whole in its smallest unit, got '{value}'")
+        smallest = min(units, key=lambda unit: units[unit])
+        raise UnitError(f"expected {kind} such as '{example}', got {shown(value)}, which is not a whole {smallest}")
     return int(number)
 
 
@@ -76,15 +86,15 @@ def parse_energy(value: object) -> float:
 
 def format_energy(energy_pj: float) -> str:
     """Return an energy in pJ with the prefix that suits it: ``format_energy(2.5e6)`` is ``"2.50 µJ"``."""
-    for unit, scale in (("J", 1e12), ("mJ", 1e9), ("µJ", 1e6), ("nJ", 1e3)):
-        if energy_pj >= scale:
-            return f"{energy_pj / scale:.2f} {unit}"
-    return f"{energy_pj:.2f} pJ"
+    return _prefixed(energy_pj, {"pJ": 1.0, "nJ": 1e3, "µJ": 1e6, "mJ": 1e9, "J": 1e12})
 
 
 def format_time(seconds: float) -> str:
     """Return a time with the prefix that suits it: ``format_time(0.0165)`` is ``"16.50 ms"``."""
-    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= scale:
-            return f"{seconds / scale:.2f} {unit}"
-    return f"{seconds * 1e9:.2f} ns"
+    return _prefixed(seconds, {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "s": 1.0})
+
+
+def _prefixed(value: float, units: Mapping[str, float]) -> str:
+    """Return `value` in the smallest of `units` (ascending) in which its two decimals stay below 1000."""
+    texts = [f"{value / scale:.2f} {unit}" for unit, scale in units.items()]
+    return next((text for text in texts if abs(float(text.split()[0])) < 1000), texts[-1])

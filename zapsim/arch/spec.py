@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from zapsim import units
+from zapsim.arch.faults import AT_KEY
 from zapsim.counts import Counts
 from zapsim.errors import UnitError, did_you_mean
 
@@ -39,7 +41,25 @@ Latency = Annotated[int, _quantity(units.parse_cycles)]
 Frequency = Annotated[float, _quantity(units.parse_frequency), AfterValidator(_positive)]
 Bandwidth = Annotated[float, _quantity(units.parse_bandwidth), AfterValidator(_positive)]
 Energy = Annotated[float, _quantity(units.parse_energy)]
-Positive = Annotated[int, Field(ge=1, strict=True)]
+Positive = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
+
+ENERGY_ACTIONS: tuple[str, ...] = (
+    *(name for name in Counts().as_dict() if name not in {"macs_skipped", "macs_lost"}),
+    "cycles",
+)
+"""What an energy table may price: the counts by their names, and ``cycles`` (clock network and leakage)."""
+
+
+def _known_action(action: str) -> str:
+    if action not in ENERGY_ACTIONS:
+        hint = did_you_mean(action, ENERGY_ACTIONS) or f"; known: {', '.join(ENERGY_ACTIONS)}"
+        raise ValueError(f"unknown action{hint}")
+    return action
+
+
+def _blame(key: str, fault: str) -> PydanticCustomError:
+    """Return the error by which a section's check blames its `key`."""
+    return PydanticCustomError(AT_KEY, "{fault}", {"key": key, "fault": fault})
 
 
 class _Section(BaseModel):
@@ -164,26 +184,25 @@ class PredictorUnit(_Section):
     latency: Latency = 0
     granularity: Literal["layer"] = "layer"
 
-
-def _known_actions(table: dict[str, float]) -> dict[str, float]:
-    for action in table:
-        if action not in ENERGY_ACTIONS:
-            raise ValueError(f"unknown action '{action}'{did_you_mean(action, ENERGY_ACTIONS)}")
-    return table
-
-
-ENERGY_ACTIONS: tuple[str, ...] = (
-    *(name for name in Counts().as_dict() if name not in {"macs_skipped", "macs_lost"}),
-    "cycles",
-)
-"""What an energy table may price: the counts by their names, and ``cycles`` (clock network and leakage)."""
+    @model_validator(mode="after")
+    def _lanes_given(self) -> Self:
+        if self.unit == "dedicated" and "lanes" not in self.model_fields_set:
+            raise _blame("lanes", "missing, a dedicated unit needs it (MACs a cycle)")
+        return self
 
 
 class EnergyTable(_Section):
     """Energy per action in pJ; words are of the architecture's width."""
 
     technology: str
-    actions: Annotated[dict[str, Energy], AfterValidator(_known_actions)]
+    actions: dict[Annotated[str, AfterValidator(_known_action)], Energy]
+
+    @model_validator(mode="after")
+    def _gating_saves(self) -> Self:
+        gated, executed = (self.actions.get(action) for action in ("macs_gated", "macs_executed"))
+        if gated is not None and executed is not None and gated > executed:
+            raise _blame("actions.macs_gated", f"{gated:g} pJ is more than the {executed:g} pJ of macs_executed")
+        return self
 
 
 class ArchSpec(_Section):
@@ -198,7 +217,8 @@ class ArchSpec(_Section):
     inputs
         What a MAC does with a zero ifmap value, under policies that leave inputs as set.
     sources
-        Where values come from: source by path, a section's covers its values.
+        Where values come from: the source of each value by its path (``energy.actions.dram_reads``), if it has one.
+        Gathered from the file; not a key of it.
     """
 
     name: str
