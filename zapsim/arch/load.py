@@ -1,0 +1,122 @@
+"""From a name or a path to an :class:`~zapsim.arch.spec.ArchSpec`: look up, read, merge, override, check."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+import zapsim
+from zapsim.arch.document import Document, document
+from zapsim.arch.faults import known_keys, translate
+from zapsim.arch.overrides import override
+from zapsim.arch.spec import ArchSpec
+from zapsim.arch.yaml_file import read_mapping
+from zapsim.errors import ConfigError, did_you_mean, shown
+
+_NOT_A_KEY = "sources"
+"""The field of ArchSpec that no file sets: it is gathered from the file's ``source:`` texts."""
+
+_TOP_KEYS = ["base", *(key for key in known_keys(ArchSpec) if key != _NOT_A_KEY)]
+
+
+def load_arch(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ArchSpec:
+    """Return the architecture of a file, with everything checked.
+
+    Parameters
+    ----------
+    name_or_path
+        A YAML file, or the bare name of a shipped one (``eyeriss`` or ``eyeriss.yaml``). A file wins.
+    overrides
+        Values that replace the file's, such as ``array.rows=16``, in this order.
+
+    Raises
+    ------
+    ConfigError
+        With every fault found, each one line; see its `faults`.
+    """
+    path = find_arch(name_or_path)
+    found = override(_with_bases(path, ()), overrides)
+    tree = found.nested()
+    faults = list(found.faults)
+    if tree.pop(_NOT_A_KEY, None) is not None:
+        hint = "a value's source stands beside it, as in {value: 2 pJ, source: ...}"
+        faults.append(f"{found.origin((_NOT_A_KEY,), path.name)}: {_NOT_A_KEY}: unknown key; {hint}")
+    try:
+        spec = ArchSpec.model_validate(tree)
+    except ValidationError as error:
+        for place, fault in translate(error, ArchSpec, _TOP_KEYS):
+            label = path.name if fault == "missing" else found.origin(place, path.name)
+            faults.append(f"{label}: {'.'.join(place)}: {fault}" if place else f"{label}: {fault}")
+    if faults:
+        raise ConfigError(dict.fromkeys(faults))
+    return spec.model_copy(update={"sources": found.sources()})
+
+
+def known_archs() -> list[str]:
+    """Return the bare names of the shipped architectures, sorted."""
+    return sorted(path.stem for path in config_directory().glob("*.yaml"))
+
+
+def config_directory() -> Path:
+    """Return the folder of the shipped architecture files: inside the package if installed so, else beside it."""
+    package = Path(zapsim.__file__).parent
+    inside = package / "arch_configs"
+    return inside if inside.is_dir() else package.parent / "arch_configs"
+
+
+def find_arch(name_or_path: str | Path, beside: Path | None = None) -> Path:
+    """Return the file that a name or a path means.
+
+    Parameters
+    ----------
+    name_or_path
+        A path (relative to `beside`, if given), or the bare name of a shipped architecture.
+    beside
+        The folder of the file that names it.
+
+    Raises
+    ------
+    ConfigError
+        If there is none; the message lists the shipped ones.
+    """
+    given = Path(name_or_path)
+    path = given if beside is None else beside / given
+    if os.path.exists(path) and not os.path.isdir(path):  # unlike Path's, these take any text
+        return path
+    known = known_archs()
+    if given.parent == Path():
+        name = given.name.removesuffix(".yaml")
+        if name in known:
+            return config_directory() / f"{name}.yaml"
+    hint = did_you_mean(given.name.removesuffix(".yaml"), known)
+    raise ConfigError(f"{given}: no such architecture{hint}; expected a file, or one of: {', '.join(known)}")
+
+
+def _with_bases(path: Path, above: tuple[Path, ...]) -> Document:
+    """Return the values of the file at `path` laid over those of its ``base:``, and so on down.
+
+    Parameters
+    ----------
+    path
+        The file.
+    above
+        The files that lead here, to find a circle.
+    """
+    way = (*above, path.resolve())
+    if way[-1] in above:
+        circle = " -> ".join(step.name for step in way[way.index(way[-1]) :])
+        raise ConfigError(f"{above[-1].name}: base: goes round in a circle: {circle}")
+    tree = read_mapping(path)
+    if "base" not in tree:
+        return document(tree, path.name)
+    base = tree.pop("base")
+    if not isinstance(base, str) or not base.strip():
+        raise ConfigError(f"{path.name}: base: expected a file or the name of an architecture, got {shown(base)}")
+    try:
+        below = find_arch(base.strip(), path.parent)
+    except ConfigError as error:
+        raise ConfigError(f"{path.name}: base: {error}") from None
+    return document(tree, path.name).over(_with_bases(below, way))
