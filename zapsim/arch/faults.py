@@ -55,7 +55,7 @@ def translate(error: ValidationError, top: type[BaseModel], top_keys: Sequence[s
         place = _locate(detail["loc"], top)
         path = place.path
         if detail["type"] == AT_KEY:
-            path = (*path, detail["ctx"]["key"])
+            path = (*path, *detail["ctx"]["key"].split("."))
         elif detail["type"] in {"union_tag_invalid", "union_tag_not_found"}:
             path = (*path, _discriminator(place))
         yield path, _fault(detail, place, top, top_keys)
@@ -110,9 +110,17 @@ def _unknown_key(place: Place, top: type[BaseModel], top_keys: Sequence[str]) ->
     here = top_keys if place.holder is top else known_keys(place.holder)
     hint = did_you_mean(key, here)
     if not hint:
-        elsewhere = next((path for path in _paths(top) if path[-1] == key and path[0] in top_keys), None)
-        hint = f" (did you mean '{'.'.join(elsewhere)}'?)" if elsewhere else ""
+        elsewhere = next((found for found in _paths(top) if found[0][-1] == key and found[0][0] in top_keys), None)
+        hint = _elsewhere(place, *elsewhere) if elsewhere else ""
     return f"unknown key{hint}; known here: {', '.join(here)}"
+
+
+def _elsewhere(place: Place, path: KeyPath, section: type[BaseModel]) -> str:
+    """Return the hint for a key that another section has: elsewhere, or here with another choice of its kind."""
+    if path == place.path:
+        tag = _tag_field(section)[0]
+        return f" (only with {tag}: {', '.join(_tags(section))})"
+    return f" (did you mean '{'.'.join(path)}'?)"
 
 
 def _locate(loc: tuple[int | str, ...], top: type[BaseModel]) -> Place:
@@ -176,9 +184,9 @@ def _section_keys(annotation: object) -> str:
     return ", ".join(dict.fromkeys(keys))
 
 
-def _paths(model: type[BaseModel], above: KeyPath = ()) -> Iterator[KeyPath]:
-    """Yield the path of every key in the schema."""
+def _paths(model: type[BaseModel], above: KeyPath = ()) -> Iterator[tuple[KeyPath, type[BaseModel]]]:
+    """Yield the path of every key in the schema, and the section that has it."""
     for name, field in model.model_fields.items():
-        yield (*above, name)
+        yield (*above, name), model
         for member in _members(field.annotation):
             yield from _paths(member, (*above, name))

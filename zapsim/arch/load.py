@@ -41,7 +41,8 @@ def load_arch(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ArchSp
     found = override(_with_bases(path, ()), overrides)
     tree = found.nested()
     faults = list(found.faults)
-    if tree.pop(_NOT_A_KEY, None) is not None:
+    if _NOT_A_KEY in tree:
+        del tree[_NOT_A_KEY]
         hint = "a value's source stands beside it, as in {value: 2 pJ, source: ...}"
         faults.append(f"{found.origin((_NOT_A_KEY,), path.name)}: {_NOT_A_KEY}: unknown key; {hint}")
     try:

@@ -31,6 +31,8 @@ def _one(base: Document, text: str) -> Document:
         value = read_scalar(value_text)
     except ValueError as error:
         return _with_fault(base, f"{ORIGIN}: {dotted}: {error}")
+    if keys == ["base"]:
+        return _with_fault(base, f"{ORIGIN}: base: only a file can have one")
     path = _resolve(base, keys)
     for length in range(1, len(path)):
         holder = base.leaves.get(path[:length])
