@@ -29,11 +29,14 @@ class Demand:
     window_nonzero
         int32 (N, P, Q, groups): non-zero ifmap values among the C/groups · R · S that each output multiplies
         (:func:`zapsim.timing.gating.window_nonzero`). None: inputs are not gated.
+    ifmap_coded_words
+        Words of the whole ifmap as DRAM holds it (:func:`zapsim.timing.coding.coded_words`); None: as they are.
     """
 
     kept: PackedMap | None = None
     gate: bool = False
     window_nonzero: NDArray[np.int32] | None = None
+    ifmap_coded_words: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,107 @@
+"""What the dense layer costs under each of many row-stationary mappings: exactly, and a quick lower bound."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zapsim.mapping.row_stationary import Ints, Resources, ceil, glb_strips, strip_rows, touched
+from zapsim.mapping.row_stationary_passes import pass_actions, pass_costs, pass_sizes, tile_classes
+from zapsim.workload import ConvShape
+
+
+class Candidates(NamedTuple):
+    """Mappings as int64 arrays of one length; of m, which costs only DRAM words, the best follows from the others."""
+
+    n: Ints
+    e: Ints
+    p: Ints
+    q: Ints
+    r: Ints
+    t: Ints
+
+    def take(self, chosen: NDArray[np.bool_] | Ints) -> Candidates:
+        """Return some of the candidates."""
+        return Candidates(*(values[chosen] for values in self))
+
+
+class Totals(NamedTuple):
+    """Cycles of the dense layer, and its actions that depend on the mapping, of each candidate."""
+
+    cycles: Ints
+    actions: dict[str, Ints]
+
+
+def dense_totals(shape: ConvShape, have: Resources, of: Candidates) -> Totals:
+    """Return cycles and actions: all classes of full and partial passes, each as often as it occurs."""
+    pt, pt_times = tile_classes(shape.K_per_group, of.p * of.t)
+    qr, qr_times = tile_classes(shape.C_per_group, of.q * of.r)
+    e, e_times = tile_classes(shape.P, of.e)
+    n, n_times = tile_classes(shape.N, of.n)
+    times = pt_times[:, None, None, None] * qr_times[:, None, None] * e_times[:, None] * n_times
+    sizes = pass_sizes(pt[:, None, None, None], of.t, qr[:, None, None], of.r, e[:, None], n)
+    costs = pass_costs(shape, have, sizes)
+    per_pass = pass_actions(shape, sizes, costs) | {"cycles": costs.cycles}
+    totals = {name: shape.groups * (each * times).sum(axis=(0, 1, 2, 3)) for name, each in per_pass.items()}
+    totals["dram_reads"] = totals["filter_bus_words"] + _ifmap_loads(shape, of, best_m(shape, have, of))
+    return Totals(totals.pop("cycles"), totals)
+
+
+def least_totals(shape: ConvShape, have: Resources, of: Candidates) -> Totals:
+    """Return lower bounds of what :func:`dense_totals` returns.
+
+    The parts of all passes are added up before the larger of compute and bus time is taken, and before quotients
+    are rounded up. Each part falls as n, p and q grow, so a bound with the largest of these holds for all.
+    """
+    K, C, R, S, F = shape.K_per_group, shape.C_per_group, shape.R, shape.S, shape.Q
+    f_tiles, c_tiles = ceil(K, of.p * of.t), ceil(C, of.q * of.r)
+    strips, i_tiles = ceil(shape.P, of.e), ceil(shape.N, of.n)
+    full, rest = np.divmod(shape.P, of.e)
+    rows = full * touched(shape, of.e, axis=0) + touched(shape, rest, axis=0)
+    columns = touched(shape, np.array(F), axis=1)
+    psums = K * shape.P * F * shape.N
+
+    compute = S * F * shape.N * ceil(K, of.t) * ceil(C, of.r) * strips
+    psum = psums * c_tiles
+    ifmap = C * shape.N * rows * columns * f_tiles
+    filter_ = K * C * R * S * strips * i_tiles
+    ramp = ceil(rows * S * C * f_tiles * i_tiles, have.ifmap_bus) + ceil(K * shape.P * c_tiles * i_tiles, have.psum_bus)
+    busy = np.maximum(compute, np.maximum(ceil(psum, have.psum_bus), ceil(ifmap, have.ifmap_bus)))
+    per_group = {
+        "cycles": busy + ceil(filter_, have.filter_bus) + ramp,
+        "ifmap_spad_writes": R * shape.P * C * shape.N * columns * ceil(K, of.p),
+        "filter_spad_writes": K * C * R * S * shape.P * i_tiles,
+        "ifmap_bus_words": ifmap,
+        "filter_bus_words": filter_,
+        "psum_bus_words": 2 * psum,
+        "pe_to_pe_words": psums * ((R - 1) * ceil(C, of.q)),
+        "glb_reads": psum + ifmap,
+        "glb_writes": psum,
+        "dram_reads": filter_,
+    }
+    totals = {name: shape.groups * value for name, value in per_group.items()}
+    return Totals(totals.pop("cycles"), totals)
+
+
+def best_m(shape: ConvShape, have: Resources, of: Candidates) -> Ints:
+    """Return the m that loads ifmaps least often: of the largest that fits the GLB, the smallest that is as good."""
+    K, pt = shape.K_per_group, of.p * of.t
+    ifmap_strip, psum_strip = glb_strips(shape, of.e)
+    room = (have.glb_words // of.n - of.q * of.r * ifmap_strip) // psum_strip
+    largest = np.minimum(room // pt, ceil(K, pt)) * pt
+    return ceil(ceil(K, ceil(K, largest)), pt) * pt
+
+
+def _ifmap_loads(shape: ConvShape, of: Candidates, m: Ints) -> Ints:
+    """Return the plain words of ifmap strips that DRAM gives: each strip once for every m filters."""
+    widths, index = np.unique(of.e, return_inverse=True)
+    rows = np.array([_rows_read(shape, int(e)) for e in widths], dtype=np.int64)[index]
+    return ceil(shape.K_per_group, m) * rows * (shape.C * shape.W * shape.N)
+
+
+@lru_cache(maxsize=65536)
+def _rows_read(shape: ConvShape, e: int) -> int:
+    return int(strip_rows(shape, e).sum())
