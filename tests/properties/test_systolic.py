@@ -1,0 +1,153 @@
+"""Systolic arrays for any small layer, mask and option, against the walker and the machine that moves operands."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tests.reference import systolic_machine
+from tests.reference.systolic_cases import arch_of, arrays, masks, ones, shapes
+from tests.reference.systolic_walker import walk
+from zapsim.arch.spec import SystolicArray
+from zapsim.timing.engine import Demand, StageResult
+from zapsim.timing.gating import window_nonzero
+from zapsim.timing.systolic import SystolicEngine
+from zapsim.trace.packed import PackedMap
+from zapsim.workload import ConvShape
+
+pytestmark = [pytest.mark.kernels, pytest.mark.reference]
+ENGINE = SystolicEngine()
+
+
+def time(shape: ConvShape, array: SystolicArray, demand: Demand, glb: str = "1 MiB") -> StageResult:
+    arch = arch_of(array, glb)
+    return ENGINE.time_stage(shape, arch, ENGINE.map_layer(shape, arch), demand)
+
+
+def random_ifmap(shape: ConvShape, seed: int, density: float) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    size = (shape.N, shape.H, shape.W, shape.C)
+    return rng.integers(1, 9, size) * (rng.random(size) < density)
+
+
+@given(st.data())
+def test_counts_equal_the_walkers(data: st.DataObject) -> None:
+    shape, array = data.draw(shapes()), data.draw(arrays())
+    kept = data.draw(masks(shape))
+    nonzero = random_ifmap(shape, data.draw(st.integers(0, 99)), 0.6) > 0 if data.draw(st.booleans()) else None
+    window = None if nonzero is None else window_nonzero(shape, PackedMap.from_bool(nonzero))
+
+    result = time(shape, array, Demand(PackedMap.from_bool(kept), window_nonzero=window))
+    slow = walk(shape, array, kept, nonzero)
+
+    counts = result.counts
+    assert result.cycles.total == slow.cycles
+    assert result.cycles.compute in {slow.streamed, slow.streamed - 1}
+    assert counts.macs_executed == slow.executed
+    assert counts.macs_executed + counts.macs_gated == slow.issued
+    assert counts.macs_lost == slow.issued - kept.sum() * shape.macs_per_output
+    assert counts.ifmap_bus_words == slow.glb["ifmap"]
+    assert counts.filter_bus_words == slow.glb["filter"]
+    assert counts.glb_reads == slow.glb["ifmap"] + slow.glb["filter"] + slow.glb["psum_in"]
+    assert counts.glb_writes == slow.glb["psum_out"]
+    assert counts.pe_to_pe_words == sum(slow.hops.values())
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_a_machine_that_moves_operands_takes_the_same_cycles_and_computes_the_convolution(
+    data: st.DataObject,
+) -> None:
+    shape, array = data.draw(shapes(largest=3)), data.draw(arrays())
+    assume(shape.macs <= 3000)
+    kept = data.draw(masks(shape)) if data.draw(st.booleans()) else ones(shape).unpack()
+    ifmap = random_ifmap(shape, data.draw(st.integers(0, 99)), 0.8)
+    weights = np.random.default_rng(7).integers(-8, 9, (shape.K, shape.C_per_group, shape.R, shape.S))
+
+    machine = systolic_machine.run(shape, array, kept, ifmap, weights)
+    result = time(shape, array, Demand(PackedMap.from_bool(kept)))
+
+    assert (machine.computed | ~kept).all()
+    assert (machine.ofmap == convolution(shape, ifmap, weights) * machine.computed).all()
+    counts = result.counts
+    assert result.cycles.total == machine.cycles
+    assert counts.macs_executed == machine.multiplied
+    assert counts.ifmap_bus_words == machine.from_glb["ifmap"]
+    assert counts.filter_bus_words == machine.from_glb["filter"]
+    assert counts.glb_reads == sum(machine.from_glb.values())
+    assert counts.glb_writes == machine.to_glb
+    assert counts.pe_to_pe_words == machine.handed_on
+
+
+def convolution(shape: ConvShape, ifmap: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Direct convolution: int64 (N, P, Q, K)."""
+    top, bottom, left, right = shape.padding
+    padded = np.pad(ifmap, ((0, 0), (top, bottom), (left, right), (0, 0)))
+    out = np.zeros((shape.N, shape.P, shape.Q, shape.K), dtype=np.int64)
+    for r in range(shape.R):
+        for s in range(shape.S):
+            rows = r * shape.dilation[0] + shape.stride[0] * np.arange(shape.P)
+            cols = s * shape.dilation[1] + shape.stride[1] * np.arange(shape.Q)
+            taps = padded[:, rows][:, :, cols]
+            for k in range(shape.K):
+                first = k // shape.K_per_group * shape.C_per_group
+                out[..., k] += taps[..., first : first + shape.C_per_group] @ weights[k, :, r, s]
+    return out
+
+
+@given(st.data())
+def test_an_all_ones_mask_is_dense_in_everything(data: st.DataObject) -> None:
+    shape, array = data.draw(shapes()), data.draw(arrays())
+    window = window_nonzero(shape, PackedMap.from_bool(random_ifmap(shape, 3, 0.5) > 0))
+    glb = f"{data.draw(st.integers(1, 500))} B"
+    for gated in (None, window):
+        dense = time(shape, array, Demand(window_nonzero=gated), glb)
+        assert time(shape, array, Demand(ones(shape), window_nonzero=gated), glb) == dense
+        assert time(shape, array, Demand(ones(shape), gate=True, window_nonzero=gated), glb) == dense
+    mapping = ENGINE.map_layer(shape, arch_of(array))
+    assert dense.cycles.total == mapping.cycles
+    assert mapping.macs == shape.macs
+
+
+@given(st.data())
+def test_gated_outputs_take_their_cycles_and_do_not_switch(data: st.DataObject) -> None:
+    shape, array = data.draw(shapes()), data.draw(arrays())
+    kept = PackedMap.from_bool(data.draw(masks(shape)))
+    dense, gated = time(shape, array, Demand()), time(shape, array, Demand(kept, gate=True))
+    assert gated.cycles == dense.cycles
+    assert gated.counts.macs_executed == kept.count() * shape.macs_per_output
+    assert gated.counts.macs_executed + gated.counts.macs_gated == shape.macs
+    assert gated.counts.macs_lost == 0
+
+
+@given(st.data())
+def test_words_are_conserved(data: st.DataObject) -> None:
+    shape, array = data.draw(shapes()), data.draw(arrays())
+    kept = data.draw(masks(shape))
+    result = time(shape, array, Demand(PackedMap.from_bool(kept)), f"{data.draw(st.integers(1, 500))} B")
+    counts = result.counts
+    hops = counts.pe_to_pe_words
+    operand_hops = (
+        counts.ifmap_spad_writes + counts.filter_spad_writes - counts.ifmap_bus_words - counts.filter_bus_words
+    )
+    psum_hops = hops - operand_hops
+    assert counts.glb_reads + counts.glb_writes == (
+        counts.ifmap_bus_words + counts.filter_bus_words + counts.psum_bus_words
+    )
+    assert counts.psum_spad_reads >= psum_hops + counts.glb_writes
+    assert counts.dram_reads <= counts.glb_reads  # what the array gets was on the chip before
+    assert counts.dram_writes >= kept.sum()
+    assert counts.ifmap_spad_reads == counts.macs_executed + counts.macs_gated
+    assert counts.filter_spad_reads == counts.macs_executed
+
+
+@given(st.data())
+def test_fewer_outputs_never_take_longer(data: st.DataObject) -> None:
+    shape, array = data.draw(shapes()), data.draw(arrays())
+    assume(array.pixel_order == "raster" and array.channel_order == "as-is")
+    kept = data.draw(masks(shape))
+    fewer = kept & data.draw(masks(shape))
+    more, less = (time(shape, array, Demand(PackedMap.from_bool(mask))) for mask in (kept, fewer))
+    assert less.cycles.total <= more.cycles.total
+    for name, count in less.counts.as_dict().items():
+        assert name == "macs_lost" or count <= more.counts.as_dict()[name], name

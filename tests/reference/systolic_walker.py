@@ -1,0 +1,142 @@
+"""Systolic arrays, slowly: fold after fold over unpacked masks, in plain Python, written apart from the kernels.
+
+A fold is a block of outputs and products: some filters × some pixels × some of the C·R·S products of each output.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from zapsim.arch.spec import SystolicArray
+from zapsim.workload import ConvShape
+
+Pixel = tuple[int, int, int]  # image, ofmap row, ofmap column
+Product = tuple[int, int, int]  # input channel within the group, filter row, filter column
+
+
+@dataclass
+class Fold:
+    group: int
+    filters: list[int]
+    pixels: list[Pixel]
+    products: list[Product]
+    first_products: bool  # nothing was accumulated for these outputs before
+
+
+@dataclass
+class Walk:
+    cycles: int = 0
+    streamed: int = 0
+    folds: int = 0
+    executed: int = 0
+    issued: int = 0
+    glb: dict[str, int] = field(default_factory=lambda: dict.fromkeys(["ifmap", "filter", "psum_in", "psum_out"], 0))
+    hops: dict[str, int] = field(default_factory=lambda: dict.fromkeys(["ifmap", "filter", "psum"], 0))
+
+
+def folds(shape: ConvShape, array: SystolicArray, kept: np.ndarray) -> Iterator[Fold]:
+    """Yield the folds of a stage in order; `kept` is bool (N, P, Q, K)."""
+    everywhere = [(n, y, x) for n in range(shape.N) for y in range(shape.P) for x in range(shape.Q)]
+    if array.pixel_order == "grouped":
+        everywhere = sorted(everywhere, key=lambda pixel: -kept[pixel].sum())
+    products = [(c, r, s) for c in range(shape.C // shape.groups) for r in range(shape.R) for s in range(shape.S)]
+    size = shape.K // shape.groups
+    for group in range(shape.groups):
+        filters = list(range(group * size, (group + 1) * size))
+        if array.channel_order == "by-density":
+            filters = sorted(filters, key=lambda k: -kept[..., k].sum())
+        if array.dataflow == "input-stationary":
+            tiles = [(filters, pixels) for pixels in _chunks(everywhere, array.cols)]
+        else:
+            tiles = [(some, everywhere) for some in _chunks(filters, array.cols)]
+        for some_filters, pixels in tiles:
+            yield from _tile(group, array, kept, some_filters, pixels, products)
+
+
+def _tile(group, array, kept, filters, pixels, products) -> Iterator[Fold]:
+    if array.dataflow == "input-stationary":
+        issued = [k for k in filters if any(kept[pixel][k] for pixel in pixels)]
+        blocks = [(issued, pixels)] if issued else []
+    else:
+        needed = [pixel for pixel in pixels if any(kept[pixel][k] for k in filters)]
+        blocks = [(filters, needed)] if needed else []
+    for some_filters, some_pixels in blocks:
+        if array.dataflow != "output-stationary":
+            for index, some_products in enumerate(_chunks(products, array.rows)):
+                yield Fold(group, some_filters, some_pixels, some_products, index == 0)
+        elif array.fold_boundary == "crossed":
+            for on_rows in _chunks(some_pixels, array.rows):
+                yield Fold(group, some_filters, on_rows, products, True)
+        else:
+            for dense in _chunks(pixels, array.rows):
+                on_rows = [pixel for pixel in dense if pixel in some_pixels]
+                if on_rows:
+                    yield Fold(group, some_filters, on_rows, products, True)
+
+
+def _chunks(items, size):
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def walk(shape: ConvShape, array: SystolicArray, kept: np.ndarray, nonzero: np.ndarray | None = None) -> Walk:
+    """Count a stage; `nonzero` is bool (N, H, W, C), or None if zero inputs switch like others."""
+    found = Walk()
+    for fold in folds(shape, array, kept):
+        _walk_fold(found, shape, array, fold, nonzero)
+    found.cycles -= 1 if found.folds else 0
+    return found
+
+
+def _walk_fold(found: Walk, shape: ConvShape, array: SystolicArray, fold: Fold, nonzero: np.ndarray | None) -> None:
+    filters, pixels, products = len(fold.filters), len(fold.pixels), len(fold.products)
+    on_rows, on_cols, streams = {
+        "output-stationary": (pixels, filters, products),
+        "weight-stationary": (products, filters, pixels),
+        "input-stationary": (products, pixels, filters),
+    }[array.dataflow]
+    rows, cols = (array.rows, array.cols) if array.partial_folds == "full" else (on_rows, on_cols)
+    found.folds += 1
+    found.streamed += streams
+    if array.dataflow == "output-stationary":
+        found.cycles += rows + cols + streams - 2 + (rows if array.drain == "serial" else 0)
+    else:
+        found.cycles += rows + (rows + cols + streams - 2)
+    found.issued += filters * pixels * products
+    for n, y, x in fold.pixels:
+        for c, r, s in fold.products:
+            if nonzero is None or _is_nonzero(shape, nonzero, fold.group, (n, y, x), (c, r, s)):
+                found.executed += filters
+    _walk_words(found, array.dataflow, fold)
+
+
+def _is_nonzero(shape: ConvShape, nonzero: np.ndarray, group: int, pixel: Pixel, product: Product) -> bool:
+    (n, y, x), (c, r, s) = pixel, product
+    row = y * shape.stride[0] + r * shape.dilation[0] - shape.padding[0]
+    col = x * shape.stride[1] + s * shape.dilation[1] - shape.padding[2]
+    inside = 0 <= row < shape.H and 0 <= col < shape.W
+    return inside and bool(nonzero[n, row, col, group * (shape.C // shape.groups) + c])
+
+
+def _walk_words(found: Walk, dataflow: str, fold: Fold) -> None:
+    filters, pixels, products = len(fold.filters), len(fold.pixels), len(fold.products)
+    found.glb["ifmap"] += pixels * products
+    found.glb["filter"] += filters * products
+    found.glb["psum_out"] += filters * pixels
+    if not fold.first_products:
+        found.glb["psum_in"] += filters * pixels
+    down = {"output-stationary": pixels}.get(dataflow, products)
+    for row in range(down):
+        if dataflow == "output-stationary":
+            found.hops["filter"] += filters * products if row else 0
+            found.hops["psum"] += filters * row
+        elif dataflow == "weight-stationary":
+            found.hops["filter"] += filters * row
+            found.hops["psum"] += filters * pixels if row else 0
+        else:
+            found.hops["ifmap"] += pixels * row
+            found.hops["psum"] += filters * pixels if row else 0
+    if dataflow == "input-stationary":
+        found.hops["filter"] += filters * products * (pixels - 1)
+    else:
+        found.hops["ifmap"] += pixels * products * (filters - 1)

@@ -1,0 +1,224 @@
+"""Systolic arrays by hand: 2×2 cases, folds and utilisation, options, DRAM traffic, and what is refused."""
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from tests.reference.systolic_cases import DATAFLOWS, arch_of, ones
+from zapsim.arch.spec import SystolicArray
+from zapsim.counts import Cycles
+from zapsim.errors import ConfigError, MappingError
+from zapsim.mapping.systolic import map_systolic, systolic_array
+from zapsim.timing.engine import Demand, StageResult
+from zapsim.timing.systolic import SystolicEngine
+from zapsim.timing.systolic_work import structural_loss
+from zapsim.trace.packed import PackedMap
+from zapsim.workload import ConvShape
+
+ENGINE = SystolicEngine()
+# 4 pixels, 4 filters, 3 products an output: 48 MACs.
+SMALL = ConvShape("small", C=3, H=1, W=4, K=4, R=1, S=1)
+
+
+def array_of(dataflow: str, rows: int = 2, cols: int = 2, **options: str) -> SystolicArray:
+    return SystolicArray.model_validate({"dataflow": dataflow, "rows": rows, "cols": cols, **options})
+
+
+def time(
+    array: SystolicArray, kept: list[str] | None = None, glb: str = "1 MiB", shape: ConvShape = SMALL
+) -> StageResult:
+    """Time `shape`; `kept` has a string of filters for each pixel, '#' = computed."""
+    arch = arch_of(array, glb)
+    mask = None
+    if kept is not None:
+        bits = np.array([[cell == "#" for cell in pixel] for pixel in kept])
+        mask = PackedMap.from_bool(bits.reshape(shape.N, shape.P, shape.Q, shape.K))
+    return ENGINE.time_stage(shape, arch, ENGINE.map_layer(shape, arch), Demand(mask))
+
+
+@pytest.mark.parametrize(
+    ("dataflow", "sizes", "cycles"),
+    [
+        # 2 row folds (3 products) × 2 column folds (4 filters) × (2·2 + 2 + 4 - 2) - 1
+        ("weight-stationary", (3, 4, 4), 2 * 2 * 8 - 1),
+        # 2 (pixels) × 2 (filters) × (2 + 2 + 3 - 2) - 1
+        ("output-stationary", (4, 4, 3), 2 * 2 * 5 - 1),
+        # 2 (products) × 2 (pixels) × (2·2 + 2 + 4 - 2) - 1
+        ("input-stationary", (3, 4, 4), 2 * 2 * 8 - 1),
+    ],
+)
+def test_dense_layer_on_2x2(dataflow: str, sizes: tuple[int, int, int], cycles: int) -> None:
+    mapping = map_systolic(SMALL, array_of(dataflow))
+    assert (mapping.Sr, mapping.Sc, mapping.T) == sizes
+    assert mapping.folds == 4
+    assert mapping.cycles == cycles == mapping.folds * mapping.fold_cycles - 1
+    assert mapping.utilisation == 48 / (cycles * 4)
+    assert mapping.mapping_efficiency == sizes[0] * sizes[1] / 16
+    result = time(array_of(dataflow))
+    assert result.cycles.total == cycles
+    assert result.cycles.compute == 4 * sizes[2]
+    assert result.counts.macs_executed == 48
+    assert result.active_pes == 4
+
+
+@pytest.mark.kernels
+def test_weight_stationary_streams_the_pixels_that_a_tile_of_filters_needs() -> None:
+    # Filters 0 and 1 need pixels 0 and 2; filters 2 and 3 need pixel 3 alone.
+    result = time(array_of("weight-stationary"), ["#...", "....", "##..", "..#."])
+    assert result.cycles.total == 2 * (4 + 2 + 2 - 2) + 2 * (4 + 2 + 1 - 2) - 1
+    assert result.cycles.compute == 2 * 2 + 2 * 1
+    assert result.counts.macs_executed == (2 + 1) * 2 * 3
+    assert result.counts.macs_lost == (6 - 4) * 3  # pixel 0 on filter 1, pixel 3 on filter 3
+    assert structural_loss(result.counts.macs_lost, SMALL, 4) == 6 / 36
+
+
+@pytest.mark.kernels
+def test_output_stationary_packs_needed_pixels_into_folds() -> None:
+    kept = ["#...", "....", "##..", "..#."]
+    crossed = time(array_of("output-stationary"), kept)
+    assert crossed.cycles.total == 2 * 5 - 1  # pixels 0 and 2 share a fold
+    kept_apart = time(array_of("output-stationary", fold_boundary="kept"), kept)
+    assert kept_apart.cycles.total == 3 * 5 - 1  # pixels 0 | 2 for the first filters, 3 for the others
+    assert kept_apart.counts.macs_executed == crossed.counts.macs_executed == 18
+    grouped = time(array_of("output-stationary", fold_boundary="kept", pixel_order="grouped"), kept)
+    assert grouped.cycles.total == 2 * 5 - 1  # order 2, 0, 3, 1: pixels 2 and 0 share a fold
+    assert time(array_of("output-stationary", drain="serial"), kept).cycles.total == 2 * 7 - 1
+    assert time(array_of("output-stationary", partial_folds="shrunk"), kept).cycles.total == 5 + 4 - 1
+
+
+@pytest.mark.kernels
+def test_input_stationary_streams_the_filters_that_a_tile_of_pixels_needs() -> None:
+    # Pixels 0 and 1 need filters 0, 1 and 2; pixels 2 and 3 need none.
+    result = time(array_of("input-stationary"), ["#.#.", "##..", "....", "...."])
+    assert result.cycles.total == 2 * (4 + 2 + 3 - 2) - 1
+    assert result.counts.macs_executed == 3 * 2 * 3
+    assert result.counts.macs_lost == (6 - 4) * 3
+
+
+@pytest.mark.kernels
+def test_grouped_pixels_share_folds_with_their_like() -> None:
+    kept = ["####", "....", "####", "...."]  # a checkerboard: in raster order each tile of 2 pixels is half used
+    assert time(array_of("input-stationary"), kept).counts.macs_lost == 8 * 3
+    assert time(array_of("input-stationary", pixel_order="grouped"), kept).counts.macs_lost == 0
+
+
+@pytest.mark.kernels
+def test_filters_sorted_by_density_share_tiles_with_their_like() -> None:
+    kept = ["#.#.", "#.#.", "#.#.", "#..."]
+    plain = time(array_of("weight-stationary"), kept)
+    ordered = time(array_of("weight-stationary", channel_order="by-density"), kept)
+    assert plain.counts.macs_lost == (4 + 3) * 3
+    assert ordered.counts.macs_lost == 3
+    assert plain.cycles.total == 2 * 8 + 2 * 7 - 1
+    assert ordered.cycles.total == 2 * 8 - 1  # filters 1 and 3 have a tile of their own: nothing runs there
+
+
+@pytest.mark.parametrize("dataflow", DATAFLOWS)
+@pytest.mark.kernels
+def test_a_stage_without_work_costs_nothing(dataflow: str) -> None:
+    result = time(array_of(dataflow), ["...."] * 4)
+    assert result.cycles == Cycles()
+    assert not any(result.counts.as_dict().values())
+    assert result.active_pes == 0
+
+
+@pytest.mark.parametrize("dataflow", DATAFLOWS)
+def test_groups_run_one_after_another(dataflow: str) -> None:
+    grouped = ConvShape("grouped", C=6, H=5, W=5, K=8, R=3, S=3, groups=2)
+    alone = ConvShape("alone", C=3, H=5, W=5, K=4, R=3, S=3)
+    array = array_of(dataflow, 4, 3)
+    assert map_systolic(grouped, array).cycles + 1 == 2 * (map_systolic(alone, array).cycles + 1)
+
+
+@pytest.mark.parametrize("dataflow", DATAFLOWS)
+def test_images_are_more_pixels(dataflow: str) -> None:
+    fully_connected = ConvShape("fc", C=64, H=1, W=1, K=10, R=1, S=1, N=8)
+    as_pixels = ConvShape("gemm", C=64, H=1, W=8, K=10, R=1, S=1)
+    array = array_of(dataflow, 4, 4)
+    assert map_systolic(fully_connected, array) == map_systolic(as_pixels, array)
+
+
+def test_one_mac_on_one_pe_ends_in_cycle_0() -> None:
+    one = ConvShape("one", C=1, H=1, W=1, K=1, R=1, S=1)
+    mapping = map_systolic(one, array_of("output-stationary", 1, 1))
+    assert (mapping.cycles, mapping.utilisation) == (0, 0.0)
+    assert time(array_of("output-stationary", 1, 1), shape=one).cycles == Cycles()
+
+
+def test_counts_are_exact_near_the_largest_layer() -> None:
+    # 2**52 MACs and 2**46 pixels × filters: far beyond what could be listed, and exact.
+    huge = ConvShape("huge", C=2**18, H=2**8, W=2**8, K=2**18, R=1, S=1)
+    mapping = map_systolic(huge, array_of("weight-stationary", 1, 1))
+    assert mapping.cycles == 2**36 * (2**16 + 1) - 1
+    result = time(array_of("weight-stationary", 1, 1), shape=huge)
+    assert result.cycles.total == mapping.cycles
+    assert result.counts.macs_executed == 2**52
+    assert result.counts.glb_writes == 2**52
+
+
+# DRAM words, weight-stationary on 2×2: 12 ifmap words, 12 filter words, 16 outputs, 2 tiles of 8 psums, 2 row folds.
+@pytest.mark.parametrize(
+    ("glb", "reads", "writes"),
+    [
+        ("24 B", 12 + 12, 16),  # 4 weights, 8 psums and the whole ifmap fit
+        ("23 B", 2 * 12 + 12, 16),  # no room for the ifmap: once for each tile
+        ("11 B", 2 * 12 + 12 + 16, 16 + 16),  # nor for a tile's psums: out and back once
+    ],
+)
+def test_dram_words_weight_stationary(glb: str, reads: int, writes: int) -> None:
+    counts = time(array_of("weight-stationary"), glb=glb).counts
+    assert (counts.dram_reads, counts.dram_writes) == (reads, writes)
+
+
+@pytest.mark.parametrize(
+    ("glb", "reads"),
+    [
+        ("18 B", 12 + 12),  # a tile's 6 weights and the ifmap fit
+        ("17 B", 2 * 12 + 12),  # the ifmap is read for each tile
+        ("5 B", 2 * 12 + 2 * 12),  # and the weights for each fold
+    ],
+)
+def test_dram_words_output_stationary(glb: str, reads: int) -> None:
+    counts = time(array_of("output-stationary"), glb=glb).counts
+    assert (counts.dram_reads, counts.dram_writes) == (reads, 16)
+
+
+@pytest.mark.kernels
+def test_dram_words_of_a_stage_are_those_that_it_uses() -> None:
+    # One output: 3 ifmap words, a tile of 2 filters.
+    counts = time(array_of("weight-stationary"), ["#...", "....", "....", "...."]).counts
+    assert (counts.dram_reads, counts.dram_writes) == (3 + 6, 1)
+
+
+def test_compressed_dram_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"dram\.compression: expected 'none' for a weight-sta"):
+        ENGINE.map_layer(SMALL, arch_of(array_of("weight-stationary"), compression="rlc"))
+
+
+def test_unknown_option_is_refused() -> None:
+    with pytest.raises(ValidationError, match="pixel_order"):
+        array_of("weight-stationary", pixel_order="sorted")
+
+
+def test_another_array_is_refused() -> None:
+    arch = arch_of(array_of("weight-stationary")).model_copy(
+        update={"array": type("Other", (), {"dataflow": "row-stationary"})()}
+    )
+    with pytest.raises(MappingError, match="expected a systolic dataflow, got 'row-stationary'"):
+        systolic_array(arch)
+
+
+def test_a_dense_layer_counts_its_storage_by_hand() -> None:
+    counts = time(array_of("weight-stationary")).counts
+    # 2 tiles of 2 filters, folds of 2 and 1 products, 4 pixels
+    assert counts.filter_bus_words == 12
+    assert counts.ifmap_bus_words == 2 * 3 * 4
+    assert counts.psum_bus_words == 16 + 32  # read back once, written twice
+    assert counts.pe_to_pe_words == 2 * 2 + 2 * 12 + 2 * 8  # weights into the second row, pixels right, psums down
+    assert counts.filter_spad_writes == 12 + 4
+    assert counts.ifmap_spad_writes == counts.ifmap_spad_reads == 48
+    assert counts.filter_spad_reads == counts.psum_spad_reads == counts.psum_spad_writes == 48
+
+
+def test_all_ones_has_no_loss() -> None:
+    assert structural_loss(0, SMALL, ones(SMALL).count()) == 0

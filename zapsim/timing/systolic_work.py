@@ -1,0 +1,197 @@
+"""What a stage makes a systolic array do: its tiles, compacted to the vectors that are needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zapsim.kernels import systolic as kernels
+from zapsim.mapping.systolic import SystolicMapping
+from zapsim.trace.packed import PackedMap
+from zapsim.workload import ConvShape
+
+Counters = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Work:
+    """The tiles of a stage; a tile is what shares the array's columns within one group.
+
+    All arrays are int64 (tiles,), and tiles without work are left out.
+
+    Attributes
+    ----------
+    alike
+        How many tiles the entry stands for.
+    group
+        Group of the tile.
+    cols
+        Columns that the tile uses: filters (weight- and output-stationary) or pixels (input-stationary).
+    vectors
+        Vectors that the tile issues, each on all its columns: pixels (weight- and output-stationary) or filters.
+    folds
+        Folds of the tile.
+    row_pairs
+        r · (r - 1) / 2 summed over the tile's folds, r being the rows that a fold uses.
+    """
+
+    alike: Counters
+    group: Counters
+    cols: Counters
+    vectors: Counters
+    folds: Counters
+    row_pairs: Counters
+
+    def total(self, per_tile: Counters) -> int:
+        """Return the sum of a quantity over all tiles."""
+        return int((self.alike * per_tile).sum())
+
+    @property
+    def outputs(self) -> int:
+        """Outputs that the array computes, asked for or not."""
+        return self.total(self.vectors * self.cols)
+
+
+def pairs(rows: int, size: int) -> int:
+    """Return r · (r - 1) / 2, summed over the folds of `size` vectors on an array of `rows` rows."""
+    full, rest = divmod(size, rows)
+    return full * (rows * (rows - 1) // 2) + rest * (rest - 1) // 2
+
+
+def dense_work(mapping: SystolicMapping) -> Work:
+    """Return the tiles of a layer of which every output is computed: the full ones and the partial one."""
+    array = mapping.array
+    full, rest = divmod(mapping.Sc, array.cols)
+    kinds = [(count, cols) for count, cols in ((full, array.cols), (1, rest)) if count and cols]
+    alike, cols = np.tile(np.array(kinds, dtype=np.int64), (mapping.groups, 1)).T
+    by_rows = array.dataflow == "output-stationary"
+    return Work(
+        alike=alike,
+        group=np.repeat(np.arange(mapping.groups, dtype=np.int64), len(kinds)),
+        cols=cols,
+        vectors=np.full_like(alike, mapping.Sr if by_rows else mapping.T),
+        folds=np.full_like(alike, mapping.row_folds),
+        row_pairs=np.full_like(alike, pairs(array.rows, mapping.Sr)),
+    )
+
+
+def masked_work(mapping: SystolicMapping, kept: PackedMap, with_issued: bool) -> tuple[Work, NDArray[np.int32] | None]:
+    """Return the tiles of a stage that needs the outputs `kept` (N, P, Q, K), and where outputs are computed.
+
+    A vector is issued for a tile if at least one of the tile's outputs needs it, and then computes all of them.
+
+    Parameters
+    ----------
+    mapping
+        The layer on the array.
+    kept
+        Outputs needed.
+    with_issued
+        Whether to return the second value, else None: int32 (N·P·Q, groups), the outputs computed at each pixel.
+    """
+    words = _ordered_channels(mapping, pixel_words(kept), kept.channels)
+    order = _pixel_order(mapping, words)
+    if order is not None:
+        words = words[order]
+    find = _pixel_tiles if mapping.array.dataflow == "input-stationary" else _filter_tiles
+    work, issued = find(mapping, words, kept.channels // mapping.groups, with_issued)
+    if issued is None or order is None:
+        return work, issued
+    in_map = np.empty_like(issued)
+    in_map[order] = issued
+    return work, in_map
+
+
+def pixel_words(kept: PackedMap) -> NDArray[np.uint64]:
+    """Return the bits of each pixel as 64-bit words: uint64 (N·P·Q, ceil(K / 64))."""
+    size = kept.bits.shape[-1]
+    flat = kept.bits.reshape(-1, size)
+    if size % 8:
+        padded = np.zeros((len(flat), -(-size // 8) * 8), dtype=np.uint8)
+        padded[:, :size] = flat
+        flat = padded
+    return np.ascontiguousarray(flat).view("<u8").astype(np.uint64, copy=False)
+
+
+def structural_loss(macs_lost: int, shape: ConvShape, kept_outputs: int) -> float:
+    """Return the share of the MACs that a mask would skip which the array executes all the same, 0 to 1."""
+    skippable = shape.macs - kept_outputs * shape.macs_per_output
+    return macs_lost / skippable if skippable else 0.0
+
+
+def _ordered_channels(mapping: SystolicMapping, words: NDArray[np.uint64], channels: int) -> NDArray[np.uint64]:
+    """Sort the filters of each group by how many of their outputs are needed, most first, if so set."""
+    if mapping.array.channel_order == "as-is":
+        return words
+    counts = np.empty(channels, dtype=np.int64)
+    kernels.channel_counts(words, counts)
+    within = np.argsort(-counts.reshape(mapping.groups, -1), axis=1, kind="stable")
+    size = within.shape[1]
+    order = (within + size * np.arange(mapping.groups)[:, np.newaxis]).reshape(-1).astype(np.int64)
+    out = np.empty_like(words)
+    kernels.reorder_channels(words, order, out)
+    return out
+
+
+def _pixel_order(mapping: SystolicMapping, words: NDArray[np.uint64]) -> NDArray[np.int64] | None:
+    """Return the pixels in the order in which they are put on the array; None: as in the map."""
+    if mapping.array.pixel_order == "raster":
+        return None
+    needed = np.bitwise_count(words).sum(axis=1, dtype=np.int64)
+    return np.argsort(-needed, kind="stable").astype(np.int64)
+
+
+def _filter_tiles(
+    mapping: SystolicMapping, words: NDArray[np.uint64], size: int, with_issued: bool
+) -> tuple[Work, NDArray[np.int32] | None]:
+    """Tiles of filters, to which pixels stream (weight-stationary) or which pixels fill row by row."""
+    array = mapping.array
+    starts = np.arange(0, size, array.cols, dtype=np.int64)
+    one_group = np.stack([starts, np.minimum(starts + array.cols, size)], axis=1)
+    bounds = (one_group + size * np.arange(mapping.groups, dtype=np.int64)[:, np.newaxis, np.newaxis]).reshape(-1, 2)
+    found = np.empty((len(bounds), 3), dtype=np.int64)
+    kernels.tile_vectors(words, bounds, array.rows, found)
+    vectors, folds, row_pairs = found.T
+    if array.dataflow == "weight-stationary":
+        folds = np.full_like(vectors, mapping.row_folds)
+        row_pairs = np.full_like(vectors, pairs(array.rows, mapping.Sr))
+    elif array.fold_boundary == "crossed":
+        folds = -(-vectors // array.rows)
+        rest = vectors % array.rows
+        row_pairs = vectors // array.rows * (array.rows * (array.rows - 1) // 2) + rest * (rest - 1) // 2
+    group = np.repeat(np.arange(mapping.groups, dtype=np.int64), len(starts))
+    issued = None
+    if with_issued:
+        issued = np.empty((len(words), mapping.groups), dtype=np.int32)
+        kernels.issued_outputs(words, bounds, mapping.groups, issued)
+    return _with_work(group, bounds[:, 1] - bounds[:, 0], vectors, folds, row_pairs), issued
+
+
+def _pixel_tiles(
+    mapping: SystolicMapping, words: NDArray[np.uint64], size: int, with_issued: bool
+) -> tuple[Work, NDArray[np.int32] | None]:
+    """Tiles of pixels, to which filters stream (input-stationary)."""
+    array = mapping.array
+    tiles = mapping.col_folds
+    found = np.empty((tiles, mapping.groups), dtype=np.int64)
+    kernels.tile_filters(words, array.cols, size, found)
+    cols = np.full(tiles, array.cols, dtype=np.int64)
+    cols[-1] = mapping.Sc - (tiles - 1) * array.cols
+    vectors = found.T.reshape(-1)
+    work = _with_work(
+        group=np.repeat(np.arange(mapping.groups, dtype=np.int64), tiles),
+        cols=np.tile(cols, mapping.groups),
+        vectors=vectors,
+        folds=np.full_like(vectors, mapping.row_folds),
+        row_pairs=np.full_like(vectors, pairs(array.rows, mapping.Sr)),
+    )
+    return work, np.repeat(found, cols, axis=0).astype(np.int32) if with_issued else None
+
+
+def _with_work(group: Counters, cols: Counters, vectors: Counters, folds: Counters, row_pairs: Counters) -> Work:
+    """Leave out the tiles that issue nothing."""
+    busy = vectors > 0
+    alike = np.ones(int(busy.sum()), dtype=np.int64)
+    return Work(alike, group[busy], cols[busy], vectors[busy], folds[busy], row_pairs[busy])
