@@ -30,7 +30,8 @@ class _StrictLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Construct a mapping whose keys are all text and all different."""
         lines: dict[str, int] = {}
-        for key_node, _ in node.value:
+        pairs = []
+        for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
@@ -39,7 +40,9 @@ class _StrictLoader(yaml.SafeLoader):
                 self.faults.append(f"line {line}: key '{key}' is given twice (first on line {lines[key]})")
             else:
                 lines[key] = line
-        return {} if self.faults else super().construct_mapping(node, deep)
+                pairs.append((key_node, value_node))
+        node.value = pairs
+        return super().construct_mapping(node, deep)
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -83,7 +86,7 @@ def read_scalar(text: str) -> object:
     """
     try:
         value: object = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         raise ValueError(f"{shown(text)} is not one YAML value") from None
     if value is None or isinstance(value, (dict, list)):
         raise ValueError(f"{shown(text)} is not one YAML value")

@@ -1,0 +1,126 @@
+"""What is wrong in an architecture file, one line each: path, expectation, and what came."""
+
+from pathlib import Path
+
+import pytest
+
+from zapsim.arch.load import load_arch
+from zapsim.counts import Counts
+from zapsim.errors import ConfigError
+
+TOP = "base, name, description, array, word, clock, buffers, dram, inputs, predictor, energy"
+ACTIONS = ", ".join([*(name for name in Counts().as_dict() if name not in {"macs_skipped", "macs_lost"}), "cycles"])
+
+
+def faults(folder: Path, text: str, base: str | None = "eyeriss") -> list[str]:
+    path = folder / "a.yaml"
+    path.write_text((f"base: {base}\n" if base else "") + text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_arch(path)
+    assert str(caught.value) == "\n".join(caught.value.faults)
+    assert "pydantic" not in str(caught.value)
+    return list(caught.value.faults)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("buffers: {glb: {size: 108K}}",
+         "buffers.glb.size: expected a size such as '108 KiB', got '108K' (units: B, kB, MB, GB, KiB, MiB, GiB)"),
+        ("buffers: {glb: {size: 0 KiB}}", "buffers.glb.size: must be more than 0"),
+        ("word: 16", "word: expected a width such as '16 bit', got 16 (units: bit, bits)"),
+        ("word: .nan", "word: expected a width such as '16 bit', got nan (units: bit, bits)"),
+        ("clock: .inf", "clock: expected a frequency such as '200 MHz', got inf (units: Hz, kHz, MHz, GHz)"),
+        ("clock: 0 Hz", "clock: must be more than 0"),
+        ("clock: -1 MHz", "clock: expected a frequency such as '200 MHz', got '-1 MHz', which is negative"),
+        ("clock: yes", "clock: expected a frequency such as '200 MHz', got true (units: Hz, kHz, MHz, GHz)"),
+        ("clock: [1]", "clock: expected a frequency such as '200 MHz', got a list (units: Hz, kHz, MHz, GHz)"),
+        ("predictor: {latency: 8}",
+         "predictor.latency: expected a latency in cycles such as '8 cycles', got 8 (units: cycle, cycles)"),
+        ("array: {rows: 16.5}", "array.rows: expected a whole number, got 16.5"),
+        ("array: {rows: yes}", "array.rows: expected a whole number, got true"),
+        ("array: {rows: '16'}", "array.rows: expected a whole number, got '16'"),
+        ("array: {rows: .inf}", "array.rows: expected a whole number, got inf"),
+        ("array: {rows: .nan}", "array.rows: expected a whole number, got nan"),
+        ("array: {rows: -3}", "array.rows: expected at least 1, got -3"),
+        ("array: {rows: }", "array.rows: expected a whole number, got nothing"),
+        ("array: {rows: 2_000_000}", "array.rows: expected at most 1,000,000, got 2000000"),
+        ("array: {rows: {a: 1}}", "array.rows: expected a whole number, got a section"),
+        (f"array: {{rows: 0x{'f' * 5000}}}", "array.rows: expected at most 1,000,000, got a number of over 60 digits"),
+        ("name: 3", "name: expected text in quotes, got 3"),
+        ("array: {rowz: 3}", "array.rowz: unknown key (did you mean 'rows'?); known here: dataflow, rows, cols, "
+         "spads, buses, mapping"),
+        ("rows: 3", f"rows: unknown key (did you mean 'array.rows'?); known here: {TOP}"),
+        ("array: {drain: serial}", "array.drain: unknown key (only with dataflow: weight-stationary, "
+         "output-stationary, input-stationary); known here: dataflow, rows, cols, spads, buses, mapping"),
+        ("flux_capacitor: 3", f"flux_capacitor: unknown key; known here: {TOP}"),
+        ("sources: {clock: me}", "sources: unknown key; a value's source stands beside it, as in "
+         "{value: 2 pJ, source: ...}"),
+        ("sources:", "sources: unknown key; a value's source stands beside it, as in {value: 2 pJ, source: ...}"),
+        ("array: {dataflow: row-stationery}", "array.dataflow: expected one of: row-stationary, weight-stationary, "
+         "output-stationary, input-stationary, got 'row-stationery' (did you mean 'row-stationary'?)"),
+        ("array: {dataflow: 3}", "array.dataflow: expected one of: row-stationary, weight-stationary, "
+         "output-stationary, input-stationary, got '3'"),
+        ("inputs: skip", "inputs: expected one of: dense, gate, got 'skip'"),
+        ("predictor: {unit: dedicatd}",
+         "predictor.unit: expected one of: dedicated, array, ideal, got 'dedicatd' (did you mean 'dedicated'?)"),
+        ("dram: {compression: no}", "dram.compression: expected one of: none, rlc, got false"),
+        ("predictor: 3", "predictor: expected a section with the keys unit, lanes, latency, granularity, got 3"),
+        ("dram:", "dram: expected a section with the keys bandwidth, compression, got nothing"),
+        ("energy: {actions: 3}", "energy.actions: expected a section, got 3"),
+        ("energy: {actions: {macs_execute: 1 pJ}}",
+         "energy.actions.macs_execute: unknown action (did you mean 'macs_executed'?)"),
+        ("energy: {actions: {warp: 1 pJ}}", f"energy.actions.warp: unknown action; known: {ACTIONS}"),
+        ("energy: {actions: {macs_executed: 1}}",
+         "energy.actions.macs_executed: expected an energy such as '2.2 pJ', got 1 (units: fJ, pJ, nJ)"),
+        ("energy: {actions: {macs_gated: 3 pJ}}",
+         "energy.actions.macs_gated: 3 pJ is more than the 2 pJ of macs_executed"),
+        ("clock: {value: 1 MHz, sorce: me}",
+         "clock.sorce: unknown key (did you mean 'source'?); known here: value, source"),
+        ("clock: {value: 1 MHz, source: 3}", "clock.source: expected the source as text, got 3"),
+        ("clock: {value: 1 MHz, source: ' '}", "clock.source: expected the source as text, got ' '"),
+        ("array: {source: }", "array.source: expected the source as text, got nothing"),
+        ("source: me", "source: belongs in a section or beside a value, not at the top"),
+    ],
+)  # fmt: skip
+def test_one_fault(tmp_path, text, message):
+    assert faults(tmp_path, text) == [f"a.yaml: {message}"]
+
+
+def test_everything_missing(tmp_path):
+    keys = ["description", "array", "word", "clock", "buffers", "dram", "predictor", "energy"]
+    assert faults(tmp_path, "name: a", base=None) == [f"a.yaml: {key}: missing" for key in keys]
+
+
+def test_missing_inside_sections(tmp_path):
+    text = "array: {rows: 3}\nbuffers: {}\npredictor: {unit: dedicated}\ndram: {compression: rlc}\n"
+    found = faults(tmp_path, text, base=None)
+    choices = "row-stationary, weight-stationary, output-stationary, input-stationary"
+    assert f"a.yaml: array.dataflow: missing, expected one of: {choices}" in found
+    assert "a.yaml: buffers.glb: missing" in found
+    assert "a.yaml: dram.bandwidth: missing" in found
+    assert "a.yaml: predictor.lanes: missing, a dedicated unit needs it (MACs a cycle)" in found
+
+
+@pytest.mark.parametrize("unit", ["array", "ideal"])
+def test_only_a_dedicated_predictor_needs_lanes(tmp_path, unit):
+    path = tmp_path / "a.yaml"
+    path.write_text(f"base: eyeriss\npredictor: {{unit: {unit}}}\n", encoding="utf-8")
+    assert load_arch(path).predictor.unit == unit
+
+
+def test_faults_inside_a_pinned_mapping(tmp_path):
+    text = "array: {mapping: {pinned: {conv1: {m: 0, n: 1, e: 1, p: 1, q: 1, r: 1, tt: 1}}}}"
+    assert faults(tmp_path, text) == [
+        "a.yaml: array.mapping.pinned.conv1.m: expected at least 1, got 0",
+        "a.yaml: array.mapping.pinned.conv1.t: missing",
+        "a.yaml: array.mapping.pinned.conv1.tt: unknown key (did you mean 't'?); known here: m, n, e, p, q, r, t",
+    ]
+
+
+def test_long_values_are_clipped_and_kept_on_one_line(tmp_path):
+    text = f'name: ok\nclock: "a\\n{"x" * 100}"'
+    shown = "a\\n" + "x" * 58 + "\\u2026"
+    assert faults(tmp_path, text) == [
+        f"a.yaml: clock: expected a frequency such as '200 MHz', got '{shown}' (units: Hz, kHz, MHz, GHz)"
+    ]
