@@ -15,7 +15,7 @@ from rich.table import Table
 from zapsim.report.rows import COLUMNS, headline, notes
 from zapsim.results import Comparison, Outcome, RunResult
 
-_TERMINAL_WIDTH = 150
+_TERMINAL_WIDTH = 140
 """Columns used where there is no terminal to ask."""
 
 
@@ -33,7 +33,8 @@ def print_table(result: RunResult, console: Console) -> None:
     table = Table(box=box.SIMPLE_HEAD, show_footer=False, pad_edge=False)
     table.add_column("layer", no_wrap=True)
     for column in COLUMNS:
-        table.add_column(column.heading, justify="left" if column.key == "bound" else "right")
+        heading = column.heading.replace(" ", "\n", 1)
+        table.add_column(heading, justify="left" if column.key == "bound" else "right", no_wrap=True)
     for name, comparison in _lines(result):
         if name == "total":
             table.add_section()

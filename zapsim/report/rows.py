@@ -14,17 +14,19 @@ Cell = str | int | float
 class Column:
     """One column: its name in files, its heading for people, how to compute it and how to show it.
 
-    ``show`` is a format specification (``.1%``); files hold the plain value.
+    ``show`` is a format specification (``.1%``) for the value over ``unit``; files hold the plain value.
     """
 
     key: str
     heading: str
     value: Callable[[Comparison], Cell]
     show: str = ""
+    unit: float = 1.0
 
     def text(self, comparison: Comparison) -> str:
         """Return the value as people read it."""
-        return format(self.value(comparison), self.show)
+        value = self.value(comparison)
+        return value if isinstance(value, str) else format(value / self.unit, self.show)
 
 
 def _mask_skipped(found: Comparison) -> float:
@@ -34,16 +36,16 @@ def _mask_skipped(found: Comparison) -> float:
 
 
 COLUMNS: tuple[Column, ...] = (
-    Column("macs", "MACs", lambda c: c.policy.counts.macs_dense, ","),
+    Column("macs", "MACs, M", lambda c: c.policy.counts.macs_dense, ",.1f", 1e6),
     Column("mask_skipped_share", "not asked", _mask_skipped, ".1%"),
     Column("mac_saving", "MACs saved", lambda c: c.mac_saving, ".1%"),
     Column("cycle_saving", "cycles saved", lambda c: c.cycle_saving, ".1%"),
     Column("energy_saving", "energy saved", lambda c: c.energy_saving, ".1%"),
-    Column("baseline_cycles", "base cycles", lambda c: c.baseline.cycles.total, ","),
-    Column("cycles", "cycles", lambda c: c.policy.cycles.total, ","),
+    Column("baseline_cycles", "base cycles, k", lambda c: c.baseline.cycles.total, ",.0f", 1e3),
+    Column("cycles", "cycles, k", lambda c: c.policy.cycles.total, ",.0f", 1e3),
     Column("speedup", "speedup", lambda c: c.speedup, ".2f"),
-    Column("baseline_energy_uj", "base µJ", lambda c: c.baseline.total_energy_pj / 1e6, ",.0f"),
-    Column("energy_uj", "µJ", lambda c: c.policy.total_energy_pj / 1e6, ",.0f"),
+    Column("baseline_energy_pj", "base energy, µJ", lambda c: c.baseline.total_energy_pj, ",.1f", 1e6),
+    Column("energy_pj", "energy, µJ", lambda c: c.policy.total_energy_pj, ",.1f", 1e6),
     Column("predictor_energy_share", "predictor", lambda c: c.policy.predictor_share, ".1%"),
     Column("bound", "bound by", lambda c: c.policy.cycles.bound),
 )
