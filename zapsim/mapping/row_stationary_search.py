@@ -27,6 +27,9 @@ from zapsim.mapping.row_stationary import (
 from zapsim.mapping.row_stationary_totals import Candidates, Totals, best_m, dense_totals, least_totals
 from zapsim.workload import ConvShape
 
+SLACK = 1 + 1e-9
+"""Bounds are sums of floats, rounded otherwise than what they bound."""
+
 CHUNK = 4096
 """Candidates that are looked at together: enough to keep numpy busy, few enough to stop early."""
 
@@ -76,10 +79,10 @@ def search(shape: ConvShape, have: Resources, objective: Objective) -> PassParam
     """Return the best mapping of a layer that can be mapped; found once for each shape and array."""
     best: tuple[float, ...] = (np.inf,)
     for bound, candidates in _most_promising_first(shape, have, objective):
-        if bound > best[0]:
+        if bound > best[0] * SLACK:
             break
         bounds = objective.score(least_totals(shape, have, candidates))
-        left = candidates.take(bounds <= best[0])
+        left = candidates.take(bounds <= best[0] * SLACK)
         if len(left.n):
             best = min(best, _best_of(shape, have, objective, left))
     m, n, e, p, q, r, t = (int(value) for value in best[-7:])

@@ -1,0 +1,102 @@
+"""The row-stationary engine for any small layer, mapping and mask, against the walker and against itself."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.reference.row_stationary_cases import arch_of, layers, mappings, resources
+from tests.reference.row_stationary_walker import walk
+from tests.reference.systolic_cases import masks
+from zapsim.arch.spec import PassParameters
+from zapsim.mapping.row_stationary import Resources, check_mapping
+from zapsim.timing.engine import Demand, StageResult
+from zapsim.timing.gating import window_nonzero
+from zapsim.timing.row_stationary import RowStationaryEngine
+from zapsim.trace.packed import PackedMap
+from zapsim.workload import ConvShape
+
+pytestmark = [pytest.mark.kernels, pytest.mark.reference]
+ENGINE = RowStationaryEngine()
+Case = tuple[ConvShape, PassParameters, Resources]
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    shape = draw(layers())
+    mapping = draw(mappings(shape))
+    return shape, mapping, draw(resources(shape, mapping))
+
+
+def time(case: Case, demand: Demand) -> StageResult:
+    shape, mapping, have = case
+    return ENGINE.time_stage(shape, arch_of(have), mapping, demand)
+
+
+def packed(kept: np.ndarray) -> PackedMap:
+    return PackedMap.from_bool(kept)
+
+
+@given(st.data(), cases())
+def test_equals_the_walker(data: st.DataObject, case: Case) -> None:
+    shape, mapping, have = case
+    kept, gate = data.draw(masks(shape)), data.draw(st.booleans())
+    nonzero = np.random.default_rng(data.draw(st.integers(0, 99))).random((shape.N, shape.H, shape.W, shape.C)) < 0.6
+    gated_inputs = data.draw(st.booleans())
+    window = window_nonzero(shape, packed(nonzero)) if gated_inputs else None
+
+    result = time(case, Demand(packed(kept), gate=gate, window_nonzero=window))
+    buses = (have.ifmap_bus, have.filter_bus, have.psum_bus)
+    slow = walk(shape, mapping, buses, kept, gate=gate, nonzero=nonzero if gated_inputs else None)
+
+    assert {part: cycles for part, cycles in result.cycles.as_dict().items() if cycles} == +slow.cycles
+    assert {action: count for action, count in result.counts.as_dict().items() if count} == +slow.counts
+    assert result.active_pes == slow.active_pes
+
+
+@given(cases())
+def test_all_ones_is_dense(case: Case) -> None:
+    shape = case[0]
+    full = PackedMap.full(shape.N, shape.P, shape.Q, shape.K)
+    dense = time(case, Demand())
+    assert time(case, Demand(full)) == dense
+    assert time(case, Demand(full, gate=True)) == dense
+    assert dense.counts.macs_executed == shape.macs
+
+
+@given(cases())
+def test_nothing_asked_costs_nothing(case: Case) -> None:
+    shape = case[0]
+    nothing = time(case, Demand(packed(np.zeros((shape.N, shape.P, shape.Q, shape.K), dtype=bool))))
+    assert nothing.cycles.total == 0
+    assert not any(nothing.counts.as_dict().values())
+    assert nothing.active_pes == 0
+
+
+@given(st.data(), cases())
+def test_fewer_outputs_never_cost_more(data: st.DataObject, case: Case) -> None:
+    kept = data.draw(masks(case[0]))
+    fewer = kept & data.draw(masks(case[0]))
+    more_, less = time(case, Demand(packed(kept))), time(case, Demand(packed(fewer)))
+    assert less.cycles.total <= more_.cycles.total
+    for action, count in less.counts.as_dict().items():
+        assert count <= more_.counts.as_dict()[action], action
+
+
+@given(st.data(), cases())
+def test_stages_share_the_macs(data: st.DataObject, case: Case) -> None:
+    shape = case[0]
+    first = data.draw(masks(shape))
+    stages = [time(case, Demand(packed(part))).counts for part in (first, ~first)]
+    dense = time(case, Demand()).counts
+    both = stages[0] + stages[1]
+    for action in ("macs_executed", "psum_bus_words", "pe_to_pe_words", "glb_writes", "dram_writes"):
+        assert getattr(both, action) == getattr(dense, action), action
+    for action in ("filter_bus_words", "ifmap_bus_words", "dram_reads"):
+        assert getattr(both, action) >= getattr(dense, action), action
+
+
+@given(cases())
+def test_drawn_mappings_fit(case: Case) -> None:
+    shape, mapping, have = case
+    check_mapping(shape, have, mapping)

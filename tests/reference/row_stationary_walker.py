@@ -1,0 +1,159 @@
+"""A slow walk through every pass, PE, output and tap of a row-stationary layer, written apart from the equations.
+
+Each pass puts real things on the array (lists of filters, channels, rows, images) and moves real words: sets of ifmap
+positions, one by one. Nothing is computed by formula that can be counted.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import product
+
+import numpy as np
+
+from zapsim.arch.spec import PassParameters
+from zapsim.workload import ConvShape
+
+
+@dataclass
+class Walk:
+    """What was met on the way; `cycles` and `counts` by the names in zapsim.counts."""
+
+    cycles: Counter = field(default_factory=Counter)
+    counts: Counter = field(default_factory=Counter)
+    active_pes: int = 0
+
+
+def chunks(things, size):
+    """Cut a list into pieces of `size`; the last one may be shorter."""
+    return [things[start : start + size] for start in range(0, len(things), size)]
+
+
+def deal(things, hands):
+    """Give the first things to the first hand: as few to each as lets `hands` hands take them all."""
+    each = 1
+    while each * hands < len(things):
+        each += 1
+    return chunks(things, each)
+
+
+def bus_cycles(words, width):
+    """Send words, `width` a cycle."""
+    cycles = 0
+    while words > 0:
+        words -= width
+        cycles += 1
+    return cycles
+
+
+def walk(shape: ConvShape, mapping: PassParameters, buses, kept, *, gate=False, nonzero=None) -> Walk:
+    """Walk one stage.
+
+    Parameters
+    ----------
+    shape, mapping
+        The layer and its mapping.
+    buses
+        Words a cycle: (ifmap, filter, psum).
+    kept
+        bool (N, P, Q, K): outputs to compute.
+    gate
+        Whether the others take their cycles all the same.
+    nonzero
+        bool (N, H, W, C), or None: which inputs switch a MAC.
+    """
+    seen = Walk()
+    for g in range(shape.groups):
+        filters = [g * shape.K_per_group + k for k in range(shape.K_per_group)]
+        channels = [g * shape.C_per_group + c for c in range(shape.C_per_group)]
+        in_glb = set()  # ifmap strips, by m-group
+        for which, of_glb in enumerate(chunks(filters, mapping.m)):
+            for of_pass in chunks(of_glb, mapping.p * mapping.t):
+                for of_channels in chunks(channels, mapping.q * mapping.r):
+                    for rows in chunks(list(range(shape.P)), mapping.e):
+                        for images in chunks(list(range(shape.N)), mapping.n):
+                            tile = (of_pass, of_channels, rows, images)
+                            if run_pass(shape, mapping, buses, tile, (kept, gate, nonzero), seen):
+                                load_strips(shape, tile, which, in_glb)
+        seen.counts["dram_reads"] += len(in_glb)
+    seen.counts["dram_writes"] = int(kept.size if gate else kept.sum())
+    return seen
+
+
+def run_pass(shape, mapping, buses, tile, demand, seen):
+    """Run one pass; return whether there was anything to do."""
+    filters, channels, rows, images = tile
+    kept, gate, nonzero = demand
+    computed = np.ones_like(kept) if gate else kept
+    psums = [(n, y, x, k) for n, y, x, k in product(images, rows, range(shape.Q), filters) if computed[n, y, x, k]]
+    if not psums:
+        return False
+    columns = [(y, hand) for hand in deal(filters, mapping.t) for y in rows]
+    sets = deal(channels, mapping.r)
+    slowest = pes = 0
+    fetched = {}  # (row, column) of the padded ifmap -> PEs that want it, of one channel, image and filter column
+    for y, hand in columns:
+        for of_pe, i in product(sets, range(shape.R)):
+            work = 0
+            for n, x, k in product(images, range(shape.Q), hand):
+                if computed[n, y, x, k]:
+                    for c, j in product(of_pe, range(shape.S)):
+                        work += 1
+                        multiply(shape, (n, y, x, k), (c, i, j), kept[n, y, x, k], nonzero, seen.counts)
+            slowest = max(slowest, work)
+            pes += 1
+            seen.counts["filter_spad_writes"] += len(hand) * len(of_pe) * shape.S
+    for y, x in product(rows, range(shape.Q)):
+        for i, j in product(range(shape.R), range(shape.S)):
+            place = (y * shape.stride[0] + i * shape.dilation[0], x * shape.stride[1] + j * shape.dilation[1])
+            fetched.setdefault(place, set()).add((y, i))
+    hands = len({tuple(hand) for _, hand in columns})
+    ifmap_words = len(fetched) * len(channels) * len(images)
+    weights = len(filters) * len(channels) * shape.R * shape.S
+    seen.counts["ifmap_spad_writes"] += sum(map(len, fetched.values())) * len(channels) * len(images) * hands
+    seen.counts["ifmap_bus_words"] += ifmap_words
+    seen.counts["filter_bus_words"] += weights
+    seen.counts["dram_reads"] += weights
+    seen.counts["psum_bus_words"] += 2 * len(psums)
+    seen.counts["glb_reads"] += ifmap_words + len(psums)
+    seen.counts["glb_writes"] += len(psums)
+    for _psum in psums:
+        seen.counts["pe_to_pe_words"] += len([pe for pe in product(sets, range(shape.R))][1:])
+    seen.active_pes = max(seen.active_pes, pes)
+
+    psum_time, ifmap_time = bus_cycles(len(psums), buses[2]), bus_cycles(ifmap_words, buses[0])
+    longest = max(slowest, psum_time, ifmap_time)
+    seen.cycles["compute"] += slowest
+    if longest > slowest:
+        seen.cycles["psum_bus" if psum_time >= ifmap_time else "ifmap_bus"] += longest - slowest
+    seen.cycles["filter_load"] += bus_cycles(weights, buses[1])
+    first_windows = len({row for row, _ in fetched}) * shape.S * len(channels)
+    seen.cycles["ramp"] += bus_cycles(first_windows, buses[0]) + bus_cycles(len(filters) * len(rows), buses[2])
+    return True
+
+
+def multiply(shape, output, weight, wanted, nonzero, counts):
+    """Do one MAC, or find it gated."""
+    n, y, x, _ = output
+    c, i, j = weight
+    switches = bool(wanted)
+    if wanted:
+        counts["ifmap_spad_reads"] += 1
+        row = y * shape.stride[0] + i * shape.dilation[0] - shape.padding[0]
+        column = x * shape.stride[1] + j * shape.dilation[1] - shape.padding[2]
+        if nonzero is not None:
+            inside = 0 <= row < shape.H and 0 <= column < shape.W
+            switches = inside and bool(nonzero[n, row, column, c])
+    if switches:
+        for action in ("macs_executed", "filter_spad_reads", "psum_spad_reads", "psum_spad_writes"):
+            counts[action] += 1
+    else:
+        counts["macs_gated"] += 1
+
+
+def load_strips(shape, tile, which, in_glb):
+    """Note the ifmap words, whole rows without padding, that the GLB must have got for these filters."""
+    _, channels, rows, images = tile
+    for y, i in product(rows, range(shape.R)):
+        row = y * shape.stride[0] + i * shape.dilation[0] - shape.padding[0]
+        if 0 <= row < shape.H:
+            in_glb.update((which, rows[0], n, c, row, x) for n, c, x in product(images, channels, range(shape.W)))
