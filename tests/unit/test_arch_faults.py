@@ -1,15 +1,24 @@
 """What is wrong in an architecture file, one line each: path, expectation, and what came."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from zapsim.arch.load import load_arch
+from zapsim.arch.spec import ArchSpec
 from zapsim.counts import Counts
 from zapsim.errors import ConfigError
 
 TOP = "base, name, description, array, word, clock, buffers, dram, inputs, predictor, energy"
 ACTIONS = ", ".join([*(name for name in Counts().as_dict() if name not in {"macs_skipped", "macs_lost"}), "cycles"])
+
+DATAFLOWS = ", ".join(
+    dataflow
+    for array in get_args(ArchSpec.model_fields["array"].annotation)
+    for dataflow in get_args(array.model_fields["dataflow"].annotation)
+)
+INPUTS = ", ".join(get_args(ArchSpec.model_fields["inputs"].annotation))
 
 
 def faults(folder: Path, text: str, base: str | None = "eyeriss") -> list[str]:
@@ -57,11 +66,10 @@ def faults(folder: Path, text: str, base: str | None = "eyeriss") -> list[str]:
         ("sources: {clock: me}", "sources: unknown key; a value's source stands beside it, as in "
          "{value: 2 pJ, source: ...}"),
         ("sources:", "sources: unknown key; a value's source stands beside it, as in {value: 2 pJ, source: ...}"),
-        ("array: {dataflow: row-stationery}", "array.dataflow: expected one of: row-stationary, weight-stationary, "
-         "output-stationary, input-stationary, got 'row-stationery' (did you mean 'row-stationary'?)"),
-        ("array: {dataflow: 3}", "array.dataflow: expected one of: row-stationary, weight-stationary, "
-         "output-stationary, input-stationary, got '3'"),
-        ("inputs: skip", "inputs: expected one of: dense, gate, got 'skip'"),
+        ("array: {dataflow: row-stationery}", f"array.dataflow: expected one of: {DATAFLOWS}, got 'row-stationery' "
+         "(did you mean 'row-stationary'?)"),
+        ("array: {dataflow: 3}", f"array.dataflow: expected one of: {DATAFLOWS}, got '3'"),
+        ("inputs: sparse", f"inputs: expected one of: {INPUTS}, got 'sparse'"),
         ("predictor: {unit: dedicatd}",
          "predictor.unit: expected one of: dedicated, array, ideal, got 'dedicatd' (did you mean 'dedicated'?)"),
         ("dram: {compression: no}", "dram.compression: expected one of: none, rlc, got false"),
@@ -95,8 +103,7 @@ def test_everything_missing(tmp_path):
 def test_missing_inside_sections(tmp_path):
     text = "array: {rows: 3}\nbuffers: {}\npredictor: {unit: dedicated}\ndram: {compression: rlc}\n"
     found = faults(tmp_path, text, base=None)
-    choices = "row-stationary, weight-stationary, output-stationary, input-stationary"
-    assert f"a.yaml: array.dataflow: missing, expected one of: {choices}" in found
+    assert f"a.yaml: array.dataflow: missing, expected one of: {DATAFLOWS}" in found
     assert "a.yaml: buffers.glb: missing" in found
     assert "a.yaml: dram.bandwidth: missing" in found
     assert "a.yaml: predictor.lanes: missing, a dedicated unit needs it (MACs a cycle)" in found
