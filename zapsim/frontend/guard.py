@@ -1,0 +1,44 @@
+"""Running a model that must come back exactly as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from zapsim.errors import FrontendError
+
+
+@contextmanager
+def frozen(model: nn.Module) -> Iterator[None]:
+    """Run `model` in eval mode and without gradients; every training flag comes back, whatever is raised."""
+    flags = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in flags:
+            module.training = training
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Return the device of the model's first parameter (cpu if it has none)."""
+    return next((value.device for value in model.parameters()), torch.device("cpu"))
+
+
+def use_threads(count: int | None) -> None:
+    """Set torch's CPU threads (None: leave torch's choice).
+
+    Raises
+    ------
+    FrontendError
+        If `count` is below one.
+    """
+    if count is None:
+        return
+    if count < 1:
+        raise FrontendError(f"at least one thread is needed, got {count}")
+    torch.set_num_threads(count)

@@ -1,0 +1,102 @@
+"""A network as the frontend uses it: the model, its name, its weights' source, how it sees pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from zapsim.errors import FrontendError, did_you_mean
+from zapsim.frontend.preprocessing import IMAGENET, Preprocessing
+from zapsim.frontend.weights import load_weights
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """What a factory may return (or it returns a plain ``nn.Module``)."""
+
+    model: nn.Module
+    name: str
+    source: str
+    preprocessing: Preprocessing = IMAGENET
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 over names, types, shapes and values of the state dict, in its order."""
+        digest = hashlib.sha256()
+        for name, value in self.model.state_dict().items():
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+            digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+    def example(self) -> torch.Tensor:
+        """Return an input of one image of the right shape (all zeros)."""
+        pre = self.preprocessing
+        return torch.zeros(1, len(pre.colours), pre.size, pre.size)
+
+
+def load_network(spec: str, weights: Path | None = None, device: str = "auto", seed: int = 0) -> Network:
+    """Return the network that ``package.module:factory`` makes, in eval mode; `weights` replaces its weights.
+
+    Raises
+    ------
+    FrontendError
+        If the factory cannot be found, fails or returns something else, or weights do not fit.
+    """
+    factory_name = spec.partition(":")[2]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        made = _factory(spec)()
+    if isinstance(made, nn.Module):
+        made = Network(made, factory_name, f"as made by {spec}")
+    if not isinstance(made, Network):
+        raise FrontendError(f"{spec}: expected an nn.Module or a zapsim Network, got {type(made).__name__}")
+    if weights is not None:
+        load_weights(made.model, weights)
+        made = replace(made, source=f"file {weights.name}")
+    made.model.eval().to(choose_device(device))
+    return made
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device for ``auto``, ``cpu`` or ``cuda``."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise FrontendError("torch sees no GPU; use --device cpu")
+    return torch.device(name)
+
+
+def _factory(spec: str) -> Callable[[], object]:
+    module_name, colon, factory_name = spec.partition(":")
+    if not (module_name and colon and factory_name):
+        raise FrontendError(f"network '{spec}': expected package.module:factory")
+    with _importable_from_here():
+        try:
+            module = importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            raise FrontendError(f"network '{spec}': no module named '{error.name}'") from None
+    factory = getattr(module, factory_name, None)
+    if not callable(factory):
+        hint = did_you_mean(factory_name, [name for name in vars(module) if not name.startswith("_")])
+        raise FrontendError(f"network '{spec}': {module_name} has no function '{factory_name}'{hint}")
+    found: Callable[[], object] = factory
+    return found
+
+
+@contextmanager
+def _importable_from_here() -> Iterator[None]:
+    """Let a user's own ``mynet.py`` be found in the current directory, as ``python -m`` would."""
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)
