@@ -11,11 +11,12 @@ import numpy as np
 
 import zapsim
 from zapsim.arch.policy import Policy
-from zapsim.arch.spec import ArchSpec
+from zapsim.arch.spec import ArchSpec, array_summary
 from zapsim.energy.model import energy_by_component
 from zapsim.errors import TraceError
 from zapsim.results import Comparison, LayerResult, Outcome, RunResult
 from zapsim.timing.engine import Engine
+from zapsim.timing.lanes import LanesEngine
 from zapsim.timing.layer import time_layer
 from zapsim.timing.row_stationary import RowStationaryEngine
 from zapsim.timing.systolic import SystolicEngine
@@ -27,6 +28,7 @@ ENGINES: dict[str, Engine[Any]] = {
     "weight-stationary": SystolicEngine(),
     "output-stationary": SystolicEngine(),
     "input-stationary": SystolicEngine(),
+    "output-lanes": LanesEngine(),
 }
 """Engine of each dataflow."""
 
@@ -84,7 +86,7 @@ def simulate(
         quality=chosen.quality,
         quality_note=chosen.quality_note,
         arch=arch.name,
-        arch_summary=f"{arch.array.rows}×{arch.array.cols} {arch.array.dataflow}, {arch.clock / 1e6:g} MHz",
+        arch_summary=f"{array_summary(arch.array)}, {arch.clock / 1e6:g} MHz",
         clock_hz=arch.clock,
         policy=policy.name,
         baseline=baseline.name,

@@ -7,8 +7,8 @@ from typing import Literal
 
 from zapsim.errors import PolicyError, did_you_mean
 
-Outputs = Literal["dense", "gate", "skip"]
-Inputs = Literal["dense", "gate"]
+Outputs = Literal["dense", "gate", "skip", "early-exit"]
+Inputs = Literal["dense", "gate", "skip"]
 Knowledge = Literal["predictor", "perfect-predictor", "oracle"]
 
 
@@ -22,10 +22,11 @@ class Policy:
         The preset's name, or ``custom``.
     outputs
         ``dense``: all are computed. ``gate``: those known to be zero spend their cycles but no switching energy.
-        ``skip``: they take no cycles, as far as the array's structure allows.
+        ``skip``: they take no cycles, as far as the array's structure allows. ``early-exit``: each stops as soon as
+        its partial sum can only stay negative (weights reordered, positive ones first).
     inputs
-        ``dense``, or ``gate``: a MAC with a zero ifmap value spends its cycle, but neither multiplies nor reads its
-        filter word.
+        ``dense``. ``gate``: a MAC with a zero ifmap value spends its cycle, but neither multiplies nor reads its
+        filter word. ``skip``: it takes no cycle.
     knowledge
         Who says that an output is zero. ``predictor``: the trace's mask. ``perfect-predictor``: the true zeros
         outside the pattern, which is still computed. ``oracle``: all true zeros, with no pattern and no cost.
@@ -40,7 +41,7 @@ class Policy:
         """Return what this policy is compared with: the same inputs with dense outputs (else all dense)."""
         if self.outputs == "dense":
             return PRESETS["dense"]
-        return Policy("gate-input" if self.inputs == "gate" else "dense", inputs=self.inputs)
+        return Policy("dense" if self.inputs == "dense" else f"{self.inputs}-input", inputs=self.inputs)
 
 
 PRESETS: dict[str, Policy] = {
@@ -50,6 +51,8 @@ PRESETS: dict[str, Policy] = {
     "zap": Policy("zap", outputs="skip"),
     "zap-perfect": Policy("zap-perfect", outputs="skip", knowledge="perfect-predictor"),
     "oracle": Policy("oracle", outputs="skip", knowledge="oracle"),
+    "early-exit": Policy("early-exit", outputs="early-exit"),
+    "skip-input": Policy("skip-input", inputs="skip"),
 }
 
 
@@ -65,4 +68,4 @@ def preset(name: str, inputs: Inputs) -> Policy:
         known = ", ".join(PRESETS)
         raise PolicyError(f"unknown policy '{name}'{did_you_mean(name, PRESETS)}; known: {known}")
     chosen = PRESETS[name]
-    return chosen if chosen.outputs == "dense" else replace(chosen, inputs=inputs)
+    return replace(chosen, inputs=inputs) if chosen.outputs in {"gate", "skip"} else chosen

@@ -149,7 +149,67 @@ class SystolicArray(_Section):
     channel_order: Literal["as-is", "by-density"] = "as-is"
 
 
-Array = Annotated[RowStationaryArray | SystolicArray, Field(discriminator="dataflow")]
+class LaneSpread(_Section):
+    """What each level of an output-lanes array is spread over; with ``slices`` the lanes of a PE share every output."""
+
+    clusters: Literal["filters", "pixels"] = "filters"
+    pes: Literal["filters", "pixels"] = "pixels"
+    lanes: Literal["filters", "pixels", "slices"] = "pixels"
+
+
+class OutputLanesArray(_Section):
+    """Clusters × PEs × lanes, in which a lane computes whole outputs one after another.
+
+    Attributes
+    ----------
+    clusters, pes, lanes, macs_per_lane
+        Clusters, PEs of a cluster, lanes of a PE, and MACs a cycle of a lane.
+    spread
+        What clusters, PEs and lanes differ in.
+    sync
+        The lanes that start their next outputs together, when the slowest of them is done: none wait (``lane``), or
+        those of a ``pe``, of a ``cluster``, or of the whole ``array``.
+    dispatch
+        Outputs are dealt out in turn beforehand (``static``), or whoever is free takes the next (``queue``).
+    check_interval
+        MACs between two checks of the sign (early exit).
+    brick
+        Neighbouring channels that go to one lane together (``spread.lanes: slices``).
+    filter_buffer
+        Words of weights that a PE keeps.
+    buses
+        Words a cycle between GLB and array.
+    """
+
+    dataflow: Literal["output-lanes"]
+    clusters: Positive
+    pes: Positive
+    lanes: Positive
+    macs_per_lane: Positive = 1
+    spread: LaneSpread = LaneSpread()
+    sync: Literal["lane", "pe", "cluster", "array"] = "lane"
+    dispatch: Literal["static", "queue"] = "static"
+    check_interval: Positive = 1
+    brick: Positive = 16
+    filter_buffer: Words
+    buses: Buses
+
+    @model_validator(mode="after")
+    def _slices_wait(self) -> Self:
+        if self.spread.lanes == "slices" and self.sync == "lane":
+            raise _blame("sync", "expected pe, cluster or array with spread.lanes = slices, got 'lane'")
+        return self
+
+
+Array = Annotated[RowStationaryArray | SystolicArray | OutputLanesArray, Field(discriminator="dataflow")]
+
+
+def array_summary(array: Array) -> str:
+    """Return an array in a few words."""
+    if isinstance(array, OutputLanesArray):
+        size = f"{array.clusters}×{array.pes} PEs × {array.lanes} lanes"
+        return f"{size} {array.dataflow}, sync {array.sync}, dispatch {array.dispatch}"
+    return f"{array.rows}×{array.cols} {array.dataflow}"
 
 
 class Buffer(_Section):
@@ -228,7 +288,7 @@ class ArchSpec(_Section):
     clock: Frequency
     buffers: Buffers
     dram: Dram
-    inputs: Literal["dense", "gate"] = "dense"
+    inputs: Literal["dense", "gate", "skip"] = "dense"
     predictor: PredictorUnit
     energy: EnergyTable
     sources: dict[str, str] = Field(default_factory=dict)

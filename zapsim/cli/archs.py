@@ -19,12 +19,13 @@ def execute(_args: argparse.Namespace) -> int:
     from rich.table import Table
 
     from zapsim.arch.load import known_archs, load_arch
+    from zapsim.arch.spec import array_summary
 
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "array", "description"):
         table.add_column(heading)
     for name in known_archs():
         arch = load_arch(name)
-        table.add_row(name, f"{arch.array.rows}×{arch.array.cols} {arch.array.dataflow}", arch.description)
+        table.add_row(name, array_summary(arch.array), arch.description)
     Console().print(table)
     return 0

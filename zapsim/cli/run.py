@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _FORMATS = ("table", "csv", "json", "markdown", "latex")
 _SUFFIXES = {".csv": "csv", ".json": "json", ".md": "markdown", ".tex": "latex", ".txt": "table"}
-_POLICIES = "dense, gate-input, zap-gate, zap, zap-perfect, oracle"
+_POLICIES = "dense, gate-input, zap-gate, zap, zap-perfect, oracle, early-exit, skip-input"
 
 _EPILOG = """\
 examples:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zapsim.arch.policy import Inputs, Outputs, Policy
 from zapsim.arch.spec import ArchSpec
 from zapsim.counts import Counts, Cycles
+from zapsim.errors import PolicyError
+from zapsim.trace.model import ExitCounts
 from zapsim.trace.packed import PackedMap
 from zapsim.workload import ConvShape
 
@@ -29,6 +32,10 @@ class Demand:
     window_nonzero
         int32 (N, P, Q, groups): non-zero ifmap values among the C/groups · R · S that each output multiplies
         (:func:`zapsim.timing.gating.window_nonzero`). None: inputs are not gated.
+    ifmap_nonzero
+        If set (N, H, W, C), MACs with a zero ifmap value take no cycle; `window_nonzero` is set too.
+    exit_macs
+        If set (N, P, Q, K), the MACs that each output takes with a check of the sign after every MAC.
     ifmap_coded_words
         Words of the whole ifmap as DRAM holds it (:func:`zapsim.timing.coding.coded_words`); None: as they are.
     """
@@ -36,6 +43,8 @@ class Demand:
     kept: PackedMap | None = None
     gate: bool = False
     window_nonzero: NDArray[np.int32] | None = None
+    ifmap_nonzero: PackedMap | None = None
+    exit_macs: ExitCounts | None = None
     ifmap_coded_words: int | None = None
 
 
@@ -53,8 +62,45 @@ class StageResult:
     active_pes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The output and input policies that an engine can serve."""
+
+    outputs: frozenset[Outputs]
+    inputs: frozenset[Inputs]
+
+    def check(self, dataflow: str, policy: Policy) -> None:
+        """Refuse a policy that makes no sense on this engine.
+
+        Raises
+        ------
+        PolicyError
+            Naming the field that is not served, and what would be.
+        """
+        asked = (("outputs", policy.outputs, sorted(self.outputs)), ("inputs", policy.inputs, sorted(self.inputs)))
+        for field, value, known in asked:
+            if value not in known:
+                raise PolicyError(
+                    f"policy {policy.name}: a {dataflow} array does not serve {field} = {value}; "
+                    f"it serves: {', '.join(known)}"
+                )
+        if policy.outputs == "early-exit" and policy.inputs != "dense":
+            raise PolicyError(
+                f"policy {policy.name}: outputs = early-exit goes with inputs = dense, got '{policy.inputs}': no trace "
+                "says which zero inputs come before the exit"
+            )
+
+
+STANDARD: Final = Served(frozenset({"dense", "gate", "skip"}), frozenset({"dense", "gate"}))
+"""What an array serves whose MACs all keep one pace: no MAC ends early, none is passed over alone."""
+
+
 class Engine(Protocol[Mapping]):
-    """An array model: a mapping and a timing function, nothing else."""
+    """An array model: the policies that it serves, a mapping and a timing function, nothing else."""
+
+    @property
+    def served(self) -> Served:
+        """Policies that the engine can serve; ``time_layer`` refuses all others."""
 
     def map_layer(self, shape: ConvShape, arch: ArchSpec) -> Mapping:
         """Return how `shape` is put on the array; raises MappingError if it cannot be."""

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec
 from zapsim.counts import Counts, Cycles
@@ -44,12 +41,12 @@ def time_layer(
     Raises
     ------
     PolicyError
-        If the policy needs a map that the trace does not hold.
+        If the engine does not serve the policy, or if this needs a map that the trace does not hold.
     """
+    engine.served.check(arch.array.dataflow, policy)
     shape = layer.shape
-    window = window_nonzero(shape, layer.ifmap_nonzero) if policy.inputs == "gate" else None
     needed = needed_outputs(layer, policy)
-    stages = _demands(layer, policy, needed, window)
+    stages = _demands(layer, policy, needed)
     results = [engine.time_stage(shape, arch, mapping, demand) for demand in stages]
     predictor = PredictorResult(Counts(), 0, 0)
     if needed is not None and policy.knowledge != "oracle":
@@ -64,7 +61,7 @@ def needed_outputs(layer: LayerTrace, policy: Policy) -> PackedMap | None:
     A layer in which nothing would be skipped is run without its predictor: an operating point that keeps everything
     is known before the layer starts.
     """
-    if policy.outputs == "dense":
+    if policy.outputs in {"dense", "early-exit"}:
         return None
     if policy.knowledge == "oracle":
         needed = layer.ofmap_nonzero
@@ -79,15 +76,34 @@ def needed_outputs(layer: LayerTrace, policy: Policy) -> PackedMap | None:
     return None if needed is None or needed.is_full() else needed
 
 
-def _demands(
-    layer: LayerTrace, policy: Policy, needed: PackedMap | None, window: NDArray[np.int32] | None
-) -> list[Demand]:
+def _demands(layer: LayerTrace, policy: Policy, needed: PackedMap | None) -> list[Demand]:
     """Return what each stage asks of the array."""
+    asked = _asked(layer, policy)
     if needed is None or policy.outputs == "gate" or policy.knowledge == "oracle":
-        return [Demand(needed, gate=policy.outputs == "gate", window_nonzero=window)]
+        return [replace(asked, kept=needed, gate=policy.outputs == "gate")]
     pattern = layer.pattern_outputs()
     stages = (pattern, needed.without(pattern))
-    return [Demand(kept, window_nonzero=window) for kept in stages if kept.count()]
+    return [replace(asked, kept=kept) for kept in stages if kept.count()]
+
+
+def _asked(layer: LayerTrace, policy: Policy) -> Demand:
+    """Return what every stage asks, whichever outputs it computes.
+
+    A layer without a ReLU behind it computes every output to its end, also under early exit.
+    """
+    exits = None
+    if policy.outputs == "early-exit" and layer.ofmap_nonzero is not None:
+        exits = layer.early_exit_macs
+        if exits is None:
+            raise PolicyError(
+                f"layer {layer.shape.name}: policy {policy.name} needs early_exit_macs in the trace, which holds them "
+                "if it was made with values"
+            )
+    return Demand(
+        window_nonzero=None if policy.inputs == "dense" else window_nonzero(layer.shape, layer.ifmap_nonzero),
+        ifmap_nonzero=layer.ifmap_nonzero if policy.inputs == "skip" else None,
+        exit_macs=exits,
+    )
 
 
 def _compose(layer: LayerTrace, results: list[StageResult], predictor: PredictorResult) -> LayerTiming:

@@ -14,7 +14,7 @@ from zapsim.kernels.row_stationary import pass_work
 from zapsim.mapping.row_stationary import Ints, Resources, strip_rows
 from zapsim.mapping.row_stationary_passes import layer_passes, pass_actions, pass_costs, pass_grid, tiles
 from zapsim.mapping.row_stationary_search import map_layer
-from zapsim.timing.engine import Demand, StageResult
+from zapsim.timing.engine import STANDARD, Demand, StageResult
 from zapsim.timing.gating import outputs_per_pixel, switching_macs
 from zapsim.trace.packed import PackedMap
 from zapsim.workload import ConvShape
@@ -23,13 +23,13 @@ from zapsim.workload import ConvShape
 class RowStationaryEngine:
     """Eyeriss's dataflow behind the engine interface."""
 
+    served = STANDARD
+
     def map_layer(self, shape: ConvShape, arch: ArchSpec) -> PassParameters:
         """Return the layer's mapping: the one pinned by its name, or the best one found."""
         return map_layer(shape, arch)
 
-    def time_stage(
-        self, shape: ConvShape, arch: ArchSpec, mapping: PassParameters, demand: Demand
-    ) -> StageResult:
+    def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: PassParameters, demand: Demand) -> StageResult:
         """Return cycles and actions of one stage; a pass in which nothing is kept costs and loads nothing."""
         sizes, times = layer_passes(shape, mapping)
         filter_tiles, strips, image_tiles = pass_grid(shape, mapping)

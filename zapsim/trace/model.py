@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from zapsim.errors import TraceError
@@ -18,6 +20,9 @@ FORMAT_VERSION: Final = 1
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 MapKind = Literal["ifmap_nonzero", "ofmap_nonzero", "mask"]
+ValueKind = Literal["early_exit_macs"]
+ExitCounts: TypeAlias = NDArray[np.uint16] | NDArray[np.uint32]
+"""MACs that each output takes until its sign is known, with a check after every MAC."""
 
 
 class _Record(BaseModel):
@@ -86,7 +91,10 @@ class OperatingPoint(_Record):
 
 
 class TraceHeader(_Record):
-    """Everything in a trace but the maps."""
+    """Everything in a trace but the maps.
+
+    `values` names what is held beside the maps, for every layer that a ReLU follows: kinds that need real values.
+    """
 
     version: Literal[1] = FORMAT_VERSION
     network: Network
@@ -94,6 +102,7 @@ class TraceHeader(_Record):
     layers: tuple[TracedLayer, ...] = Field(min_length=1)
     operating_points: tuple[OperatingPoint, ...] = Field(min_length=1)
     provenance: dict[str, Any]
+    values: tuple[ValueKind, ...] = ()
     digests: dict[str, Sha256] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -120,15 +129,29 @@ class TraceHeader(_Record):
         return Workload(self.network.name, tuple(layer.shape for layer in self.layers))
 
     def tensors(self) -> Iterator[tuple[str, tuple[int, int, int]]]:
-        """Yield the name and the uint8 shape (rows, columns, bytes) of every map, in file order."""
+        """Yield the name and the shape (rows, columns, bytes or channels) of every map, in file order."""
+        for name, shape, _ in self._stored():
+            yield name, shape
+
+    def dtypes(self) -> dict[str, str]:
+        """Return the type of every map by name, as safetensors calls it: U8, or U16 or U32 for counts."""
+        return {name: dtype for name, _, dtype in self._stored()}
+
+    def _stored(self) -> Iterator[tuple[str, tuple[int, int, int], str]]:
         for point in self.operating_points:
             for image in range(len(self.images)):
                 for layer in self.layers:
+                    shape = layer.shape
                     for kind in map_kinds(layer, point):
-                        yield (
-                            tensor_name(point.name, image, layer.shape.name, kind),
-                            packed_shape(layer.shape, kind),
-                        )
+                        yield tensor_name(point.name, image, shape.name, kind), packed_shape(shape, kind), "U8"
+                    for value in self.values if layer.relu else ():
+                        dims = shape.P, shape.Q, shape.K
+                        yield tensor_name(point.name, image, shape.name, value), dims, count_dtype(shape)
+
+
+def count_dtype(shape: ConvShape) -> Literal["U16", "U32"]:
+    """Return the type that holds a layer's MACs per output, as safetensors calls it."""
+    return "U16" if shape.macs_per_output < 2**16 else "U32"
 
 
 def map_kinds(layer: TracedLayer, point: OperatingPoint) -> tuple[MapKind, ...]:
@@ -141,7 +164,7 @@ def map_kinds(layer: TracedLayer, point: OperatingPoint) -> tuple[MapKind, ...]:
     return tuple(kinds)
 
 
-def tensor_name(point: str, image: int, layer: str, kind: MapKind) -> str:
+def tensor_name(point: str, image: int, layer: str, kind: MapKind | ValueKind) -> str:
     """Return the name under which the file holds one map."""
     return f"{point}/{image}/{layer}/{kind}"
 
@@ -166,6 +189,8 @@ class LayerTrace(BaseModel):
         (N, P, Q, K), 1 = computed: pattern or predicted non-zero; None where the layer has no predictor.
     setting
         Pattern and threshold of the predictor; None exactly where `mask` is.
+    early_exit_macs
+        (N, P, Q, K), 1 to C/groups · R · S; None if the trace holds no values, or where no ReLU follows.
 
     Raises
     ------
@@ -180,6 +205,7 @@ class LayerTrace(BaseModel):
     ofmap_nonzero: PackedMap | None = None
     mask: PackedMap | None = None
     setting: PredictorSetting | None = None
+    early_exit_macs: ExitCounts | None = None
 
     def model_post_init(self, _context: object) -> None:
         """Check the maps against the shape and each other."""
@@ -188,6 +214,7 @@ class LayerTrace(BaseModel):
             "ifmap_nonzero": (shape.N, shape.H, shape.W, shape.C),
             "ofmap_nonzero": (shape.N, shape.P, shape.Q, shape.K),
             "mask": (shape.N, shape.P, shape.Q, shape.K),
+            "early_exit_macs": (shape.N, shape.P, shape.Q, shape.K),
         }
         for kind, dims in expected.items():
             found = getattr(self, kind)
@@ -197,6 +224,10 @@ class LayerTrace(BaseModel):
             raise TraceError(f"layer {shape.name}: a mask and its predictor's setting go together")
         if self.mask is not None and self.pattern_outputs().without(self.mask).count():
             raise TraceError(f"layer {shape.name}: the mask leaves out outputs of its own pattern")
+        exits, most = self.early_exit_macs, shape.macs_per_output
+        if exits is not None and (exits.min() < 1 or exits.max() > most):
+            found = f"{exits.min()} to {exits.max()}"
+            raise TraceError(f"layer {shape.name}: early_exit_macs must be 1 to {most}, got {found}")
 
     def pattern_outputs(self) -> PackedMap:
         """Return the outputs that the pattern computes first (N, P, Q, K); needs a predicted layer."""

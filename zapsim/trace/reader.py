@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
@@ -65,11 +67,12 @@ class Trace:
             odd = sorted(found ^ set(expected))[0]
             state = "is missing" if odd in expected else "does not belong to any layer of the header"
             raise TraceError(f"{self.path}: map {odd} {state}")
+        dtypes = self.header.dtypes()
         for name, shape in expected.items():
             view = self._file.get_slice(name)
-            if view.get_dtype() != "U8" or tuple(view.get_shape()) != shape:
+            if view.get_dtype() != dtypes[name] or tuple(view.get_shape()) != shape:
                 raise TraceError(
-                    f"{self.path}: map {name} must be U8 {shape} by its layer's shape, "
+                    f"{self.path}: map {name} must be {dtypes[name]} {shape} by its layer's shape, "
                     f"got {view.get_dtype()} {tuple(view.get_shape())}"
                 )
 
@@ -95,10 +98,14 @@ class Trace:
         for layer in self.header.layers:
             kinds = map_kinds(layer, chosen)
             name = layer.shape.name
-            maps = {
+            maps: dict[str, Any] = {
                 kind: PackedMap.stack([self._read(chosen.name, image, name, kind) for image in indices])
                 for kind in kinds
             }
+            for value in self.header.values if layer.relu else ():
+                maps[value] = np.stack(
+                    [self._tensor(tensor_name(chosen.name, image, name, value)) for image in indices]
+                )
             shape = layer.shape.batch(len(indices))
             try:
                 yield LayerTrace(shape=shape, setting=chosen.predictors.get(name), **maps)
@@ -106,13 +113,16 @@ class Trace:
                 raise TraceError(f"{self.path}: {error}") from None
 
     def _read(self, point: str, image: int, layer: str, kind: MapKind) -> PackedMap:
-        name = tensor_name(point, image, layer, kind)
-        try:
-            bits = np.ascontiguousarray(self._file.get_tensor(name))
-        except SafetensorError:
-            raise TraceError(f"{self.path}: no map {name}") from None
-        digest = self.header.digests.get(name)
-        if hashlib.sha256(bits.data).hexdigest() != digest:
-            raise TraceError(f"{self.path}: map {name} does not match its digest: the file was damaged or changed")
+        bits = self._tensor(tensor_name(point, image, layer, kind))
         shape = next(one.shape for one in self.header.layers if one.shape.name == layer)
         return PackedMap(bits[np.newaxis], shape.C if kind == "ifmap_nonzero" else shape.K)
+
+    def _tensor(self, name: str) -> NDArray[Any]:
+        """Return one tensor of the file, with its digest checked."""
+        try:
+            values = np.ascontiguousarray(self._file.get_tensor(name))
+        except SafetensorError:
+            raise TraceError(f"{self.path}: no map {name}") from None
+        if hashlib.sha256(values.data).hexdigest() != self.header.digests.get(name):
+            raise TraceError(f"{self.path}: map {name} does not match its digest: the file was damaged or changed")
+        return values

@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from math import prod
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zapsim.errors import TraceError
-from zapsim.trace.model import MapKind, TraceHeader, tensor_name
+from zapsim.trace.model import ExitCounts, MapKind, TraceHeader, ValueKind, tensor_name
 from zapsim.trace.packed import PackedMap
 
 METADATA_KEY = "zapsim_trace"
 _UNWRITTEN = "0" * 64
+_NUMPY: dict[str, np.dtype[Any]] = {"U8": np.dtype("<u1"), "U16": np.dtype("<u2"), "U32": np.dtype("<u4")}
 
 
 class TraceWriter:
@@ -35,8 +38,9 @@ class TraceWriter:
         self.path = Path(path)
         self._shapes = dict(header.tensors())
         self._header = header.model_copy(update={"digests": dict.fromkeys(self._shapes, _UNWRITTEN)})
+        self._dtypes = header.dtypes()
         self._digests: dict[str, str] = {}
-        sizes = np.array([int(np.prod(shape)) for shape in self._shapes.values()], dtype=np.int64)
+        sizes = np.array([self._bytes(name) for name in self._shapes], dtype=np.int64)
         ends = np.cumsum(sizes)
         self._offsets = dict(zip(self._shapes, (ends - sizes).tolist(), strict=True))
         self._size = int(ends[-1])
@@ -53,16 +57,27 @@ class TraceWriter:
 
     def write(self, point: str, image: int, layer: str, kind: MapKind, packed: PackedMap) -> None:
         """Write the map of one image (`packed` holds exactly one)."""
-        name = tensor_name(point, image, layer, kind)
+        self._write(tensor_name(point, image, layer, kind), packed.bits)
+
+    def write_values(self, point: str, image: int, layer: str, kind: ValueKind, values: ExitCounts) -> None:
+        """Write what one image's values say of each output: `values` (1, P, Q, K) of the header's type."""
+        self._write(tensor_name(point, image, layer, kind), values)
+
+    def _write(self, name: str, values: NDArray[Any]) -> None:
         if name not in self._shapes or name in self._digests:
             state = "was written before" if name in self._digests else "is not in the trace's header"
             raise TraceError(f"{self.path}: map {name} {state}")
-        if packed.bits.shape != (1, *self._shapes[name]):
-            raise TraceError(f"{self.path}: map {name} must be {self._shapes[name]}, got {packed.bits.shape[1:]}")
-        data = packed.bits.tobytes()
+        if values.shape != (1, *self._shapes[name]):
+            raise TraceError(f"{self.path}: map {name} must be {self._shapes[name]}, got {values.shape[1:]}")
+        if values.dtype != _NUMPY[self._dtypes[name]]:
+            raise TraceError(f"{self.path}: map {name} must be {_NUMPY[self._dtypes[name]]}, got {values.dtype}")
+        data = values.tobytes()
         self._file.seek(self._data_start + self._offsets[name])
         self._file.write(data)
         self._digests[name] = hashlib.sha256(data).hexdigest()
+
+    def _bytes(self, name: str) -> int:
+        return prod(self._shapes[name]) * _NUMPY[self._dtypes[name]].itemsize
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -91,9 +106,9 @@ class TraceWriter:
         for name, shape in self._shapes.items():
             start = self._offsets[name]
             entries[name] = {
-                "dtype": "U8",
+                "dtype": self._dtypes[name],
                 "shape": shape,
-                "data_offsets": [start, start + int(np.prod(shape))],
+                "data_offsets": [start, start + self._bytes(name)],
             }
         text = json.dumps(entries, separators=(",", ":")).encode()
         text += b" " * (-len(text) % 8)

@@ -1,0 +1,124 @@
+"""Dealing the outputs of a layer to the lanes of an output-lanes array: who computes what, and who waits for whom.
+
+Outputs are numbered by filter and by pixel (images, rows, columns in raster order). In what the levels of the array
+are spread over, filters and pixels are dealt out in turn, the last level fastest: with F filter lanes and J pixel
+lanes, filter k goes to filter lane k mod F, in block k div F, and pixel i to pixel lane i mod J.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from zapsim.arch.spec import ArchSpec, OutputLanesArray
+from zapsim.errors import ConfigError, MappingError
+from zapsim.workload import ConvShape
+
+_LEVELS = ("clusters", "pes", "lanes")
+_INSIDE = {"lane": 3, "pe": 2, "cluster": 1, "array": 0}  # sync -> first level whose parts wait for one another
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A part of the array, as the filter lanes and the pixel lanes in it."""
+
+    filters: int
+    pixels: int
+
+    @property
+    def lanes(self) -> int:
+        """Outputs that are computed at a time."""
+        return self.filters * self.pixels
+
+
+@dataclass(frozen=True, slots=True)
+class LanesMapping:
+    """One layer on one array.
+
+    Attributes
+    ----------
+    array
+        The array.
+    whole, domain, pe
+        The array, the lanes that start their outputs together, and a PE. Where the lanes of a PE share an output
+        (slices), they count as one.
+    slices
+        Lanes that share an output.
+    """
+
+    array: OutputLanesArray
+    whole: Extent
+    domain: Extent
+    pe: Extent
+    slices: int
+
+    @property
+    def domains(self) -> int:
+        """Groups of lanes that go on independently of one another."""
+        return self.whole.lanes // self.domain.lanes
+
+    @property
+    def loaders(self) -> Extent:
+        """Lanes that load weights together: those of a PE, or of all PEs that go on together."""
+        return max(self.pe, self.domain, key=lambda part: part.lanes)
+
+    def dense_cycles(self, shape: ConvShape) -> int:
+        """Return the cycles of an output without any skipping."""
+        return -(-lane_macs(shape, self.slices, self.array.brick) // self.array.macs_per_lane)
+
+    def filters_in_flight(self, shape: ConvShape) -> int:
+        """Return the filters at work at a time: a block of them; on a queue, those that fill the lanes with pixels."""
+        if self.array.dispatch == "static":
+            return self.whole.filters
+        return max(1, self.whole.lanes // (shape.N * shape.P * shape.Q))
+
+
+def lane_macs(shape: ConvShape, slices: int, brick: int) -> int:
+    """Return the dense MACs of the lane that does most of an output.
+
+    With slices, the window's bricks (rows, columns, then channels) are dealt out to the lanes in turn.
+    """
+    if slices == 1:
+        return shape.macs_per_output
+    channels = shape.C_per_group
+    bricks = [min(brick, channels - first) for first in range(0, channels, brick)] * (shape.R * shape.S)
+    return max(sum(bricks[lane::slices]) for lane in range(slices))
+
+
+def map_lanes(shape: ConvShape, arch: ArchSpec) -> LanesMapping:
+    """Return how `shape` is dealt to the lanes of `arch` (any layer can be).
+
+    Raises
+    ------
+    MappingError
+        If `arch` has another array, or if the layer's products would have to be dealt to over a million lanes.
+    ConfigError
+        If it asks for what no output-lanes model has.
+    """
+    array = arch.array
+    if not isinstance(array, OutputLanesArray):
+        raise MappingError(f"{arch.name}: array.dataflow: expected 'output-lanes', got '{array.dataflow}'")
+    if arch.dram.compression != "none":
+        raise ConfigError(
+            f"{arch.name}: dram.compression: expected 'none' for an output-lanes array, got '{arch.dram.compression}'"
+        )
+    whole = _extent(array, 0)
+    if whole.lanes > _MOST_LANES:
+        raise MappingError(
+            f"layer {shape.name}: {arch.name} has {whole.lanes} lanes, at most {_MOST_LANES} are modelled"
+        )
+    slices = array.lanes if array.spread.lanes == "slices" else 1
+    return LanesMapping(array, whole, _extent(array, _INSIDE[array.sync]), _extent(array, 2), slices)
+
+
+_MOST_LANES = 2**20
+
+
+def _extent(array: OutputLanesArray, first_level: int) -> Extent:
+    """Return the filter lanes and pixel lanes below a level."""
+    inside = _LEVELS[first_level:]
+
+    def lanes(kind: str) -> int:
+        return prod(getattr(array, level) for level in inside if getattr(array.spread, level) == kind)
+
+    return Extent(lanes("filters"), lanes("pixels"))
