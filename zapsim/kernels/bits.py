@@ -7,6 +7,16 @@ from numpy.typing import NDArray
 
 from zapsim.kernels._jit import kernel
 
+_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1, bitorder="little")
+_ONES = _BITS.sum(axis=1, dtype=np.int32)
+"""How many bits each byte has set."""
+
+_SPREAD = _BITS.copy().view("<u8").astype(np.uint64).reshape(256)
+"""Each byte with its bits spread over the 8 bytes of a word, which is then 8 counters in one."""
+
+_FULL = 255
+"""Words of spread bits that can be added before a counter of 8 bits overflows."""
+
 
 @kernel
 def row_counts(bits: NDArray[np.uint8], out: NDArray[np.int32]) -> None:
@@ -19,15 +29,20 @@ def row_counts(bits: NDArray[np.uint8], out: NDArray[np.int32]) -> None:
     out
         int32 (images, rows, channels), overwritten.
     """
-    images, rows, cols, _ = bits.shape
+    images, rows, cols, size = bits.shape
     channels = out.shape[2]
+    counters = np.empty(size, dtype=np.uint64)
+    lane = np.uint64(0xFF)
+    out[:] = 0
     for n in range(images):
         for y in range(rows):
-            for k in range(channels):
-                out[n, y, k] = 0
-            for x in range(cols):
+            for start in range(0, cols, _FULL):
+                counters[:] = np.uint64(0)
+                for x in range(start, min(start + _FULL, cols)):
+                    for b in range(size):
+                        counters[b] += _SPREAD[bits[n, y, x, b]]
                 for k in range(channels):
-                    out[n, y, k] += (bits[n, y, x, k >> 3] >> (k & 7)) & 1
+                    out[n, y, k] += np.int32((counters[k >> 3] >> np.uint64(8 * (k & 7))) & lane)
 
 
 @kernel
@@ -46,13 +61,19 @@ def group_counts(bits: NDArray[np.uint8], channels: int, out: NDArray[np.int32])
     images, rows, cols, _ = bits.shape
     groups = out.shape[3]
     size = channels // groups
+    by_bytes = groups == 1 or size % 8 == 0  # the unused bits of the last byte are 0
+    width = (size + 7) // 8
     for n in range(images):
         for y in range(rows):
             for x in range(cols):
                 for g in range(groups):
-                    total = 0
-                    for k in range(g * size, (g + 1) * size):
-                        total += (bits[n, y, x, k >> 3] >> (k & 7)) & 1
+                    total = np.int32(0)
+                    if by_bytes:
+                        for b in range(g * width, (g + 1) * width):
+                            total += _ONES[bits[n, y, x, b]]
+                    else:
+                        for k in range(g * size, (g + 1) * size):
+                            total += np.int32((bits[n, y, x, k >> 3] >> (k & 7)) & 1)
                     out[n, y, x, g] = total
 
 
@@ -83,18 +104,22 @@ def window_sums(
     """
     images, P, Q, groups = out.shape
     H, W = counts.shape[1], counts.shape[2]
+    out[:] = 0
     for n in range(images):
         for y in range(P):
-            for x in range(Q):
-                for g in range(groups):
-                    out[n, y, x, g] = 0
-                for r in range(R):
-                    row = y * stride[0] - padding[0] + r * dilation[0]
-                    if row < 0 or row >= H:
+            for r in range(R):
+                row = y * stride[0] - padding[0] + r * dilation[0]
+                if row < 0 or row >= H:
+                    continue
+                for s in range(S):
+                    offset = s * dilation[1] - padding[1]  # output x reads column x · stride + offset
+                    first = max(0, -(offset // stride[1]))
+                    end = min(Q, (W - 1 - offset) // stride[1] + 1)
+                    if stride[1] == 1:  # all columns and groups in one go
+                        into, source = out[n, y].reshape(-1), counts[n, row].reshape(-1)
+                        for i in range(first * groups, end * groups):
+                            into[i] += source[i + offset * groups]
                         continue
-                    for s in range(S):
-                        col = x * stride[1] - padding[1] + s * dilation[1]
-                        if col < 0 or col >= W:
-                            continue
+                    for x in range(first, end):
                         for g in range(groups):
-                            out[n, y, x, g] += counts[n, row, col, g]
+                            out[n, y, x, g] += counts[n, row, x * stride[1] + offset, g]

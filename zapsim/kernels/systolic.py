@@ -1,7 +1,7 @@
 """Which vectors a rigid array must issue: for each tile, how many have at least one bit set.
 
-Maps come as 64-bit words, (pixels, words): channel k is bit ``k % 64`` (from the least significant) of word
-``k // 64``.
+Maps come as 64-bit words, (words, pixels): channel k is bit ``k % 64`` (from the least significant) of word
+``k // 64``. Pixels are innermost, so that what is done to all of them vectorises.
 """
 
 from __future__ import annotations
@@ -43,105 +43,126 @@ def _part(first: int, end: int, index: int) -> np.uint64:
 
 
 @kernel
-def tile_vectors(words: NDArray[np.uint64], bounds: NDArray[np.int64], fold: int, out: NDArray[np.int64]) -> None:
-    """For each tile of channels, count the pixels that need it and the folds that hold such pixels.
+def _mark(words: NDArray[np.uint64], first: int, end: int, out: NDArray[np.bool_]) -> None:
+    """Set ``out[pixel]`` where any of the channels `first` to `end` - 1 is set, and clear it elsewhere."""
+    low, high = first >> 6, (end - 1) >> 6
+    mask = _part(first, end, low)
+    for pixel in range(out.shape[0]):
+        out[pixel] = (words[low, pixel] & mask) != _ZERO
+    for index in range(low + 1, high + 1):
+        mask = _part(first, end, index)
+        for pixel in range(out.shape[0]):
+            out[pixel] |= (words[index, pixel] & mask) != _ZERO
+
+
+@kernel
+def tile_vectors(words: NDArray[np.uint64], bounds: NDArray[np.int64], out: NDArray[np.int64]) -> None:
+    """Count the pixels that need each tile of channels.
 
     Parameters
     ----------
     words
-        uint64 (pixels, words).
+        uint64 (words, pixels).
     bounds
         int64 (tiles, 2): first channel and end of each tile.
-    fold
-        Pixels of a fold, in the order of `words`.
     out
-        int64 (tiles, 3), overwritten: pixels with any bit set in the tile; folds with any such pixel; and, summed
-        over the folds, v · (v - 1) / 2 for v such pixels (hops of v results that leave through one another).
+        int64 (tiles,), overwritten.
     """
-    pixels = words.shape[0]
+    marks = np.empty(words.shape[1], dtype=np.bool_)
     for t in range(bounds.shape[0]):
-        first, end = bounds[t, 0], bounds[t, 1]
-        low, high = first >> 6, (end - 1) >> 6
-        low_mask, high_mask = _part(first, end, low), _part(first, end, high)
-        needed, folds, hops = 0, 0, 0
-        for start in range(0, pixels, fold):
-            inside = 0
-            for pixel in range(start, min(start + fold, pixels)):
-                seen = words[pixel, low] & low_mask
-                if high > low:
-                    for w in range(low + 1, high):
-                        seen = seen | words[pixel, w]
-                    seen = seen | (words[pixel, high] & high_mask)
-                inside += 1 if seen != _ZERO else 0
-            needed += inside
-            folds += 1 if inside else 0
-            hops += inside * (inside - 1) // 2
-        out[t, 0] = needed
-        out[t, 1] = folds
-        out[t, 2] = hops
+        _mark(words, bounds[t, 0], bounds[t, 1], marks)
+        needed = 0
+        for pixel in range(marks.shape[0]):
+            needed += 1 if marks[pixel] else 0
+        out[t] = needed
 
 
 @kernel
-def issued_outputs(words: NDArray[np.uint64], bounds: NDArray[np.int64], groups: int, out: NDArray[np.int32]) -> None:
+def tile_folds(words: NDArray[np.uint64], bounds: NDArray[np.int64], rows: int, out: NDArray[np.int64]) -> None:
+    """For each tile of channels, count the folds of `rows` pixels, in order, that hold pixels that need it.
+
+    Parameters
+    ----------
+    words
+        uint64 (words, pixels).
+    bounds
+        int64 (tiles, 2): first channel and end of each tile.
+    rows
+        Pixels of a fold; the last fold may have fewer.
+    out
+        int64 (tiles, 2), overwritten: folds with at least one pixel that needs the tile; and v · (v - 1) / 2 summed
+        over the folds, v being those pixels (the hops of v results that leave through one another).
+    """
+    pixels = words.shape[1]
+    marks = np.empty(pixels, dtype=np.bool_)
+    for t in range(bounds.shape[0]):
+        _mark(words, bounds[t, 0], bounds[t, 1], marks)
+        folds, hops = 0, 0
+        for start in range(0, pixels, rows):
+            inside = 0
+            for pixel in range(start, min(start + rows, pixels)):
+                inside += 1 if marks[pixel] else 0
+            folds += 1 if inside else 0
+            hops += inside * (inside - 1) // 2
+        out[t, 0] = folds
+        out[t, 1] = hops
+
+
+@kernel
+def issued_outputs(words: NDArray[np.uint64], bounds: NDArray[np.int64], out: NDArray[np.int32]) -> None:
     """Count the outputs computed at each pixel when a tile of channels is computed wholly or not at all.
 
     Parameters
     ----------
     words
-        uint64 (pixels, words).
+        uint64 (words, pixels).
     bounds
         int64 (tiles, 2): first channel and end of each tile; the same number of tiles in each group, in order.
-    groups
-        Number of groups.
     out
-        int32 (pixels, groups), overwritten.
+        int32 (groups, pixels), overwritten.
     """
-    pixels = words.shape[0]
-    tiles = bounds.shape[0] // groups
+    tiles = bounds.shape[0] // out.shape[0]
+    marks = np.empty(words.shape[1], dtype=np.bool_)
     out[:] = 0
     for t in range(bounds.shape[0]):
-        first, end = bounds[t, 0], bounds[t, 1]
-        low, high = first >> 6, (end - 1) >> 6
-        low_mask, high_mask = _part(first, end, low), _part(first, end, high)
-        for pixel in range(pixels):
-            seen = words[pixel, low] & low_mask
-            if high > low:
-                for w in range(low + 1, high):
-                    seen = seen | words[pixel, w]
-                seen = seen | (words[pixel, high] & high_mask)
-            if seen != _ZERO:
-                out[pixel, t // tiles] += end - first
+        _mark(words, bounds[t, 0], bounds[t, 1], marks)
+        size = np.int32(bounds[t, 1] - bounds[t, 0])
+        row = out[t // tiles]
+        for pixel in range(marks.shape[0]):
+            row[pixel] += size if marks[pixel] else np.int32(0)
 
 
 @kernel
-def tile_filters(words: NDArray[np.uint64], tile: int, size: int, out: NDArray[np.int64]) -> None:
+def tile_filters(words: NDArray[np.uint64], cols: int, size: int, out: NDArray[np.int64]) -> None:
     """For each tile of pixels and each group, count the channels that at least one pixel of the tile needs.
 
     Parameters
     ----------
     words
-        uint64 (pixels, words).
-    tile
-        Pixels of a tile, in the order of `words`; the last tile may have fewer.
+        uint64 (words, pixels).
+    cols
+        Pixels of a tile, in order; the last tile may have fewer.
     size
         Channels of a group.
     out
-        int64 (tiles, groups), overwritten.
+        int64 (groups, tiles), overwritten.
     """
-    pixels, width = words.shape
-    tiles, groups = out.shape
-    seen = np.empty(width, dtype=np.uint64)
-    for t in range(tiles):
-        seen[:] = _ZERO
-        for pixel in range(t * tile, min((t + 1) * tile, pixels)):
-            for w in range(width):
-                seen[w] |= words[pixel, w]
-        for g in range(groups):
-            first, end = g * size, (g + 1) * size
+    width, pixels = words.shape
+    groups, tiles = out.shape
+    seen = np.empty((tiles, width), dtype=np.uint64)
+    for w in range(width):
+        for t in range(tiles):
+            word = _ZERO
+            for pixel in range(t * cols, min((t + 1) * cols, pixels)):
+                word |= words[w, pixel]
+            seen[t, w] = word
+    for g in range(groups):
+        first, end = g * size, (g + 1) * size
+        for t in range(tiles):
             total = 0
             for w in range(first >> 6, ((end - 1) >> 6) + 1):
-                total += int(_ones(seen[w] & _part(first, end, w)))
-            out[t, g] = total
+                total += int(_ones(seen[t, w] & _part(first, end, w)))
+            out[g, t] = total
 
 
 @kernel
@@ -151,18 +172,18 @@ def reorder_channels(words: NDArray[np.uint64], order: NDArray[np.int64], out: N
     Parameters
     ----------
     words
-        uint64 (pixels, words).
+        uint64 (words, pixels).
     order
         int64 (channels,): a permutation.
     out
-        uint64 (pixels, words), overwritten.
+        uint64 (words, pixels), overwritten.
     """
     out[:] = _ZERO
-    for pixel in range(words.shape[0]):
-        for k in range(order.shape[0]):
-            source = order[k]
-            bit = (words[pixel, source >> 6] >> np.uint64(source & 63)) & _ONE
-            out[pixel, k >> 6] |= bit << np.uint64(k & 63)
+    for k in range(order.shape[0]):
+        take, put = words[order[k] >> 6], out[k >> 6]
+        down, up = np.uint64(order[k] & 63), np.uint64(k & 63)
+        for pixel in range(take.shape[0]):
+            put[pixel] |= ((take[pixel] >> down) & _ONE) << up
 
 
 @kernel
@@ -172,11 +193,13 @@ def channel_counts(words: NDArray[np.uint64], out: NDArray[np.int64]) -> None:
     Parameters
     ----------
     words
-        uint64 (pixels, words).
+        uint64 (words, pixels).
     out
         int64 (channels,), overwritten.
     """
-    out[:] = 0
-    for pixel in range(words.shape[0]):
-        for k in range(out.shape[0]):
-            out[k] += int((words[pixel, k >> 6] >> np.uint64(k & 63)) & _ONE)
+    for k in range(out.shape[0]):
+        row, down = words[k >> 6], np.uint64(k & 63)
+        total = _ZERO
+        for pixel in range(row.shape[0]):
+            total += (row[pixel] >> down) & _ONE
+        out[k] = total

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from zapsim.arch.spec import ArchSpec
 from zapsim.counts import Counts, Cycles
 from zapsim.mapping.systolic import SystolicMapping, map_systolic, ramp_cycles, systolic_array
-from zapsim.timing.engine import Demand, StageResult
+from zapsim.timing.engine import STANDARD, Demand, StageResult
 from zapsim.timing.gating import outputs_per_pixel, switching_macs
 from zapsim.timing.systolic_traffic import Use, storage_counts
 from zapsim.timing.systolic_work import Work, dense_work, masked_work
@@ -20,6 +20,8 @@ from zapsim.workload import ConvShape
 
 class SystolicEngine:
     """Weight-, output- and input-stationary arrays."""
+
+    served = STANDARD
 
     def map_layer(self, shape: ConvShape, arch: ArchSpec) -> SystolicMapping:
         """Return how `shape` is put on the array of `arch`."""
@@ -73,7 +75,7 @@ def _switching(shape: ConvShape, demand: Demand, work: Work, issued: NDArray[np.
         return switching_macs(shape, outputs_per_pixel(demand.kept, shape.groups), demand.window_nonzero)
     if issued is None:
         return work.outputs * shape.macs_per_output
-    in_map = issued.reshape(shape.N, shape.P, shape.Q, shape.groups)
+    in_map = issued.T.reshape(shape.N, shape.P, shape.Q, shape.groups)
     return switching_macs(shape, in_map, demand.window_nonzero)
 
 

@@ -54,9 +54,9 @@ class Work:
         return self.total(self.vectors * self.cols)
 
 
-def pairs(rows: int, size: int) -> int:
-    """Return r · (r - 1) / 2, summed over the folds of `size` vectors on an array of `rows` rows."""
-    full, rest = divmod(size, rows)
+def pairs(rows: int, vectors: Counters) -> Counters:
+    """Return r · (r - 1) / 2 summed over the folds that `vectors` fill on an array of `rows` rows, one by one."""
+    full, rest = vectors // rows, vectors % rows
     return full * (rows * (rows - 1) // 2) + rest * (rest - 1) // 2
 
 
@@ -73,7 +73,7 @@ def dense_work(mapping: SystolicMapping) -> Work:
         cols=cols,
         vectors=np.full_like(alike, mapping.Sr if by_rows else mapping.T),
         folds=np.full_like(alike, mapping.row_folds),
-        row_pairs=np.full_like(alike, pairs(array.rows, mapping.Sr)),
+        row_pairs=pairs(array.rows, np.full_like(alike, mapping.Sr)),
     )
 
 
@@ -89,30 +89,31 @@ def masked_work(mapping: SystolicMapping, kept: PackedMap, with_issued: bool) ->
     kept
         Outputs needed.
     with_issued
-        Whether to return the second value, else None: int32 (N·P·Q, groups), the outputs computed at each pixel.
+        Whether to return the second value, else None: int32 (groups, N·P·Q), the outputs computed at each pixel.
     """
     words = _ordered_channels(mapping, pixel_words(kept), kept.channels)
     order = _pixel_order(mapping, words)
     if order is not None:
-        words = words[order]
+        words = np.ascontiguousarray(words[:, order])
     find = _pixel_tiles if mapping.array.dataflow == "input-stationary" else _filter_tiles
     work, issued = find(mapping, words, kept.channels // mapping.groups, with_issued)
     if issued is None or order is None:
         return work, issued
     in_map = np.empty_like(issued)
-    in_map[order] = issued
+    in_map[:, order] = issued
     return work, in_map
 
 
 def pixel_words(kept: PackedMap) -> NDArray[np.uint64]:
-    """Return the bits of each pixel as 64-bit words: uint64 (N·P·Q, ceil(K / 64))."""
+    """Return the bits of each pixel as 64-bit words: uint64 (ceil(K / 64), N·P·Q)."""
     size = kept.bits.shape[-1]
     flat = kept.bits.reshape(-1, size)
     if size % 8:
         padded = np.zeros((len(flat), -(-size // 8) * 8), dtype=np.uint8)
         padded[:, :size] = flat
         flat = padded
-    return np.ascontiguousarray(flat).view("<u8").astype(np.uint64, copy=False)
+    words = np.ascontiguousarray(flat).view("<u8")
+    return np.ascontiguousarray(words.T, dtype=np.uint64)
 
 
 def structural_loss(macs_lost: int, shape: ConvShape, kept_outputs: int) -> float:
@@ -139,7 +140,7 @@ def _pixel_order(mapping: SystolicMapping, words: NDArray[np.uint64]) -> NDArray
     """Return the pixels in the order in which they are put on the array; None: as in the map."""
     if mapping.array.pixel_order == "raster":
         return None
-    needed = np.bitwise_count(words).sum(axis=1, dtype=np.int64)
+    needed = np.bitwise_count(words).sum(axis=0, dtype=np.int64)
     return np.argsort(-needed, kind="stable").astype(np.int64)
 
 
@@ -151,21 +152,23 @@ def _filter_tiles(
     starts = np.arange(0, size, array.cols, dtype=np.int64)
     one_group = np.stack([starts, np.minimum(starts + array.cols, size)], axis=1)
     bounds = (one_group + size * np.arange(mapping.groups, dtype=np.int64)[:, np.newaxis, np.newaxis]).reshape(-1, 2)
-    found = np.empty((len(bounds), 3), dtype=np.int64)
-    kernels.tile_vectors(words, bounds, array.rows, found)
-    vectors, folds, row_pairs = found.T
+    vectors = np.empty(len(bounds), dtype=np.int64)
+    kernels.tile_vectors(words, bounds, vectors)
     if array.dataflow == "weight-stationary":
         folds = np.full_like(vectors, mapping.row_folds)
-        row_pairs = np.full_like(vectors, pairs(array.rows, mapping.Sr))
+        row_pairs = pairs(array.rows, np.full_like(vectors, mapping.Sr))
     elif array.fold_boundary == "crossed":
         folds = -(-vectors // array.rows)
-        rest = vectors % array.rows
-        row_pairs = vectors // array.rows * (array.rows * (array.rows - 1) // 2) + rest * (rest - 1) // 2
+        row_pairs = pairs(array.rows, vectors)
+    else:
+        found = np.empty((len(bounds), 2), dtype=np.int64)
+        kernels.tile_folds(words, bounds, array.rows, found)
+        folds, row_pairs = found.T
     group = np.repeat(np.arange(mapping.groups, dtype=np.int64), len(starts))
     issued = None
     if with_issued:
-        issued = np.empty((len(words), mapping.groups), dtype=np.int32)
-        kernels.issued_outputs(words, bounds, mapping.groups, issued)
+        issued = np.empty((mapping.groups, words.shape[1]), dtype=np.int32)
+        kernels.issued_outputs(words, bounds, issued)
     return _with_work(group, bounds[:, 1] - bounds[:, 0], vectors, folds, row_pairs), issued
 
 
@@ -175,19 +178,19 @@ def _pixel_tiles(
     """Tiles of pixels, to which filters stream (input-stationary)."""
     array = mapping.array
     tiles = mapping.col_folds
-    found = np.empty((tiles, mapping.groups), dtype=np.int64)
+    found = np.empty((mapping.groups, tiles), dtype=np.int64)
     kernels.tile_filters(words, array.cols, size, found)
     cols = np.full(tiles, array.cols, dtype=np.int64)
     cols[-1] = mapping.Sc - (tiles - 1) * array.cols
-    vectors = found.T.reshape(-1)
+    vectors = found.reshape(-1)
     work = _with_work(
         group=np.repeat(np.arange(mapping.groups, dtype=np.int64), tiles),
         cols=np.tile(cols, mapping.groups),
         vectors=vectors,
         folds=np.full_like(vectors, mapping.row_folds),
-        row_pairs=np.full_like(vectors, pairs(array.rows, mapping.Sr)),
+        row_pairs=pairs(array.rows, np.full_like(vectors, mapping.Sr)),
     )
-    return work, np.repeat(found, cols, axis=0).astype(np.int32) if with_issued else None
+    return work, np.repeat(found, cols, axis=1).astype(np.int32) if with_issued else None
 
 
 def _with_work(group: Counters, cols: Counters, vectors: Counters, folds: Counters, row_pairs: Counters) -> Work:
