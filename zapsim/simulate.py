@@ -100,7 +100,7 @@ def simulate(
 def run_layer(arch: ArchSpec, layer: LayerTrace, policy: Policy) -> Outcome:
     """Return cycles, actions and energy of one layer (its images as one batch)."""
     engine = ENGINES[arch.array.dataflow]
-    timing = time_layer(engine, arch, engine.map_layer(layer.shape, arch), layer, policy)
+    timing = time_layer(engine, arch, layer, policy)
     energy = energy_by_component(arch, timing.counts, timing.cycles.total)
     return Outcome(timing.cycles, timing.counts, energy, timing.predictor_busy_cycles, timing.active_pes)
 

@@ -6,10 +6,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.reference.row_stationary_cases import EYERISS, arch_of, layers, mappings, resources
-from tests.reference.row_stationary_search import best_mapping
+from tests.reference.row_stationary_search import all_mappings, best_mapping
+from zapsim.arch.spec import PassParameters
 from zapsim.mapping.row_stationary import Resources, check_mapping, touched
 from zapsim.mapping.row_stationary_search import Objective, search
-from zapsim.mapping.row_stationary_totals import Candidates, dense_totals, least_totals
+from zapsim.mapping.row_stationary_totals import SHARES, Candidates, Stages, layer_totals, least_totals
 from zapsim.timing.engine import Demand
 from zapsim.timing.row_stationary import RowStationaryEngine
 from zapsim.workload import ConvShape
@@ -43,6 +44,32 @@ def test_search_is_exhaustive_in_effect(name: str, case: tuple[ConvShape, Resour
     assert search(shape, have, Objective(name, tuple(sorted(PRICES.items())))) == best_mapping(shape, have, score)
 
 
+@settings(max_examples=15)
+@given(searches(), st.lists(st.integers(1, SHARES), min_size=1, max_size=2).map(tuple))
+def test_search_for_stages_leaves_nothing_better_out(case: tuple[ConvShape, Resources], stages: Stages) -> None:
+    shape, have = case
+
+    def cycles(mapping: PassParameters) -> int:
+        values = {name: np.array([value]) for name, value in mapping.model_dump(exclude={"m"}).items()}
+        return int(layer_totals(shape, have, Candidates(**values), stages).cycles[0])
+
+    found = search(shape, have, Objective(stages=stages))
+    assert cycles(found) == min(map(cycles, all_mappings(shape, have)))
+
+
+def test_two_stages_want_more_filters_a_pass() -> None:
+    """VGG-16's CONV1_2 streams its ifmaps twice: the dense layer's best mapping would make the bus the bottleneck."""
+    shape = ConvShape("conv1_2", C=64, H=224, W=224, K=64, R=3, S=3, padding=(1, 1, 1, 1))
+    dense, halves = search(shape, EYERISS, Objective()), search(shape, EYERISS, Objective(stages=(16, 8)))
+
+    def two_stages(of: PassParameters) -> int:
+        values = {name: np.array([value]) for name, value in of.model_dump(exclude={"m"}).items()}
+        return int(layer_totals(shape, EYERISS, Candidates(**values), (16, 8)).cycles[0])
+
+    assert halves.p * halves.t > dense.p * dense.t
+    assert two_stages(halves) < 0.6 * two_stages(dense)
+
+
 @pytest.mark.kernels
 @given(st.data(), layers())
 def test_totals_are_those_of_the_engine(data: st.DataObject, shape: ConvShape) -> None:
@@ -51,7 +78,7 @@ def test_totals_are_those_of_the_engine(data: st.DataObject, shape: ConvShape) -
     values = mapping.model_dump()
     m = values.pop("m")
     candidate = Candidates(**{name: np.array([value]) for name, value in values.items()})
-    totals, least = dense_totals(shape, have, candidate), least_totals(shape, have, candidate)
+    totals, least = layer_totals(shape, have, candidate), least_totals(shape, have, candidate)
     result = RowStationaryEngine().time_stage(shape, arch_of(have), mapping, Demand())
     counts = result.counts.as_dict()
 

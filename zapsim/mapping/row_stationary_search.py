@@ -1,13 +1,13 @@
 """The mapping of a layer: pinned by name, or the best of the whole space (m, n, e, p, q, r, t).
 
-Best is what the architecture asks for (fewest cycles, least energy or least product of both, of the dense layer), then
+Best is what the architecture asks for (fewest cycles, least energy or least product of both, over all stages), then
 fewest GLB words, then fewest DRAM words, then the smallest (m, n, e, p, q, r, t). The search is exhaustive in
 effect: candidates are left out only when a lower bound of theirs is above the best found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -24,7 +24,16 @@ from zapsim.mapping.row_stationary import (
     glb_strips,
     sets_beside,
 )
-from zapsim.mapping.row_stationary_totals import Candidates, Totals, best_m, dense_totals, least_totals
+from zapsim.mapping.row_stationary_totals import (
+    DENSE,
+    SHARES,
+    Candidates,
+    Stages,
+    Totals,
+    best_m,
+    layer_totals,
+    least_totals,
+)
 from zapsim.workload import ConvShape
 
 SLACK = 1 + 1e-9
@@ -36,10 +45,11 @@ CHUNK = 4096
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What is least in the best mapping; `prices` are pJ by action (and ``cycles``)."""
+    """What is least in the best mapping, of a layer in `stages`; `prices` are pJ by action (and ``cycles``)."""
 
     name: str = "latency"
     prices: tuple[tuple[str, float], ...] = ()
+    stages: Stages = DENSE
 
     def score(self, totals: Totals) -> NDArray[np.float64]:
         """Return what is to be least: cycles, pJ (of what depends on the mapping), or their product."""
@@ -54,8 +64,15 @@ class Objective:
         return energy if self.name == "energy" else energy * cycles
 
 
-def map_layer(shape: ConvShape, arch: ArchSpec) -> PassParameters:
+def map_layer(shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,)) -> PassParameters:
     """Return the mapping pinned for the layer's name, or else the best one.
+
+    Parameters
+    ----------
+    shape, arch
+        What is put where.
+    shares
+        Share of the outputs that each stage computes, as far as it is known beforehand (rounded to 1/32).
 
     Raises
     ------
@@ -71,7 +88,8 @@ def map_layer(shape: ConvShape, arch: ArchSpec) -> PassParameters:
         return pinned
     check_mappable(shape, have)
     prices = () if wanted.objective == "latency" else tuple(sorted(arch.energy.actions.items()))
-    return search(replace(shape, name=""), have, Objective(wanted.objective, prices))
+    stages = tuple(max(round(share * SHARES), 1) for share in shares)
+    return search(replace(shape, name=""), have, Objective(wanted.objective, prices, stages))
 
 
 @lru_cache(maxsize=4096)
@@ -81,7 +99,7 @@ def search(shape: ConvShape, have: Resources, objective: Objective) -> PassParam
     for bound, candidates in _most_promising_first(shape, have, objective):
         if bound > best[0] * SLACK:
             break
-        bounds = objective.score(least_totals(shape, have, candidates))
+        bounds = objective.score(least_totals(shape, have, candidates, objective.stages))
         left = candidates.take(bounds <= best[0] * SLACK)
         if len(left.n):
             best = min(best, _best_of(shape, have, objective, left))
@@ -91,7 +109,7 @@ def search(shape: ConvShape, have: Resources, objective: Objective) -> PassParam
 
 def _best_of(shape: ConvShape, have: Resources, objective: Objective, of: Candidates) -> tuple[float, ...]:
     """Return score, GLB words, DRAM words and (m, n, e, p, q, r, t) of the best candidate."""
-    totals = dense_totals(shape, have, of)
+    totals = layer_totals(shape, have, of, objective.stages)
     glb = totals.actions["glb_reads"] + totals.actions["glb_writes"]
     keys = (objective.score(totals), glb, totals.actions["dram_reads"], best_m(shape, have, of), *of)
     first = np.lexsort(keys[::-1])[0]
@@ -103,7 +121,7 @@ def _most_promising_first(
 ) -> Iterator[tuple[float, Candidates]]:
     """Yield all candidates in chunks, each after a lower bound of its and all later scores."""
     spatial = _spatial(shape, have)
-    bounds = objective.score(least_totals(shape, have, spatial))
+    bounds = objective.score(least_totals(shape, have, spatial, objective.stages))
     order = np.argsort(bounds, kind="stable")
     p, q = _held_by_pe(shape, have)
     size = max(CHUNK // (len(p) * int(spatial.n.max())), 1)

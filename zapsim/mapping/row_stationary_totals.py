@@ -1,7 +1,12 @@
-"""What the dense layer costs under each of many row-stationary mappings: exactly, and a quick lower bound."""
+"""What a layer costs under each of many row-stationary mappings, and a quick lower bound of it.
+
+A layer runs in one or more stages, each of which computes a share of the outputs. Exact for the dense layer; for a
+share, every column is taken to keep that share of its outputs, which is what can be known before the mask is.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -11,6 +16,15 @@ from numpy.typing import NDArray
 from zapsim.mapping.row_stationary import Ints, Resources, ceil, glb_strips, strip_rows, touched
 from zapsim.mapping.row_stationary_passes import pass_actions, pass_costs, pass_sizes, tile_classes
 from zapsim.workload import ConvShape
+
+SHARES = 32
+"""Shares of outputs are multiples of 1/32: coarse, so that pictures with like masks get the same mapping."""
+
+Stages = tuple[int, ...]
+"""Share of the outputs that each stage of a layer computes, in 1/32."""
+
+DENSE: Stages = (SHARES,)
+"""One stage that computes everything."""
 
 
 class Candidates(NamedTuple):
@@ -29,42 +43,64 @@ class Candidates(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """Cycles of the dense layer, and its actions that depend on the mapping, of each candidate."""
+    """Cycles of the layer, and its actions that depend on the mapping, of each candidate."""
 
     cycles: Ints
     actions: dict[str, Ints]
 
 
-def dense_totals(shape: ConvShape, have: Resources, of: Candidates) -> Totals:
-    """Return cycles and actions: all classes of full and partial passes, each as often as it occurs."""
+def _sum(parts: Iterable[Totals]) -> Totals:
+    """Return the totals of several stages."""
+    first, *others = parts
+    cycles, actions = first.cycles, dict(first.actions)
+    for other in others:
+        cycles = cycles + other.cycles
+        actions = {name: value + other.actions[name] for name, value in actions.items()}
+    return Totals(cycles, actions)
+
+
+def layer_totals(shape: ConvShape, have: Resources, of: Candidates, stages: Stages = DENSE) -> Totals:
+    """Return cycles and actions of all stages."""
+    return _sum(_stage_totals(shape, have, of, share) for share in stages)
+
+
+def _stage_totals(shape: ConvShape, have: Resources, of: Candidates, share: int) -> Totals:
+    """Return those of one stage: all classes of full and partial passes, each as often as it occurs."""
     pt, pt_times = tile_classes(shape.K_per_group, of.p * of.t)
     qr, qr_times = tile_classes(shape.C_per_group, of.q * of.r)
     e, e_times = tile_classes(shape.P, of.e)
     n, n_times = tile_classes(shape.N, of.n)
     times = pt_times[:, None, None, None] * qr_times[:, None, None] * e_times[:, None] * n_times
     sizes = pass_sizes(pt[:, None, None, None], of.t, qr[:, None, None], of.r, e[:, None], n)
-    costs = pass_costs(shape, have, sizes)
+    column = sizes.p * shape.Q * sizes.n
+    busiest = None if share == SHARES else ceil(column * share, SHARES)
+    kept = None if share == SHARES else ceil(sizes.pt * sizes.e * shape.Q * sizes.n * share, SHARES)
+    costs = pass_costs(shape, have, sizes, busiest, kept)
     per_pass = pass_actions(shape, sizes, costs) | {"cycles": costs.cycles}
     totals = {name: shape.groups * (each * times).sum(axis=(0, 1, 2, 3)) for name, each in per_pass.items()}
     totals["dram_reads"] = totals["filter_bus_words"] + _ifmap_loads(shape, of, best_m(shape, have, of))
     return Totals(totals.pop("cycles"), totals)
 
 
-def least_totals(shape: ConvShape, have: Resources, of: Candidates) -> Totals:
-    """Return lower bounds of what :func:`dense_totals` returns.
+def least_totals(shape: ConvShape, have: Resources, of: Candidates, stages: Stages = DENSE) -> Totals:
+    """Return lower bounds of what :func:`layer_totals` returns.
 
     The parts of all passes are added up before the larger of compute and bus time is taken, and before quotients
     are rounded up. Each part falls as n, p and q grow, so a bound with the largest of these holds for all.
     """
+    return _sum(_least_of_stage(shape, have, of, share) for share in stages)
+
+
+def _least_of_stage(shape: ConvShape, have: Resources, of: Candidates, share: int) -> Totals:
     K, C, R, S, F = shape.K_per_group, shape.C_per_group, shape.R, shape.S, shape.Q
     f_tiles, c_tiles = ceil(K, of.p * of.t), ceil(C, of.q * of.r)
     strips, i_tiles = ceil(shape.P, of.e), ceil(shape.N, of.n)
     full, rest = np.divmod(shape.P, of.e)
     rows = full * touched(shape, of.e, axis=0) + touched(shape, rest, axis=0)
     columns = touched(shape, np.array(F), axis=1)
-    psums = K * shape.P * F * shape.N
+    psums = -(-K * shape.P * F * shape.N * share // SHARES)
 
-    compute = S * F * shape.N * ceil(K, of.t) * ceil(C, of.r) * strips
+    compute = ceil(S * F * shape.N * ceil(K, of.t) * ceil(C, of.r) * strips * share, SHARES)
     psum = psums * c_tiles
     ifmap = C * shape.N * rows * columns * f_tiles
     filter_ = K * C * R * S * strips * i_tiles

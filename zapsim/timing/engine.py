@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
@@ -102,8 +103,11 @@ class Engine(Protocol[Mapping]):
     def served(self) -> Served:
         """Policies that the engine can serve; ``time_layer`` refuses all others."""
 
-    def map_layer(self, shape: ConvShape, arch: ArchSpec) -> Mapping:
-        """Return how `shape` is put on the array; raises MappingError if it cannot be."""
+    def map_layer(self, shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,), /) -> Mapping:
+        """Return how `shape` is put on the array; raises MappingError if it cannot be.
+
+        `shares` are the shares of outputs that the layer's stages compute, for arrays whose best mapping depends on it.
+        """
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: Mapping, demand: Demand) -> StageResult:
         """Return cycles and actions of one stage."""

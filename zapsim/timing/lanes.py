@@ -6,6 +6,8 @@ The model is described in ``docs/models/output-lanes.md``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from zapsim.arch.spec import ArchSpec
 from zapsim.counts import Counts
 from zapsim.errors import PolicyError
@@ -22,8 +24,8 @@ class LanesEngine:
 
     served = Served(frozenset({"dense", "gate", "skip", "early-exit"}), frozenset({"dense", "gate", "skip"}))
 
-    def map_layer(self, shape: ConvShape, arch: ArchSpec) -> LanesMapping:
-        """Return how `shape` is dealt to the lanes of `arch`."""
+    def map_layer(self, shape: ConvShape, arch: ArchSpec, _shares: Sequence[float] = (1.0,)) -> LanesMapping:
+        """Return how `shape` is dealt to the lanes of `arch`; the same for every mask."""
         return map_lanes(shape, arch)
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: LanesMapping, demand: Demand) -> StageResult:
@@ -32,10 +34,13 @@ class LanesEngine:
         Raises
         ------
         PolicyError
-            If outputs are gated or inputs looked at while outputs end early: no trace says which MACs that leaves.
+            If outputs are gated or inputs looked at while outputs end early (no trace says which MACs that leaves), or
+            if several lanes share such an output (none of them sees its sign).
         """
         if demand.exit_macs is not None and (demand.gate or demand.window_nonzero is not None):
             raise PolicyError(f"layer {shape.name}: early exit goes with dense inputs and without gated outputs")
+        if demand.exit_macs is not None and mapping.slices > 1:
+            raise PolicyError(f"{arch.name}: early exit needs lanes with whole outputs, not spread.lanes = slices")
         work = lane_work(shape, mapping, demand)
         macs = _macs(shape, demand, work)
         storage, cycles = storage_counts(shape, arch, work, demand, macs)

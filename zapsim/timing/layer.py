@@ -17,6 +17,7 @@ from zapsim.timing.gating import window_nonzero
 from zapsim.timing.predictor import PredictorResult, run_predictor
 from zapsim.trace.model import LayerTrace
 from zapsim.trace.packed import PackedMap
+from zapsim.workload import ConvShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,8 @@ class LayerTiming:
     active_pes: int
 
 
-def time_layer(
-    engine: Engine[Mapping], arch: ArchSpec, mapping: Mapping, layer: LayerTrace, policy: Policy
-) -> LayerTiming:
-    """Time one layer.
+def time_layer(engine: Engine[Mapping], arch: ArchSpec, layer: LayerTrace, policy: Policy) -> LayerTiming:
+    """Time one layer, mapped for the stages that `policy` makes of it.
 
     Raises
     ------
@@ -47,6 +46,7 @@ def time_layer(
     shape = layer.shape
     needed = needed_outputs(layer, policy)
     stages = _demands(layer, policy, needed)
+    mapping = engine.map_layer(shape, arch, [_share_computed(shape, stage) for stage in stages])
     results = [engine.time_stage(shape, arch, mapping, demand) for demand in stages]
     predictor = PredictorResult(Counts(), 0, 0)
     if needed is not None and policy.knowledge != "oracle":
@@ -104,6 +104,11 @@ def _asked(layer: LayerTrace, policy: Policy) -> Demand:
         ifmap_nonzero=layer.ifmap_nonzero if policy.inputs == "skip" else None,
         exit_macs=exits,
     )
+
+
+def _share_computed(shape: ConvShape, stage: Demand) -> float:
+    """Return the share of the layer's outputs that take time in a stage."""
+    return 1.0 if stage.kept is None or stage.gate else stage.kept.count() / shape.outputs
 
 
 def _compose(layer: LayerTrace, results: list[StageResult], predictor: PredictorResult) -> LayerTiming:

@@ -5,6 +5,8 @@ The equations are in :mod:`zapsim.mapping.row_stationary_passes`; here the mask 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from zapsim.arch.spec import ArchSpec, PassParameters
@@ -25,9 +27,9 @@ class RowStationaryEngine:
 
     served = STANDARD
 
-    def map_layer(self, shape: ConvShape, arch: ArchSpec) -> PassParameters:
-        """Return the layer's mapping: the one pinned by its name, or the best one found."""
-        return map_layer(shape, arch)
+    def map_layer(self, shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,)) -> PassParameters:
+        """Return the layer's mapping: the one pinned by its name, or the best one found for its stages."""
+        return map_layer(shape, arch, shares)
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: PassParameters, demand: Demand) -> StageResult:
         """Return cycles and actions of one stage; a pass in which nothing is kept costs and loads nothing."""

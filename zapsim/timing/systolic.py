@@ -5,6 +5,8 @@ Dense cycles are SCALE-Sim v3's, to the cycle; a mask compacts the vectors that 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,8 +25,8 @@ class SystolicEngine:
 
     served = STANDARD
 
-    def map_layer(self, shape: ConvShape, arch: ArchSpec) -> SystolicMapping:
-        """Return how `shape` is put on the array of `arch`."""
+    def map_layer(self, shape: ConvShape, arch: ArchSpec, _shares: Sequence[float] = (1.0,)) -> SystolicMapping:
+        """Return how `shape` is put on the array of `arch`; the same for every mask."""
         return map_systolic(shape, systolic_array(arch))
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: SystolicMapping, demand: Demand) -> StageResult:
