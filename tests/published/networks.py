@@ -1,5 +1,7 @@
 """Shapes of published networks' convolutions, as their papers give them."""
 
+from itertools import pairwise
+
 from zapsim.workload import ConvShape, Workload
 
 
@@ -25,6 +27,6 @@ def vgg16(N: int) -> Workload:
     layers = [
         ConvShape(f"CONV{b}-{i}", N=N, C=C, H=side, W=side, K=K, R=3, S=3, padding=(1, 1, 1, 1))
         for b, (side, channels) in enumerate((*blocks, (14, (512, 512, 512, 512))), start=1)
-        for i, (C, K) in enumerate(zip(channels, channels[1:], strict=False), start=1)
+        for i, (C, K) in enumerate(pairwise(channels), start=1)
     ]
     return Workload("VGG-16", tuple(layers))

@@ -64,8 +64,8 @@ def test_dense_by_hand() -> None:
 def test_masked_by_hand() -> None:
     """Filter 0 keeps all of row 0, filter 1 nothing of it; row 1 keeps one output of each.
 
-    The PE columns have 3 and 1 + 1 = 2 outputs to compute: the slowest takes 3 · S · q = 6 cycles. 5 psums / 4 = 2 cycles
-    are hidden behind it; the ifmap's 6 cycles just so. 6 + 2 + 4 = 12 cycles a pass.
+    The PE columns have 3 and 1 + 1 = 2 outputs to compute: the slowest takes 3 · S · q = 6 cycles. 5 psums / 4 = 2
+    cycles are hidden behind it; the ifmap's 6 cycles just so. 6 + 2 + 4 = 12 cycles a pass.
     """
     kept = np.zeros((1, 2, 3, 2), dtype=bool)
     kept[0, 0, :, 0] = kept[0, 1, 0, :] = True
@@ -146,7 +146,7 @@ def test_a_layer_that_fits_no_mapping_says_what_it_takes(shape: ConvShape, says:
 
 def test_a_pinned_mapping_is_checked() -> None:
     arch = load_arch("eyeriss_alexnet", ["array.mapping.pinned.CONV4.q=5"])
-    with pytest.raises(MappingError, match="layer CONV4: mapping .*ifmap spad"):
+    with pytest.raises(MappingError, match=r"layer CONV4: mapping .*ifmap spad"):
         RowStationaryEngine().map_layer(CONV4, arch)
 
 
