@@ -51,7 +51,8 @@ def time_layer(engine: Engine[Mapping], arch: ArchSpec, layer: LayerTrace, polic
     predictor = PredictorResult(Counts(), 0, 0)
     if needed is not None and policy.knowledge != "oracle":
         first = results[0].cycles.total
-        predictor = run_predictor(engine, arch, shape, layer.pattern_outputs(), first)
+        waits = policy.outputs == "skip"
+        predictor = run_predictor(engine, arch, shape, layer.pattern_outputs(), first, waits=waits)
     return _compose(layer, results, predictor)
 
 

@@ -53,7 +53,13 @@ def predictor_counts(shape: ConvShape, pattern_outputs: int) -> Counts:
 
 
 def run_predictor(
-    engine: Engine[Mapping], arch: ArchSpec, shape: ConvShape, pattern: PackedMap, overlapped_cycles: int
+    engine: Engine[Mapping],
+    arch: ArchSpec,
+    shape: ConvShape,
+    pattern: PackedMap,
+    overlapped_cycles: int,
+    *,
+    waits: bool,
 ) -> PredictorResult:
     """Time stage Z of one layer with ``granularity: layer``.
 
@@ -70,6 +76,8 @@ def run_predictor(
     overlapped_cycles
         Cycles of stage A, during which a dedicated unit works on the channels that are already finished. That the
         first channel finishes late (its start-up) is left out; the last one's is `latency`.
+    waits
+        Whether a stage B waits for the last mask bit; if outputs are only gated, the array goes on in dense order.
     """
     counts = predictor_counts(shape, pattern.count())
     unit = arch.predictor
@@ -77,7 +85,7 @@ def run_predictor(
         return PredictorResult(counts, 0, 0)
     if unit.unit == "dedicated":
         busy = -(-counts.predictor_macs // unit.lanes) + unit.latency
-        return PredictorResult(counts, busy, max(busy - overlapped_cycles, unit.latency))
+        return PredictorResult(counts, busy, max(busy - overlapped_cycles, unit.latency if waits else 0))
     on_array, cycles = _on_array(engine, arch, shape, pattern)
     return PredictorResult(counts + on_array, cycles, cycles)
 
