@@ -13,7 +13,6 @@ import zapsim
 from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec, array_summary
 from zapsim.energy.model import energy_by_component
-from zapsim.errors import TraceError
 from zapsim.results import Comparison, LayerResult, Outcome, RunResult
 from zapsim.timing.engine import Engine
 from zapsim.timing.lanes import LanesEngine
@@ -68,7 +67,7 @@ def simulate(
         If the policy needs maps that the trace does not hold.
     """
     chosen = trace.operating_point(point)
-    indices = _image_indices(trace, images)
+    indices = trace.image_indices(images)
     baseline = policy.baseline()
     totals: dict[str, Comparison] = {}
     for start in range(0, len(indices), batch):
@@ -103,16 +102,6 @@ def run_layer(arch: ArchSpec, layer: LayerTrace, policy: Policy) -> Outcome:
     timing = time_layer(engine, arch, layer, policy)
     energy = energy_by_component(arch, timing.counts, timing.cycles.total)
     return Outcome(timing.cycles, timing.counts, energy, timing.predictor_busy_cycles, timing.active_pes)
-
-
-def _image_indices(trace: Trace, images: Sequence[int] | None) -> Sequence[int]:
-    held = len(trace.header.images)
-    if images is None:
-        return range(held)
-    wrong = [index for index in images if not 0 <= index < held]
-    if wrong or not images:
-        raise TraceError(f"{trace.path}: no image {wrong[0] if wrong else '(none chosen)'}; it holds 0 to {held - 1}")
-    return images
 
 
 def _setting(layer: TracedLayer, point: OperatingPoint) -> str:

@@ -9,40 +9,49 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from zapsim.errors import TraceError
+from zapsim.errors import TraceError, shown
 from zapsim.patterns import PATTERNS, pattern_map
 from zapsim.trace.packed import PackedMap
 from zapsim.workload import ConvShape, Workload
 
 FORMAT_VERSION: Final = 1
 
+
+def _one_line(text: str) -> str:
+    """Refuse what would break a table's line, or steer a terminal: this text is shown as it is."""
+    if not text.isprintable():
+        raise ValueError(f"must be one printable line, got {shown(text)}")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_one_line)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 MapKind = Literal["ifmap_nonzero", "ofmap_nonzero", "mask"]
 ValueKind = Literal["early_exit_macs"]
-ExitCounts: TypeAlias = NDArray[np.uint16] | NDArray[np.uint32]
+ExitCounts: TypeAlias = NDArray[np.uint16 | np.uint32]
 """MACs that each output takes until its sign is known, with a check after every MAC."""
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Network(_Record):
     """The traced network: its name, the SHA-256 of its weights and where these come from."""
 
-    name: str
+    name: Line
     weights_sha256: Sha256
-    source: str
+    source: Line
 
 
 class Image(_Record):
     """One traced image: its name, the SHA-256 of the tensor fed to the network and where it comes from."""
 
-    name: str
+    name: Line
     sha256: Sha256
-    source: str
+    source: Line
 
 
 class TracedLayer(_Record):
@@ -54,7 +63,7 @@ class TracedLayer(_Record):
 
     shape: ConvShape
     relu: bool
-    unpredicted: str | None = None
+    unpredicted: Line | None = None
 
 
 class PredictorSetting(_Record):
@@ -84,10 +93,10 @@ class OperatingPoint(_Record):
         On what `quality` was measured.
     """
 
-    name: str
+    name: Line
     predictors: dict[str, PredictorSetting]
-    quality: dict[str, float]
-    quality_note: str
+    quality: dict[Line, float]
+    quality_note: Line
 
 
 class TraceHeader(_Record):
@@ -110,12 +119,19 @@ class TraceHeader(_Record):
         names = {layer.shape.name for layer in self.layers}
         if len(names) < len(self.layers):
             raise ValueError("two layers have the same name")
+        for layer in self.layers:
+            _one_line(layer.shape.name)
+            if layer.shape.N != 1:
+                raise ValueError(f"layer {layer.shape.name}: a traced layer has N = 1, got {layer.shape.N}")
         points = [point.name for point in self.operating_points]
         if len(set(points)) < len(points):
             raise ValueError("two operating points have the same name")
         for point in self.operating_points:
             if unknown := sorted(set(point.predictors) - names):
                 raise ValueError(f"operating point {point.name} sets unknown layers: {', '.join(unknown)}")
+        maps = [name for name, _ in self.tensors()]
+        if len(set(maps)) < len(maps):
+            raise ValueError("two maps have the same name: a '/' in the name of a layer or operating point")
         return self
 
     @property

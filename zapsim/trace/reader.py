@@ -56,7 +56,8 @@ class Trace:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "header"
             hint = f" (this zapsim reads version {FORMAT_VERSION})" if where == "version" else ""
-            raise TraceError(f"{self.path}: {where}: {first['msg']}{hint}") from None
+            fault = first["msg"].removeprefix("Value error, ")
+            raise TraceError(f"{self.path}: {where}: {fault}{hint}") from None
         except WorkloadError as error:
             raise TraceError(f"{self.path}: {error}") from None
 
@@ -91,10 +92,21 @@ class Trace:
             raise TraceError(f"{self.path}: no operating point '{name}'{hint}; it has: {', '.join(points)}")
         return points[name]
 
+    def image_indices(self, images: Sequence[int] | None = None) -> Sequence[int]:
+        """Return `images` (None: the indices of all), checked against what the file holds."""
+        held = len(self.header.images)
+        if images is None:
+            return range(held)
+        wrong = [index for index in images if not 0 <= index < held]
+        if wrong or not images:
+            found = wrong[0] if wrong else "(none chosen)"
+            raise TraceError(f"{self.path}: no image {found}; it holds 0 to {held - 1}")
+        return images
+
     def layers(self, point: str | None = None, images: Sequence[int] | None = None) -> Iterator[LayerTrace]:
         """Yield each layer's maps over `images` (indices; None: all of them) at operating point `point`."""
         chosen = self.operating_point(point)
-        indices = range(len(self.header.images)) if images is None else images
+        indices = self.image_indices(images)
         for layer in self.header.layers:
             kinds = map_kinds(layer, chosen)
             name = layer.shape.name
@@ -113,9 +125,13 @@ class Trace:
                 raise TraceError(f"{self.path}: {error}") from None
 
     def _read(self, point: str, image: int, layer: str, kind: MapKind) -> PackedMap:
-        bits = self._tensor(tensor_name(point, image, layer, kind))
+        name = tensor_name(point, image, layer, kind)
         shape = next(one.shape for one in self.header.layers if one.shape.name == layer)
-        return PackedMap(bits[np.newaxis], shape.C if kind == "ifmap_nonzero" else shape.K)
+        bits = self._tensor(name)[np.newaxis]
+        try:
+            return PackedMap(bits, shape.C if kind == "ifmap_nonzero" else shape.K)
+        except TraceError as error:
+            raise TraceError(f"{self.path}: map {name}: {error}") from None
 
     def _tensor(self, name: str) -> NDArray[Any]:
         """Return one tensor of the file, with its digest checked."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from math import prod
 from pathlib import Path
 from types import TracebackType
@@ -46,13 +48,21 @@ class TraceWriter:
         self._size = int(ends[-1])
 
     def __enter__(self) -> Self:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if not self.path.name:
+            raise TraceError(f"{self.path}: cannot be written (not the name of a file)")
         self._partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
-        self._file = self._partial.open("wb+")
+        with self._writing():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._partial.open("wb+")
         preamble = self._preamble(self._header)
         self._data_start = len(preamble)
-        self._file.write(preamble)
-        self._file.truncate(self._data_start + self._size)
+        try:
+            with self._writing():
+                self._file.write(preamble)
+                self._file.truncate(self._data_start + self._size)
+        except TraceError:
+            self._discard()
+            raise
         return self
 
     def write(self, point: str, image: int, layer: str, kind: MapKind, packed: PackedMap) -> None:
@@ -67,13 +77,15 @@ class TraceWriter:
         if name not in self._shapes or name in self._digests:
             state = "was written before" if name in self._digests else "is not in the trace's header"
             raise TraceError(f"{self.path}: map {name} {state}")
-        if values.shape != (1, *self._shapes[name]):
-            raise TraceError(f"{self.path}: map {name} must be {self._shapes[name]}, got {values.shape[1:]}")
+        expected = (1, *self._shapes[name])
+        if values.shape != expected:
+            raise TraceError(f"{self.path}: map {name} must be {expected}, got {values.shape}")
         if values.dtype != _NUMPY[self._dtypes[name]]:
             raise TraceError(f"{self.path}: map {name} must be {_NUMPY[self._dtypes[name]]}, got {values.dtype}")
         data = values.tobytes()
-        self._file.seek(self._data_start + self._offsets[name])
-        self._file.write(data)
+        with self._writing():
+            self._file.seek(self._data_start + self._offsets[name])
+            self._file.write(data)
         self._digests[name] = hashlib.sha256(data).hexdigest()
 
     def _bytes(self, name: str) -> int:
@@ -86,19 +98,33 @@ class TraceWriter:
             if kind is None:
                 self._finish()
         finally:
+            self._discard()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Say in one line why the file system refuses."""
+        try:
+            yield
+        except OSError as error:
+            raise TraceError(f"{self.path}: cannot be written ({error.strerror})") from None
+
+    def _discard(self) -> None:
+        """Remove what is not finished; after `_finish` nothing is left of it."""
+        with suppress(OSError):  # closing writes what is buffered, perhaps to a full disk
             self._file.close()
-            self._partial.unlink(missing_ok=True)
+        self._partial.unlink(missing_ok=True)
 
     def _finish(self) -> None:
         missing = [name for name in self._shapes if name not in self._digests]
         if missing:
             raise TraceError(f"{self.path}: {len(missing)} maps were never written, the first is {missing[0]}")
         digests = {name: self._digests[name] for name in self._shapes}
-        self._file.seek(0)
-        self._file.write(self._preamble(self._header.model_copy(update={"digests": digests})))
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        os.replace(self._partial, self.path)
+        with self._writing():
+            self._file.seek(0)
+            self._file.write(self._preamble(self._header.model_copy(update={"digests": digests})))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            os.replace(self._partial, self.path)
 
     def _preamble(self, header: TraceHeader) -> bytes:
         """Return the safetensors header: its length (8 bytes, little endian) and padded JSON."""

@@ -1,0 +1,212 @@
+"""What many tests need: tiny layers, random and correlated masks, trace files, architectures, a simple engine."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from zapsim.arch.spec import ENERGY_ACTIONS, ArchSpec
+from zapsim.counts import Counts, Cycles
+from zapsim.patterns import pattern_map
+from zapsim.timing.engine import STANDARD, Demand, StageResult
+from zapsim.timing.gating import outputs_per_pixel, switching_macs
+from zapsim.trace.model import (
+    Image,
+    LayerTrace,
+    Network,
+    OperatingPoint,
+    PredictorSetting,
+    TracedLayer,
+    TraceHeader,
+    map_kinds,
+    tensor_name,
+)
+from zapsim.trace.packed import PackedMap
+from zapsim.trace.writer import METADATA_KEY, TraceWriter
+from zapsim.workload import ConvShape
+
+SPADS = {"ifmap": "12 words", "filter": "224 words", "psum": "24 words"}
+ARRAYS: dict[str, dict[str, Any]] = {
+    "row-stationary": {"spads": SPADS, "buses": {"ifmap": 1, "filter": 4, "psum": 4}},
+    "weight-stationary": {},
+    "output-stationary": {},
+    "input-stationary": {},
+}
+"""What each dataflow needs beside rows and columns."""
+
+
+def conv(name: str = "conv", **dims: Any) -> ConvShape:
+    """Return a small 3×3 layer with 3 channels and 4 filters on a 6×5 map, changed by `dims`."""
+    plain: dict[str, Any] = {"C": 3, "H": 6, "W": 5, "K": 4, "R": 3, "S": 3, "padding": (1, 1, 1, 1)}
+    return ConvShape(name, **plain | dims)
+
+
+def random_map(rng: np.random.Generator, size: tuple[int, ...], density: float, correlated: bool = False) -> PackedMap:
+    """Return a map (images, rows, columns, channels) of about `density`.
+
+    A correlated one has whole regions and whole channels that are mostly zero, as feature maps have.
+    """
+    noise = rng.random(size)
+    if correlated:
+        noise = noise / 3 + rng.random((*size[:3], 1)) / 3 + rng.random((size[0], 1, 1, size[3])) / 3
+        return PackedMap.from_bool(noise <= np.quantile(noise, density) if density else np.zeros(size, dtype=bool))
+    return PackedMap.from_bool(noise < density)
+
+
+def random_layer(
+    rng: np.random.Generator,
+    shape: ConvShape,
+    *,
+    pattern: str = "1/2",
+    density: float = 0.5,
+    correlated: bool = False,
+    miss: float = 0.1,
+) -> LayerTrace:
+    """Return a predicted layer whose predictor errs, on zeros and on non-zeros alike, with probability `miss`."""
+    outputs = (shape.N, shape.P, shape.Q, shape.K)
+    ifmap = random_map(rng, (shape.N, shape.H, shape.W, shape.C), 0.6, correlated)
+    nonzero = random_map(rng, outputs, density, correlated)
+    first = PackedMap.of_pattern(pattern_map(pattern, shape.P, shape.Q), shape.N, shape.K)
+    guess = PackedMap.from_bool(nonzero.unpack() ^ (rng.random(outputs) < miss))
+    setting = PredictorSetting(pattern=pattern, threshold=0.0)
+    return LayerTrace(shape=shape, ifmap_nonzero=ifmap, ofmap_nonzero=nonzero, mask=guess | first, setting=setting)
+
+
+def with_mask(layer: LayerTrace, mask: PackedMap) -> LayerTrace:
+    """Return the layer with another mask."""
+    return LayerTrace(**{name: getattr(layer, name) for name in LayerTrace.model_fields} | {"mask": mask})
+
+
+# --- traces ---------------------------------------------------------------------------------------------------------
+
+LAYERS = (
+    TracedLayer(shape=conv("conv1", K=5), relu=True, unpredicted="first convolution"),
+    TracedLayer(shape=conv("conv2", C=5, K=11, stride=(2, 1), padding=(1, 0, 1, 1)), relu=True),
+    TracedLayer(shape=ConvShape("fc", C=11, H=1, W=1, K=3, R=1, S=1), relu=False, unpredicted="no ReLU follows"),
+)
+"""A first convolution, a predicted one with an asymmetric stride and padding, a last one without a ReLU."""
+
+
+def sha(text: str) -> str:
+    """Return a digest to stand for something that is not there."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def trace_header(
+    layers: tuple[TracedLayer, ...] = LAYERS,
+    *,
+    images: int = 1,
+    points: tuple[str, ...] = ("t=0",),
+    pattern: str = "1/2",
+    **changes: Any,
+) -> TraceHeader:
+    """Return a header; every layer that may have a predictor has one at every point."""
+    setting = PredictorSetting(pattern=pattern, threshold=0.25)
+    predictors = {layer.shape.name: setting for layer in layers if layer.unpredicted is None}
+    plain: dict[str, Any] = {
+        "network": Network(name="tiny", weights_sha256=sha("weights"), source="made for tests"),
+        "images": tuple(Image(name=f"photo{i}", sha256=sha(f"photo{i}"), source="drawn") for i in range(images)),
+        "layers": layers,
+        "operating_points": tuple(
+            OperatingPoint(
+                name=name, predictors=predictors, quality={"top1_agreement": 0.75}, quality_note="4 pictures"
+            )
+            for name in points
+        ),
+        "provenance": {"seed": 7},
+    }
+    return TraceHeader(**plain | changes)
+
+
+def trace_maps(header: TraceHeader, seed: int = 0, density: float = 0.5) -> Iterator[tuple[Any, ...]]:
+    """Yield all that `header` announces as ``TraceWriter.write`` takes it: point, image, layer, kind, map."""
+    rng = np.random.default_rng(seed)
+    for point in header.operating_points:
+        for image in range(len(header.images)):
+            for layer in header.layers:
+                made = random_layer(rng, layer.shape, pattern=_pattern(point, layer), density=density, correlated=True)
+                for kind in map_kinds(layer, point):
+                    yield point.name, image, layer.shape.name, kind, getattr(made, kind)
+
+
+def _pattern(point: OperatingPoint, layer: TracedLayer) -> str:
+    setting = point.predictors.get(layer.shape.name)
+    return setting.pattern if setting else "1/2"
+
+
+def write_trace(path: Path, header: TraceHeader | None = None, seed: int = 0, density: float = 0.5) -> Path:
+    """Write a trace of random maps and return its path."""
+    header = header or trace_header()
+    with TraceWriter(path, header) as writer:
+        for one in trace_maps(header, seed, density):
+            writer.write(*one)
+    return path
+
+
+def tamper(
+    path: Path,
+    *,
+    header: Callable[[dict[str, Any]], object] | None = None,
+    maps: Callable[[dict[str, np.ndarray]], object] | None = None,
+    seal: bool = True,
+) -> Path:
+    """Change a trace file in place: its header as a dict, its maps as arrays; with `seal`, digests fit the maps."""
+    with safe_open(path, framework="numpy") as file:
+        head = json.loads(file.metadata()[METADATA_KEY])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    if maps is not None:
+        maps(tensors)
+    if seal:
+        head["digests"] = {name: hashlib.sha256(values.tobytes()).hexdigest() for name, values in tensors.items()}
+    if header is not None:
+        header(head)
+    save_file(tensors, path, metadata={METADATA_KEY: json.dumps(head)})
+    return path
+
+
+# --- architectures and an engine ------------------------------------------------------------------------------------
+
+
+def arch(dataflow: str = "row-stationary", rows: int = 6, cols: int = 5, **changes: Any) -> ArchSpec:
+    """Return a small architecture in which every action costs 1 pJ and the predictor is a unit of 9 lanes."""
+    return ArchSpec.model_validate({
+        "name": "tiny",
+        "description": "for tests",
+        "array": {"dataflow": dataflow, "rows": rows, "cols": cols, **ARRAYS[dataflow]},
+        "word": "16 bit",
+        "clock": "100 MHz",
+        "buffers": {"glb": {"size": "8 KiB"}},
+        "dram": {"bandwidth": "400 MB/s"},
+        "predictor": {"unit": "dedicated", "lanes": 9, "latency": "8 cycles"},
+        "energy": {"technology": "none", "actions": dict.fromkeys(ENERGY_ACTIONS, "1 pJ")},
+        **changes,
+    })  # fmt: skip
+
+
+class OneCycleAnOutput:
+    """The simplest engine: an output that is computed takes one cycle, and nothing is executed that was not asked."""
+
+    served = STANDARD
+
+    def map_layer(self, shape: ConvShape, arch: ArchSpec) -> None:
+        """Need no mapping."""
+
+    def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: None, demand: Demand) -> StageResult:
+        """Count a cycle an output that takes time, and a read from the GLB a MAC that switches."""
+        kept = None if demand.kept is None else outputs_per_pixel(demand.kept, shape.groups)
+        executed = switching_macs(shape, kept, demand.window_nonzero)
+        outputs = shape.outputs if demand.kept is None or demand.gate else demand.kept.count()
+        counts = Counts(
+            macs_executed=executed, macs_gated=outputs * shape.macs_per_output - executed, glb_reads=executed
+        )
+        return StageResult(Cycles(compute=outputs), counts, active_pes=1)
+
+
+def map_name(*parts: Any) -> str:
+    """Return the name of a map in the file, from (point, image, layer, kind)."""
+    return tensor_name(*parts)
