@@ -81,6 +81,12 @@ class Counts(_Sum):
         """All MACs of the layer, whatever became of them."""
         return self.macs_executed + self.macs_gated + self.macs_skipped
 
+    @property
+    def structural_loss(self) -> float:
+        """Share of the MACs that a layer's mask leaves out which the array computes all the same, 0 to 1."""
+        left_out = self.macs_lost + self.macs_skipped
+        return self.macs_lost / left_out if left_out else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Cycles(_Sum):

@@ -145,9 +145,19 @@ def test_words_are_conserved(data: st.DataObject) -> None:
 def test_fewer_outputs_never_take_longer(data: st.DataObject) -> None:
     shape, array = data.draw(shapes()), data.draw(arrays())
     assume(array.pixel_order == "raster" and array.channel_order == "as-is")
+    assume(array.dataflow != "input-stationary" or not array.crosses_folds)
     kept = data.draw(masks(shape))
     fewer = kept & data.draw(masks(shape))
     more, less = (time(shape, array, Demand(PackedMap.from_bool(mask))) for mask in (kept, fewer))
     assert less.cycles.total <= more.cycles.total
     for name, count in less.counts.as_dict().items():
         assert name == "macs_lost" or count <= more.counts.as_dict()[name], name
+
+
+@given(st.data())
+def test_stages_of_a_pattern_never_compute_more_than_the_dense_layer(data: st.DataObject) -> None:
+    shape, array = data.draw(shapes()), data.draw(arrays())
+    first = data.draw(masks(shape))[:, :, :, :1] & np.ones(shape.K, dtype=np.bool_)  # a pattern: same on all filters
+    second = data.draw(masks(shape)) & ~first
+    stages = [time(shape, array, Demand(PackedMap.from_bool(kept))).counts for kept in (first, second)]
+    assert sum(stage.macs_executed for stage in stages) <= shape.macs

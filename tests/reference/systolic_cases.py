@@ -61,7 +61,7 @@ def arrays(draw: DrawFn, largest: int = 8) -> SystolicArray:
         cols=draw(st.integers(1, largest)),
         drain=draw(st.sampled_from(["overlapped", "serial"])),
         partial_folds=draw(st.sampled_from(["full", "shrunk"])),
-        fold_boundary=draw(st.sampled_from(["crossed", "kept"])),
+        fold_boundary=draw(st.sampled_from([None, "crossed", "kept"])),
         pixel_order=draw(st.sampled_from(["raster", "grouped"])),
         channel_order=draw(st.sampled_from(["as-is", "by-density"])),
     )

@@ -47,17 +47,25 @@ def folds(shape: ConvShape, array: SystolicArray, kept: np.ndarray) -> Iterator[
         if array.channel_order == "by-density":
             filters = sorted(filters, key=lambda k: -kept[..., k].sum())
         if array.dataflow == "input-stationary":
-            tiles = [(filters, pixels) for pixels in _chunks(everywhere, array.cols)]
+            tiles = [(filters, pixels) for pixels in _column_pixels(array, kept, filters, everywhere)]
         else:
             tiles = [(some, everywhere) for some in _chunks(filters, array.cols)]
         for some_filters, pixels in tiles:
             yield from _tile(group, array, kept, some_filters, pixels, products)
 
 
+def _column_pixels(array, kept, filters, pixels) -> list[list[Pixel]]:
+    def needed(some: list[Pixel]) -> list[Pixel]:
+        return [pixel for pixel in some if any(kept[pixel][k] for k in filters)]
+
+    if array.fold_boundary == "crossed":
+        return _chunks(needed(pixels), array.cols)
+    return [needed(dense) for dense in _chunks(pixels, array.cols) if needed(dense)]
+
+
 def _tile(group, array, kept, filters, pixels, products) -> Iterator[Fold]:
     if array.dataflow == "input-stationary":
-        issued = [k for k in filters if any(kept[pixel][k] for pixel in pixels)]
-        blocks = [(issued, pixels)] if issued else []
+        blocks = [([k for k in filters if any(kept[pixel][k] for pixel in pixels)], pixels)]
     else:
         needed = [pixel for pixel in pixels if any(kept[pixel][k] for k in filters)]
         blocks = [(filters, needed)] if needed else []
@@ -65,7 +73,7 @@ def _tile(group, array, kept, filters, pixels, products) -> Iterator[Fold]:
         if array.dataflow != "output-stationary":
             for index, some_products in enumerate(_chunks(products, array.rows)):
                 yield Fold(group, some_filters, some_pixels, some_products, index == 0)
-        elif array.fold_boundary == "crossed":
+        elif array.fold_boundary != "kept":
             for on_rows in _chunks(some_pixels, array.rows):
                 yield Fold(group, some_filters, on_rows, products, True)
         else:

@@ -1,17 +1,18 @@
 """Systolic arrays by hand: 2×2 cases, folds and utilisation, options, DRAM traffic, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tests.reference.systolic_cases import DATAFLOWS, arch_of, ones
+from tests.reference.systolic_cases import DATAFLOWS, arch_of
 from zapsim.arch.spec import SystolicArray
 from zapsim.counts import Cycles
 from zapsim.errors import ConfigError, MappingError
 from zapsim.mapping.systolic import map_systolic, systolic_array
 from zapsim.timing.engine import Demand, StageResult
 from zapsim.timing.systolic import SystolicEngine
-from zapsim.timing.systolic_work import structural_loss
 from zapsim.trace.packed import PackedMap
 from zapsim.workload import ConvShape
 
@@ -69,7 +70,8 @@ def test_weight_stationary_streams_the_pixels_that_a_tile_of_filters_needs() -> 
     assert result.cycles.compute == 2 * 2 + 2 * 1
     assert result.counts.macs_executed == (2 + 1) * 2 * 3
     assert result.counts.macs_lost == (6 - 4) * 3  # pixel 0 on filter 1, pixel 3 on filter 3
-    assert structural_loss(result.counts.macs_lost, SMALL, 4) == 6 / 36
+    layer = replace(result.counts, macs_skipped=48 - result.counts.macs_executed)
+    assert layer.structural_loss == 6 / 36  # of the 48 - 12 MACs that the mask leaves out
 
 
 @pytest.mark.kernels
@@ -98,8 +100,13 @@ def test_input_stationary_streams_the_filters_that_a_tile_of_pixels_needs() -> N
 @pytest.mark.kernels
 def test_grouped_pixels_share_folds_with_their_like() -> None:
     kept = ["####", "....", "####", "...."]  # a checkerboard: in raster order each tile of 2 pixels is half used
-    assert time(array_of("input-stationary"), kept).counts.macs_lost == 8 * 3
-    assert time(array_of("input-stationary", pixel_order="grouped"), kept).counts.macs_lost == 0
+    for dataflow in ("input-stationary", "output-stationary"):
+        apart = time(array_of(dataflow, fold_boundary="kept"), kept)
+        together = time(array_of(dataflow, fold_boundary="kept", pixel_order="grouped"), kept)
+        assert apart.cycles.total == 2 * together.cycles.total + 1
+        assert together == time(array_of(dataflow, fold_boundary="crossed"), kept)
+    assert array_of("output-stationary").crosses_folds
+    assert not array_of("input-stationary").crosses_folds
 
 
 @pytest.mark.kernels
@@ -220,5 +227,5 @@ def test_a_dense_layer_counts_its_storage_by_hand() -> None:
     assert counts.filter_spad_reads == counts.psum_spad_reads == counts.psum_spad_writes == 48
 
 
-def test_all_ones_has_no_loss() -> None:
-    assert structural_loss(0, SMALL, ones(SMALL).count()) == 0
+def test_a_layer_that_leaves_nothing_out_loses_nothing() -> None:
+    assert time(array_of("weight-stationary"), ["####"] * 4).counts.structural_loss == 0

@@ -130,8 +130,10 @@ class SystolicArray(_Section):
         A fold that leaves rows or columns idle fills and drains like a ``full`` one, or like an array of the size
         that it uses (``shrunk``).
     fold_boundary
-        Under a mask, an output-stationary fold takes the next pixels that are needed, wherever they are (``crossed``),
-        or only those of its own rows in the dense order, so that it is skipped only if none is needed (``kept``).
+        Under a mask, the pixels of an output- or input-stationary fold are the next ones that are needed, wherever
+        they are (``crossed``), or only those of the dense fold, which is skipped only if none is needed (``kept``).
+        None: crossed for output-stationary arrays; kept for input-stationary ones, because their tiles would change
+        with every pixel left out, so that more zeros could raise the MACs.
     pixel_order
         Pixels are put on the array as in the map (``raster``), or sorted by how many of their outputs are needed, so
         that pixels with similar masks share a fold (``grouped``).
@@ -144,9 +146,16 @@ class SystolicArray(_Section):
     cols: Positive
     drain: Literal["overlapped", "serial"] = "overlapped"
     partial_folds: Literal["full", "shrunk"] = "full"
-    fold_boundary: Literal["crossed", "kept"] = "crossed"
+    fold_boundary: Literal["crossed", "kept"] | None = None
     pixel_order: Literal["raster", "grouped"] = "raster"
     channel_order: Literal["as-is", "by-density"] = "as-is"
+
+    @property
+    def crosses_folds(self) -> bool:
+        """Whether needed pixels may move from one fold to another."""
+        if self.fold_boundary is None:
+            return self.dataflow == "output-stationary"
+        return self.fold_boundary == "crossed"
 
 
 class LaneSpread(_Section):

@@ -133,36 +133,66 @@ def issued_outputs(words: NDArray[np.uint64], bounds: NDArray[np.int64], out: ND
 
 
 @kernel
-def tile_filters(words: NDArray[np.uint64], cols: int, size: int, out: NDArray[np.int64]) -> None:
-    """For each tile of pixels and each group, count the channels that at least one pixel of the tile needs.
+def _needed_channels(
+    words: NDArray[np.uint64], marks: NDArray[np.bool_], first: int, end: int, start: int, stop: int
+) -> int:
+    """Count the channels `first` to `end` - 1 that at least one marked pixel from `start` to `stop` - 1 needs."""
+    total = 0
+    for w in range(first >> 6, ((end - 1) >> 6) + 1):
+        seen = _ZERO
+        for pixel in range(start, stop):
+            seen |= words[w, pixel] if marks[pixel] else _ZERO
+        total += int(_ones(seen & _part(first, end, w)))
+    return total
+
+
+@kernel
+def tile_filters(
+    words: NDArray[np.uint64],
+    cols: int,
+    size: int,
+    crossed: bool,
+    out: NDArray[np.int64],
+    issued: NDArray[np.int32],
+) -> None:
+    """Tile the pixels that each group needs, in order, and count the channels that each tile needs.
 
     Parameters
     ----------
     words
         uint64 (words, pixels).
     cols
-        Pixels of a tile, in order; the last tile may have fewer.
+        Pixels of a tile.
     size
         Channels of a group.
+    crossed
+        Whether a tile takes the next `cols` pixels that the group needs, or those among its own `cols` in the map.
     out
-        int64 (groups, tiles), overwritten.
+        int64 (groups, tiles, 2), overwritten: channels that at least one pixel of the tile needs, and the tile's
+        needed pixels; 0 where there is no such tile.
+    issued
+        int32 (groups, pixels), overwritten with the channels computed at each pixel; or (0, 0) if not wanted.
     """
-    width, pixels = words.shape
-    groups, tiles = out.shape
-    seen = np.empty((tiles, width), dtype=np.uint64)
-    for w in range(width):
-        for t in range(tiles):
-            word = _ZERO
-            for pixel in range(t * cols, min((t + 1) * cols, pixels)):
-                word |= words[w, pixel]
-            seen[t, w] = word
+    pixels = words.shape[1]
+    groups = out.shape[0]
+    marks = np.empty(pixels, dtype=np.bool_)
+    out[:] = 0
+    issued[:] = 0
     for g in range(groups):
-        first, end = g * size, (g + 1) * size
-        for t in range(tiles):
-            total = 0
-            for w in range(first >> 6, ((end - 1) >> 6) + 1):
-                total += int(_ones(seen[t, w] & _part(first, end, w)))
-            out[g, t] = total
+        _mark(words, g * size, (g + 1) * size, marks)
+        start, inside, tile = 0, 0, 0
+        for pixel in range(pixels):
+            inside += 1 if marks[pixel] else 0
+            full = inside == cols if crossed else pixel + 1 - start == cols
+            if not full and pixel + 1 < pixels:
+                continue
+            needed = _needed_channels(words, marks, g * size, (g + 1) * size, start, pixel + 1)
+            out[g, tile, 0] = needed
+            out[g, tile, 1] = inside
+            if issued.shape[0]:
+                for one in range(start, pixel + 1):
+                    issued[g, one] = needed if marks[one] else 0
+            start, inside, tile = pixel + 1, 0, tile + 1
 
 
 @kernel

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from zapsim.kernels import systolic as kernels
 from zapsim.mapping.systolic import SystolicMapping
 from zapsim.trace.packed import PackedMap
-from zapsim.workload import ConvShape
 
 Counters = NDArray[np.int64]
 
@@ -80,7 +79,8 @@ def dense_work(mapping: SystolicMapping) -> Work:
 def masked_work(mapping: SystolicMapping, kept: PackedMap, with_issued: bool) -> tuple[Work, NDArray[np.int32] | None]:
     """Return the tiles of a stage that needs the outputs `kept` (N, P, Q, K), and where outputs are computed.
 
-    A vector is issued for a tile if at least one of the tile's outputs needs it, and then computes all of them.
+    A vector is issued for a tile if at least one of the tile's outputs needs it, and then computes all of them. What
+    is computed beyond `kept` lies on pixels of which something is kept.
 
     Parameters
     ----------
@@ -114,12 +114,6 @@ def pixel_words(kept: PackedMap) -> NDArray[np.uint64]:
         flat = padded
     words = np.ascontiguousarray(flat).view("<u8")
     return np.ascontiguousarray(words.T, dtype=np.uint64)
-
-
-def structural_loss(macs_lost: int, shape: ConvShape, kept_outputs: int) -> float:
-    """Return the share of the MACs that a mask would skip which the array executes all the same, 0 to 1."""
-    skippable = shape.macs - kept_outputs * shape.macs_per_output
-    return macs_lost / skippable if skippable else 0.0
 
 
 def _ordered_channels(mapping: SystolicMapping, words: NDArray[np.uint64], channels: int) -> NDArray[np.uint64]:
@@ -157,7 +151,7 @@ def _filter_tiles(
     if array.dataflow == "weight-stationary":
         folds = np.full_like(vectors, mapping.row_folds)
         row_pairs = pairs(array.rows, np.full_like(vectors, mapping.Sr))
-    elif array.fold_boundary == "crossed":
+    elif array.crosses_folds:
         folds = -(-vectors // array.rows)
         row_pairs = pairs(array.rows, vectors)
     else:
@@ -176,21 +170,19 @@ def _pixel_tiles(
     mapping: SystolicMapping, words: NDArray[np.uint64], size: int, with_issued: bool
 ) -> tuple[Work, NDArray[np.int32] | None]:
     """Tiles of pixels, to which filters stream (input-stationary)."""
-    array = mapping.array
-    tiles = mapping.col_folds
-    found = np.empty((mapping.groups, tiles), dtype=np.int64)
-    kernels.tile_filters(words, array.cols, size, found)
-    cols = np.full(tiles, array.cols, dtype=np.int64)
-    cols[-1] = mapping.Sc - (tiles - 1) * array.cols
-    vectors = found.reshape(-1)
+    array, groups = mapping.array, mapping.groups
+    found = np.empty((groups, mapping.col_folds, 2), dtype=np.int64)
+    issued = np.empty((groups, words.shape[1]) if with_issued else (0, 0), dtype=np.int32)
+    kernels.tile_filters(words, array.cols, size, array.crosses_folds, found, issued)
+    vectors, cols = found.reshape(-1, 2).T
     work = _with_work(
-        group=np.repeat(np.arange(mapping.groups, dtype=np.int64), tiles),
-        cols=np.tile(cols, mapping.groups),
+        group=np.repeat(np.arange(groups, dtype=np.int64), mapping.col_folds),
+        cols=cols,
         vectors=vectors,
         folds=np.full_like(vectors, mapping.row_folds),
         row_pairs=pairs(array.rows, np.full_like(vectors, mapping.Sr)),
     )
-    return work, np.repeat(found, cols, axis=1).astype(np.int32) if with_issued else None
+    return work, issued if with_issued else None
 
 
 def _with_work(group: Counters, cols: Counters, vectors: Counters, folds: Counters, row_pairs: Counters) -> Work:
