@@ -101,7 +101,9 @@ def run_layer(arch: ArchSpec, layer: LayerTrace, policy: Policy) -> Outcome:
     engine = ENGINES[arch.array.dataflow]
     timing = time_layer(engine, arch, layer, policy)
     energy = energy_by_component(arch, timing.counts, timing.cycles.total)
-    return Outcome(timing.cycles, timing.counts, energy, timing.predictor_busy_cycles, timing.active_pes)
+    return Outcome(
+        timing.cycles, timing.counts, energy, timing.asked_macs, timing.predictor_busy_cycles, timing.active_pes
+    )
 
 
 def _setting(layer: TracedLayer, point: OperatingPoint) -> str:

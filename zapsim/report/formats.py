@@ -70,6 +70,7 @@ def _outcome(outcome: Outcome) -> dict[str, object]:
         "counts": outcome.counts.as_dict(),
         "energy_pj": outcome.energy_pj,
         "total_energy_pj": outcome.total_energy_pj,
+        "asked_macs": outcome.asked_macs,
         "predictor_busy_cycles": outcome.predictor_busy_cycles,
         "active_pes": outcome.active_pes,
     }

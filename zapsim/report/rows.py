@@ -29,15 +29,14 @@ class Column:
         return value if isinstance(value, str) else format(value / self.unit, self.show)
 
 
-def _mask_skipped(found: Comparison) -> float:
-    """Share of MACs whose output nobody asked for, whether the array could skip them or not."""
-    counts = found.policy.counts
-    return (counts.macs_skipped + counts.macs_lost) / counts.macs_dense
+def _not_asked(found: Comparison) -> float:
+    """Share of MACs whose output nobody asked for, whether the array could save them or not."""
+    return 1 - found.policy.asked_macs / found.policy.counts.macs_dense
 
 
 COLUMNS: tuple[Column, ...] = (
     Column("macs", "MACs, M", lambda c: c.policy.counts.macs_dense, ",.1f", 1e6),
-    Column("mask_skipped_share", "not asked", _mask_skipped, ".1%"),
+    Column("not_asked_share", "not asked", _not_asked, ".1%"),
     Column("mac_saving", "MACs saved", lambda c: c.mac_saving, ".1%"),
     Column("cycle_saving", "cycles saved", lambda c: c.cycle_saving, ".1%"),
     Column("energy_saving", "energy saved", lambda c: c.energy_saving, ".1%"),

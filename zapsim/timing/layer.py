@@ -24,12 +24,14 @@ from zapsim.workload import ConvShape
 class LayerTiming:
     """Cycles and actions of a layer; `counts` conserve: executed + gated + skipped MACs are the dense MACs.
 
+    `asked_macs` are those of the outputs that the policy asks for: pattern and predicted non-zero, or all.
     ``predictor_busy_cycles`` are those in which the predictor works, overlapped or not; the ones that the array
     waits for are ``cycles.predictor``.
     """
 
     cycles: Cycles
     counts: Counts
+    asked_macs: int
     predictor_busy_cycles: int
     active_pes: int
 
@@ -53,7 +55,8 @@ def time_layer(engine: Engine[Mapping], arch: ArchSpec, layer: LayerTrace, polic
         first = results[0].cycles.total
         waits = policy.outputs == "skip"
         predictor = run_predictor(engine, arch, shape, layer.pattern_outputs(), first, waits=waits)
-    return _compose(layer, results, predictor)
+    asked = shape.outputs if needed is None else needed.count()
+    return _compose(shape, results, predictor, asked * shape.macs_per_output)
 
 
 def needed_outputs(layer: LayerTrace, policy: Policy) -> PackedMap | None:
@@ -112,14 +115,15 @@ def _share_computed(shape: ConvShape, stage: Demand) -> float:
     return 1.0 if stage.kept is None or stage.gate else stage.kept.count() / shape.outputs
 
 
-def _compose(layer: LayerTrace, results: list[StageResult], predictor: PredictorResult) -> LayerTiming:
+def _compose(shape: ConvShape, results: list[StageResult], predictor: PredictorResult, asked_macs: int) -> LayerTiming:
     """Add the parts up and find what was skipped."""
     counts = sum((result.counts for result in results), predictor.counts)
     cycles = sum((result.cycles for result in results), Cycles(predictor=predictor.exposed_cycles))
-    skipped = layer.shape.macs - counts.macs_executed - counts.macs_gated
+    skipped = shape.macs - counts.macs_executed - counts.macs_gated
     return LayerTiming(
         cycles,
         replace(counts, macs_skipped=skipped),
+        asked_macs,
         predictor.busy_cycles,
         max((result.active_pes for result in results), default=0),
     )

@@ -1,0 +1,55 @@
+"""What becomes of the same skipped MACs on different arrays and under different policies.
+
+    python examples/compare_architectures.py
+    python examples/compare_architectures.py --trace traces/digits_cnn.safetensors --quick
+
+Prints a Markdown table: one row an accelerator and policy, with the savings of the whole network side by side.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from zapsim.arch.load import load_arch
+from zapsim.arch.policy import preset
+from zapsim.errors import PolicyError
+from zapsim.simulate import simulate
+from zapsim.trace.reader import Trace
+
+TRACES = Path(__file__).parents[1] / "traces"
+ARCHITECTURES = (  # name of the file, changes to it
+    ("eyeriss", ()),
+    ("systolic_16x16", ()),
+    ("systolic_16x16", ("array.dataflow=output-stationary",)),
+    ("systolic_16x16", ("array.dataflow=input-stationary",)),
+    ("tpu_128x128", ()),
+    ("lanes_256", ()),
+)
+POLICIES = ("zap-gate", "zap", "zap-perfect", "oracle")
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trace", type=Path, default=TRACES / "vgg16_hed_chelsea.safetensors")
+    parser.add_argument("--quick", action="store_true", help="one policy only")
+    args = parser.parse_args()
+    trace = Trace(args.trace)
+    print("| accelerator | policy | not asked | MACs saved | cycles saved | energy saved |")
+    print("|---|---|---:|---:|---:|---:|")
+    for name, changes in ARCHITECTURES:
+        arch = load_arch(name, changes)
+        for policy in POLICIES[1:2] if args.quick else POLICIES:
+            try:
+                total = simulate(arch, trace, preset(policy, arch.inputs), images=[0]).total
+            except PolicyError as error:
+                print(f"| {name} | {policy} | {error} | | | |")
+                continue
+            not_asked = 1 - total.policy.asked_macs / total.policy.counts.macs_dense
+            shares = (not_asked, total.mac_saving, total.cycle_saving, total.energy_saving)
+            print(f"| {' '.join((name, *changes))} | {policy} | " + " | ".join(f"{share:.1%}" for share in shares) + " |")
+
+
+if __name__ == "__main__":
+    main()
