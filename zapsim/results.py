@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,13 +82,15 @@ class Comparison:
 
     @property
     def speedup(self) -> float:
-        """Baseline cycles over the policy's."""
-        return self.baseline.cycles.total / self.policy.cycles.total
+        """Baseline cycles over the policy's; infinite where the policy leaves nothing to do."""
+        cycles = self.policy.cycles.total
+        return self.baseline.cycles.total / cycles if cycles else math.inf
 
     @property
     def energy_saving(self) -> float:
-        """Share of the baseline's energy that is saved."""
-        return 1 - self.policy.total_energy_pj / self.baseline.total_energy_pj
+        """Share of the baseline's energy that is saved (0 if nothing has a price)."""
+        before = self.baseline.total_energy_pj
+        return 1 - self.policy.total_energy_pj / before if before else 0.0
 
     def __add__(self, other: Comparison) -> Comparison:
         """Return both, one after the other."""
@@ -116,7 +119,7 @@ class RunResult:
         What was run, and how good the network still is (figures by name, and on what they were measured).
     arch, policy, baseline
         Names; `arch_summary` is the array in words.
-    clock_hz, word_bits
+    clock_hz
         Of the architecture.
     layers
         In the network's order.

@@ -38,12 +38,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, or 2 after a mistake of the user's (one line on stderr, nothing written)."""
+    """Run one command; return 0, or 2 after a mistake of the user's (a line a fault on stderr, nothing written)."""
     args = build_parser().parse_args(arguments)
     try:
         return int(args.execute(args))
     except ZapsimError as error:
-        print(f"zapsim: {error}", file=sys.stderr)
+        for fault in str(error).splitlines():
+            print(f"zapsim: {fault}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("zapsim: interrupted", file=sys.stderr)

@@ -15,11 +15,11 @@ def add_parser(commands: Subparsers) -> None:
 
 def execute(_args: argparse.Namespace) -> int:
     """Print name and description of every shipped architecture."""
-    from rich.console import Console
     from rich.table import Table
 
     from zapsim.arch.load import known_archs, load_arch
     from zapsim.arch.spec import array_summary
+    from zapsim.report.consoles import stdout_console
 
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "array", "description"):
@@ -27,5 +27,5 @@ def execute(_args: argparse.Namespace) -> int:
     for name in known_archs():
         arch = load_arch(name)
         table.add_row(name, array_summary(arch.array), arch.description)
-    Console().print(table)
+    stdout_console().print(table)
     return 0

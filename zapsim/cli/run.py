@@ -72,19 +72,23 @@ def execute(args: argparse.Namespace) -> int:
     """Run the simulation and show or write its result."""
     from zapsim.arch.load import load_arch
     from zapsim.arch.policy import preset
+    from zapsim.report.output import check_writable
+    from zapsim.report.plot import check_plot, plot_savings
     from zapsim.trace.reader import Trace
 
     if args.batch < 1:
         raise ZapsimError(f"--batch must be at least 1, got {args.batch}")
-    form = args.format or _SUFFIXES.get(args.out.suffix if args.out else "", "table")
+    form = args.format or _SUFFIXES.get(args.out.suffix.lower() if args.out else "", "table")
+    if args.out is not None:
+        check_writable(args.out)
+    if args.plot is not None:
+        check_plot(args.plot)
     arch = load_arch(args.arch, args.overrides)
     policy = preset(args.policy, arch.inputs)
     trace = Trace(args.trace)
     result = _simulate(args, arch, trace, policy)
     _show(result, form, args.out)
     if args.plot is not None:
-        from zapsim.report.plot import plot_savings
-
         plot_savings(result, args.plot)
         print(f"wrote {args.plot}", file=sys.stderr)
     return 0
@@ -108,8 +112,7 @@ def _simulate(args: argparse.Namespace, arch: ArchSpec, trace: Trace, policy: Po
 
 
 def _show(result: RunResult, form: str, out: Path | None) -> None:
-    from rich.console import Console
-
+    from zapsim.report.consoles import stdout_console
     from zapsim.report.formats import print_table, render
     from zapsim.report.output import write_atomically
 
@@ -117,6 +120,6 @@ def _show(result: RunResult, form: str, out: Path | None) -> None:
         write_atomically(out, render(result, form))
         print(f"wrote {out}", file=sys.stderr)
     elif form == "table" and sys.stdout.isatty():
-        print_table(result, Console())
+        print_table(result, stdout_console())
     else:
         sys.stdout.write(render(result, form))

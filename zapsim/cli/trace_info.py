@@ -31,11 +31,9 @@ def add_parser(commands: Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Print the description."""
-    from rich.console import Console
-
+    from zapsim.report.consoles import stdout_console
     from zapsim.report.trace_info import print_trace_info
     from zapsim.trace.reader import Trace
 
-    console = Console()
-    print_trace_info(Trace(args.file), args.point, console)
+    print_trace_info(Trace(args.file), args.point, stdout_console())
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 
@@ -12,11 +13,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from zapsim.report.rows import COLUMNS, headline, notes
+from zapsim.report.consoles import plain_console
+from zapsim.report.rows import COLUMNS, Cell, headline, notes
 from zapsim.results import Comparison, Outcome, RunResult
-
-_TERMINAL_WIDTH = 140
-"""Columns used where there is no terminal to ask."""
 
 
 def render(result: RunResult, form: str) -> str:
@@ -39,15 +38,15 @@ def print_table(result: RunResult, console: Console) -> None:
         if name == "total":
             table.add_section()
         table.add_row(name, *(column.text(comparison) for column in COLUMNS), style="bold" if name == "total" else "")
-    console.print(headline(result), highlight=False, soft_wrap=True)
+    console.print(headline(result), soft_wrap=True)
     console.print(table)
     for line in notes(result):
-        console.print(line, style="dim", highlight=False, soft_wrap=True)
+        console.print(line, style="dim", soft_wrap=True)
 
 
 def _table(result: RunResult) -> str:
     text = io.StringIO()
-    print_table(result, Console(file=text, width=_TERMINAL_WIDTH))
+    print_table(result, plain_console(text))
     return text.getvalue()
 
 
@@ -76,9 +75,14 @@ def _outcome(outcome: Outcome) -> dict[str, object]:
     }
 
 
+def _finite(value: Cell) -> Cell | None:
+    """Return `value`, or None for one that JSON has no number for (the speedup of a layer that takes no cycles)."""
+    return value if isinstance(value, str) or math.isfinite(value) else None
+
+
 def _comparison(comparison: Comparison) -> dict[str, object]:
     return {
-        "columns": {column.key: column.value(comparison) for column in COLUMNS},
+        "columns": {column.key: _finite(column.value(comparison)) for column in COLUMNS},
         "baseline": _outcome(comparison.baseline),
         "policy": _outcome(comparison.policy),
     }
@@ -105,13 +109,13 @@ def _json(result: RunResult) -> str:
         for layer in result.layers
     ]
     whole = {**head, "layers": layers, "total": _comparison(result.total)}
-    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _markdown(result: RunResult) -> str:
     rows = [["layer", *(column.heading for column in COLUMNS)]]
     rows.append(["---", *("---" if column.key == "bound" else "---:" for column in COLUMNS)])
-    rows += [[name, *(column.text(found) for column in COLUMNS)] for name, found in _lines(result)]
+    rows += [[name.replace("|", r"\|"), *(column.text(found) for column in COLUMNS)] for name, found in _lines(result)]
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     return "\n\n".join([headline(result), table, *notes(result)]) + "\n"
 

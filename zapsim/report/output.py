@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from zapsim.errors import ZapsimError
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` to `path` (UTF-8) through a temporary file beside it.
+def check_writable(path: Path) -> None:
+    """Refuse what cannot become a file, before work is spent on what shall stand in it.
 
     Raises
     ------
     ZapsimError
-        If the directory does not exist or cannot be written.
+        If `path` is a directory, or lies in none.
     """
+    if not path.name or os.path.isdir(path):  # unlike Path's, os.path's take any text
+        raise ZapsimError(f"{path}: cannot be written (is a directory)")
+    if not os.path.isdir(path.parent):
+        raise ZapsimError(f"{path}: cannot be written (there is no directory {path.parent})")
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write `content` to `path` (text as UTF-8) through a temporary file beside it.
+
+    Raises
+    ------
+    ZapsimError
+        If that cannot be.
+    """
+    check_writable(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(partial, path)
     except OSError as error:
         raise ZapsimError(f"{path}: cannot be written ({error.strerror})") from None
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # gone already, or never there
+            partial.unlink()

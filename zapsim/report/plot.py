@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 
 from zapsim.errors import ZapsimError
+from zapsim.report.output import check_writable, write_atomically
 from zapsim.report.rows import headline
 from zapsim.results import RunResult
 
 _SAVINGS = (("MACs", "mac_saving"), ("cycles", "cycle_saving"), ("energy", "energy_saving"))
 _KINDS = (".png", ".svg", ".pdf")
+
+
+def check_plot(path: Path) -> None:
+    """Refuse what cannot be drawn, before there is anything to draw.
+
+    Raises
+    ------
+    ZapsimError
+        If the file's ending is not one of png, svg, pdf, or it cannot be written, or matplotlib is missing.
+    """
+    if path.suffix not in _KINDS:
+        raise ZapsimError(f"{path}: a plot's name must end in one of {', '.join(_KINDS)}")
+    check_writable(path)
+    if find_spec("matplotlib") is None:
+        raise ZapsimError("plots need matplotlib: pip install 'zapsim[report]'")
 
 
 def plot_savings(result: RunResult, path: Path) -> None:
@@ -18,14 +36,11 @@ def plot_savings(result: RunResult, path: Path) -> None:
     Raises
     ------
     ZapsimError
-        If matplotlib is missing or the file's ending is not one of png, svg, pdf.
+        As :func:`check_plot`.
     """
-    if path.suffix not in _KINDS:
-        raise ZapsimError(f"{path}: a plot's name must end in one of {', '.join(_KINDS)}")
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ZapsimError("plots need matplotlib: pip install 'zapsim[report]'") from None
+    check_plot(path)
+    from matplotlib.figure import Figure
+
     bars = [*((layer.shape.name, layer.comparison) for layer in result.layers), ("total", result.total)]
     figure = Figure(figsize=(max(6.0, 0.8 * len(bars)), 4.0), layout="constrained")
     axes = figure.subplots()
@@ -33,16 +48,11 @@ def plot_savings(result: RunResult, path: Path) -> None:
         heights = [100 * getattr(comparison, attribute) for _, comparison in bars]
         axes.bar([place + offset for place in range(len(bars))], heights, width=0.27, label=f"{label} saved")
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.set_xticks(range(len(bars)), [name for name, _ in bars], rotation=45, ha="right")
+    axes.set_xticks(range(len(bars)), [name for name, _ in bars], rotation=45, ha="right", parse_math=False)
     axes.set_ylabel("% of the baseline")
-    axes.set_title(headline(result), fontsize=7, wrap=True)
+    axes.set_title(headline(result), fontsize=7, wrap=True, parse_math=False)
     axes.legend()
     metadata = {"Date": None} if path.suffix == ".svg" else {"CreationDate": None} if path.suffix == ".pdf" else None
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        figure.savefig(partial, format=path.suffix[1:], metadata=metadata)
-        partial.replace(path)
-    except OSError as error:
-        raise ZapsimError(f"{path}: cannot be written ({error.strerror})") from None
-    finally:
-        partial.unlink(missing_ok=True)
+    image = BytesIO()
+    figure.savefig(image, format=path.suffix[1:], metadata=metadata)
+    write_atomically(path, image.getvalue())

@@ -74,13 +74,14 @@ def print_trace_info(trace: Trace, point: str | None, console: Console) -> None:
     table.add_column(overflow="fold")
     for name, value in facts:
         table.add_row(name, value)
-    console.print(table, highlight=False)
+    console.print(table)
     console.print(_layer_table(trace, chosen))
 
 
 def _point_fact(point: OperatingPoint) -> tuple[str, str]:
     quality = ", ".join(f"{name.replace('_', ' ')} {value:.2%}" for name, value in point.quality.items())
-    return f"point '{point.name}'", f"{len(point.predictors)} predictors; {quality}; {point.quality_note}"
+    parts = (f"{len(point.predictors)} predictors", quality, point.quality_note)
+    return f"point '{point.name}'", "; ".join(part for part in parts if part)
 
 
 def _layer_table(trace: Trace, point: OperatingPoint) -> Table:
@@ -98,7 +99,7 @@ def _layer_table(trace: Trace, point: OperatingPoint) -> Table:
             f"{shape.K}×{shape.R}×{shape.S}",
             "×".join(map(str, shape.stride)),
             str(shape.groups),
-            f"{setting.pattern}, t = {setting.threshold:g}" if setting else f"none: {traced.unpredicted}",
+            f"{setting.pattern}, t = {setting.threshold:g}" if setting else f"none: {traced.unpredicted or 'off'}",
             *("–" if share is None else f"{share:.1%}" for share in shares),
         )
     return table

@@ -52,9 +52,10 @@ def time_layer(engine: Engine[Mapping], arch: ArchSpec, layer: LayerTrace, polic
     results = [engine.time_stage(shape, arch, mapping, demand) for demand in stages]
     predictor = PredictorResult(Counts(), 0, 0)
     if needed is not None and policy.knowledge != "oracle":
-        first = results[0].cycles.total
+        pattern = layer.pattern_outputs()
+        first = results[0].cycles.total if pattern.count() else 0
         waits = policy.outputs == "skip"
-        predictor = run_predictor(engine, arch, shape, layer.pattern_outputs(), first, waits=waits)
+        predictor = run_predictor(engine, arch, shape, pattern, first, waits=waits)
     asked = shape.outputs if needed is None else needed.count()
     return _compose(shape, results, predictor, asked * shape.macs_per_output)
 
@@ -81,13 +82,13 @@ def needed_outputs(layer: LayerTrace, policy: Policy) -> PackedMap | None:
 
 
 def _demands(layer: LayerTrace, policy: Policy, needed: PackedMap | None) -> list[Demand]:
-    """Return what each stage asks of the array."""
+    """Return what each stage asks of the array: at least one, perhaps an empty one (a pattern can miss a 1×1 map)."""
     asked = _asked(layer, policy)
     if needed is None or policy.outputs == "gate" or policy.knowledge == "oracle":
         return [replace(asked, kept=needed, gate=policy.outputs == "gate")]
     pattern = layer.pattern_outputs()
     stages = (pattern, needed.without(pattern))
-    return [replace(asked, kept=kept) for kept in stages if kept.count()]
+    return [replace(asked, kept=kept) for kept in stages if kept.count()] or [replace(asked, kept=pattern)]
 
 
 def _asked(layer: LayerTrace, policy: Policy) -> Demand:

@@ -79,19 +79,19 @@ def run_predictor(
     waits
         Whether a stage B waits for the last mask bit; if outputs are only gated, the array goes on in dense order.
     """
-    counts = predictor_counts(shape, pattern.count())
     unit = arch.predictor
     if unit.unit == "ideal":
-        return PredictorResult(counts, 0, 0)
+        return PredictorResult(Counts(), 0, 0)
+    counts = predictor_counts(shape, pattern.count())
     if unit.unit == "dedicated":
         busy = -(-counts.predictor_macs // unit.lanes) + unit.latency
         return PredictorResult(counts, busy, max(busy - overlapped_cycles, unit.latency if waits else 0))
     on_array, cycles = _on_array(engine, arch, shape, pattern)
-    return PredictorResult(counts + on_array, cycles, cycles)
+    return PredictorResult(replace(counts, glb_reads=0) + on_array, cycles, cycles)
 
 
 def _on_array(engine: Engine[Mapping], arch: ArchSpec, shape: ConvShape, pattern: PackedMap) -> tuple[Counts, int]:
-    """Return storage actions and cycles of the two depthwise layers on the PE array, data in the GLB."""
+    """Return storage actions and cycles of the two depthwise layers on the PE array, which reads them from the GLB."""
     depthwise = ConvShape(
         f"{shape.name}.zap", N=shape.N, C=shape.K, H=shape.P, W=shape.Q, K=shape.K, R=3, S=3,
         padding=(1, 1, 1, 1), groups=shape.K,
