@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from zapsim.errors import FrontendError
 from zapsim.frontend.calls import CONV2D, TRANSPARENT, Conv2dCall, Function, is_relu, read_conv2d, tensors_in
+from zapsim.frontend.faults import first_line
 from zapsim.frontend.guard import frozen
 from zapsim.workload import ConvShape
 
@@ -81,8 +82,9 @@ def trace_graph(model: nn.Module, example: torch.Tensor) -> Graph:
         with frozen(model), recorder:
             outputs = model(example)
     except (RuntimeError, TypeError, ValueError) as error:
-        why = (str(error).splitlines() or [type(error).__name__])[0]
-        raise FrontendError(f"the network does not run on an input {tuple(example.shape)}: {why}") from error
+        raise FrontendError(
+            f"the network does not run on an input {tuple(example.shape)}: {first_line(error)}"
+        ) from error
     for tensor in tensors_in(outputs):
         recorder.use(tensor, _OUTPUT)
     sites = _sites(recorder, _parameter_names(model))

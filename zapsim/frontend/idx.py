@@ -43,8 +43,10 @@ def read_idx(path: Path, dims: int) -> NDArray[np.uint8]:
     if data[2] != _UINT8 or data[3] != dims:
         raise FrontendError(f"{path}: expected bytes (type 8) in {dims} dimensions, got type {data[2]} in {data[3]}")
     start = _HEADER_START + 4 * dims
+    if len(data) < start:
+        raise FrontendError(f"{path}: an idx file that ends before its sizes do")
     shape = tuple(int(size) for size in np.frombuffer(data[_HEADER_START:start], dtype=">u4"))
     expected = start + int(np.prod(shape, dtype=object))
-    if len(shape) != dims or len(data) != expected:
+    if len(data) != expected:
         raise FrontendError(f"{path}: an idx file of {shape} has {expected} bytes, this one {len(data)}")
     return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(shape)

@@ -111,7 +111,7 @@ class _Learner:
             self._optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
-        self.last = float(loss)
+        self.last = float(loss.detach())
         if not np.isfinite(self.last):
             raise FrontendError(f"layer {self.name}: the loss is not finite; try a lower learning rate")
         self._losses.append(self.last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from zapsim.errors import FrontendError
+from zapsim.frontend.faults import first_line
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
@@ -30,11 +32,13 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
         except SafetensorError as error:
             raise FrontendError(f"{path}: not a whole safetensors file ({error})") from None
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # the error, if there is one, says it better
+            warnings.simplefilter("ignore")
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise FrontendError(f"{path}: holds pickled code, which is never loaded") from None
     except (RuntimeError, OSError, EOFError, ValueError) as error:
-        raise FrontendError(f"{path}: not a torch weights file ({str(error).splitlines()[0]})") from None
+        raise FrontendError(f"{path}: not a torch weights file ({first_line(error)})") from None
     if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):
         found = found["state_dict"]
     if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):

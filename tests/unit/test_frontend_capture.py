@@ -1,0 +1,159 @@
+"""A captured trace against a computation of its own, layer by layer."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.frontend_support import small_graph, small_network, smooth_images
+from zapsim.errors import FrontendError
+from zapsim.frontend.capture import NOT_TRAINED, LayerCounts, capture, trace_header
+from zapsim.frontend.images import ImageSet
+from zapsim.frontend.network import Network
+from zapsim.frontend.predictor import Predictor
+from zapsim.frontend.quality import Quality, measure_quality
+from zapsim.frontend.thresholds import Setting
+from zapsim.frontend.training import TrainingOptions, train_predictors
+from zapsim.patterns import pattern_map
+from zapsim.trace.packed import PackedMap
+from zapsim.trace.reader import Trace
+
+pytestmark = pytest.mark.frontend
+
+IMAGES = smooth_images(3, seed=8)
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return small_network()
+
+
+@pytest.fixture(scope="module")
+def predictors(network: Network) -> dict[str, Predictor]:
+    options = TrainingOptions(epochs=2, batch=8)
+    return train_predictors(network.model, small_graph(network), smooth_images(32), options).predictors
+
+
+def settings(predictors: dict[str, Predictor]) -> tuple[Setting, ...]:
+    return (Setting("low", dict.fromkeys(predictors, 0.1)), Setting("high", {"2": 0.4, "6": 0.5}))
+
+
+def write(
+    path: Path, network: Network, predictors: dict[str, Predictor], points: tuple[Setting, ...]
+) -> dict[str, dict[str, LayerCounts]]:
+    graph = small_graph(network)
+    quality = measure_quality(network.model, graph, predictors, points, IMAGES)
+    header = trace_header(network, graph, predictors, points, IMAGES, quality, {"seed": 0})
+    return capture(path, header, network, graph, predictors, points, IMAGES)
+
+
+def walk(network: Network, predictors: dict[str, Predictor], setting: Setting, index: int) -> dict[str, np.ndarray]:
+    """Run the layers of the small network by hand; return its maps as bool (rows, columns, channels)."""
+    maps: dict[str, np.ndarray] = {}
+    value = IMAGES.tensor([index])
+    relu_of = {1: "0", 4: "2", 7: "6"}
+    model = network.model.eval()
+    with torch.no_grad():
+        for position, layer in enumerate(model):
+            if isinstance(layer, nn.Conv2d):
+                maps[f"{position}/ifmap_nonzero"] = (value != 0)[0].permute(1, 2, 0).numpy()
+            value = layer(value)
+            name = relu_of.get(position)
+            if name is None:
+                continue
+            maps[f"{name}/ofmap_nonzero"] = (value > 0)[0].permute(1, 2, 0).numpy()
+            if name in setting.thresholds:
+                predictor = predictors[name]
+                pattern = torch.from_numpy(pattern_map("1/2", *value.shape[2:]))
+                seen = torch.where(pattern, value, 0.0)
+                hidden = torch.relu(predictor.bn1(predictor.conv1(seen)))
+                keep = (predictor.bn2(predictor.conv2(hidden)) > setting.thresholds[name]) | pattern
+                maps[f"{name}/mask"] = keep[0].permute(1, 2, 0).numpy()
+                value = torch.where(keep, value, 0.0)
+    network.model.train()
+    return maps
+
+
+def test_every_map_is_what_a_walk_by_hand_gives(tmp_path: Path, network: Network, predictors: dict[str, Predictor]):
+    points = settings(predictors)
+    write(tmp_path / "t.safetensors", network, predictors, points)
+    trace = Trace(tmp_path / "t.safetensors")
+    for setting in points:
+        for image in range(len(IMAGES)):
+            expected = walk(network, predictors, setting, image)
+            for layer in trace.layers(setting.name, [image]):
+                for kind in ("ifmap_nonzero", "ofmap_nonzero", "mask"):
+                    found: PackedMap | None = getattr(layer, kind)
+                    wanted = expected.get(f"{layer.shape.name}/{kind}")
+                    assert (found is None) == (wanted is None)
+                    if found is not None:
+                        np.testing.assert_array_equal(found.unpack()[0], wanted)
+
+
+def test_counts_and_header_agree_with_the_maps(tmp_path: Path, network: Network, predictors: dict[str, Predictor]):
+    counts = write(tmp_path / "t.safetensors", network, predictors, settings(predictors))
+    trace = Trace(tmp_path / "t.safetensors")
+    assert [one.unpredicted for one in trace.header.layers] == ["first convolution of the network", None, None]
+    assert trace.header.network.weights_sha256 == network.weights_sha256
+    assert trace.operating_point("high").predictors["6"].threshold == 0.5
+    for layer in trace.layers("high"):
+        count = counts["high"][layer.shape.name]
+        assert count.outputs == layer.shape.outputs
+        assert count.zeros == layer.shape.outputs - layer.ofmap_nonzero.count()
+        assert count.skipped == (layer.shape.outputs - layer.mask.count() if layer.mask else 0)
+
+
+def test_the_same_inputs_give_the_same_bytes(tmp_path: Path, network: Network, predictors: dict[str, Predictor]):
+    for name in ("a", "b"):
+        write(tmp_path / name, network, predictors, settings(predictors))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_layer_without_a_trained_predictor_says_so(
+    tmp_path: Path, network: Network, predictors: dict[str, Predictor]
+):
+    only = {"6": predictors["6"]}
+    write(tmp_path / "t", network, only, (Setting("one", {"6": 0.3}),))
+    assert Trace(tmp_path / "t").header.layers[1].unpredicted == NOT_TRAINED
+
+
+def quality_of(network: Network, predictors: dict[str, Predictor], threshold: float, images: ImageSet) -> Quality:
+    setting = Setting("s", dict.fromkeys(predictors, threshold))
+    return measure_quality(network.model, small_graph(network), predictors, (setting,), images)
+
+
+def test_a_classifier_that_skips_nothing_agrees_with_itself(network: Network, predictors: dict[str, Predictor]):
+    images = smooth_images(20, seed=4, labels=True)
+    figures = quality_of(network, predictors, -100.0, images).figures["s"]
+    assert figures["top1_agreement"] == 1.0
+    assert figures["top1_accuracy"] == figures["top1_accuracy_unmodified"]
+    assert "relative_output_error" not in figures
+
+
+def test_a_network_of_maps_gets_the_relative_error(network: Network, predictors: dict[str, Predictor]):
+    maps = Network(network.model[:8], "maps", "random", network.preprocessing)
+    quality = quality_of(maps, predictors, 100.0, IMAGES)
+    setting = Setting("s", dict.fromkeys(predictors, 100.0))
+    assert quality.note == "on 3 smooth images"
+    inputs = IMAGES.tensor(range(3))
+    with torch.no_grad():
+        reference = maps.model.eval()(inputs)
+        skipped = inputs
+        for position, layer in enumerate(maps.model):
+            skipped = layer(skipped)
+            if position in (4, 7):
+                skipped = skipped * torch.from_numpy(pattern_map("1/2", *skipped.shape[2:]))
+    maps.model.train()
+    expected = float((skipped - reference).norm() / reference.norm())
+    assert quality.figures[setting.name]["relative_output_error"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_output_of_zeros_has_no_relative_error():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 3), nn.ReLU())
+    nn.init.zeros_(model[1].weight)
+    nn.init.constant_(model[1].bias, -1.0)
+    network = Network(model, "dead", "random", IMAGES.preprocessing)
+    with pytest.raises(FrontendError, match="output is zero"):
+        quality_of(network, {"1": Predictor(2, "1/2").eval()}, 0.0, IMAGES)

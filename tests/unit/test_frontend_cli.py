@@ -1,0 +1,119 @@
+"""`zapsim train` and `zapsim trace` from end to end on a tiny network."""
+
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zapsim.cli import main
+from zapsim.trace.reader import Trace
+
+pytestmark = pytest.mark.frontend
+
+NET = """
+import torch
+from torch import nn
+from zapsim.frontend.network import Network
+from zapsim.frontend.preprocessing import Preprocessing
+def net():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 8, 3, padding=1), nn.ReLU())
+    return Network(model, "tiny", "random", Preprocessing(12, 14, (128, 128, 128), (64, 64, 64)))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> Path:
+    (tmp_path / "tiny_net.py").write_text(NET)
+    (tmp_path / "photos").mkdir()
+    for name in ("a.png", "b.png"):
+        coarse = Image.fromarray(rng.integers(0, 256, (5, 7, 3), dtype=np.uint8))
+        coarse.resize((70, 50), Image.Resampling.BICUBIC).save(tmp_path / "photos" / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+TRAIN = shlex.split("train --network tiny_net:net --images photos --crops 16 --epochs 2 --batch 4 --device cpu")
+    "train",
+    "--network",
+    "tiny_net:net",
+    "--images",
+    "photos",
+    "--crops",
+    "16",
+    "--epochs",
+    "2",
+    "--batch",
+    "4",
+    "--device",
+    "cpu",
+]
+TRACE = shlex.split("trace --network tiny_net:net --predictors p.safetensors --images photos/a.png --device cpu")
+    "trace",
+    "--network",
+    "tiny_net:net",
+    "--predictors",
+    "p.safetensors",
+    "--images",
+    "photos/a.png",
+    "--device",
+    "cpu",
+]
+
+
+def test_train_and_trace(folder: Path, capsys: pytest.CaptureFixture[str]):
+    (folder / "photos" / "broken.png").write_bytes(b"broken")
+    assert main([*TRAIN, "--out", "p.safetensors"]) == 0
+    printed = capsys.readouterr()
+    assert "first convolution of the network" in printed.out
+    assert "1 pictures did not decode and were left out: broken.png" in printed.err
+
+    evaluate = ["--eval-images", "photos", "--eval-crops", "3"]
+    assert main([*TRACE, "--threshold", "0.3", "0", *evaluate, "--out", "out/t.safetensors"]) == 0
+    printed = capsys.readouterr()
+    assert "relative_output_error" in printed.out
+    assert "measured on 3 random crops of a.png, b.png, seed 1" in printed.out
+    trace = Trace("out/t.safetensors")
+    assert [point.name for point in trace.header.operating_points] == ["t0.3", "t0"]
+    assert trace.header.provenance["predictors"]["training"]["arguments"]["crops"] == 16
+    assert str(folder) not in trace.header.model_dump_json()
+
+
+def test_the_same_commands_give_the_same_bytes(folder: Path):
+    for name in ("one", "two"):
+        (folder / name).mkdir()
+        assert main([*TRAIN, "--out", "p.safetensors"]) == 0
+        assert main([*TRACE, "--threshold", "0.3", "--out", f"{name}/t.safetensors"]) == 0
+    assert (folder / "one/t.safetensors").read_bytes() == (folder / "two/t.safetensors").read_bytes()
+
+
+def test_mistakes_are_one_line_and_write_nothing(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert main([*TRAIN, "--out", "p.safetensors"]) == 0
+    capsys.readouterr()
+    (folder / "p2.safetensors").write_bytes((folder / "p.safetensors").read_bytes()[:100])
+    mistakes = {
+        "no such predictor file": [*TRACE, "--threshold", "0", "--predictors", "none"],
+        "not a whole safetensors file": [*TRACE, "--threshold", "0", "--predictors", "p2.safetensors"],
+        "other weights": [*TRACE, "--threshold", "0", "--seed", "1"],
+        "no such picture": [*TRACE, "--threshold", "0", "--images", "none.png"],
+        "given twice": [*TRACE, "--threshold", "0", "0"],
+        "needs --eval-images": [*TRACE, "--threshold", "0", "--eval-labels", "l"],
+        "at least one thread": [*TRAIN, "--threads", "0"],
+        "at least one crop": [*TRAIN, "--crops", "0"],
+        "too few for batches": [*TRAIN, "--crops", "3"],
+        "no module named": [*TRAIN, "--network", "nothing:net"],
+    }
+    for message, command in mistakes.items():
+        assert main([*command, "--out", "never"]) == 2, message
+        printed = capsys.readouterr()
+        assert message in printed.err
+        assert len(printed.err.splitlines()) == 1
+    assert not (folder / "never").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "trace"])
+def test_help_has_examples(command: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert f"zapsim {command} --network" in capsys.readouterr().out

@@ -1,0 +1,92 @@
+"""Training: it learns, it beats chance, and it is the same twice."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.frontend_support import small_graph, small_network, smooth_images
+from zapsim.errors import FrontendError, ZapsimError
+from zapsim.frontend.graph import trace_graph
+from zapsim.frontend.guard import frozen
+from zapsim.frontend.intercept import Interception
+from zapsim.frontend.predictor import Predictor
+from zapsim.frontend.training import TrainedPredictors, TrainingOptions, prediction_loss, train_predictors
+
+pytestmark = pytest.mark.frontend
+
+OPTIONS = TrainingOptions(pattern="1/2", epochs=6, batch=8, seed=5)
+
+
+def train(options: TrainingOptions = OPTIONS) -> TrainedPredictors:
+    network = small_network()
+    return train_predictors(network.model, small_graph(network), smooth_images(64), options)
+
+
+def test_the_loss_falls_in_every_layer():
+    for name, losses in train().losses.items():
+        assert losses[-1] < 0.7 * losses[0], (name, losses)
+
+
+def test_skipping_by_prediction_loses_less_than_skipping_at_random():
+    network = small_network()
+    graph = small_graph(network)
+    trained = train()
+    lost: dict[str, tuple[float, float]] = {}
+
+    def compare(site, ofmap):
+        mask = trained.predictors[site.name].mask(ofmap, 0.4) if site.name in trained.predictors else None
+        if mask is not None:
+            outside = ~trained.predictors[site.name].pattern_of(ofmap)
+            rate = (~mask)[..., outside].float().mean()
+            assert rate > 0.2
+            by_prediction = float((ofmap * ~mask).sum() / ofmap.sum())
+            at_random = float(rate * (ofmap * outside).sum() / ofmap.sum())
+            lost[site.name] = by_prediction, at_random
+
+    held_out = smooth_images(32, seed=99)
+    with frozen(network.model), Interception(graph, on_ofmap=compare):
+        network.model(held_out.tensor(range(32)))
+    assert set(lost) == {"2", "6"}
+    for name, (by_prediction, at_random) in lost.items():
+        assert by_prediction < 0.4 * at_random, name
+
+
+def test_the_same_seed_gives_the_same_predictors_and_another_does_not():
+    once, again, other = train(), train(), train(TrainingOptions(epochs=6, batch=8, seed=6))
+    for name, predictor in once.predictors.items():
+        mine, same = predictor.state_dict(), again.predictors[name].state_dict()
+        assert all(torch.equal(mine[key], same[key]) for key in mine)
+    assert not torch.equal(once.predictors["2"].conv1.weight, other.predictors["2"].conv1.weight)
+
+
+def test_the_loss_is_the_clamped_error_outside_the_pattern():
+    torch.manual_seed(0)
+    predictor = Predictor(2, "1/2")
+    ofmap = torch.relu(torch.randn(3, 2, 6, 6))
+    scores = predictor(ofmap).detach().numpy()
+    errors = []
+    for image, channel, row, col in np.ndindex(3, 2, 6, 6):
+        if (row + col) % 2:
+            target = 1.0 if ofmap[image, channel, row, col] > 0 else 0.0
+            errors.append((min(max(scores[image, channel, row, col], 0.0), 1.0) - target) ** 2)
+    assert float(prediction_loss(predictor, ofmap).detach()) == pytest.approx(np.mean(errors), rel=1e-5)
+
+
+@pytest.mark.parametrize("fault", [{"epochs": 0}, {"batch": 0}, {"lr": -1.0}, {"pattern": "1/7"}])
+def test_impossible_options_are_refused(fault: dict[str, object]):
+    with pytest.raises(ZapsimError):
+        TrainingOptions(**fault)
+
+
+def test_too_few_images_are_said_before_work_starts():
+    network = small_network()
+    with pytest.raises(FrontendError, match="4 images are too few for batches of 8"):
+        train_predictors(network.model, small_graph(network), smooth_images(4), OPTIONS)
+
+
+def test_a_network_with_nothing_to_predict_is_refused_with_the_reasons():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
+    graph = trace_graph(model, torch.zeros(1, 1, 16, 16))
+    with pytest.raises(FrontendError, match="0: first convolution of the network"):
+        train_predictors(model, graph, smooth_images(8), OPTIONS)
