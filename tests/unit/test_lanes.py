@@ -1,0 +1,172 @@
+"""Output lanes worked by hand, and pairs that make no sense."""
+
+import numpy as np
+import pytest
+
+from tests.reference.lanes_cases import lanes_arch
+from zapsim.arch.load import load_arch
+from zapsim.arch.policy import PRESETS, Policy, preset
+from zapsim.arch.spec import OutputLanesArray
+from zapsim.errors import ConfigError, MappingError, PolicyError
+from zapsim.mapping.lanes import Extent, lane_macs, map_lanes
+from zapsim.simulate import ENGINES, run_layer
+from zapsim.timing.engine import Demand
+from zapsim.timing.lanes import LanesEngine
+from zapsim.timing.lanes_work import lane_work
+from zapsim.trace.model import LayerTrace
+from zapsim.trace.packed import PackedMap
+from zapsim.workload import ConvShape
+
+pytestmark = pytest.mark.kernels
+
+# Two filters of 4 MACs on a map of 1 × 4 pixels.
+SHAPE = ConvShape("layer", C=4, H=1, W=4, K=2, R=1, S=1)
+KEPT = PackedMap.from_bool(np.array([[[[1, 1], [1, 0], [0, 0], [1, 1]]]], dtype=bool))
+
+
+def array(**changed):
+    values = {"clusters": 1, "pes": 1, "lanes": 2, "filter_buffer": "4 words"}
+    values |= {"buses": {"ifmap": 4, "filter": 2, "psum": 1}}
+    return OutputLanesArray(dataflow="output-lanes", **(values | changed))
+
+
+def work(demand, shape=SHAPE, **changed):
+    return lane_work(shape, map_lanes(shape, lanes_arch(array(**changed))), demand)
+
+
+@pytest.mark.parametrize(
+    ("changed", "dense", "masked"),
+    [
+        # Filter 0: lane 0 has pixels 0 and 2 (one kept), lane 1 has 1 and 3 (two kept); filter 1: one each.
+        ({"sync": "lane"}, 16, 12),
+        ({"sync": "pe"}, 16, 12),
+        ({"sync": "lane", "dispatch": "queue"}, 16, 12),  # 5 outputs on 2 lanes
+        ({"sync": "lane", "macs_per_lane": 3}, 8, 6),  # 4 MACs take 2 cycles
+        ({"sync": "lane", "spread": {"lanes": "filters"}}, 16, 12),  # a filter a lane: 3 and 2 kept
+        ({"sync": "pe", "lanes": 4}, 8, 8),  # four pixels at a time, filter after filter
+        ({"sync": "lane", "lanes": 4}, 8, 8),
+        ({"sync": "lane", "lanes": 8, "dispatch": "queue"}, 4, 4),
+    ],
+)
+def test_even_outputs_by_hand(changed, dense, masked):
+    assert work(Demand(), **changed).cycles == dense
+    assert work(Demand(KEPT), **changed).cycles == masked
+
+
+@pytest.mark.parametrize(("sync", "every", "every_second"), [("lane", 9, 12), ("pe", 11, 14)])
+def test_lanes_that_wait_lose_what_their_neighbours_need(sync, every, every_second):
+    exits = np.array([[[[1, 1], [4, 1], [3, 1], [1, 3]]]], dtype=np.uint16)
+    found = work(Demand(exit_macs=exits), sync=sync)
+    # Lane 0: 1 + 3 + 1 + 1 = 6. Lane 1: 4 + 1 + 1 + 3 = 9. Together: 4 + 3 + 1 + 3 = 11.
+    assert found.cycles == every
+    assert found.busy_lane_cycles == found.macs == 15
+    assert found.balance == pytest.approx(15 / (2 * every))
+    # With a check every second MAC: 2 4 4 2 and 2 2 2 4, so lane 0 has 10 and lane 1 has 12; together 14.
+    assert work(Demand(exit_macs=exits), sync=sync, check_interval=2).cycles == every_second
+
+
+def test_slices_take_bricks_in_turn():
+    shape = ConvShape("layer", C=5, H=1, W=1, K=1, R=1, S=1)
+    assert lane_macs(shape, slices=2, brick=2) == 3  # channels 0 1 and 4; 2 3
+    changed = {"spread": {"lanes": "slices"}, "sync": "pe", "brick": 2}
+    inputs = PackedMap.from_bool(np.array([[[[1, 0, 1, 1, 0]]]], dtype=bool))
+    window = np.array([[[[3]]]], dtype=np.int32)
+    assert work(Demand(), shape, **changed).cycles == 3
+    assert work(Demand(window_nonzero=window, ifmap_nonzero=inputs), shape, **changed).cycles == 2
+
+
+def test_counts_by_hand():
+    arch = lanes_arch(array(sync="pe"))
+    stage = LanesEngine().time_stage(SHAPE, arch, map_lanes(SHAPE, arch), Demand(KEPT))
+    counts = stage.counts
+    assert (counts.macs_executed, counts.macs_gated) == (20, 0)
+    assert (counts.filter_bus_words, counts.filter_spad_writes) == (8, 8)  # both filters, once each
+    assert (counts.ifmap_bus_words, counts.glb_reads) == (32, 40)  # the map once for each filter
+    assert (counts.dram_reads, counts.dram_writes) == (24, 5)
+    assert stage.cycles.as_dict() == {  # 4 words of the first filter on a bus of 2; 2 results on a bus of 1
+        "compute": 12, "ifmap_bus": 0, "psum_bus": 0, "filter_load": 0, "ramp": 4, "predictor": 0,
+    }  # fmt: skip
+    assert stage.active_pes == 1
+
+
+def test_filters_that_do_not_fit_are_streamed_with_their_indices():
+    arch = lanes_arch(array(sync="pe", filter_buffer="7 words"))
+    exits = np.array([[[[1, 1], [4, 1], [3, 1], [1, 3]]]], dtype=np.uint16)
+    stage = LanesEngine().time_stage(SHAPE, arch, map_lanes(SHAPE, arch), Demand(exit_macs=exits))
+    assert stage.counts.filter_bus_words == 2 * (4 + 3 + 1 + 3)
+    assert stage.counts.filter_spad_reads == 2 * 15
+    dense = LanesEngine().time_stage(SHAPE, arch, map_lanes(SHAPE, arch), Demand())
+    assert dense.counts.filter_bus_words == 8  # without indices they fit
+
+
+def test_a_slow_bus_holds_the_lanes_up():
+    arch = lanes_arch(array(sync="pe", buses={"ifmap": 1, "filter": 1, "psum": 1}))
+    cycles = LanesEngine().time_stage(SHAPE, arch, map_lanes(SHAPE, arch), Demand()).cycles
+    assert (cycles.compute, cycles.ifmap_bus, cycles.filter_load, cycles.psum_bus) == (16, 16, 0, 0)
+
+
+def test_nothing_kept_costs_nothing():
+    stage = LanesEngine().time_stage(
+        SHAPE, lanes_arch(array()), map_lanes(SHAPE, lanes_arch(array())), Demand(KEPT.without(KEPT))
+    )
+    assert stage.cycles.total == 0
+    assert sum(stage.counts.as_dict().values()) == 0
+    assert stage.active_pes == 0
+
+
+def test_parts_of_the_array():
+    mapping = map_lanes(SHAPE, load_arch("snapea"))
+    assert (mapping.whole, mapping.domain, mapping.domains) == (Extent(8, 32), Extent(1, 4), 64)
+    shared = map_lanes(SHAPE, load_arch("cnvlutin_like"))
+    assert (shared.whole, shared.domain, shared.slices) == (Extent(256, 1), Extent(256, 1), 16)
+
+
+def layer(**maps):
+    full = PackedMap.full(1, 1, 4, 4)
+    return LayerTrace(shape=SHAPE, ifmap_nonzero=full, **maps)
+
+
+@pytest.mark.parametrize("dataflow", sorted(set(ENGINES) - {"output-lanes"}))
+@pytest.mark.parametrize("name", ["early-exit", "skip-input"])
+def test_other_arrays_refuse(dataflow, name):
+    with pytest.raises(PolicyError, match=f"{name}: a {dataflow} array does not serve .* it serves: dense, gate"):
+        ENGINES[dataflow].served.check(dataflow, PRESETS[name])
+
+
+def test_early_exit_needs_values():
+    with pytest.raises(PolicyError, match="layer layer: policy early-exit needs early_exit_macs in the trace"):
+        run_layer(load_arch("snapea"), layer(ofmap_nonzero=KEPT), PRESETS["early-exit"])
+
+
+def test_a_layer_without_relu_has_no_early_exit():
+    arch = load_arch("snapea")
+    assert run_layer(arch, layer(), PRESETS["early-exit"]) == run_layer(arch, layer(), PRESETS["dense"])
+
+
+def test_early_exit_needs_dense_inputs_and_whole_outputs():
+    exits = np.full((1, 1, 4, 2), 2, dtype=np.uint16)
+    full = layer(ofmap_nonzero=KEPT, early_exit_macs=exits)
+    with pytest.raises(PolicyError, match="inputs = dense, got 'gate'"):
+        run_layer(load_arch("snapea"), full, Policy("custom", outputs="early-exit", inputs="gate"))
+    with pytest.raises(PolicyError, match="early exit needs lanes with whole outputs"):
+        run_layer(load_arch("cnvlutin_like"), full, PRESETS["early-exit"])
+
+
+def test_presets_keep_or_take_the_array_s_inputs():
+    assert preset("zap", "skip").inputs == "skip"
+    assert preset("zap", "skip").baseline() == PRESETS["skip-input"]
+    assert preset("early-exit", "gate") == PRESETS["early-exit"]
+
+
+def test_slices_cannot_be_without_sync():
+    with pytest.raises(ConfigError, match=r"array\.sync: expected pe, cluster or array with spread\.lanes = slices"):
+        load_arch("cnvlutin_like", ["array.sync=lane"])
+
+
+def test_another_array_or_coding_is_refused():
+    with pytest.raises(MappingError, match="expected 'output-lanes', got 'weight-stationary'"):
+        map_lanes(SHAPE, load_arch("systolic_16x16"))
+    with pytest.raises(ConfigError, match=r"dram\.compression: expected 'none'"):
+        map_lanes(SHAPE, load_arch("lanes_256", ["dram.compression=rlc"]))
+    with pytest.raises(MappingError, match="has 4194304 lanes"):
+        map_lanes(SHAPE, load_arch("lanes_256", ["array.clusters=16384"]))
