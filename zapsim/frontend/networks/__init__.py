@@ -1,1 +1,1 @@
-"""Networks with real weights that install from package registries."""
+"""Networks: some with real weights from package registries, and the standard CNNs for weights of one's own."""
