@@ -117,6 +117,8 @@ class RunResult:
     ----------
     network, images, operating_point, quality
         What was run, and how good the network still is (figures by name, and on what they were measured).
+    patterns, thresholds
+        Of the predictors, each once, in the order of the layers.
     arch, policy, baseline
         Names; `arch_summary` is the array in words.
     clock_hz
@@ -131,6 +133,7 @@ class RunResult:
     images: tuple[str, ...]
     operating_point: str
     patterns: tuple[str, ...]
+    thresholds: tuple[float, ...]
     quality: dict[str, float]
     quality_note: str
     arch: str

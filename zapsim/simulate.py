@@ -82,6 +82,7 @@ def simulate(
         images=tuple(trace.header.images[index].name for index in indices),
         operating_point=chosen.name,
         patterns=tuple(dict.fromkeys(setting.pattern for setting in chosen.predictors.values())),
+        thresholds=tuple(dict.fromkeys(setting.threshold for setting in chosen.predictors.values())),
         quality=chosen.quality,
         quality_note=chosen.quality_note,
         arch=arch.name,

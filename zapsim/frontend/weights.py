@@ -49,6 +49,9 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
 def load_weights(model: nn.Module, path: Path) -> None:
     """Put the state dict of `path` into `model`; it must fit exactly.
 
+    Batch normalisation's counters of batches may be missing, as in checkpoints older than they are: only training with
+    a cumulative average reads them.
+
     Raises
     ------
     FrontendError
@@ -56,6 +59,8 @@ def load_weights(model: nn.Module, path: Path) -> None:
     """
     state = read_state_dict(path)
     wanted = model.state_dict()
+    counters = {name: value for name, value in wanted.items() if name.endswith("num_batches_tracked")}
+    state = counters | state
     faults = [f"missing {name}" for name in wanted if name not in state]
     faults += [f"unexpected {name}" for name in state if name not in wanted]
     faults += [

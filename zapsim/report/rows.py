@@ -57,13 +57,23 @@ def headline(result: RunResult) -> str:
     parts = [
         f"{result.network} on {', '.join(result.images)}",
         f"pattern {', '.join(result.patterns)}" if result.patterns else "no predictors",
-        result.operating_point,
+        *_thresholds(result),
         *(f"{name.replace('_', ' ')} {value:.2%}" for name, value in result.quality.items()),
         f"{result.arch} ({result.arch_summary})",
         f"policy {result.policy} against {result.baseline}",
         f"{seconds * 1e3:.1f} ms",
     ]
     return " · ".join(parts)
+
+
+def _thresholds(result: RunResult) -> list[str]:
+    """Return the thresholds in words; where each layer has its own, their range and the operating point's name."""
+    least, most = min(result.thresholds, default=0.0), max(result.thresholds, default=0.0)
+    if not result.thresholds:
+        return []
+    if least == most:
+        return [f"threshold {least:g}"]
+    return [f"thresholds {least:g} to {most:g} ({result.operating_point})"]
 
 
 def notes(result: RunResult) -> list[str]:
