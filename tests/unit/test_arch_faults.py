@@ -58,10 +58,10 @@ def faults(folder: Path, text: str, base: str | None = "eyeriss") -> list[str]:
         (f"array: {{rows: 0x{'f' * 5000}}}", "array.rows: expected at most 1,000,000, got a number of over 60 digits"),
         ("name: 3", "name: expected text in quotes, got 3"),
         ("array: {rowz: 3}", "array.rowz: unknown key (did you mean 'rows'?); known here: dataflow, rows, cols, "
-         "spads, buses, mapping"),
+         "spads, buses, balance, mapping"),
         ("rows: 3", f"rows: unknown key (did you mean 'array.rows'?); known here: {TOP}"),
         ("array: {drain: serial}", "array.drain: unknown key (only with dataflow: weight-stationary, "
-         "output-stationary, input-stationary); known here: dataflow, rows, cols, spads, buses, mapping"),
+         "output-stationary, input-stationary); known here: dataflow, rows, cols, spads, buses, balance, mapping"),
         ("flux_capacitor: 3", f"flux_capacitor: unknown key; known here: {TOP}"),
         ("sources: {clock: me}", "sources: unknown key; a value's source stands beside it, as in "
          "{value: 2 pJ, source: ...}"),

@@ -106,13 +106,18 @@ class RowStationaryMapping(_Section):
 
 
 class RowStationaryArray(_Section):
-    """Eyeriss's array: a row of a filter stays in a PE, psums go up the columns."""
+    """Eyeriss's array: a row of a filter stays in a PE, psums go up the columns.
+
+    `balance` says in which order filters are dealt to passes and PE columns: as they are (``none``), or those with most
+    outputs left first (``filter-sort``).
+    """
 
     dataflow: Literal["row-stationary"]
     rows: Positive
     cols: Positive
     spads: Spads
     buses: Buses
+    balance: Literal["none", "filter-sort"] = "none"
     mapping: RowStationaryMapping = RowStationaryMapping()
 
 
@@ -135,8 +140,8 @@ class SystolicArray(_Section):
         None: crossed for output-stationary arrays; kept for input-stationary ones, because their tiles would change
         with every pixel left out, so that more zeros could raise the MACs.
     pixel_order
-        Pixels are put on the array as in the map (``raster``), or sorted by how many of their outputs are needed, so
-        that pixels with similar masks share a fold (``grouped``).
+        Pixels are put on the array as in the map (``raster``), or sorted by how many of their outputs are needed and
+        by which, so that pixels with similar masks share a fold (``grouped``).
     channel_order
         Filters share a fold ``as-is``, or ``by-density``: sorted by how many of their outputs are needed.
     """

@@ -56,11 +56,14 @@ class StageResult:
     ``counts`` holds array, spads, buses, GLB and DRAM of this stage; its executed and gated MACs are the ones that
     took a cycle, ``macs_skipped`` is 0 (what is skipped is known only for the layer), ``macs_lost`` are those among
     them that the demand did not ask for. `active_pes` is the largest number of PEs that work at the same time.
+    `imbalance` is the work of the slowest over the mean work of those that wait for each other (1: nobody waits; an
+    engine that does not say leaves it at 1).
     """
 
     cycles: Cycles
     counts: Counts
     active_pes: int
+    imbalance: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
