@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.reference import systolic_machine
-from tests.reference.systolic_cases import arch_of, arrays, masks, ones, shapes
+from tests.reference.systolic_cases import arch_of, arrays, masks, ones, shapes, wide_shapes
 from tests.reference.systolic_walker import walk
 from zapsim.arch.spec import SystolicArray
 from zapsim.timing.engine import Demand, StageResult
@@ -32,7 +32,15 @@ def random_ifmap(shape: ConvShape, seed: int, density: float) -> np.ndarray:
 
 @given(st.data())
 def test_counts_equal_the_walkers(data: st.DataObject) -> None:
-    shape, array = data.draw(shapes()), data.draw(arrays())
+    check_against_walker(data, data.draw(shapes()), data.draw(arrays()))
+
+
+@given(st.data())
+def test_counts_equal_the_walkers_with_many_filters(data: st.DataObject) -> None:
+    check_against_walker(data, data.draw(wide_shapes()), data.draw(arrays(largest=150)))
+
+
+def check_against_walker(data: st.DataObject, shape: ConvShape, array: SystolicArray) -> None:
     kept = data.draw(masks(shape))
     nonzero = random_ifmap(shape, data.draw(st.integers(0, 99)), 0.6) > 0 if data.draw(st.booleans()) else None
     window = None if nonzero is None else window_nonzero(shape, PackedMap.from_bool(nonzero))

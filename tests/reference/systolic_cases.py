@@ -52,6 +52,16 @@ def shapes(draw: DrawFn, largest: int = 5) -> ConvShape:
 
 
 @st.composite
+def wide_shapes(draw: DrawFn) -> ConvShape:
+    """Draw a small 1×1 layer with so many filters that their mask bits fill several words."""
+    groups = draw(st.integers(1, 5))
+    H, W = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    return ConvShape(
+        "wide", C=groups, H=H, W=W, K=groups * draw(st.integers(1, 300 // groups)), R=1, S=1, groups=groups
+    )
+
+
+@st.composite
 def arrays(draw: DrawFn, largest: int = 8) -> SystolicArray:
     """Draw an array with any options."""
     dataflow = draw(st.sampled_from(DATAFLOWS))

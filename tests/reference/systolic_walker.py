@@ -3,6 +3,7 @@
 A fold is a block of outputs and products: some filters × some pixels × some of the C·R·S products of each output.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -38,20 +39,27 @@ class Walk:
 def folds(shape: ConvShape, array: SystolicArray, kept: np.ndarray) -> Iterator[Fold]:
     """Yield the folds of a stage in order; `kept` is bool (N, P, Q, K)."""
     everywhere = [(n, y, x) for n in range(shape.N) for y in range(shape.P) for x in range(shape.Q)]
-    if array.pixel_order == "grouped":
-        everywhere = sorted(everywhere, key=lambda pixel: -kept[pixel].sum())
-    products = [(c, r, s) for c in range(shape.C // shape.groups) for r in range(shape.R) for s in range(shape.S)]
     size = shape.K // shape.groups
-    for group in range(shape.groups):
-        filters = list(range(group * size, (group + 1) * size))
-        if array.channel_order == "by-density":
-            filters = sorted(filters, key=lambda k: -kept[..., k].sum())
+    filters_of = [list(range(group * size, (group + 1) * size)) for group in range(shape.groups)]
+    if array.channel_order == "by-density":
+        filters_of = [sorted(filters, key=lambda k: -kept[..., k].sum()) for filters in filters_of]
+    if array.pixel_order == "grouped":
+        in_place = [k for filters in filters_of for k in filters]
+        everywhere = sorted(everywhere, key=lambda pixel: _grouping(kept[pixel][in_place]))
+    products = [(c, r, s) for c in range(shape.C // shape.groups) for r in range(shape.R) for s in range(shape.S)]
+    for group, filters in enumerate(filters_of):
         if array.dataflow == "input-stationary":
             tiles = [(filters, pixels) for pixels in _column_pixels(array, kept, filters, everywhere)]
         else:
             tiles = [(some, everywhere) for some in _chunks(filters, array.cols)]
         for some_filters, pixels in tiles:
             yield from _tile(group, array, kept, some_filters, pixels, products)
+
+
+def _grouping(mask: np.ndarray) -> tuple[int, ...]:
+    """Return what pixels are sorted by: eighths needed, most first, then 64 filters at a time as numbers."""
+    numbers = [sum(1 << k for k, bit in enumerate(some) if bit) for some in _chunks(mask, 64)]
+    return -math.ceil(8 * mask.sum() / len(mask)), *numbers
 
 
 def _column_pixels(array, kept, filters, pixels) -> list[list[Pixel]]:

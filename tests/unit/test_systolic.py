@@ -227,5 +227,6 @@ def test_a_dense_layer_counts_its_storage_by_hand() -> None:
     assert counts.filter_spad_reads == counts.psum_spad_reads == counts.psum_spad_writes == 48
 
 
+@pytest.mark.kernels
 def test_a_layer_that_leaves_nothing_out_loses_nothing() -> None:
     assert time(array_of("weight-stationary"), ["####"] * 4).counts.structural_loss == 0

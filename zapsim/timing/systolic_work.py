@@ -92,7 +92,7 @@ def masked_work(mapping: SystolicMapping, kept: PackedMap, with_issued: bool) ->
         Whether to return the second value, else None: int32 (groups, N·P·Q), the outputs computed at each pixel.
     """
     words = _ordered_channels(mapping, pixel_words(kept), kept.channels)
-    order = _pixel_order(mapping, words)
+    order = _pixel_order(mapping, words, kept.channels)
     if order is not None:
         words = np.ascontiguousarray(words[:, order])
     find = _pixel_tiles if mapping.array.dataflow == "input-stationary" else _filter_tiles
@@ -130,12 +130,17 @@ def _ordered_channels(mapping: SystolicMapping, words: NDArray[np.uint64], chann
     return out
 
 
-def _pixel_order(mapping: SystolicMapping, words: NDArray[np.uint64]) -> NDArray[np.int64] | None:
-    """Return the pixels in the order in which they are put on the array; None: as in the map."""
+def _pixel_order(mapping: SystolicMapping, words: NDArray[np.uint64], channels: int) -> NDArray[np.int64] | None:
+    """Return the pixels in the order in which they are put on the array; None: as in the map.
+
+    Grouped: by how many eighths of the outputs are needed (rounded up, most first), within an eighth by the masks
+    themselves, read as numbers.
+    """
     if mapping.array.pixel_order == "raster":
         return None
     needed = np.bitwise_count(words).sum(axis=0, dtype=np.int64)
-    return np.argsort(-needed, kind="stable").astype(np.int64)
+    eighths = -(-8 * needed // channels)
+    return np.lexsort((*words[::-1], -eighths)).astype(np.int64)
 
 
 def _filter_tiles(
