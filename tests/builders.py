@@ -31,13 +31,16 @@ from zapsim.trace.writer import METADATA_KEY, TraceWriter
 from zapsim.workload import ConvShape
 
 SPADS = {"ifmap": "12 words", "filter": "224 words", "psum": "24 words"}
+BUSES = {"ifmap": 1, "filter": 4, "psum": 4}
+SIZE = {"rows": 6, "cols": 5}
 ARRAYS: dict[str, dict[str, Any]] = {
-    "row-stationary": {"spads": SPADS, "buses": {"ifmap": 1, "filter": 4, "psum": 4}},
-    "weight-stationary": {},
-    "output-stationary": {},
-    "input-stationary": {},
+    "row-stationary": {**SIZE, "spads": SPADS, "buses": BUSES},
+    "weight-stationary": SIZE,
+    "output-stationary": SIZE,
+    "input-stationary": SIZE,
+    "output-lanes": {"clusters": 2, "pes": 2, "lanes": 3, "filter_buffer": "512 words", "buses": BUSES},
 }
-"""What each dataflow needs beside rows and columns."""
+"""A small array of each dataflow."""
 
 
 def conv(name: str = "conv", **dims: Any) -> ConvShape:
@@ -172,12 +175,12 @@ def tamper(
 # --- architectures and an engine ------------------------------------------------------------------------------------
 
 
-def arch(dataflow: str = "row-stationary", rows: int = 6, cols: int = 5, **changes: Any) -> ArchSpec:
+def arch(dataflow: str = "row-stationary", **changes: Any) -> ArchSpec:
     """Return a small architecture in which every action costs 1 pJ and the predictor is a unit of 9 lanes."""
     return ArchSpec.model_validate({
         "name": "tiny",
         "description": "for tests",
-        "array": {"dataflow": dataflow, "rows": rows, "cols": cols, **ARRAYS[dataflow]},
+        "array": {"dataflow": dataflow, **ARRAYS[dataflow]},
         "word": "16 bit",
         "clock": "100 MHz",
         "buffers": {"glb": {"size": "8 KiB"}},
@@ -193,7 +196,7 @@ class OneCycleAnOutput:
 
     served = STANDARD
 
-    def map_layer(self, shape: ConvShape, arch: ArchSpec) -> None:
+    def map_layer(self, shape: ConvShape, arch: ArchSpec, shares: object = (1.0,)) -> None:
         """Need no mapping."""
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: None, demand: Demand) -> StageResult:

@@ -53,8 +53,9 @@ def time_layer(engine: Engine[Mapping], arch: ArchSpec, layer: LayerTrace, polic
     predictor = PredictorResult(Counts(), 0, 0)
     if needed is not None and policy.knowledge != "oracle":
         pattern = layer.pattern_outputs()
-        first = results[0].cycles.total if pattern.count() else 0
         waits = policy.outputs == "skip"
+        # While outputs are skipped, a pattern that misses the whole map leaves no stage A to hide behind.
+        first = results[0].cycles.total if pattern.count() or not waits else 0
         predictor = run_predictor(engine, arch, shape, pattern, first, waits=waits)
     asked = shape.outputs if needed is None else needed.count()
     return _compose(shape, results, predictor, asked * shape.macs_per_output)

@@ -1,0 +1,120 @@
+"""What the predictor costs: its actions by hand, the paper's 1.2 %, and its three units in time."""
+
+import pytest
+
+from tests.builders import OneCycleAnOutput, arch, conv
+from tests.published.networks import vgg16
+from zapsim.counts import Counts
+from zapsim.patterns import pattern_map
+from zapsim.timing.predictor import predictor_counts, run_predictor
+from zapsim.trace.packed import PackedMap
+from zapsim.workload import ConvShape
+
+ENGINE = OneCycleAnOutput()
+SHAPE = ConvShape("square", N=2, C=1, H=60, W=60, K=3, R=1, S=1)
+OUTPUTS = 2 * 60 * 60 * 3  # 60 is a multiple of every pattern's period
+
+
+def pattern_of(shape, name):
+    return PackedMap.of_pattern(pattern_map(name, shape.P, shape.Q), shape.N, shape.K)
+
+
+def run(unit, overlapped=0, pattern="1/2", shape=SHAPE, waits=True):
+    found = pattern_of(shape, pattern)
+    return run_predictor(ENGINE, arch(predictor=unit), shape, found, overlapped, waits=waits)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "first", "macs_per_100_outputs"),
+    [
+        ("1/4", OUTPUTS // 4, 1575),  # 9 everywhere and 9 on three quarters: 15.75 an output
+        ("1/3", OUTPUTS // 3, 1500),
+        ("2/5", OUTPUTS * 2 // 5, 1440),
+        ("1/2", OUTPUTS // 2, 1350),
+        ("3/5", OUTPUTS * 3 // 5, 1260),
+        ("2/3", OUTPUTS * 2 // 3, 1200),
+        ("3/4", OUTPUTS * 3 // 4, 1125),
+    ],
+)
+def test_counts_by_hand(pattern, first, macs_per_100_outputs):
+    assert pattern_of(SHAPE, pattern).count() == first
+    outside = OUTPUTS - first
+    assert predictor_counts(SHAPE, first) == Counts(
+        predictor_macs=OUTPUTS * macs_per_100_outputs // 100,
+        predictor_compares=outside,
+        predictor_weight_reads=20 * 3 * 2,  # 20 a channel, for each of two images
+        glb_reads=first,
+        mask_bits_written=outside,
+        mask_bits_read=outside,
+    )
+
+
+def test_share_of_vgg16():
+    """Shomron et al. (ECCV 2020): about 1.2 % of VGG-16's MACs, both kernels at every position."""
+    network = vgg16(1)
+    predicted = network.layers[1:]
+    assert len(predicted) == 12
+    dense = sum(layer.macs for layer in network.layers)
+    everywhere = sum(2 * 9 * layer.outputs for layer in predicted)
+    ours = sum(predictor_counts(layer, pattern_of(layer, "1/2").count()).predictor_macs for layer in predicted)
+    assert everywhere / dense == pytest.approx(0.0121, abs=0.00005)
+    assert ours / dense == pytest.approx(0.0091, abs=0.00005)  # the second kernel only outside the pattern
+    assert ours == everywhere * 3 // 4
+
+
+# --- time -----------------------------------------------------------------------------------------------------------
+
+TINY = conv(K=4)  # 6×5 outputs a filter: 120 in all, 60 of them in the pattern; 9 · (120 + 60) = 1620 predictor MACs
+
+
+def dedicated(lanes, latency):
+    return {"unit": "dedicated", "lanes": lanes, "latency": f"{latency} cycles"}
+
+
+@pytest.mark.parametrize(
+    ("lanes", "latency", "overlapped", "busy", "exposed"),
+    [
+        (9, 8, 1000, 188, 8),  # hidden behind stage A, but for the last mask bit
+        (9, 8, 188, 188, 8),
+        (9, 8, 181, 188, 8),
+        (9, 8, 180, 188, 8),
+        (9, 8, 179, 188, 9),  # one cycle too slow
+        (9, 8, 0, 188, 188),
+        (1, 0, 60, 1620, 1560),  # few lanes: the predictor is the bottleneck
+        (1620, 0, 60, 1, 0),
+        (1619, 0, 0, 2, 2),  # a started cycle counts
+        (7, 0, 0, 232, 232),
+    ],
+)
+def test_dedicated_unit(lanes, latency, overlapped, busy, exposed):
+    found = run(dedicated(lanes, latency), overlapped, shape=TINY)
+    assert (found.busy_cycles, found.exposed_cycles) == (busy, exposed)
+    assert found.counts == predictor_counts(TINY, 60)
+
+
+@pytest.mark.parametrize(("overlapped", "exposed"), [(1000, 0), (188, 0), (187, 1), (0, 188)])
+def test_nothing_waits_for_the_last_bit_if_outputs_are_only_gated(overlapped, exposed):
+    assert run(dedicated(9, 8), overlapped, shape=TINY, waits=False).exposed_cycles == exposed
+
+
+def test_more_lanes_never_take_longer():
+    busy = [run(dedicated(lanes, 3), shape=TINY).busy_cycles for lanes in range(1, 200)]
+    assert busy == sorted(busy, reverse=True)
+    assert busy[-1] > 3
+
+
+def test_ideal_unit_is_free():
+    found = run({"unit": "ideal"}, shape=TINY)
+    assert (found.counts, found.busy_cycles, found.exposed_cycles) == (Counts(), 0, 0)
+
+
+def test_unit_on_the_array_runs_two_depthwise_layers():
+    # The array takes one cycle an output: 120 for the first kernel, 60 outside the pattern for the second.
+    found = run({"unit": "array"}, overlapped=1000, shape=TINY)
+    assert (found.busy_cycles, found.exposed_cycles) == (180, 180)
+    counts = found.counts
+    assert counts.predictor_macs == 1620
+    assert counts.glb_reads == 9 * 180  # what the array says; the pattern is not read a second time
+    # The multiplications are the predictor's, not the layer's, and nothing goes to DRAM.
+    assert counts.macs_executed == counts.macs_gated == counts.macs_lost == 0
+    assert counts.dram_reads == counts.dram_writes == 0
