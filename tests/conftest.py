@@ -3,7 +3,8 @@
 import os
 import random
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,11 @@ settings.register_profile(
 )
 settings.register_profile("local", settings.get_profile("ci"), max_examples=50)
 settings.register_profile("interpreted", settings.get_profile("ci"), max_examples=15)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare ``--overwrite``: golden files take what the tests find, to be looked at with ``git diff``."""
+    parser.addoption("--overwrite", action="store_true", help="write the files in tests/golden/ anew")
 
 
 def pytest_configure() -> None:
@@ -65,3 +71,17 @@ def _fixed_seeds() -> None:
 def rng() -> np.random.Generator:
     """Return a generator that draws the same numbers in every run."""
     return np.random.default_rng(SEED)
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Return a check that a text equals a file of tests/golden/ (or, with ``--overwrite``, becomes it)."""
+
+    def check(name: str, found: str) -> None:
+        path = Path(__file__).parent / "golden" / name
+        if request.config.getoption("overwrite"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(found, encoding="utf-8", newline="\n")
+        assert found == path.read_text(encoding="utf-8"), f"{path} differs; if it should: pytest --overwrite"
+
+    return check

@@ -1,0 +1,173 @@
+"""One layer under one policy, by hand: an engine that takes one cycle an output shows what the stages are."""
+
+import numpy as np
+import pytest
+
+from tests.builders import OneCycleAnOutput, arch, conv, random_layer, random_map, with_mask
+from zapsim.arch.policy import PRESETS, Policy, preset
+from zapsim.counts import Counts
+from zapsim.errors import PolicyError
+from zapsim.timing.layer import needed_outputs, time_layer
+from zapsim.timing.predictor import predictor_counts
+from zapsim.trace.model import LayerTrace, PredictorSetting
+from zapsim.trace.packed import PackedMap
+from zapsim.workload import ConvShape
+
+pytestmark = pytest.mark.kernels
+
+SHAPE = ConvShape("hand", C=2, H=2, W=2, K=2, R=1, S=1)  # 8 outputs of 2 MACs; the pattern computes 4
+NONZERO = [[[1, 0], [0, 1]], [[0, 0], [1, 0]]]  # (row, column, filter): 3 of them
+MASK = [[[1, 1], [0, 1]], [[1, 0], [1, 1]]]  # the pattern (0,0) and (1,1), one true and one wrong guess
+
+
+def packed(values):
+    return PackedMap.from_bool(np.array([values], dtype=bool))
+
+
+LAYER = LayerTrace(
+    shape=SHAPE,
+    ifmap_nonzero=packed([[[1, 1], [1, 0]], [[0, 0], [1, 1]]]),  # 2, 1, 0 and 2 of 2
+    ofmap_nonzero=packed(NONZERO),
+    mask=packed(MASK),
+    setting=PredictorSetting(pattern="1/2", threshold=0.0),
+)
+UNPREDICTED = LayerTrace(shape=SHAPE, ifmap_nonzero=LAYER.ifmap_nonzero, ofmap_nonzero=LAYER.ofmap_nonzero)
+
+
+def run(policy, layer=LAYER, **changes):
+    if isinstance(policy, str):
+        policy = PRESETS[policy]
+    return time_layer(OneCycleAnOutput(), arch(**changes), layer, policy)
+
+
+FREE = {"predictor": {"unit": "ideal"}}
+
+
+@pytest.mark.parametrize(
+    ("policy", "cycles", "executed", "gated", "skipped", "asked"),
+    [
+        ("dense", 8, 16, 0, 0, 16),
+        ("gate-input", 8, 10, 6, 0, 16),
+        ("zap-gate", 8, 12, 4, 0, 12),
+        ("zap", 6, 12, 0, 4, 12),
+        ("zap-perfect", 5, 10, 0, 6, 10),  # the pattern, and one more that is not zero
+        ("oracle", 3, 6, 0, 10, 6),
+        (Policy("both gated", "gate", "gate"), 8, 9, 7, 0, 12),  # 4 + 1 + 0 + 4 products with a value
+        (Policy("skip, gated", "skip", "gate"), 6, 9, 3, 4, 12),
+    ],
+)
+def test_by_hand(policy, cycles, executed, gated, skipped, asked):
+    timing = run(policy, **FREE)
+    counts = timing.counts
+    assert timing.cycles.total == timing.cycles.compute == cycles
+    assert (counts.macs_executed, counts.macs_gated, counts.macs_skipped) == (executed, gated, skipped)
+    assert timing.asked_macs == asked
+    assert counts.macs_lost == 0
+
+
+@pytest.mark.parametrize("policy", ["zap", "zap-gate", "zap-perfect"])
+def test_policies_with_a_predictor_pay_for_it(policy):
+    timing, free = run(policy), run(policy, **FREE)
+    paid = predictor_counts(SHAPE, 4)
+    assert timing.counts == free.counts + paid
+    assert timing.predictor_busy_cycles == -(-9 * 12 // 9) + 8 == 20
+    stage_a = 8 if policy == "zap-gate" else 4
+    assert timing.cycles.predictor == 20 - stage_a
+
+
+@pytest.mark.parametrize("policy", ["dense", "gate-input", "oracle"])
+def test_policies_without_a_predictor_do_not(policy):
+    timing = run(policy)
+    assert timing == run(policy, **FREE)
+    assert timing.predictor_busy_cycles == timing.counts.predictor_macs == timing.counts.mask_bits_read == 0
+
+
+@pytest.mark.parametrize("policy", ["zap", "zap-gate", "zap-perfect"])
+def test_a_layer_without_a_predictor_is_dense(policy):
+    assert run(policy, UNPREDICTED) == run("dense", UNPREDICTED)
+
+
+def test_an_oracle_needs_no_predictor_but_a_relu():
+    assert run("oracle", UNPREDICTED).cycles.total == 3
+    bare = LayerTrace(shape=SHAPE, ifmap_nonzero=LAYER.ifmap_nonzero)
+    assert run("oracle", bare) == run("dense", bare)
+
+
+def test_a_layer_that_skips_nothing_leaves_its_predictor_off():
+    ones = with_mask(LAYER, packed(np.ones((2, 2, 2))))
+    for policy in ("zap", "zap-gate"):
+        assert run(policy, ones) == run("dense", ones)
+    assert needed_outputs(ones, PRESETS["zap"]) is None
+
+
+def test_an_oracle_on_a_dead_layer_takes_no_time():
+    dead = LayerTrace(shape=SHAPE, ifmap_nonzero=LAYER.ifmap_nonzero, ofmap_nonzero=packed(np.zeros((2, 2, 2))))
+    timing = run("oracle", dead)
+    assert timing.cycles.total == 0
+    assert timing.counts == Counts(macs_skipped=16)
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_pattern_that_misses_a_map_of_one_pixel(kept):
+    """1/4, 1/3 and 2/5 compute nothing at the origin: there is no stage A to hide the predictor behind."""
+    shape = ConvShape("pooled", C=1, H=1, W=1, K=2, R=1, S=1)
+    layer = LayerTrace(
+        shape=shape,
+        ifmap_nonzero=packed([[[1]]]),
+        ofmap_nonzero=packed([[[0, 0]]]),
+        mask=packed([[[kept, 0]]]),
+        setting=PredictorSetting(pattern="1/4", threshold=0.0),
+    )
+    timing = run("zap", layer)
+    assert timing.cycles.compute == timing.counts.macs_executed == kept
+    assert timing.cycles.predictor == timing.predictor_busy_cycles == 4 + 8
+
+
+def test_the_array_waits_for_the_unit_on_itself():
+    timing = run("zap", predictor={"unit": "array"})
+    assert timing.cycles.predictor == timing.predictor_busy_cycles == 8 + 4
+    assert timing.cycles.compute == 6
+
+
+def test_a_perfect_predictor_needs_the_outputs():
+    blind = LayerTrace(shape=SHAPE, ifmap_nonzero=LAYER.ifmap_nonzero, mask=LAYER.mask, setting=LAYER.setting)
+    assert run("zap", blind).cycles.compute == 6
+    with pytest.raises(PolicyError) as caught:
+        run("zap-perfect", blind)
+    assert str(caught.value) == "layer hand: policy zap-perfect needs ofmap_nonzero in the trace"
+
+
+def test_policies_that_an_array_does_not_serve():
+    for policy, fault in (
+        ("skip-input", "inputs = skip; it serves: dense, gate"),
+        ("early-exit", "outputs = early-exit; it serves: dense, gate, skip"),
+    ):
+        with pytest.raises(PolicyError) as caught:
+            run(preset(policy, "dense"))
+        assert str(caught.value) == f"policy {policy}: a row-stationary array does not serve {fault}"
+
+
+def test_a_batch_is_the_sum_of_its_images(rng):
+    """With an engine that shares nothing between images."""
+    batch = random_layer(rng, conv(N=3), correlated=True)
+
+    def image(index):
+        one = {name: getattr(batch, name) for name in ("ifmap_nonzero", "ofmap_nonzero", "mask")}
+        cut = {name: PackedMap(found.bits[index : index + 1], found.channels) for name, found in one.items()}
+        return LayerTrace(shape=conv(), setting=batch.setting, **cut)
+
+    whole = run("zap", batch, **FREE)
+    parts = [run("zap", image(index), **FREE) for index in range(3)]
+    assert whole.counts == sum((part.counts for part in parts), Counts())
+    assert whole.cycles.total == sum(part.cycles.total for part in parts)
+
+
+def test_conservation_of_a_layer_with_every_option(rng):
+    shape = ConvShape(
+        "odd", N=2, C=6, H=9, W=7, K=9, R=2, S=3, stride=(2, 1), padding=(0, 1, 2, 0), dilation=(1, 2), groups=3
+    )
+    layer = random_layer(rng, shape, pattern="2/5")
+    for policy in ("dense", "gate-input", "zap-gate", "zap", "zap-perfect", "oracle"):
+        counts = run(policy, layer).counts
+        assert counts.macs_dense == shape.macs
+    assert random_map(rng, (1, 2, 2, 2), 0.0, correlated=True).count() == 0

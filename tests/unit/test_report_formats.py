@@ -1,0 +1,259 @@
+"""One result in five formats, against golden files (``pytest --overwrite`` writes them anew)."""
+
+import csv
+import io
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from tests.builders import conv
+from zapsim.counts import Counts, Cycles
+from zapsim.energy.model import COMPONENTS
+from zapsim.errors import ZapsimError
+from zapsim.report.formats import FORMATS, print_table, render
+from zapsim.report.output import write_atomically
+from zapsim.report.plot import plot_savings
+from zapsim.report.rows import COLUMNS, headline, notes
+from zapsim.results import Comparison, LayerResult, Outcome, RunResult
+
+
+def outcome(cycles: Cycles, counts: Counts, *energy: float) -> Outcome:
+    asked = counts.macs_executed + counts.macs_gated - counts.macs_lost
+    return Outcome(cycles, counts, dict(zip(COMPONENTS, energy, strict=True)), asked, 40, 12)
+
+
+PLAIN = Comparison(
+    outcome(Cycles(compute=600_000, ramp=1000), Counts(macs_executed=2_000_000), 4e6, 1e6, 1e6, 1e6, 3e6, 0, 2e6),
+    outcome(Cycles(compute=600_000, ramp=1000), Counts(macs_executed=2_000_000), 4e6, 1e6, 1e6, 1e6, 3e6, 0, 2e6),
+)
+PREDICTED = Comparison(
+    outcome(Cycles(compute=4_000_000), Counts(macs_executed=30_000_000), 60e6, 2e7, 1e7, 1e7, 30e6, 0, 9e6),
+    outcome(
+        Cycles(compute=2_000_000, psum_bus=2_500_000, predictor=100_000),
+        Counts(macs_executed=24_000_000, macs_skipped=6_000_000, macs_lost=3_000_000, predictor_macs=90_000),
+        48e6, 1.6e7, 1e7, 1e7, 30e6, 1.5e6, 1e7,
+    ),
+)  # fmt: skip
+RESULT = RunResult(
+    network="tiny & co",
+    images=("photo_1.png", "50% #2.png"),
+    operating_point="t=0",
+    patterns=("1/2",),
+    thresholds=(0.25,),
+    quality={"top1_agreement": 0.975},
+    quality_note="2 pictures",
+    arch="chip",
+    arch_summary="12×14 row-stationary, 200 MHz",
+    clock_hz=200e6,
+    policy="zap",
+    baseline="gate-input",
+    layers=(
+        LayerResult(conv("conv_1"), "not predicted: first convolution", PLAIN),
+        LayerResult(conv("a|b, {c}"), "pattern 1/2, threshold 0.25", PREDICTED),
+    ),
+    provenance={
+        "zapsim": "0.1.0", "numpy": "2.0", "arch_sha256": "a" * 64, "trace_sha256": "b" * 64, "seed": 7,
+        "policy": {"outputs": "skip", "inputs": "gate"},
+    },
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [("table", "txt"), ("csv", "csv"), ("json", "json"), ("markdown", "md"), ("latex", "tex")],
+)
+def test_golden(golden, form, name):
+    golden(f"result.{name}", render(RESULT, form))
+
+
+def test_formats_are_those_of_the_command_line():
+    from zapsim.cli.run import _FORMATS, _SUFFIXES
+
+    assert tuple(FORMATS) == _FORMATS
+    assert set(_SUFFIXES.values()) == set(FORMATS)
+
+
+def test_json_holds_everything_with_its_provenance():
+    found = json.loads(render(RESULT, "json"))
+    assert found["provenance"] == RESULT.provenance
+    assert [layer["shape"]["name"] for layer in found["layers"]] == ["conv_1", "a|b, {c}"]
+    policy = found["layers"][1]["policy"]
+    assert policy["counts"] == PREDICTED.policy.counts.as_dict()
+    assert policy["total_cycles"] == sum(policy["cycles"].values()) == 4_600_000
+    assert policy["total_energy_pj"] == pytest.approx(sum(policy["energy_pj"].values()))
+    assert found["total"]["columns"] == {column.key: column.value(RESULT.total) for column in COLUMNS}
+
+
+def test_csv_without_its_comments_is_a_table():
+    lines = render(RESULT, "csv").splitlines()
+    comments = [line for line in lines if line.startswith("#")]
+    rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    assert any("trace_sha256 " + "b" * 64 in line and "seed 7" in line for line in comments)
+    assert [row["layer"] for row in rows] == ["conv_1", "a|b, {c}", "total"]
+    assert set(rows[0]) == {"layer", *(column.key for column in COLUMNS)}
+    assert int(rows[2]["macs"]) == 32_000_000
+    assert float(rows[1]["mac_saving"]) == 0.2
+    assert float(rows[1]["not_asked_share"]) == pytest.approx(0.3)
+
+
+def test_markdown_has_one_cell_a_column():
+    table = [line for line in render(RESULT, "markdown").splitlines() if line.startswith("|")]
+    assert {line.replace(r"\|", "").count("|") for line in table} == {len(COLUMNS) + 2}
+
+
+def test_latex_leaves_no_character_that_means_something_else():
+    text = render(RESULT, "latex")
+    assert r"tiny \& co on photo\_1.png, 50\% \#2.png" in text
+    assert r"a|b, \{c\} & 30.0" in text
+    for line in text.splitlines():
+        if line.endswith(r" \\"):
+            assert line.replace(r"\&", "").count("&") == len(COLUMNS)
+            assert "%" not in line.replace(r"\%", "")
+
+
+def test_names_are_shown_as_they_are(capsys):
+    """Square brackets and colons are no markup."""
+    odd = replace(RESULT, network="[red]net[/x]", layers=(LayerResult(conv("[/]:smile:"), "x", PLAIN),))
+    text = render(odd, "table")
+    assert "[red]net[/x] on" in text
+    assert "[/]:smile:" in text
+
+
+def test_files_have_no_colours_and_no_cell_is_cut(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    long = "features.denseblock4.denselayer16.conv2" * 4
+    text = render(replace(RESULT, layers=(LayerResult(conv(long), "x", PLAIN),)), "table")
+    assert "\x1b" not in text
+    assert long in text
+
+
+def test_terminal_table_says_the_same():
+    terminal = Console(file=io.StringIO(), width=200, color_system=None)
+    print_table(RESULT, terminal)
+    assert terminal.file.getvalue().split() == render(RESULT, "table").split()
+
+
+def test_headline_and_notes_are_single_lines():
+    assert all("\n" not in line for line in (headline(RESULT), *notes(RESULT)))
+    bare = replace(RESULT, patterns=(), thresholds=(), quality={}, quality_note="", layers=RESULT.layers[1:])
+    assert headline(bare).split(" · ")[1:3] == ["no predictors", "chip (12×14 row-stationary, 200 MHz)"]
+    assert len(notes(bare)) == 1
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "words"), [((0.0,), "threshold 0"), ((0.25, -0.5, 0.0), "thresholds -0.5 to 0.25 (t=0)")]
+)
+def test_headline_says_thresholds(thresholds, words):
+    assert words in headline(replace(RESULT, thresholds=thresholds)).split(" · ")
+
+
+# --- savings --------------------------------------------------------------------------------------------------------
+
+
+def test_savings_by_hand():
+    assert PREDICTED.mac_saving == 0.2
+    assert PREDICTED.cycle_saving == pytest.approx(1 - 4.6 / 4)
+    assert PREDICTED.speedup == pytest.approx(4 / 4.6)
+    assert PREDICTED.energy_saving == pytest.approx(1 - 125.5 / 139)
+    assert PREDICTED.policy.predictor_share == pytest.approx(1.5 / 125.5)
+    assert PREDICTED.policy.cycles.bound == "psum bus"
+    assert PLAIN.mac_saving == PLAIN.cycle_saving == PLAIN.energy_saving == 0
+    assert PLAIN.speedup == 1
+
+
+def test_gated_macs_are_saved_too():
+    gated = replace(PLAIN.policy, counts=Counts(macs_executed=500_000, macs_gated=1_500_000))
+    assert Comparison(PLAIN.policy, gated).mac_saving == 0.75
+    nothing = replace(PLAIN.policy, counts=Counts(macs_gated=2_000_000))
+    assert Comparison(nothing, nothing).mac_saving == 0
+
+
+def test_totals_are_sums():
+    total = RESULT.total
+    assert total.policy.counts == PLAIN.policy.counts + PREDICTED.policy.counts
+    assert total.policy.cycles == PLAIN.policy.cycles + PREDICTED.policy.cycles
+    assert total.policy.total_energy_pj == PLAIN.policy.total_energy_pj + PREDICTED.policy.total_energy_pj
+    assert total.policy.asked_macs == 23_000_000
+    assert (total.policy.predictor_busy_cycles, total.policy.active_pes) == (80, 12)
+
+
+def test_a_layer_that_takes_nothing():
+    nothing = outcome(Cycles(), Counts(macs_skipped=2_000_000), 0, 0, 0, 0, 0, 0, 0)
+    dead = Comparison(PLAIN.baseline, nothing)
+    assert (dead.speedup, dead.cycle_saving, dead.energy_saving, dead.mac_saving) == (math.inf, 1, 1, 1)
+    assert nothing.predictor_share == 0
+    result = replace(RESULT, layers=(LayerResult(conv(), "x", dead),))
+    assert json.loads(render(result, "json"))["layers"][0]["columns"]["speedup"] is None
+    assert " inf " in render(result, "table")
+    unpriced = Comparison(nothing, nothing)
+    assert unpriced.energy_saving == 0
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def test_files_are_replaced_whole(tmp_path):
+    path = tmp_path / "result.csv"
+    write_atomically(path, "a µ\n")
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert [one.name for one in tmp_path.iterdir()] == ["result.csv"]
+
+
+def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "result.csv"
+    path.write_text("old")
+
+    def full(*_args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("zapsim.report.output.os.replace", full)
+    with pytest.raises(ZapsimError) as caught:
+        write_atomically(path, "new")
+    assert str(caught.value) == f"{path}: cannot be written (No space left on device)"
+    assert path.read_text() == "old"
+    assert [one.name for one in tmp_path.iterdir()] == ["result.csv"]
+
+
+def test_paths_that_are_no_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    for path, fault in (
+        (tmp_path, "is a directory"),
+        (tmp_path / "none" / "x.csv", f"there is no directory {tmp_path / 'none'}"),
+        (tmp_path / "file" / "x.csv", f"there is no directory {tmp_path / 'file'}"),
+        (tmp_path / ("x" * 300), "File name too long"),
+    ):
+        with pytest.raises(ZapsimError) as caught:
+            write_atomically(path, "text")
+        assert str(caught.value) == f"{path}: cannot be written ({fault})"
+    for name in (".", ".."):
+        with pytest.raises(ZapsimError, match="is a directory"):
+            write_atomically(type(tmp_path)(name), "text")
+
+
+@pytest.mark.parametrize(("suffix", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_plots(tmp_path, suffix, magic):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / f"savings.{suffix}"
+    plot_savings(replace(RESULT, network="$x$ net"), path)
+    assert path.read_bytes().startswith(magic)
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+def test_plots_of_another_kind(tmp_path):
+    path = tmp_path / "savings.gif"
+    with pytest.raises(ZapsimError) as caught:
+        plot_savings(RESULT, path)
+    assert str(caught.value) == f"{path}: a plot's name must end in one of .png, .svg, .pdf"
+
+
+def test_plots_without_matplotlib(tmp_path, monkeypatch):
+    monkeypatch.setattr("zapsim.report.plot.find_spec", lambda _name: None)
+    with pytest.raises(ZapsimError) as caught:
+        plot_savings(RESULT, tmp_path / "savings.png")
+    assert str(caught.value) == "plots need matplotlib: pip install 'zapsim[report]'"
