@@ -35,31 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Gener
 
 
 TRAIN = shlex.split("train --network tiny_net:net --images photos --crops 16 --epochs 2 --batch 4 --device cpu")
-    "train",
-    "--network",
-    "tiny_net:net",
-    "--images",
-    "photos",
-    "--crops",
-    "16",
-    "--epochs",
-    "2",
-    "--batch",
-    "4",
-    "--device",
-    "cpu",
-]
 TRACE = shlex.split("trace --network tiny_net:net --predictors p.safetensors --images photos/a.png --device cpu")
-    "trace",
-    "--network",
-    "tiny_net:net",
-    "--predictors",
-    "p.safetensors",
-    "--images",
-    "photos/a.png",
-    "--device",
-    "cpu",
-]
 
 
 def test_train_and_trace(folder: Path, capsys: pytest.CaptureFixture[str]):
