@@ -142,9 +142,12 @@ def test_words_are_conserved(data: st.DataObject) -> None:
     assert counts.glb_reads + counts.glb_writes == (
         counts.ifmap_bus_words + counts.filter_bus_words + counts.psum_bus_words
     )
-    assert counts.psum_spad_reads >= psum_hops + counts.glb_writes
+    if array.dataflow == "output-stationary":  # a psum is read for every MAC and hop, and once to leave
+        assert counts.psum_spad_reads == counts.macs_executed + psum_hops + counts.glb_writes
+        assert counts.psum_spad_writes == counts.macs_executed + psum_hops
+    else:  # a psum is read by the next PE, or leaves
+        assert counts.psum_spad_reads == counts.psum_spad_writes == psum_hops + counts.glb_writes
     assert counts.dram_reads <= counts.glb_reads  # what the array gets was on the chip before
-    assert counts.dram_writes >= kept.sum()
     assert counts.ifmap_spad_reads == counts.macs_executed + counts.macs_gated
     assert counts.filter_spad_reads == counts.macs_executed
 

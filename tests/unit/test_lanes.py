@@ -82,7 +82,7 @@ def test_counts_by_hand():
     assert (counts.macs_executed, counts.macs_gated) == (20, 0)
     assert (counts.filter_bus_words, counts.filter_spad_writes) == (8, 8)  # both filters, once each
     assert (counts.ifmap_bus_words, counts.glb_reads) == (32, 40)  # the map once for each filter
-    assert (counts.dram_reads, counts.dram_writes) == (24, 5)
+    assert (counts.dram_reads, counts.dram_writes) == (24, 0)
     assert stage.cycles.as_dict() == {  # 4 words of the first filter on a bus of 2; 2 results on a bus of 1
         "compute": 12, "ifmap_bus": 0, "psum_bus": 0, "filter_load": 0, "ramp": 4, "predictor": 0,
     }  # fmt: skip
@@ -148,6 +148,9 @@ def test_early_exit_needs_dense_inputs_and_whole_outputs():
     full = layer(ofmap_nonzero=KEPT, early_exit_macs=exits)
     with pytest.raises(PolicyError, match="inputs = dense, got 'gate'"):
         run_layer(load_arch("snapea"), full, Policy("custom", outputs="early-exit", inputs="gate"))
+    demand = Demand(exit_macs=exits, gate=True)
+    with pytest.raises(PolicyError, match="early exit goes with dense inputs"):
+        LanesEngine().time_stage(SHAPE, load_arch("snapea"), map_lanes(SHAPE, load_arch("snapea")), demand)
     with pytest.raises(PolicyError, match="early exit needs lanes with whole outputs"):
         run_layer(load_arch("cnvlutin_like"), full, PRESETS["early-exit"])
 

@@ -10,9 +10,11 @@ from tests.reference.systolic_cases import DATAFLOWS, arch_of
 from zapsim.arch.spec import SystolicArray
 from zapsim.counts import Cycles
 from zapsim.errors import ConfigError, MappingError
+from zapsim.kernels import systolic as kernels
 from zapsim.mapping.systolic import map_systolic, systolic_array
 from zapsim.timing.engine import Demand, StageResult
 from zapsim.timing.systolic import SystolicEngine
+from zapsim.timing.systolic_work import pixel_words
 from zapsim.trace.packed import PackedMap
 from zapsim.workload import ConvShape
 
@@ -167,9 +169,9 @@ def test_counts_are_exact_near_the_largest_layer() -> None:
 @pytest.mark.parametrize(
     ("glb", "reads", "writes"),
     [
-        ("24 B", 12 + 12, 16),  # 4 weights, 8 psums and the whole ifmap fit
-        ("23 B", 2 * 12 + 12, 16),  # no room for the ifmap: once for each tile
-        ("11 B", 2 * 12 + 12 + 16, 16 + 16),  # nor for a tile's psums: out and back once
+        ("24 B", 12 + 12, 0),  # 4 weights, 8 psums and the whole ifmap fit
+        ("23 B", 2 * 12 + 12, 0),  # no room for the ifmap: once for each tile
+        ("11 B", 2 * 12 + 12 + 16, 16),  # nor for a tile's psums: out and back once
     ],
 )
 def test_dram_words_weight_stationary(glb: str, reads: int, writes: int) -> None:
@@ -187,14 +189,14 @@ def test_dram_words_weight_stationary(glb: str, reads: int, writes: int) -> None
 )
 def test_dram_words_output_stationary(glb: str, reads: int) -> None:
     counts = time(array_of("output-stationary"), glb=glb).counts
-    assert (counts.dram_reads, counts.dram_writes) == (reads, 16)
+    assert (counts.dram_reads, counts.dram_writes) == (reads, 0)
 
 
 @pytest.mark.kernels
 def test_dram_words_of_a_stage_are_those_that_it_uses() -> None:
     # One output: 3 ifmap words, a tile of 2 filters.
     counts = time(array_of("weight-stationary"), ["#...", "....", "....", "...."]).counts
-    assert (counts.dram_reads, counts.dram_writes) == (3 + 6, 1)
+    assert (counts.dram_reads, counts.dram_writes) == (3 + 6, 0)
 
 
 def test_compressed_dram_is_refused() -> None:
@@ -230,3 +232,35 @@ def test_a_dense_layer_counts_its_storage_by_hand() -> None:
 @pytest.mark.kernels
 def test_a_layer_that_leaves_nothing_out_loses_nothing() -> None:
     assert time(array_of("weight-stationary"), ["####"] * 4).counts.structural_loss == 0
+
+
+@pytest.mark.kernels
+def test_tiles_see_each_of_their_channels_and_no_other(rng: np.random.Generator) -> None:
+    channels = 200  # pixel p needs channel p alone
+    words = pixel_words(PackedMap.from_bool(np.eye(channels, dtype=np.bool_).reshape(1, 1, channels, channels)))
+    ends = np.sort(rng.integers(0, channels + 1, (300, 2)), axis=1)
+    bounds = ends[ends[:, 0] < ends[:, 1]]
+    vectors, folds = np.empty(len(bounds), dtype=np.int64), np.empty((len(bounds), 2), dtype=np.int64)
+    kernels.tile_vectors(words, bounds, vectors)
+    kernels.tile_folds(words, bounds, channels, folds)
+    size = bounds[:, 1] - bounds[:, 0]
+    assert (vectors == size).all()
+    assert (folds == np.stack([np.ones_like(size), size * (size - 1) // 2], axis=1)).all()
+    for first, end in bounds[:20]:
+        issued = np.empty((1, channels), dtype=np.int32)
+        kernels.issued_outputs(words, np.array([[first, end]]), issued)
+        expected = np.zeros(channels)
+        expected[first:end] = end - first
+        assert (issued == expected).all()
+
+
+@pytest.mark.kernels
+def test_reordered_channels_keep_their_bits(rng: np.random.Generator) -> None:
+    values = rng.random((1, 3, 5, 150)) < 0.3
+    order = rng.permutation(150)
+    words = pixel_words(PackedMap.from_bool(values))
+    out, counts = np.empty_like(words), np.empty(150, dtype=np.int64)
+    kernels.reorder_channels(words, order, out)
+    kernels.channel_counts(words, counts)
+    assert (out == pixel_words(PackedMap.from_bool(values[..., order]))).all()
+    assert (counts == values.sum(axis=(0, 1, 2))).all()

@@ -53,7 +53,8 @@ class Demand:
 class StageResult:
     """Cycles and actions of one stage.
 
-    ``counts`` holds array, spads, buses, GLB and DRAM of this stage; its executed and gated MACs are the ones that
+    ``counts`` holds array, spads, buses and GLB of this stage, what it reads from DRAM, and what it writes there for
+    want of room (the ofmap is written once a layer, by ``time_layer``); its executed and gated MACs are the ones that
     took a cycle, ``macs_skipped`` is 0 (what is skipped is known only for the layer), ``macs_lost`` are those among
     them that the demand did not ask for. `active_pes` is the largest number of PEs that work at the same time.
     `imbalance` is the work of the slowest over the mean work of those that wait for each other (1: nobody waits; an

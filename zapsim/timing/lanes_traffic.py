@@ -62,7 +62,6 @@ def storage_counts(
         glb_reads=ifmap.bus + filters.bus,
         glb_writes=work.outputs,
         dram_reads=ifmap.dram + filters.dram,
-        dram_writes=work.outputs,
     )
     return counts, _cycles(work, filters, ifmap)
 

@@ -12,6 +12,7 @@ from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec
 from zapsim.counts import Counts, Cycles
 from zapsim.errors import PolicyError
+from zapsim.timing.coding import coded_words
 from zapsim.timing.engine import Demand, Engine, Mapping, StageResult
 from zapsim.timing.gating import window_nonzero
 from zapsim.timing.predictor import PredictorResult, run_predictor
@@ -47,7 +48,7 @@ def time_layer(engine: Engine[Mapping], arch: ArchSpec, layer: LayerTrace, polic
     engine.served.check(arch.array.dataflow, policy)
     shape = layer.shape
     needed = needed_outputs(layer, policy)
-    stages = _demands(layer, policy, needed)
+    stages = _demands(arch, layer, policy, needed)
     mapping = engine.map_layer(shape, arch, [_share_computed(shape, stage) for stage in stages])
     results = [engine.time_stage(shape, arch, mapping, demand) for demand in stages]
     predictor = PredictorResult(Counts(), 0, 0)
@@ -58,7 +59,8 @@ def time_layer(engine: Engine[Mapping], arch: ArchSpec, layer: LayerTrace, polic
         first = results[0].cycles.total if pattern.count() or not waits else 0
         predictor = run_predictor(engine, arch, shape, pattern, first, waits=waits)
     asked = shape.outputs if needed is None else needed.count()
-    return _compose(shape, results, predictor, asked * shape.macs_per_output)
+    written = replace(predictor.counts, dram_writes=_ofmap_words(arch, layer, needed))
+    return _compose(shape, results, replace(predictor, counts=written), asked * shape.macs_per_output)
 
 
 def needed_outputs(layer: LayerTrace, policy: Policy) -> PackedMap | None:
@@ -82,9 +84,9 @@ def needed_outputs(layer: LayerTrace, policy: Policy) -> PackedMap | None:
     return None if needed is None or needed.is_full() else needed
 
 
-def _demands(layer: LayerTrace, policy: Policy, needed: PackedMap | None) -> list[Demand]:
+def _demands(arch: ArchSpec, layer: LayerTrace, policy: Policy, needed: PackedMap | None) -> list[Demand]:
     """Return what each stage asks of the array: at least one, perhaps an empty one (a pattern can miss a 1×1 map)."""
-    asked = _asked(layer, policy)
+    asked = _asked(arch, layer, policy)
     if needed is None or policy.outputs == "gate" or policy.knowledge == "oracle":
         return [replace(asked, kept=needed, gate=policy.outputs == "gate")]
     pattern = layer.pattern_outputs()
@@ -92,7 +94,7 @@ def _demands(layer: LayerTrace, policy: Policy, needed: PackedMap | None) -> lis
     return [replace(asked, kept=kept) for kept in stages if kept.count()] or [replace(asked, kept=pattern)]
 
 
-def _asked(layer: LayerTrace, policy: Policy) -> Demand:
+def _asked(arch: ArchSpec, layer: LayerTrace, policy: Policy) -> Demand:
     """Return what every stage asks, whichever outputs it computes.
 
     A layer without a ReLU behind it computes every output to its end, also under early exit.
@@ -106,10 +108,18 @@ def _asked(layer: LayerTrace, policy: Policy) -> Demand:
                 "if it was made with values"
             )
     return Demand(
+        ifmap_coded_words=None if arch.dram.compression == "none" else coded_words(arch, layer.ifmap_nonzero),
         window_nonzero=None if policy.inputs == "dense" else window_nonzero(layer.shape, layer.ifmap_nonzero),
         ifmap_nonzero=layer.ifmap_nonzero if policy.inputs == "skip" else None,
         exit_macs=exits,
     )
+
+
+def _ofmap_words(arch: ArchSpec, layer: LayerTrace, needed: PackedMap | None) -> int:
+    """Return the words that the ofmap takes in DRAM: skipped outputs are zeros there, like all others."""
+    if layer.ofmap_nonzero is None:
+        return layer.shape.outputs
+    return coded_words(arch, layer.ofmap_nonzero if needed is None else layer.ofmap_nonzero & needed)
 
 
 def _share_computed(shape: ConvShape, stage: Demand) -> float:

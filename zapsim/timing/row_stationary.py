@@ -54,7 +54,6 @@ class RowStationaryEngine:
         actions = {name: total(per_pass) for name, per_pass in pass_actions(shape, sizes, costs).items()}
         actions |= _mac_actions(shape, demand, asked, computed)
         actions["dram_reads"] = actions["filter_bus_words"] + _ifmap_loads(shape, mapping, demand, present)
-        actions["dram_writes"] = computed
         active = shape.R * sizes.r * sizes.e * sizes.t * (times > 0)
         waiting, working = total(costs.compute * sizes.t * sizes.e), total(shape.S * sizes.q * costs.psum)
         imbalance = waiting / working if working else 1.0

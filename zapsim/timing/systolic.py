@@ -50,7 +50,7 @@ class SystolicEngine:
         )
         read = (asked if demand.gate else work.outputs) * shape.macs_per_output
         glb_words = int(arch.buffers.glb.size / arch.word_bytes)
-        storage = storage_counts(shape, mapping, work, Use(read, switching, taken), glb_words)
+        storage = storage_counts(shape, mapping, work, Use(read, switching), glb_words)
         return StageResult(stage_cycles(mapping, work), macs + storage, _active_pes(mapping, work))
 
 

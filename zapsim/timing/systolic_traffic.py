@@ -26,13 +26,10 @@ class Use:
         MACs that look at their ifmap word: all that are issued, but those of gated outputs.
     switching
         MACs that also read their filter word and, where psums are stationary, read and write their psum.
-    stored
-        Outputs that go to DRAM.
     """
 
     tested: int
     switching: int
-    stored: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ def storage_counts(shape: ConvShape, mapping: SystolicMapping, work: Work, use: 
     by_rows = mapping.array.dataflow == "output-stationary"
     on_array = _output_stationary if by_rows else _operand_stationary
     dram_reads, spilled = _dram_words(shape, mapping, work, glb_words)
-    return on_array(mapping, work, use) + Counts(dram_reads=dram_reads, dram_writes=spilled + use.stored)
+    return on_array(mapping, work, use) + Counts(dram_reads=dram_reads, dram_writes=spilled)
 
 
 def _output_stationary(mapping: SystolicMapping, work: Work, use: Use) -> Counts:
