@@ -13,7 +13,7 @@ torch = require("torch", "pip install zapsim[frontend]")
 from zapsim.frontend.early_exit import conv_exit_macs, full_macs  # noqa: E402 (after the check for torch)
 from zapsim.workload import ConvShape  # noqa: E402
 
-pytestmark = pytest.mark.frontend
+pytestmark = [pytest.mark.frontend, pytest.mark.kernels]
 
 
 def scalar_macs(weights, values, bias, interval=1):
@@ -73,7 +73,6 @@ def test_counts_are_those_of_a_scalar_evaluation(conv, monkeypatch):
     ifmap = torch.randint(-3, 6, (2, conv.in_channels, 7, 6), generator=generator).clamp(min=0)
     shape = layer(conv, ifmap)
     monkeypatch.setattr("zapsim.frontend.early_exit._STRIP_BYTES", 8 * shape.macs_per_output * shape.Q * 2)
-    monkeypatch.setattr("zapsim.frontend.early_exit._CHUNK_VALUES", 40)
     found = conv_exit_macs(conv, ifmap.float(), shape)
     np.testing.assert_array_equal(found, scalar_counts(conv, ifmap, shape))
     assert len(np.unique(found)) > 1
@@ -129,3 +128,24 @@ def test_a_real_layer_behind_a_real_picture():
     counts = conv_exit_macs(convs[1], seen, shape)
     np.testing.assert_array_equal(counts, scalar_counts(convs[1], seen, shape))
     assert counts.mean() < 0.95 * shape.macs_per_output
+
+
+@torch.no_grad()
+def test_more_windows_than_a_block_of_the_kernel():
+    generator = torch.Generator().manual_seed(11)
+    conv = torch.nn.Conv2d(3, 4, 3)
+    conv.weight.copy_(torch.randint(-5, 5, conv.weight.shape, generator=generator))
+    conv.bias.copy_(torch.tensor([-6.0, 0.0, 2.0, 5.0]))
+    ifmap = torch.randint(0, 4, (1, 3, 64, 60), generator=generator).float()
+    shape = layer(conv, ifmap)
+    windows = torch.nn.functional.unfold(ifmap, 3)[0].T.numpy()
+    found = conv_exit_macs(conv, ifmap, shape).reshape(-1, shape.K)
+    assert len(windows) > 2**16 // shape.macs_per_output
+    for k in range(shape.K):
+        weights = conv.weight[k].reshape(-1).numpy()
+        falling = np.argsort(weights, kind="stable")
+        order = np.concatenate([falling[weights[falling] > 0], falling[weights[falling] <= 0]])
+        sums = np.cumsum(windows[:, order] * weights[order], axis=1) + float(conv.bias[k])
+        negative = sums[:, (weights > 0).sum() - 1 :] < 0
+        stops = np.where(negative.any(axis=1), (weights > 0).sum() + negative.argmax(axis=1), shape.macs_per_output)
+        np.testing.assert_array_equal(found[:, k], stops)

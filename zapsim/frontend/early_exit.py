@@ -16,14 +16,12 @@ from torch import nn
 from torch.nn import functional
 
 from zapsim.frontend.calls import Conv2dCall
+from zapsim.kernels.early_exit import falling_macs
 from zapsim.trace.model import ExitCounts, count_dtype
 from zapsim.workload import ConvShape
 
 _STRIP_BYTES = 64 * 2**20
 """Windows of the ifmap that are laid out at a time (a strip has at least one ofmap row)."""
-
-_CHUNK_VALUES = 2**20
-"""Products that are summed up at a time."""
 
 
 def early_exit_macs(call: Conv2dCall, bias: torch.Tensor | None, shape: ConvShape) -> ExitCounts:
@@ -56,8 +54,7 @@ def early_exit_macs(call: Conv2dCall, bias: torch.Tensor | None, shape: ConvShap
 
     Notes
     -----
-    A strip of ofmap rows is laid out at a time, so that memory does not grow with the layer (about 100 MB); outputs
-    that have stopped are left out of what follows.
+    A strip of ofmap rows is laid out at a time, so that memory does not grow with the layer (about 100 MB).
     """
     if bool((call.ifmap < 0).any()):
         return full_macs(shape)
@@ -65,9 +62,8 @@ def early_exit_macs(call: Conv2dCall, bias: torch.Tensor | None, shape: ConvShap
     starts = torch.zeros(shape.K, dtype=torch.float64) if bias is None else bias.detach().to("cpu", torch.float64)
     counts = np.empty((shape.N * shape.P * shape.Q, shape.K), dtype=_numpy_type(shape))
     for first, group, windows in _strips(call, shape):
-        pixels = slice(first, first + windows.shape[1])
-        for k in range(group * shape.K_per_group, (group + 1) * shape.K_per_group):
-            counts[pixels, k] = _filter_macs(windows, weights[k], float(starts[k]))
+        filters = slice(group * shape.K_per_group, (group + 1) * shape.K_per_group)
+        counts[first : first + len(windows), filters] = _strip_macs(windows, weights[filters], starts[filters], shape)
     return counts.reshape(shape.N, shape.P, shape.Q, shape.K)
 
 
@@ -88,7 +84,7 @@ def _numpy_type(shape: ConvShape) -> type[np.uint16] | type[np.uint32]:
 
 
 def _strips(call: Conv2dCall, shape: ConvShape) -> Iterator[tuple[int, int, torch.Tensor]]:
-    """Yield strips of ofmap rows: first pixel's number, group, and float64 (C/groups · R · S, pixels of the strip)."""
+    """Yield strips of ofmap rows: first pixel's number, group, and float64 (pixels of the strip, C/groups · R · S)."""
     top, bottom, left, right = shape.padding
     padded = functional.pad(call.ifmap.detach().to("cpu"), (left, right, top, bottom))
     rows = max(1, _STRIP_BYTES // (8 * shape.macs_per_output * shape.Q))
@@ -97,8 +93,8 @@ def _strips(call: Conv2dCall, shape: ConvShape) -> Iterator[tuple[int, int, torc
             channels = padded[n, group * shape.C_per_group : (group + 1) * shape.C_per_group]
             windows = _windows(channels, shape)
             for y in range(0, shape.P, rows):
-                strip = windows[..., y : y + rows, :].to(torch.float64)
-                yield (n * shape.P + y) * shape.Q, group, strip.reshape(shape.macs_per_output, -1)
+                strip = windows[:, :, :, y : y + rows].permute(3, 4, 0, 1, 2).reshape(-1, shape.macs_per_output)
+                yield (n * shape.P + y) * shape.Q, group, strip.to(torch.float64)
 
 
 def _windows(channels: torch.Tensor, shape: ConvShape) -> torch.Tensor:
@@ -111,27 +107,11 @@ def _windows(channels: torch.Tensor, shape: ConvShape) -> torch.Tensor:
     )
 
 
-def _filter_macs(windows: torch.Tensor, weights: torch.Tensor, start: float) -> np.ndarray:
-    """Return the MACs of one filter's outputs: windows (MACs, pixels), weights (MACs,), and where sums start."""
-    order = torch.argsort(weights, stable=True)
-    positive = int((weights > 0).sum())
-    falling, rising = order[: len(order) - positive], order[len(order) - positive :]
-    sums = weights[rising] @ windows[rising] + start
-    counts = torch.full((windows.shape[1],), len(order), dtype=torch.int64)
-    if positive:
-        counts[sums < 0] = positive
-        alive = torch.nonzero(sums >= 0)[:, 0]
-    else:
-        alive = torch.arange(windows.shape[1])
-    done, sums = 0, sums[alive]
-    while len(alive) and done < len(falling):
-        chunk = falling[done : done + max(1, _CHUNK_VALUES // len(alive))]
-        partial = windows[chunk][:, alive] * weights[chunk, None]
-        partial[0] += sums
-        partial.cumsum_(0)
-        negative = partial < 0
-        stops = negative.any(dim=0)
-        counts[alive[stops]] = positive + done + 1 + negative[:, stops].to(torch.uint8).argmax(dim=0)
-        alive, sums = alive[~stops], partial[-1, ~stops]
-        done += len(chunk)
-    return counts.numpy()
+def _strip_macs(windows: torch.Tensor, weights: torch.Tensor, starts: torch.Tensor, shape: ConvShape) -> ExitCounts:
+    """Return counts (pixels, filters) of windows (pixels, MACs), weights (filters, MACs) and where sums start."""
+    ordered, order = torch.sort(weights, dim=1, stable=True)
+    sums = torch.addmm(starts, windows, weights.clamp(min=0).T)
+    counts = np.empty(tuple(sums.shape), dtype=_numpy_type(shape))
+    rising = (weights > 0).sum(dim=1)
+    falling_macs(windows.numpy(), order.numpy(), ordered.numpy(), rising.numpy(), sums.numpy(), counts)
+    return counts
