@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from zapsim.arch.spec import ArchSpec, PassParameters, RowStationaryArray
 from zapsim.mapping.row_stationary import (
-    Ints,
     Resources,
     check_mappable,
     check_mapping,
@@ -120,51 +119,42 @@ def _most_promising_first(
     shape: ConvShape, have: Resources, objective: Objective
 ) -> Iterator[tuple[float, Candidates]]:
     """Yield all candidates in chunks, each after a lower bound of its and all later scores."""
-    spatial = _spatial(shape, have)
-    bounds = objective.score(least_totals(shape, have, spatial, objective.stages))
+    frames = _frames(shape, have)
+    bounds = objective.score(least_totals(shape, have, frames, objective.stages))
     order = np.argsort(bounds, kind="stable")
-    p, q = _held_by_pe(shape, have)
-    size = max(CHUNK // (len(p) * int(spatial.n.max())), 1)
-    for start in range(0, len(order), size):
-        chosen = order[start : start + size]
-        yield float(bounds[chosen[0]]), _expand(shape, have, spatial.take(chosen), p, q)
+    chunk = np.cumsum((frames.n * frames.p)[order]) // CHUNK
+    for chosen in np.split(order, np.flatnonzero(np.diff(chunk)) + 1):
+        yield float(bounds[chosen[0]]), _expand(shape, have, frames.take(chosen))
 
 
-def _spatial(shape: ConvShape, have: Resources) -> Candidates:
-    """Return all (e, r, t) that fit the PEs and the GLB, with the largest n, p and q that each could have at best."""
-    p, q = _held_by_pe(shape, have)
+def _frames(shape: ConvShape, have: Resources) -> Candidates:
+    """Return all (e, q, r, t) that fit PEs, spads and GLB, each with the largest n and p that it could have at best.
+
+    Costs fall as n and p grow, so what these cost at least bounds all n and p.
+    """
     widest = min(shape.P, have.cols * (have.rows // shape.R))
-    e, r = (
-        grid.ravel()
-        for grid in np.meshgrid(
-            np.arange(1, widest + 1),
-            np.arange(1, min(shape.C_per_group, have.rows // shape.R) + 1),
-        )
-    )
-    beside = np.minimum(sets_beside(have, shape.R, e, r), shape.K_per_group)
-    e, r = np.repeat(e, beside), np.repeat(r, beside)
+    most_q = min(have.ifmap_spad, have.filter_spad) // shape.S
+    most_r = min(have.rows // shape.R, shape.C_per_group)
+    axes = (np.arange(1, most + 1) for most in (widest, min(most_q, shape.C_per_group), most_r))
+    e, q, r = (grid.ravel() for grid in np.meshgrid(*axes))
+    beside = np.minimum(sets_beside(have, shape.R, e, r), shape.K_per_group) * ((r - 1) * q < shape.C_per_group)
+    e, q, r = (np.repeat(axis, beside) for axis in (e, q, r))
     t = np.arange(len(e)) - np.repeat(np.cumsum(beside) - beside, beside) + 1
     ifmap_strip, psum_strip = glb_strips(shape, e)
-    n = np.minimum(have.glb_words // (r * ifmap_strip + t * psum_strip), shape.N)
-    return Candidates(n, e, np.full_like(e, p.max()), np.full_like(e, q.max()), r, t).take(n > 0)
+    room = have.glb_words - q * r * ifmap_strip
+    n = np.minimum(have.glb_words // (q * r * ifmap_strip + t * psum_strip), shape.N)
+    p = np.minimum(room // (t * psum_strip), np.minimum(have.filter_spad // (q * shape.S), have.psum_spad))
+    p = np.minimum(p, shape.K_per_group)
+    return Candidates(n, e, p, q, r, t).take((n > 0) & (p > 0))
 
 
-def _held_by_pe(shape: ConvShape, have: Resources) -> tuple[Ints, Ints]:
-    """Return all (p, q) that fit the spads of a PE."""
-    most_p = min(have.psum_spad, shape.K_per_group)
-    most_q = min(have.ifmap_spad // shape.S, shape.C_per_group)
-    p, q = np.meshgrid(np.arange(1, most_p + 1), np.arange(1, most_q + 1))
-    fits = p * q * shape.S <= have.filter_spad
-    return p[fits], q[fits]
-
-
-def _expand(shape: ConvShape, have: Resources, spatial: Candidates, p: Ints, q: Ints) -> Candidates:
-    """Return every n, p, q that fits the GLB and that the layer has a use for, for each (e, r, t)."""
-    n = np.arange(1, int(spatial.n.max()) + 1)
-    kind, pe, images = (grid.ravel() for grid in np.meshgrid(np.arange(len(spatial.n)), np.arange(len(p)), n))
-    all_of = Candidates(images, spatial.e[kind], p[pe], q[pe], spatial.r[kind], spatial.t[kind])
-    ifmap_strip, psum_strip = glb_strips(shape, all_of.e)
-    words = all_of.n * (all_of.q * all_of.r * ifmap_strip + all_of.p * all_of.t * psum_strip)
-    has_filters = (all_of.t - 1) * all_of.p < shape.K_per_group
-    has_channels = (all_of.r - 1) * all_of.q < shape.C_per_group
-    return all_of.take((words <= have.glb_words) & has_filters & has_channels)
+def _expand(shape: ConvShape, have: Resources, frames: Candidates) -> Candidates:
+    """Return every n and p of each frame that fit the GLB together and that the layer has a use for."""
+    sizes = frames.n * frames.p
+    kind = np.repeat(np.arange(len(sizes)), sizes)
+    of = frames.take(kind)
+    index = np.arange(len(kind)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    of = of._replace(n=index % of.n + 1, p=index // of.n + 1)
+    ifmap_strip, psum_strip = glb_strips(shape, of.e)
+    words = of.n * (of.q * of.r * ifmap_strip + of.p * of.t * psum_strip)
+    return of.take((words <= have.glb_words) & ((of.t - 1) * of.p < shape.K_per_group))

@@ -86,7 +86,7 @@ def least_totals(shape: ConvShape, have: Resources, of: Candidates, stages: Stag
     """Return lower bounds of what :func:`layer_totals` returns.
 
     The parts of all passes are added up before the larger of compute and bus time is taken, and before quotients
-    are rounded up. Each part falls as n, p and q grow, so a bound with the largest of these holds for all.
+    are rounded up. Each part falls as n and p grow, so a bound with the largest n and p holds for all.
     """
     return _sum(_least_of_stage(shape, have, of, share) for share in stages)
 
@@ -113,12 +113,13 @@ def _least_of_stage(shape: ConvShape, have: Resources, of: Candidates, share: in
         "ifmap_bus_words": ifmap,
         "filter_bus_words": filter_,
         "psum_bus_words": 2 * psum,
-        "pe_to_pe_words": psums * ((R - 1) * ceil(C, of.q)),
+        "pe_to_pe_words": psums * _hops(shape, of),
         "glb_reads": psum + ifmap,
         "glb_writes": psum,
-        "dram_reads": filter_,
     }
     totals = {name: shape.groups * value for name, value in per_group.items()}
+    most_psums = best_m(shape, have, of._replace(n=np.ones_like(of.n), p=np.ones_like(of.p)))
+    totals["dram_reads"] = totals["filter_bus_words"] + _ifmap_loads(shape, of, most_psums)
     return Totals(totals.pop("cycles"), totals)
 
 
@@ -131,11 +132,17 @@ def best_m(shape: ConvShape, have: Resources, of: Candidates) -> Ints:
     return ceil(ceil(K, ceil(K, largest)), pt) * pt
 
 
+def _hops(shape: ConvShape, of: Candidates) -> Ints:
+    """Return how often a psum is handed from PE to PE, over all tiles of channels."""
+    full, rest = np.divmod(shape.C_per_group, of.q * of.r)
+    sets_in_rest = ceil(rest, np.maximum(ceil(rest, of.r), 1))
+    return np.asarray(full * (shape.R * of.r - 1) + (rest > 0) * (shape.R * sets_in_rest - 1), dtype=np.int64)
+
+
 def _ifmap_loads(shape: ConvShape, of: Candidates, m: Ints) -> Ints:
     """Return the plain words of ifmap strips that DRAM gives: each strip once for every m filters."""
-    widths, index = np.unique(of.e, return_inverse=True)
-    rows = np.array([_rows_read(shape, int(e)) for e in widths], dtype=np.int64)[index]
-    return ceil(shape.K_per_group, m) * rows * (shape.C * shape.W * shape.N)
+    rows = np.array([_rows_read(shape, e) for e in range(1, int(of.e.max()) + 1)], dtype=np.int64)
+    return ceil(shape.K_per_group, m) * rows[of.e - 1] * (shape.C * shape.W * shape.N)
 
 
 @lru_cache(maxsize=65536)
