@@ -74,8 +74,9 @@ def print_trace_info(trace: Trace, point: str | None, console: Console) -> None:
     table.add_column(overflow="fold")
     for name, value in facts:
         table.add_row(name, value)
+    layers = _layer_table(trace, chosen)  # reads every map: a damaged one is found before anything is printed
     console.print(table)
-    console.print(_layer_table(trace, chosen))
+    console.print(layers)
 
 
 def _point_fact(point: OperatingPoint) -> tuple[str, str]:
