@@ -80,6 +80,9 @@ def test_mistakes_are_one_line_and_write_nothing(folder: Path, capsys: pytest.Ca
         "too few for batches": [*TRAIN, "--crops", "3"],
         "no module named": [*TRAIN, "--network", "nothing:net"],
     }
+    for out in ("photos", "tiny_net.py/out"):
+        assert main([*TRAIN, "--out", out]) == 2
+        assert "folder" in capsys.readouterr().err
     for message, command in mistakes.items():
         assert main([*command, "--out", "never"]) == 2, message
         printed = capsys.readouterr()

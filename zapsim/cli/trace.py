@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zapsim.cli._arguments import Subparsers
-from zapsim.cli.train import add_network_arguments, report_skipped_files, wide_console
+from zapsim.cli.train import add_network_arguments, check_output, report_skipped_files, wide_console
 
 if TYPE_CHECKING:
     from zapsim.frontend.capture import LayerCounts
@@ -75,6 +75,7 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.frontend.quality import measure_quality
     from zapsim.frontend.thresholds import uniform_settings
 
+    check_output(args.out)
     use_threads(args.threads)
     file = load_predictors(args.predictors)
     settings = uniform_settings(args.threshold, file.predictors)
@@ -97,7 +98,7 @@ def execute(args: argparse.Namespace) -> int:
     }
     header = trace_header(network, graph, predictors, settings, images, quality, provenance)
     counts = capture(args.out, header, network, graph, predictors, settings, images)
-    report_skipped_files(images.skipped)
+    report_skipped_files((*images.skipped, *(evaluated.skipped if evaluated is not images else ())))
     _print(graph, counts, quality)
     return 0
 

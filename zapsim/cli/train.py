@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +79,7 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.frontend.provenance import arguments, describe, describe_preprocessing, versions
     from zapsim.frontend.training import TrainingOptions, train_predictors
 
+    check_output(args.out)
     options = TrainingOptions(args.pattern, args.epochs, args.batch, args.lr, args.seed)
     use_threads(args.threads)
     network = load_network(args.network, args.weights, args.device, args.seed)
@@ -96,6 +98,23 @@ def execute(args: argparse.Namespace) -> int:
     report_skipped_files(images.skipped)
     _print(graph, trained, args.pattern)
     return 0
+
+
+def check_output(path: Path) -> None:
+    """Make sure before the work that its result can be written.
+
+    Raises
+    ------
+    FrontendError
+        If `path` is a folder, or its folder cannot be made or written to.
+    """
+    from zapsim.errors import FrontendError
+
+    if path.is_dir():
+        raise FrontendError(f"{path}: is a folder, expected the name of a file to write")
+    folder = next(one for one in path.absolute().parents if one.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise FrontendError(f"{path}: cannot be written, {folder} is not a folder that may be written to")
 
 
 def report_skipped_files(names: tuple[str, ...]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import isfinite, sqrt
 
 import numpy as np
 import torch
@@ -102,8 +102,8 @@ class _Tally:
 
     def figures(self) -> dict[str, float]:
         if not self.classifier:
-            if not self.norm > 0:
-                raise FrontendError("the unmodified network's output is zero or not finite: no relative error")
+            if not (self.norm > 0 and isfinite(self.norm) and isfinite(self.error)):
+                raise FrontendError("the network's output is zero or not finite, so that it has no relative error")
             return {"relative_output_error": sqrt(self.error / self.norm)}
         figures = {"top1_agreement": self.agreed / self.images}
         if self.labelled:
