@@ -14,22 +14,10 @@ from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec, array_summary
 from zapsim.energy.model import energy_by_component
 from zapsim.results import Comparison, LayerResult, Outcome, RunResult
-from zapsim.timing.engine import Engine
-from zapsim.timing.lanes import LanesEngine
+from zapsim.timing.engines import ENGINES
 from zapsim.timing.layer import time_layer
-from zapsim.timing.row_stationary import RowStationaryEngine
-from zapsim.timing.systolic import SystolicEngine
 from zapsim.trace.model import LayerTrace, OperatingPoint, TracedLayer
 from zapsim.trace.reader import Trace
-
-ENGINES: dict[str, Engine[Any]] = {
-    "row-stationary": RowStationaryEngine(),
-    "weight-stationary": SystolicEngine(),
-    "output-stationary": SystolicEngine(),
-    "input-stationary": SystolicEngine(),
-    "output-lanes": LanesEngine(),
-}
-"""Engine of each dataflow."""
 
 
 def simulate(

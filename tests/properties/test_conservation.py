@@ -10,8 +10,8 @@ from tests.reference.systolic_cases import shapes
 from zapsim.arch.policy import PRESETS, Policy
 from zapsim.arch.spec import ArchSpec
 from zapsim.patterns import PATTERNS
-from zapsim.simulate import ENGINES
 from zapsim.timing.engine import Engine
+from zapsim.timing.engines import ENGINES
 from zapsim.timing.layer import LayerTiming, time_layer
 from zapsim.trace.model import LayerTrace
 from zapsim.trace.packed import PackedMap

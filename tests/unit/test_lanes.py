@@ -9,8 +9,9 @@ from zapsim.arch.policy import PRESETS, Policy, preset
 from zapsim.arch.spec import OutputLanesArray
 from zapsim.errors import ConfigError, MappingError, PolicyError
 from zapsim.mapping.lanes import Extent, lane_macs, map_lanes
-from zapsim.simulate import ENGINES, run_layer
+from zapsim.simulate import run_layer
 from zapsim.timing.engine import Demand
+from zapsim.timing.engines import ENGINES
 from zapsim.timing.lanes import LanesEngine
 from zapsim.timing.lanes_work import lane_work
 from zapsim.trace.model import LayerTrace

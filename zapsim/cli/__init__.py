@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 import zapsim
-from zapsim.cli import archs, run, trace, trace_info, train
+from zapsim.cli import archs, run, trace, trace_info, train, validate
 from zapsim.errors import ZapsimError
 
-_COMMANDS = (run, train, trace, trace_info, archs)
+_COMMANDS = (run, train, trace, trace_info, archs, validate)
 
 _EPILOG = """\
 examples:
