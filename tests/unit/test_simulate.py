@@ -1,0 +1,106 @@
+"""From a trace to a result: images, batches, settings, provenance, progress."""
+
+import pytest
+
+import zapsim
+from tests.builders import LAYERS, arch, trace_header, write_trace
+from zapsim.arch.policy import PRESETS, preset
+from zapsim.counts import Counts
+from zapsim.errors import ConfigError, PolicyError, TraceError
+from zapsim.simulate import ENGINES, run_layer, simulate
+from zapsim.trace.model import OperatingPoint
+from zapsim.trace.reader import Trace
+
+pytestmark = pytest.mark.kernels
+ARCH = arch("weight-stationary")
+
+
+@pytest.fixture
+def trace(tmp_path):
+    return Trace(write_trace(tmp_path / "tiny.safetensors", trace_header(images=3, points=("t=0", "t=0.5"))))
+
+
+def test_layers_are_what_run_layer_says(trace):
+    result = simulate(ARCH, trace, PRESETS["zap"], images=[1])
+    for found, layer in zip(result.layers, trace.layers("t=0", [1]), strict=True):
+        assert found.comparison.policy == run_layer(ARCH, layer, PRESETS["zap"])
+        assert found.comparison.baseline == run_layer(ARCH, layer, PRESETS["dense"])
+
+
+def test_images_are_summed_one_after_the_other(trace):
+    singles = [simulate(ARCH, trace, PRESETS["zap"], images=[image]).total for image in range(3)]
+    total = simulate(ARCH, trace, PRESETS["zap"]).total
+    assert total.policy.counts == sum((one.policy.counts for one in singles), Counts())
+    assert total.policy.cycles.total == sum(one.policy.cycles.total for one in singles)
+    assert total.policy.total_energy_pj == pytest.approx(sum(one.policy.total_energy_pj for one in singles))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 5])
+def test_batches_cover_every_image_once(trace, batch):
+    steps = []
+    result = simulate(ARCH, trace, PRESETS["zap"], batch=batch, progress=steps.append)
+    dense = 3 * sum(layer.shape.macs for layer in LAYERS)
+    assert result.total.policy.counts.macs_dense == result.total.baseline.counts.macs_dense == dense
+    assert steps == [layer.shape.name for layer in LAYERS] * -(-3 // batch)
+    assert result.provenance["batch"] == batch
+
+
+def test_the_operating_point_is_chosen(trace):
+    first, other = simulate(ARCH, trace, PRESETS["zap"]), simulate(ARCH, trace, PRESETS["zap"], point="t=0.5")
+    assert (first.operating_point, other.operating_point) == ("t=0", "t=0.5")
+    assert first.total.policy.asked_macs != other.total.policy.asked_macs
+    assert (first.patterns, first.thresholds) == (("1/2",), (0.25,))
+
+
+def test_settings_say_why_a_layer_has_no_predictor(tmp_path):
+    off = OperatingPoint(name="off", predictors={}, quality={}, quality_note="")
+    header = trace_header(operating_points=(off, *trace_header().operating_points))
+    trace = Trace(write_trace(tmp_path / "trace", header))
+    assert [layer.setting for layer in simulate(ARCH, trace, PRESETS["zap"], point="t=0").layers] == [
+        "not predicted: first convolution",
+        "pattern 1/2, threshold 0.25",
+        "not predicted: no ReLU follows",
+    ]
+    without = simulate(ARCH, trace, PRESETS["zap"], point="off")
+    assert without.layers[1].setting == "not predicted: no predictor at this operating point"
+    assert without.patterns == without.thresholds == ()
+    assert without.total.policy == without.total.baseline
+
+
+def test_provenance(trace):
+    found = simulate(ARCH, trace, PRESETS["zap"]).provenance
+    assert found["zapsim"] == zapsim.__version__
+    assert (found["arch_sha256"], found["trace_sha256"]) == (ARCH.hash, trace.hash)
+    assert (found["trace"], found["seed"], found["batch"]) == ("tiny.safetensors", 7, 1)
+    assert found["policy"] == {"outputs": "skip", "inputs": "dense", "knowledge": "predictor"}
+    assert {"numpy", "numba", "python"} <= set(found)
+
+
+def test_the_same_twice(trace):
+    assert simulate(ARCH, trace, PRESETS["zap"]) == simulate(ARCH, trace, PRESETS["zap"])
+
+
+@pytest.mark.parametrize("dataflow", ENGINES)
+def test_every_dataflow_runs_the_policies_that_it_serves(trace, dataflow):
+    spec = arch(dataflow)
+    for name in ("dense", "gate-input", "zap-gate", "zap", "zap-perfect", "oracle"):
+        result = simulate(spec, trace, preset(name, "dense"))
+        for layer, traced in zip(result.layers, LAYERS, strict=True):
+            for side in (layer.comparison.baseline, layer.comparison.policy):
+                assert side.counts.macs_dense == 3 * traced.shape.macs
+                assert 0 < side.active_pes <= 30
+
+
+@pytest.mark.parametrize(("images", "found"), [([3], "3"), ([0, -1], "-1"), ([], "(none chosen)")])
+def test_images_that_are_not_there(trace, images, found):
+    with pytest.raises(TraceError) as caught:
+        simulate(ARCH, trace, PRESETS["zap"], images=images)
+    assert str(caught.value) == f"{trace.path}: no image {found}; it holds 0 to 2"
+
+
+def test_mistakes_stop_the_run(trace):
+    with pytest.raises(PolicyError):
+        simulate(ARCH, trace, PRESETS["early-exit"])
+    bare = arch("weight-stationary", energy={"technology": "none", "actions": {}})
+    with pytest.raises(ConfigError, match=r"^tiny: energy\.actions\.macs_executed: missing"):
+        simulate(bare, trace, PRESETS["zap"])
