@@ -90,6 +90,7 @@ def execute(args: argparse.Namespace) -> int:
     quality = measure_quality(network.model, graph, predictors, settings, evaluated)
     provenance = {
         "command": "zapsim trace",
+        "seed": args.seed,
         "arguments": arguments(vars(args)),
         "versions": versions(),
         "data": describe(images),
