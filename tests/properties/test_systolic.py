@@ -40,6 +40,27 @@ def test_counts_equal_the_walkers_with_many_filters(data: st.DataObject) -> None
     check_against_walker(data, data.draw(wide_shapes()), data.draw(arrays(largest=150)))
 
 
+@given(st.data())
+def test_positions_are_a_smaller_map(data: st.DataObject) -> None:
+    """What is put on the array is known beforehand: the same as a layer that has only those pixels."""
+    shape, array = data.draw(shapes()), data.draw(arrays())
+    positions = np.array(data.draw(st.lists(st.booleans(), min_size=shape.P * shape.Q, max_size=shape.P * shape.Q)))
+    assume(positions.any())
+    positions = positions.reshape(shape.P, shape.Q)
+    kept = data.draw(masks(shape)) & positions[:, :, np.newaxis]
+    few = kept[:, positions].reshape(shape.N, 1, -1, shape.K)
+    T = shape.macs_per_output
+    line = ConvShape(
+        "line", N=shape.N, C=T * shape.groups, H=1, W=few.shape[2], K=shape.K, R=1, S=1, groups=shape.groups
+    )
+
+    on_map = time(shape, array, Demand(PackedMap.from_bool(kept), positions=positions))
+    in_line = time(line, array, Demand(PackedMap.from_bool(few)))
+    assert on_map.cycles == in_line.cycles
+    assert on_map.counts.macs_executed == in_line.counts.macs_executed
+    assert on_map.counts.glb_reads == in_line.counts.glb_reads
+
+
 def check_against_walker(data: st.DataObject, shape: ConvShape, array: SystolicArray) -> None:
     kept = data.draw(masks(shape))
     nonzero = random_ifmap(shape, data.draw(st.integers(0, 99)), 0.6) > 0 if data.draw(st.booleans()) else None

@@ -28,6 +28,9 @@ class Demand:
     ----------
     kept
         Outputs to compute (N, P, Q, K); None: all of them.
+    positions
+        bool (P, Q): the pixels at which this stage may compute anything, known before the masks are (a pattern, or the
+        rest); None: all. Nothing is kept elsewhere.
     gate
         If set, the outputs that are not kept still take their cycles, and are only gated.
     window_nonzero
@@ -42,6 +45,7 @@ class Demand:
     """
 
     kept: PackedMap | None = None
+    positions: NDArray[np.bool_] | None = None
     gate: bool = False
     window_nonzero: NDArray[np.int32] | None = None
     ifmap_nonzero: PackedMap | None = None

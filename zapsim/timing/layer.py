@@ -89,9 +89,12 @@ def _demands(arch: ArchSpec, layer: LayerTrace, policy: Policy, needed: PackedMa
     asked = _asked(arch, layer, policy)
     if needed is None or policy.outputs == "gate" or policy.knowledge == "oracle":
         return [replace(asked, kept=needed, gate=policy.outputs == "gate")]
-    pattern = layer.pattern_outputs()
-    stages = (pattern, needed.without(pattern))
-    return [replace(asked, kept=kept) for kept in stages if kept.count()] or [replace(asked, kept=pattern)]
+    pattern, first = layer.pattern_outputs(), layer.pattern_positions()
+    stages = [
+        replace(asked, kept=kept, positions=positions)
+        for kept, positions in ((pattern, first), (needed.without(pattern), ~first))
+    ]
+    return [stage for stage in stages if stage.kept is not None and stage.kept.count()] or stages[:1]
 
 
 def _asked(arch: ArchSpec, layer: LayerTrace, policy: Policy) -> Demand:

@@ -39,7 +39,7 @@ class SystolicEngine:
         if kept is None or demand.gate:
             work = dense_work(mapping)
         else:
-            work, issued = masked_work(mapping, kept, with_issued=window is not None)
+            work, issued = masked_work(mapping, kept, window is not None, demand.positions)
         switching = _switching(shape, demand, work, issued)
         asked = shape.outputs if kept is None else kept.count()
         taken = shape.outputs if demand.gate else asked

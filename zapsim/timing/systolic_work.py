@@ -76,7 +76,9 @@ def dense_work(mapping: SystolicMapping) -> Work:
     )
 
 
-def masked_work(mapping: SystolicMapping, kept: PackedMap, with_issued: bool) -> tuple[Work, NDArray[np.int32] | None]:
+def masked_work(
+    mapping: SystolicMapping, kept: PackedMap, with_issued: bool, positions: NDArray[np.bool_] | None = None
+) -> tuple[Work, NDArray[np.int32] | None]:
     """Return the tiles of a stage that needs the outputs `kept` (N, P, Q, K), and where outputs are computed.
 
     A vector is issued for a tile if at least one of the tile's outputs needs it, and then computes all of them. What
@@ -90,16 +92,19 @@ def masked_work(mapping: SystolicMapping, kept: PackedMap, with_issued: bool) ->
         Outputs needed.
     with_issued
         Whether to return the second value, else None: int32 (groups, N·P·Q), the outputs computed at each pixel.
+    positions
+        bool (P, Q): pixels that are put on the array at all, known beforehand; None: all.
     """
     words = _ordered_channels(mapping, pixel_words(kept), kept.channels)
-    order = _pixel_order(mapping, words, kept.channels)
+    order = _pixel_order(mapping, words, kept, positions)
+    pixels = words.shape[1]
     if order is not None:
         words = np.ascontiguousarray(words[:, order])
     find = _pixel_tiles if mapping.array.dataflow == "input-stationary" else _filter_tiles
     work, issued = find(mapping, words, kept.channels // mapping.groups, with_issued)
     if issued is None or order is None:
         return work, issued
-    in_map = np.empty_like(issued)
+    in_map = np.zeros((len(issued), pixels), dtype=np.int32)
     in_map[:, order] = issued
     return work, in_map
 
@@ -130,16 +135,18 @@ def _ordered_channels(mapping: SystolicMapping, words: NDArray[np.uint64], chann
     return out
 
 
-def _pixel_order(mapping: SystolicMapping, words: NDArray[np.uint64], channels: int) -> NDArray[np.int64] | None:
-    """Return the pixels in the order in which they are put on the array; None: as in the map.
+def _pixel_order(
+    mapping: SystolicMapping, words: NDArray[np.uint64], kept: PackedMap, positions: NDArray[np.bool_] | None
+) -> NDArray[np.int64] | None:
+    """Return the pixels that are put on the array, in this order; None: all, as in the map.
 
     Grouped: by how many eighths of the outputs are needed (rounded up, most first), within an eighth by the masks
     themselves, read as numbers.
     """
     if mapping.array.pixel_order == "raster":
-        return None
+        return None if positions is None else np.flatnonzero(np.tile(positions.reshape(-1), len(kept.bits)))
     needed = np.bitwise_count(words).sum(axis=0, dtype=np.int64)
-    eighths = -(-8 * needed // channels)
+    eighths = -(-8 * needed // kept.channels)
     return np.lexsort((*words[::-1], -eighths)).astype(np.int64)
 
 

@@ -245,9 +245,12 @@ class LayerTrace(BaseModel):
             found = f"{exits.min()} to {exits.max()}"
             raise TraceError(f"layer {shape.name}: early_exit_macs must be 1 to {most}, got {found}")
 
-    def pattern_outputs(self) -> PackedMap:
-        """Return the outputs that the pattern computes first (N, P, Q, K); needs a predicted layer."""
+    def pattern_positions(self) -> NDArray[np.bool_]:
+        """Return the pixels that the pattern computes first: bool (P, Q); needs a predicted layer."""
         if self.setting is None:
             raise TraceError(f"layer {self.shape.name} has no predictor, so no pattern")
-        pattern = pattern_map(self.setting.pattern, self.shape.P, self.shape.Q)
-        return PackedMap.of_pattern(pattern, self.shape.N, self.shape.K)
+        return pattern_map(self.setting.pattern, self.shape.P, self.shape.Q)
+
+    def pattern_outputs(self) -> PackedMap:
+        """Return the outputs that the pattern computes first (N, P, Q, K); needs a predicted layer."""
+        return PackedMap.of_pattern(self.pattern_positions(), self.shape.N, self.shape.K)
