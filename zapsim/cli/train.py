@@ -88,7 +88,6 @@ def execute(args: argparse.Namespace) -> int:
     trained = train_predictors(network.model, graph, images, options)
     provenance = {
         "command": "zapsim train",
-        "seed": args.seed,
         "arguments": arguments(vars(args)),
         "versions": versions(),
         "data": describe(images),
