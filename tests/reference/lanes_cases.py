@@ -19,7 +19,7 @@ def shapes(draw):
         "layer", N=draw(st.integers(1, 2)), C=groups * draw(st.integers(1, 5)), H=draw(st.integers(1, 5)),
         W=draw(st.integers(1, 5)), K=groups * draw(st.integers(1, 6)), R=draw(st.integers(1, 3)),
         S=draw(st.integers(1, 3)), stride=(draw(st.integers(1, 2)), draw(st.integers(1, 2))),
-        padding=(1, 1, draw(st.integers(1, 2)), 1), groups=groups,
+        padding=(draw(st.integers(0, 2)), 2, draw(st.integers(0, 2)), 2), groups=groups,
     )  # fmt: skip
 
 

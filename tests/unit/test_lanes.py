@@ -106,6 +106,15 @@ def test_a_slow_bus_holds_the_lanes_up():
     assert (cycles.compute, cycles.ifmap_bus, cycles.filter_load, cycles.psum_bus) == (16, 16, 0, 0)
 
 
+def test_streams_of_weights_hold_the_lanes_up():
+    changed = {"sync": "lane", "filter_buffer": "3 words", "buses": {"ifmap": 9, "filter": 1, "psum": 1}}
+    arch = lanes_arch(array(**changed))
+    stage = LanesEngine().time_stage(SHAPE, arch, map_lanes(SHAPE, arch), Demand())
+    assert stage.counts.filter_bus_words == 32  # every lane has a stream of its own
+    # One word and the last two results are ramp; the other 31 words take 15 cycles more than the lanes.
+    assert (stage.cycles.compute, stage.cycles.filter_load, stage.cycles.ramp) == (16, 15, 3)
+
+
 def test_nothing_kept_costs_nothing():
     stage = LanesEngine().time_stage(
         SHAPE, lanes_arch(array()), map_lanes(SHAPE, lanes_arch(array())), Demand(KEPT.without(KEPT))
