@@ -48,7 +48,9 @@ def main() -> None:
                 continue
             not_asked = 1 - total.policy.asked_macs / total.policy.counts.macs_dense
             shares = (not_asked, total.mac_saving, total.cycle_saving, total.energy_saving)
-            print(f"| {' '.join((name, *changes))} | {policy} | " + " | ".join(f"{share:.1%}" for share in shares) + " |")
+            print(
+                f"| {' '.join((name, *changes))} | {policy} | " + " | ".join(f"{share:.1%}" for share in shares) + " |"
+            )
 
 
 if __name__ == "__main__":

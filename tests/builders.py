@@ -27,7 +27,7 @@ from zapsim.trace.model import (
     tensor_name,
 )
 from zapsim.trace.packed import PackedMap
-from zapsim.trace.writer import METADATA_KEY, TraceWriter
+from zapsim.trace.writer import DIGEST_KEY, METADATA_KEY, TraceWriter, text_digest
 from zapsim.workload import ConvShape
 
 SPADS = {"ifmap": "12 words", "filter": "224 words", "psum": "24 words"}
@@ -168,7 +168,8 @@ def tamper(
         head["digests"] = {name: hashlib.sha256(values.tobytes()).hexdigest() for name, values in tensors.items()}
     if header is not None:
         header(head)
-    save_file(tensors, path, metadata={METADATA_KEY: json.dumps(head)})
+    said = json.dumps(head)
+    save_file(tensors, path, metadata={METADATA_KEY: said, DIGEST_KEY: text_digest(said)})
     return path
 
 

@@ -252,3 +252,16 @@ def test_images(path, images, fault):
 
 def test_no_image(path):
     assert fault_of(path, lambda _: next(Trace(path).layers(images=[]))) == "no image (none chosen); it holds 0 to 1"
+
+
+def test_a_changed_header_is_refused(tmp_path):
+    """A threshold that was changed by hand, in a file that is otherwise whole."""
+    path = write_trace(tmp_path / "a.safetensors")
+    data = path.read_bytes()
+    assert data.count(b"threshold") > 0
+    at = data.index(b"threshold") + len(b'threshold\\":')
+    digit = data[at : at + 1]
+    path.write_bytes(data[:at] + (b"7" if digit != b"7" else b"8") + data[at + 1 :])
+    with pytest.raises(TraceError) as caught:
+        Trace(path)
+    assert str(caught.value) == f"{path}: the header does not match its digest: the file was damaged or changed"

@@ -23,7 +23,7 @@ from zapsim.trace.model import (
     tensor_name,
 )
 from zapsim.trace.packed import PackedMap
-from zapsim.trace.writer import METADATA_KEY
+from zapsim.trace.writer import DIGEST_KEY, METADATA_KEY, text_digest
 
 
 class Trace:
@@ -47,11 +47,12 @@ class Trace:
         self._check_tensors()
 
     def _read_header(self) -> TraceHeader:
-        text = (self._file.metadata() or {}).get(METADATA_KEY)
+        metadata = self._file.metadata() or {}
+        text = metadata.get(METADATA_KEY)
         if text is None:
             raise TraceError(f"{self.path}: a safetensors file, but not a zapsim trace (no '{METADATA_KEY}' metadata)")
         try:
-            return TraceHeader.model_validate_json(text)
+            header = TraceHeader.model_validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "header"
@@ -60,6 +61,9 @@ class Trace:
             raise TraceError(f"{self.path}: {where}: {fault}{hint}") from None
         except WorkloadError as error:
             raise TraceError(f"{self.path}: {error}") from None
+        if metadata.get(DIGEST_KEY) != text_digest(text):
+            raise TraceError(f"{self.path}: the header does not match its digest: the file was damaged or changed")
+        return header
 
     def _check_tensors(self) -> None:
         expected = dict(self.header.tensors())

@@ -20,8 +20,15 @@ from zapsim.trace.model import ExitCounts, MapKind, TraceHeader, ValueKind, tens
 from zapsim.trace.packed import PackedMap
 
 METADATA_KEY = "zapsim_trace"
+DIGEST_KEY = "zapsim_trace_sha256"
+"""Metadata beside the header: its SHA-256, so that a changed threshold does not go unseen."""
 _UNWRITTEN = "0" * 64
 _NUMPY: dict[str, np.dtype[Any]] = {"U8": np.dtype("<u1"), "U16": np.dtype("<u2"), "U32": np.dtype("<u4")}
+
+
+def text_digest(header_json: str) -> str:
+    """Return the SHA-256 of the header as it stands in the file."""
+    return hashlib.sha256(header_json.encode()).hexdigest()
 
 
 class TraceWriter:
@@ -128,7 +135,8 @@ class TraceWriter:
 
     def _preamble(self, header: TraceHeader) -> bytes:
         """Return the safetensors header: its length (8 bytes, little endian) and padded JSON."""
-        entries: dict[str, object] = {"__metadata__": {METADATA_KEY: header.model_dump_json()}}
+        said = header.model_dump_json()
+        entries: dict[str, object] = {"__metadata__": {METADATA_KEY: said, DIGEST_KEY: text_digest(said)}}
         for name, shape in self._shapes.items():
             start = self._offsets[name]
             entries[name] = {
