@@ -10,8 +10,9 @@ import numba
 import numpy as np
 
 import zapsim
+from zapsim.arch.arrays import array_summary
 from zapsim.arch.policy import Policy
-from zapsim.arch.spec import ArchSpec, array_summary
+from zapsim.arch.spec import ArchSpec
 from zapsim.energy.model import energy_by_component
 from zapsim.results import Comparison, LayerResult, Outcome, RunResult
 from zapsim.timing.engines import ENGINES

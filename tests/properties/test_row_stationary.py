@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.reference.row_stationary_cases import arch_of, layers, mappings, resources
 from tests.reference.row_stationary_walker import walk
 from tests.reference.systolic_cases import masks
-from zapsim.arch.spec import PassParameters
+from zapsim.arch.arrays import PassParameters
 from zapsim.mapping.row_stationary import Resources, check_mapping
 from zapsim.timing.engine import Demand, StageResult
 from zapsim.timing.gating import window_nonzero

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.reference.row_stationary_cases import EYERISS, arch_of, layers, mappings, resources
 from tests.reference.row_stationary_search import all_mappings, best_mapping
-from zapsim.arch.spec import PassParameters
+from zapsim.arch.arrays import PassParameters
 from zapsim.mapping.row_stationary import Resources, check_mapping, touched
 from zapsim.mapping.row_stationary_search import Objective, search
 from zapsim.mapping.row_stationary_totals import SHARES, Candidates, Stages, layer_totals, least_totals

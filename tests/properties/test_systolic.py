@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.reference import systolic_machine
 from tests.reference.systolic_cases import arch_of, arrays, masks, ones, shapes, wide_shapes
 from tests.reference.systolic_walker import walk
-from zapsim.arch.spec import SystolicArray
+from zapsim.arch.arrays import SystolicArray
 from zapsim.timing.engine import Demand, StageResult
 from zapsim.timing.gating import window_nonzero
 from zapsim.timing.systolic import SystolicEngine

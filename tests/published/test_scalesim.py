@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.reference.systolic_cases import arch_of
-from zapsim.arch.spec import SystolicArray
+from zapsim.arch.arrays import SystolicArray
 from zapsim.mapping.systolic import SystolicMapping, map_systolic
 from zapsim.timing.engine import Demand
 from zapsim.timing.systolic import SystolicEngine

@@ -2,8 +2,9 @@
 
 from hypothesis import strategies as st
 
+from zapsim.arch.arrays import OutputLanesArray
 from zapsim.arch.load import load_arch
-from zapsim.arch.spec import ArchSpec, OutputLanesArray
+from zapsim.arch.spec import ArchSpec
 from zapsim.workload import ConvShape
 
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from tests.reference.systolic_cases import shapes
-from zapsim.arch.spec import ArchSpec, PassParameters
+from zapsim.arch.arrays import PassParameters
+from zapsim.arch.spec import ArchSpec
 from zapsim.mapping.row_stationary import Resources, clamp, glb_strips
 from zapsim.workload import ConvShape
 

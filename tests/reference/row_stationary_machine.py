@@ -13,7 +13,7 @@ from itertools import islice, product
 
 import numpy as np
 
-from zapsim.arch.spec import PassParameters
+from zapsim.arch.arrays import PassParameters
 from zapsim.mapping.row_stationary import Resources
 from zapsim.workload import ConvShape
 

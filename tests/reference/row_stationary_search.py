@@ -3,7 +3,7 @@
 from itertools import product
 
 from tests.reference.row_stationary_cases import arch_of, mapping_of
-from zapsim.arch.spec import PassParameters
+from zapsim.arch.arrays import PassParameters
 from zapsim.errors import MappingError
 from zapsim.mapping.row_stationary import Resources, check_mapping, clamp
 from zapsim.timing.engine import Demand

@@ -10,7 +10,7 @@ from itertools import product
 
 import numpy as np
 
-from zapsim.arch.spec import PassParameters
+from zapsim.arch.arrays import PassParameters
 from zapsim.workload import ConvShape
 
 

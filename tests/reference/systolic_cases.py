@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from zapsim.arch.spec import ArchSpec, SystolicArray
+from zapsim.arch.arrays import SystolicArray
+from zapsim.arch.spec import ArchSpec
 from zapsim.trace.packed import PackedMap
 from zapsim.workload import ConvShape
 

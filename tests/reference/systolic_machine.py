@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tests.reference.systolic_walker import Fold, folds
-from zapsim.arch.spec import SystolicArray
+from zapsim.arch.arrays import SystolicArray
 from zapsim.workload import ConvShape
 
 

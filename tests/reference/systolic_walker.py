@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from zapsim.arch.spec import SystolicArray
+from zapsim.arch.arrays import SystolicArray
 from zapsim.workload import ConvShape
 
 Pixel = tuple[int, int, int]  # image, ofmap row, ofmap column

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.reference.lanes_cases import lanes_arch
+from zapsim.arch.arrays import OutputLanesArray
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import PRESETS, Policy, preset
-from zapsim.arch.spec import OutputLanesArray
 from zapsim.errors import ConfigError, MappingError, PolicyError
 from zapsim.mapping.lanes import Extent, lane_macs, map_lanes
 from zapsim.simulate import run_layer

@@ -8,8 +8,8 @@ import pytest
 from tests.published.networks import alexnet
 from tests.reference.row_stationary_cases import EYERISS, arch_of, mapping_of
 from tests.reference.row_stationary_walker import walk
+from zapsim.arch.arrays import PassParameters
 from zapsim.arch.load import load_arch
-from zapsim.arch.spec import PassParameters
 from zapsim.counts import Cycles
 from zapsim.errors import MappingError
 from zapsim.mapping.row_stationary import Resources, check_mapping, sets_beside

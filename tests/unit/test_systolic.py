@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.reference.systolic_cases import DATAFLOWS, arch_of
-from zapsim.arch.spec import SystolicArray
+from zapsim.arch.arrays import SystolicArray
 from zapsim.counts import Cycles
 from zapsim.errors import ConfigError, MappingError
 from zapsim.kernels import systolic as kernels

@@ -17,8 +17,8 @@ def execute(_args: argparse.Namespace) -> int:
     """Print name and description of every shipped architecture."""
     from rich.table import Table
 
+    from zapsim.arch.arrays import array_summary
     from zapsim.arch.load import known_archs, load_arch
-    from zapsim.arch.spec import array_summary
     from zapsim.report.consoles import stdout_console
 
     table = Table(box=None, pad_edge=False)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from zapsim.arch.spec import ArchSpec, OutputLanesArray
+from zapsim.arch.arrays import OutputLanesArray
+from zapsim.arch.spec import ArchSpec
 from zapsim.errors import ConfigError, MappingError
 from zapsim.workload import ConvShape
 

@@ -13,7 +13,8 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.arch.spec import ArchSpec, PassParameters, RowStationaryArray
+from zapsim.arch.arrays import PassParameters, RowStationaryArray
+from zapsim.arch.spec import ArchSpec
 from zapsim.errors import MappingError
 from zapsim.workload import ConvShape
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zapsim.arch.spec import PassParameters
+from zapsim.arch.arrays import PassParameters
 from zapsim.mapping.row_stationary import Ints, Resources, ceil, touched
 from zapsim.workload import ConvShape
 

@@ -14,7 +14,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.arch.spec import ArchSpec, PassParameters, RowStationaryArray
+from zapsim.arch.arrays import PassParameters, RowStationaryArray
+from zapsim.arch.spec import ArchSpec
 from zapsim.mapping.row_stationary import (
     Resources,
     check_mappable,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zapsim.arch.spec import ArchSpec, SystolicArray
+from zapsim.arch.arrays import SystolicArray
+from zapsim.arch.spec import ArchSpec
 from zapsim.errors import ConfigError, MappingError
 from zapsim.workload import ConvShape
 

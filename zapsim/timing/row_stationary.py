@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zapsim.arch.spec import ArchSpec, PassParameters, RowStationaryArray
+from zapsim.arch.arrays import PassParameters, RowStationaryArray
+from zapsim.arch.spec import ArchSpec
 from zapsim.counts import Counts, Cycles
 from zapsim.kernels import bits
 from zapsim.kernels.row_stationary import pass_work
@@ -80,7 +81,7 @@ def work_per_pass(
     kept
         Outputs to compute (N, P, Q, K).
     balance
-        As in :class:`zapsim.arch.spec.RowStationaryArray`.
+        As in :class:`zapsim.arch.arrays.RowStationaryArray`.
 
     Returns
     -------

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.arch.spec import PassParameters
+from zapsim.arch.arrays import PassParameters
 from zapsim.mapping.row_stationary_passes import tiles
 from zapsim.workload import ConvShape
 

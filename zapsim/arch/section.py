@@ -1,0 +1,52 @@
+"""What sections of an architecture are made of: quantities with units, and a base that knows no other keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from zapsim import units
+from zapsim.arch.faults import AT_KEY
+from zapsim.errors import UnitError
+
+
+def _quantity(parse: Callable[[object], float]) -> BeforeValidator:
+    """Wrap a unit parser as a pydantic validator (which wants ValueError)."""
+
+    def validate(value: object) -> float:
+        try:
+            return parse(value)
+        except UnitError as error:
+            raise ValueError(str(error)) from None
+
+    return BeforeValidator(validate)
+
+
+def _positive(value: float) -> float:
+    if value <= 0:
+        raise ValueError("must be more than 0")
+    return value
+
+
+Size = Annotated[int, _quantity(units.parse_size), AfterValidator(_positive)]
+Width = Annotated[int, _quantity(units.parse_width), AfterValidator(_positive)]
+Words = Annotated[int, _quantity(units.parse_words), AfterValidator(_positive)]
+Latency = Annotated[int, _quantity(units.parse_cycles)]
+Frequency = Annotated[float, _quantity(units.parse_frequency), AfterValidator(_positive)]
+Bandwidth = Annotated[float, _quantity(units.parse_bandwidth), AfterValidator(_positive)]
+Energy = Annotated[float, _quantity(units.parse_energy)]
+Positive = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
+
+
+def blame(key: str, fault: str) -> PydanticCustomError:
+    """Return the error by which a section's check blames its `key`."""
+    return PydanticCustomError(AT_KEY, "{fault}", {"key": key, "fault": fault})
+
+
+class Section(BaseModel):
+    """A section of an architecture file: immutable, no keys but its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
