@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -225,7 +226,7 @@ def _number(text: str, where: str) -> float:
 
 def _run(spec: ValidationSpec, row: Mapping[str, str], where: str) -> Dense:
     """Run one row's dense layer; columns with a dot in their name are keys of the architecture."""
-    arch = load_arch(spec.arch, [f"{key}={value}" for key, value in row.items() if "." in key])
+    arch = _arch(spec.arch, tuple(f"{key}={value}" for key, value in row.items() if "." in key))
     shape = _shape(row, where)
     ifmap_zeros, ofmap_zeros = (_number(row.get(column) or "0", where) for column in _ZEROS)
     coded = expected_coded_words(arch, shape.ifmap_words, ifmap_zeros)
@@ -233,6 +234,11 @@ def _run(spec: ValidationSpec, row: Mapping[str, str], where: str) -> Dense:
     demand = Demand(ifmap_coded_words=None if arch.dram.compression == "none" else coded)
     result = engine.time_stage(shape, arch, engine.map_layer(shape, arch), demand)
     return Dense(shape, arch, result, expected_coded_words(arch, shape.outputs, ofmap_zeros))
+
+
+@cache
+def _arch(name: str, changes: tuple[str, ...]) -> ArchSpec:
+    return load_arch(name, changes)
 
 
 def _shape(row: Mapping[str, str], where: str) -> ConvShape:

@@ -1,9 +1,9 @@
-"""Make ``data/scalesim_dense.csv``: what SCALE-Sim 3.0.0 counts for layers of four networks.
+"""Make ``validation/scalesim_dense.csv``: what SCALE-Sim 3.0.0 counts for layers of four networks.
 
 Run it in an environment of its own, with nothing of zapsim (with numpy 2.4 SCALE-Sim stops with a TypeError)::
 
     pip install scalesim==3.0.0 "numpy<2.4"
-    python tests/published/make_scalesim_table.py tests/published/data/scalesim_dense.csv
+    python tests/published/make_scalesim_table.py validation/scalesim_dense.csv
 
 Layers that make SCALE-Sim list more than LARGEST cycles on an array are left out: it keeps a row of addresses for
 each cycle. Its address lists for prefetching, which only its USER mode reads, are not made: they take minutes.
@@ -17,9 +17,13 @@ from dataclasses import dataclass
 from itertools import product
 from math import ceil
 
+SOURCE = """\
+# Dense layers as SCALE-Sim 3.0.0 (Samajdar et al., ISPASS 2020) counts them, stall-free; made by tests/published/make_scalesim_table.py.
+# Layers without padding: H and W are the padded ifmap. Cycles of a layer count from 0, so the last one is folds x fold cycles - 1.
+"""  # noqa: E501
 LARGEST = 40_000
 ARRAYS = ((8, 8), (12, 14), (16, 16), (32, 32), (128, 128))
-DATAFLOWS = ("os", "ws", "is")
+DATAFLOWS = {"os": "output-stationary", "ws": "weight-stationary", "is": "input-stationary"}
 
 
 @dataclass(frozen=True)
@@ -142,16 +146,17 @@ def run(case: tuple[Layer, str, int, int]) -> list[object]:
     compute = simulated.compute_system
     folds = len(compute.mapping_efficiency_per_fold)
     shares = [f"{share / 100:.9f}" for share in (efficiency, utilisation)]
-    return [layer.network, layer.name, *dims[:-1], dataflow, rows, cols, folds, cycles, *shares]
+    return [layer.network, layer.name, *dims[:-1], DATAFLOWS[dataflow], rows, cols, folds, cycles, *shares]
 
 
 def main(target: str) -> None:
     """Write the table to `target`."""
     cases = list(runs())
     with ProcessPoolExecutor(max_workers=2) as workers, open(target, "w", newline="", encoding="utf-8") as file:
+        file.write(SOURCE)
         table = csv.writer(file, lineterminator="\n")
         table.writerow([
-            "network", "layer", "H", "W", "R", "S", "C", "K", "stride", "dataflow", "rows", "cols",
+            "network", "layer", "H", "W", "R", "S", "C", "K", "stride", "array.dataflow", "array.rows", "array.cols",
             "folds", "cycles", "mapping_efficiency", "utilisation",
         ])  # fmt: skip
         for row in workers.map(run, cases, chunksize=4):

@@ -1,11 +1,10 @@
 """The Eyeriss chip on AlexNet's convolutions: batch 4, dense outputs, the mappings of its authors.
 
-Sources are named in ``data/eyeriss_alexnet.csv``. No constant of the model is fitted to these figures.
+Sources are named in ``validation/eyeriss_alexnet.csv``. No constant of the model is fitted to these figures.
 """
 
 import csv
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from zapsim.mapping.row_stationary import glb_strips
 from zapsim.timing.coding import expected_coded_words
 from zapsim.timing.engine import Demand, StageResult
 from zapsim.timing.row_stationary import RowStationaryEngine
+from zapsim.validate import validation_directory
 from zapsim.workload import ConvShape
 
 pytestmark = pytest.mark.published
@@ -24,7 +24,7 @@ LAYERS = {layer.name: layer for layer in alexnet(N=4).layers}
 
 
 def chip() -> dict[str, dict[str, float]]:
-    lines = (Path(__file__).parent / "data" / "eyeriss_alexnet.csv").read_text().splitlines()
+    lines = (validation_directory() / "eyeriss_alexnet.csv").read_text(encoding="utf-8").splitlines()
     rows = csv.DictReader(line for line in lines if not line.startswith("#"))
     return {row.pop("layer"): {name: float(value) for name, value in row.items()} for row in rows}
 
@@ -101,7 +101,7 @@ def test_glb_allocation_is_that_of_table_3(layer: str, ifmap_kb: float, psum_kb:
 def dram_megabytes(layer: str, ofmap_zeros: float) -> tuple[float, float]:
     """Return filters and maps that pass the DRAM link, the maps coded as of their shares of zeros."""
     arch, engine, shape = load_arch("eyeriss_alexnet"), RowStationaryEngine(), LAYERS[layer]
-    coded = expected_coded_words(arch, shape.ifmap_words, CHIP[layer]["ifmap_zeros_percent"] / 100)
+    coded = expected_coded_words(arch, shape.ifmap_words, CHIP[layer]["ifmap_zeros"])
     counts = engine.time_stage(shape, arch, engine.map_layer(shape, arch), Demand(ifmap_coded_words=coded)).counts
     ofmap = expected_coded_words(arch, shape.outputs, ofmap_zeros)
     filters = counts.filter_bus_words
@@ -115,7 +115,7 @@ def next_ifmap_zeros(layer: str) -> float:
     """
     names = list(LAYERS)
     following = names[min(names.index(layer) + 1, len(names) - 1)]
-    return CHIP[following]["ifmap_zeros_percent"] / 100
+    return CHIP[following]["ifmap_zeros"]
 
 
 @pytest.mark.parametrize("layer", ["CONV2", "CONV3", "CONV4", "CONV5"])

@@ -1,12 +1,11 @@
 """Dense layers against SCALE-Sim v3: cycles, folds, mapping efficiency and utilisation of every row.
 
-`data/scalesim_dense.csv` is made by `make_scalesim_table.py`. Tolerance: none; SCALE-Sim's shares are printed with
-nine digits.
+`validation/scalesim_dense.csv` is made by `make_scalesim_table.py`. Tolerance: none; SCALE-Sim's shares are printed
+with nine digits.
 """
 
 import csv
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
@@ -15,23 +14,23 @@ from zapsim.arch.arrays import SystolicArray
 from zapsim.mapping.systolic import SystolicMapping, map_systolic
 from zapsim.timing.engine import Demand
 from zapsim.timing.systolic import SystolicEngine
+from zapsim.validate import validation_directory
 from zapsim.workload import ConvShape
 
 pytestmark = pytest.mark.published
-TABLE = Path(__file__).parent / "data" / "scalesim_dense.csv"
-DATAFLOW = {"os": "output-stationary", "ws": "weight-stationary", "is": "input-stationary"}
+TABLE = validation_directory() / "scalesim_dense.csv"
 
 
 def rows() -> list[dict[str, str]]:
-    with TABLE.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    lines = TABLE.read_text(encoding="utf-8").splitlines()
+    return list(csv.DictReader(line for line in lines if not line.startswith("#")))
 
 
 def mapped(row: dict[str, str]) -> tuple[ConvShape, SystolicMapping]:
     H, W, R, S, C, K, stride = (int(row[dim]) for dim in ("H", "W", "R", "S", "C", "K", "stride"))
     shape = ConvShape(row["layer"], C=C, H=H, W=W, K=K, R=R, S=S, stride=(stride, stride))
     array = SystolicArray.model_validate(
-        {"dataflow": DATAFLOW[row["dataflow"]], "rows": int(row["rows"]), "cols": int(row["cols"])}
+        {"dataflow": row["array.dataflow"], "rows": int(row["array.rows"]), "cols": int(row["array.cols"])}
     )
     return shape, map_systolic(shape, array)
 
@@ -39,9 +38,11 @@ def mapped(row: dict[str, str]) -> tuple[ConvShape, SystolicMapping]:
 def test_the_table_is_broad() -> None:
     table = rows()
     assert len(table) >= 300
-    for column, at_least in (("network", 4), ("dataflow", 3), ("rows", 5), ("layer", 40)):
+    for column, at_least in (("network", 4), ("array.dataflow", 3), ("array.rows", 5), ("layer", 40)):
         assert len({row[column] for row in table}) >= at_least
-    keys = [(row["network"], row["layer"], row["dataflow"], row["rows"], row["cols"]) for row in table]
+    keys = [
+        (row["network"], row["layer"], row["array.dataflow"], row["array.rows"], row["array.cols"]) for row in table
+    ]
     assert all(one != other for one, other in pairwise(sorted(keys)))
 
 
@@ -52,7 +53,7 @@ def test_every_row_is_equal() -> None:
         found = (mapping.cycles, mapping.folds, f"{mapping.mapping_efficiency:.9f}", f"{mapping.utilisation:.9f}")
         expected = (int(row["cycles"]), int(row["folds"]), row["mapping_efficiency"], row["utilisation"])
         if found != expected:
-            different.append((shape, row["dataflow"], expected, found))
+            different.append((shape, row["array.dataflow"], expected, found))
     assert not different
 
 
