@@ -94,9 +94,7 @@ def test_present_input_is_returned() -> None:
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("true", 1), ("", 0)])
-def test_skip_fails_under_ci_only(
-    ci: str, outcome: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_skip_fails_under_ci_only(ci: str, outcome: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", ci)
     test = tmp_path / "test_skipped.py"
     test.write_text("import pytest\ndef test_it():\n    pytest.skip('because')\n", encoding="utf-8")
