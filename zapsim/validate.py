@@ -211,6 +211,8 @@ def _read_rows(path: Path, spec: ValidationSpec) -> list[tuple[int, dict[str, st
     lines = path.read_text(encoding="utf-8").splitlines()
     kept = [(number, line) for number, line in enumerate(lines, start=1) if line and not line.startswith("#")]
     rows = list(csv.DictReader(line for _, line in kept))
+    if not rows:
+        raise ConfigError(f"{path.name}: holds no row of figures")
     missing = [column for column in ("layer", "C", "H", "W", "K", "R", "S", *spec.targets) if column not in rows[0]]
     if missing:
         raise ConfigError(f"{path.name}: no column {', '.join(missing)}")
