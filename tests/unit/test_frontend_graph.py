@@ -7,7 +7,8 @@ from torch.nn import functional
 
 from tests.frontend_support import small_cnn
 from zapsim.errors import FrontendError
-from zapsim.frontend.graph import FIRST_LAYER, NO_RELU, Graph, trace_graph
+from zapsim.frontend.graph import FIRST_LAYER, Graph, trace_graph
+from zapsim.frontend.recorder import NO_RELU, USED_ELSEWHERE
 
 pytestmark = pytest.mark.frontend
 
@@ -74,7 +75,7 @@ def test_functional_and_shared_relus_and_every_reason():
         "first": FIRST_LAYER,
         "again": None,
         "again#2": None,
-        "peeked": "its output is used elsewhere before the ReLU",
+        "peeked": USED_ELSEWHERE,
         "plain": NO_RELU,
         "last": None,
     }
@@ -85,9 +86,57 @@ def test_a_hardtanh_from_zero_is_a_relu_and_another_is_not():
     assert list(reasons(graph_of(model)).values()) == [FIRST_LAYER, None, NO_RELU]
 
 
+@pytest.mark.parametrize(
+    "clamp", [lambda x: x.clamp(0, 6), lambda x: torch.clamp(x, min=0), lambda x: x.clamp_(min=0.0), torch.relu_]
+)
+def test_clamps_from_zero_are_relus(clamp):
+    class Clamped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two, self.three = (nn.Conv2d(3, 3, 1) for _ in range(3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.three(clamp(self.two(self.one(x)))).clamp(max=6)
+
+    assert reasons(graph_of(Clamped())) == {"one": FIRST_LAYER, "two": None, "three": NO_RELU}
+
+
+GEOMETRIES = {
+    "grouped": {"kernel_size": 3, "groups": 2},
+    "depthwise": {"kernel_size": 3, "groups": 8, "padding": 1},
+    "dilated": {"kernel_size": 3, "dilation": (2, 1)},
+    "strided": {"kernel_size": (3, 5), "stride": (2, 1), "padding": (1, 2)},
+    "1×1": {"kernel_size": 1},
+}
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_every_geometry_is_predicted_on_a_map_that_is_not_square(geometry: str):
+    conv = nn.Conv2d(8, 8, **GEOMETRIES[geometry])
+    model = nn.Sequential(nn.Conv2d(3, 8, 1), conv, nn.ReLU6())
+    first, site = graph_of(model, size=(11, 17)).sites
+    assert (first.unpredicted, site.unpredicted) == (FIRST_LAYER, None)
+    assert tuple(model(torch.zeros(1, 3, 11, 17)).shape[1:]) == (site.shape.K, site.shape.P, site.shape.Q)
+    assert site.shape.macs_per_output == conv.weight[0].numel()
+
+
 def test_small_maps_are_not_predicted():
     model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 3), nn.ReLU())
     assert reasons(graph_of(model, size=(5, 9)))["1"] == "output map of 3×7 is too small"
+
+
+def test_a_network_of_several_inputs():
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.left, self.right, self.last = nn.Conv2d(3, 4, 3), nn.Conv2d(1, 4, 3), nn.Conv2d(8, 4, 3)
+
+        def forward(self, x: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
+            both = torch.cat([self.left(x).relu(), self.right(depth).relu()], dim=1)
+            return self.last(both).relu()
+
+    graph = trace_graph(Two(), torch.randn(1, 3, 12, 9), torch.randn(1, 1, 12, 9))
+    assert reasons(graph) == {"left": FIRST_LAYER, "right": None, "last": None}
 
 
 def test_networks_that_cannot_be_used_are_refused():

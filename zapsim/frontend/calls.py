@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,6 +12,10 @@ from torch.nn import functional
 Function = Callable[..., Any]
 
 CONV2D: Function = functional.conv2d
+BATCH_NORM: Function = functional.batch_norm
+
+SUMS: frozenset[Function] = frozenset({torch.add, torch.Tensor.add, torch.Tensor.add_})
+"""What ``a + b``, ``a += b`` and ``torch.add`` call."""
 
 _RELUS: frozenset[Function] = frozenset(
     {
@@ -23,9 +27,23 @@ _RELUS: frozenset[Function] = frozenset(
         torch.Tensor.relu_,
     }
 )
-_CLAMPS: frozenset[Function] = frozenset({functional.hardtanh, functional.hardtanh_})
+_HARDTANHS: frozenset[Function] = frozenset({functional.hardtanh, functional.hardtanh_})
+_CLAMPS: frozenset[Function] = frozenset(
+    {
+        torch.clamp,
+        torch.clamp_,
+        torch.clamp_min,
+        torch.clamp_min_,
+        torch.Tensor.clamp,
+        torch.Tensor.clamp_,
+        torch.Tensor.clamp_min,
+        torch.Tensor.clamp_min_,
+    }
+)
 
-TRANSPARENT: frozenset[Function] = frozenset({functional.batch_norm, functional.dropout, torch.Tensor.contiguous})
+TRANSPARENT: frozenset[Function] = frozenset(
+    {BATCH_NORM, functional.dropout, functional.dropout2d, torch.Tensor.contiguous}
+)
 """Functions that may stand between a convolution and its ReLU: they move no output to another place."""
 
 
@@ -35,6 +53,7 @@ class Conv2dCall:
 
     ifmap: torch.Tensor
     weight: torch.Tensor
+    bias: torch.Tensor | None
     stride: tuple[int, int]
     padding: tuple[int, int, int, int]
     dilation: tuple[int, int]
@@ -49,15 +68,36 @@ def read_conv2d(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Conv2dCall:
     dilation = _pair(given.get("dilation", 1))
     padding = _padding(given.get("padding", 0), weight.shape[2:], dilation)
     stride = _pair(given.get("stride", 1))
-    return Conv2dCall(given["input"], weight, stride, padding, dilation, int(given.get("groups", 1)))
+    groups = int(given.get("groups", 1))
+    return Conv2dCall(given["input"], weight, given.get("bias"), stride, padding, dilation, groups)
+
+
+def fold_batch_norm(call: Conv2dCall, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Conv2dCall:
+    """Return the convolution that alone gives what `call` and a ``batch_norm`` (in eval mode) give, in float64."""
+    names = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
+    given = dict(zip(names, args, strict=False)) | dict(kwargs)
+    mean, variance = (given[name].detach().double() for name in names[1:3])
+    factor = (variance + float(given.get("eps", 1e-5))).rsqrt()
+    if given.get("weight") is not None:
+        factor = factor * given["weight"].detach().double()
+    start = -mean if call.bias is None else call.bias.detach().double() - mean
+    bias = start * factor
+    if given.get("bias") is not None:
+        bias = bias + given["bias"].detach().double()
+    return replace(call, weight=call.weight.detach().double() * factor.reshape(-1, 1, 1, 1), bias=bias)
 
 
 def is_relu(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-    """Return whether a call is a ReLU or ReLU6 (a hardtanh from 0 upwards is one)."""
+    """Return whether a call is a ReLU or ReLU6 (a hardtanh or clamp from 0 upwards is one)."""
+    if function in _HARDTANHS:
+        return _is_zero(kwargs.get("min_val", args[1] if len(args) > 1 else -1.0))
     if function in _CLAMPS:
-        low = kwargs.get("min_val", args[1] if len(args) > 1 else -1.0)
-        return float(low) == 0.0
+        return _is_zero(kwargs.get("min", args[1] if len(args) > 1 else None))
     return function in _RELUS
+
+
+def _is_zero(low: object) -> bool:
+    return isinstance(low, (int, float)) and low == 0
 
 
 def tensors_in(value: object) -> Iterator[torch.Tensor]:

@@ -24,7 +24,7 @@ _STRIP_BYTES = 64 * 2**20
 """Windows of the ifmap that are laid out at a time (a strip has at least one ofmap row)."""
 
 
-def early_exit_macs(call: Conv2dCall, bias: torch.Tensor | None, shape: ConvShape) -> ExitCounts:
+def early_exit_macs(call: Conv2dCall, shape: ConvShape) -> ExitCounts:
     """Return the MACs that each output of a convolution takes if it may stop early.
 
     The sign is checked after every MAC, from the last positive weight on (after the first MAC if there is no positive
@@ -39,9 +39,7 @@ def early_exit_macs(call: Conv2dCall, bias: torch.Tensor | None, shape: ConvShap
     Parameters
     ----------
     call
-        The convolution: ifmap (N, C, H, W), weights and geometry.
-    bias
-        (K,), where the sums start; None: at 0.
+        The convolution: ifmap (N, C, H, W), weights, bias (where the sums start; None: at 0) and geometry.
     shape
         The layer; its N must be the ifmap's.
 
@@ -59,7 +57,8 @@ def early_exit_macs(call: Conv2dCall, bias: torch.Tensor | None, shape: ConvShap
     if bool((call.ifmap < 0).any()):
         return full_macs(shape)
     weights = call.weight.detach().to("cpu", torch.float64).reshape(shape.K, -1)
-    starts = torch.zeros(shape.K, dtype=torch.float64) if bias is None else bias.detach().to("cpu", torch.float64)
+    bias = torch.zeros(shape.K) if call.bias is None else call.bias.detach()
+    starts = bias.to("cpu", torch.float64)
     counts = np.empty((shape.N * shape.P * shape.Q, shape.K), dtype=_numpy_type(shape))
     for first, group, windows in _strips(call, shape):
         filters = slice(group * shape.K_per_group, (group + 1) * shape.K_per_group)
@@ -70,8 +69,8 @@ def early_exit_macs(call: Conv2dCall, bias: torch.Tensor | None, shape: ConvShap
 def conv_exit_macs(conv: nn.Conv2d, ifmap: torch.Tensor, shape: ConvShape) -> ExitCounts:
     """Return :func:`early_exit_macs` of a convolution module and its ifmap (N, C, H, W)."""
     stride, dilation = (int(conv.stride[0]), int(conv.stride[1])), (int(conv.dilation[0]), int(conv.dilation[1]))
-    call = Conv2dCall(ifmap, conv.weight, stride, shape.padding, dilation, conv.groups)
-    return early_exit_macs(call, conv.bias, shape)
+    call = Conv2dCall(ifmap, conv.weight, conv.bias, stride, shape.padding, dilation, conv.groups)
+    return early_exit_macs(call, shape)
 
 
 def full_macs(shape: ConvShape) -> ExitCounts:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from zapsim.errors import FrontendError
-from zapsim.frontend.calls import CONV2D, TRANSPARENT, Conv2dCall, Function, is_relu, read_conv2d, tensors_in
+from zapsim.frontend.calls import Conv2dCall, tensors_in
 from zapsim.frontend.faults import first_line
 from zapsim.frontend.guard import frozen
+from zapsim.frontend.recorder import Node, Recorder, follow
 from zapsim.workload import ConvShape
 
 SMALLEST_MAP = 4
 """Rows and columns that an ofmap must have to be predicted: a predictor looks at 5×5 outputs."""
 
 FIRST_LAYER = "first convolution of the network"
-NO_RELU = "no ReLU behind it"
+_IMAGES_DIMS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +36,18 @@ class ConvSite:
         Which of its ReLU calls is the layer's, or None.
     unpredicted
         Why the layer can have no predictor, or None if it can.
+    norm_calls
+        Which of its batch normalisation calls lie between the convolution and the ReLU.
+    added
+        Whether another tensor is added before the ReLU (a residual connection).
     """
 
     shape: ConvShape
     conv_call: int
     relu_call: int | None
     unpredicted: str | None
+    norm_calls: tuple[int, ...] = ()
+    added: bool = False
 
     @property
     def name(self) -> str:
@@ -66,8 +71,8 @@ class Graph:
         return next(site for site in self.sites if site.name == name)
 
 
-def trace_graph(model: nn.Module, example: torch.Tensor) -> Graph:
-    """Run `model` once on `example` (one image) and return its convolutions.
+def trace_graph(model: nn.Module, *example: torch.Tensor) -> Graph:
+    """Run `model` once on `example` (one image, or several inputs) and return its convolutions.
 
     The forward pass is watched at the level of torch's functions, not of modules: functional, in-place and
     shared ReLUs are seen as well as modules, and nothing is attached to the model.
@@ -77,76 +82,19 @@ def trace_graph(model: nn.Module, example: torch.Tensor) -> Graph:
     FrontendError
         If the network runs no 2-D convolution or does not take the example.
     """
-    recorder = _Recorder()
+    recorder = Recorder()
     try:
         with frozen(model), recorder:
-            outputs = model(example)
+            outputs = model(*example)
     except (RuntimeError, TypeError, ValueError) as error:
-        raise FrontendError(
-            f"the network does not run on an input {tuple(example.shape)}: {first_line(error)}"
-        ) from error
+        shapes = " and ".join(str(tuple(one.shape)) for one in example)
+        raise FrontendError(f"the network does not run on an input {shapes}: {first_line(error)}") from error
     for tensor in tensors_in(outputs):
-        recorder.use(tensor, _OUTPUT)
+        recorder.use(tensor, Node(None))
     sites = _sites(recorder, _parameter_names(model))
     if not sites:
         raise FrontendError("the network runs no 2-D convolution")
     return Graph(sites)
-
-
-@dataclass(slots=True)
-class _Node:
-    """One call that returned a tensor, and the later calls that use it."""
-
-    function: Function | None
-    conv: Conv2dCall | None = None
-    conv_call: int | None = None
-    relu_call: int | None = None
-    users: list[_Node] = field(default_factory=list)
-
-
-_OUTPUT = _Node(None)
-
-
-class _Recorder(TorchFunctionMode):
-    """Records every call that makes a tensor; keeps all tensors alive, so that identities stay unique."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.nodes: list[_Node] = []
-        self._made_by: dict[int, _Node] = {}
-        self._alive: list[Any] = []
-        self._convs = 0
-        self._relus = 0
-
-    def use(self, tensor: torch.Tensor, user: _Node) -> None:
-        maker = self._made_by.get(id(tensor))
-        if maker is not None:
-            maker.users.append(user)
-
-    def __torch_function__(
-        self,
-        func: Function,
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        node = _Node(func)
-        if func is CONV2D:
-            node.conv, node.conv_call = read_conv2d(args, kwargs), self._convs
-            self._convs += 1
-        elif is_relu(func, args, kwargs):
-            node.relu_call = self._relus
-            self._relus += 1
-        result = func(*args, **kwargs)
-        made = list(tensors_in(result))
-        if made:
-            self._alive += [args, kwargs, result]
-            self.nodes.append(node)
-            for tensor in tensors_in((args, kwargs)):
-                self.use(tensor, node)
-            self._made_by.update({id(tensor): node for tensor in made})
-        return result
 
 
 def _parameter_names(model: nn.Module) -> dict[int, str]:
@@ -154,9 +102,9 @@ def _parameter_names(model: nn.Module) -> dict[int, str]:
     return {id(value): name.rpartition(".")[0] for name, value in model.named_parameters()}
 
 
-def _sites(recorder: _Recorder, names: Mapping[int, str]) -> tuple[ConvSite, ...]:
+def _sites(recorder: Recorder, names: Mapping[int, str]) -> tuple[ConvSite, ...]:
     calls: dict[str, int] = {}
-    sites = []
+    found: list[tuple[Node, ConvSite]] = []
     for node in recorder.nodes:
         if node.conv is None or node.conv_call is None:
             continue
@@ -164,16 +112,39 @@ def _sites(recorder: _Recorder, names: Mapping[int, str]) -> tuple[ConvSite, ...
         calls[name] = calls.get(name, 0) + 1
         unique = name if calls[name] == 1 else f"{name}#{calls[name]}"
         shape = _shape(unique, node.conv)
-        relu_call, reason = _follow(node)
+        way = follow(node)
+        reason = way.reason
         if node.conv_call == 0:
             reason = FIRST_LAYER
         elif reason is None and min(shape.P, shape.Q) < SMALLEST_MAP:
             reason = f"output map of {shape.P}×{shape.Q} is too small"
-        sites.append(ConvSite(shape, node.conv_call, relu_call, reason))
+        found.append((node, ConvSite(shape, node.conv_call, way.relu_call, reason, way.norm_calls, way.added)))
+    return _one_a_relu(found)
+
+
+def _one_a_relu(found: Sequence[tuple[Node, ConvSite]]) -> tuple[ConvSite, ...]:
+    """Leave each ReLU to one convolution where several are summed before it: the one on the main path.
+
+    That is the one with most convolutions before it (a shortcut has fewer); of equals the one with most MACs an output,
+    then the first.
+    """
+    main: dict[int, tuple[tuple[int, int, int], ConvSite]] = {}
+    for node, site in found:
+        if site.relu_call is not None:
+            rank = (node.depth, site.shape.macs_per_output, -site.conv_call)
+            main[site.relu_call] = max(main.get(site.relu_call, (rank, site)), (rank, site), key=lambda one: one[0])
+    sites = []
+    for _, site in found:
+        owner = site if site.relu_call is None else main[site.relu_call][1]
+        reason = site.unpredicted if owner is site else f"added to {owner.name}, behind which their sum is predicted"
+        relu_call = site.relu_call if owner is site else None
+        sites.append(replace(site, relu_call=relu_call, unpredicted=reason))
     return tuple(sites)
 
 
 def _shape(name: str, conv: Conv2dCall) -> ConvShape:
+    if conv.ifmap.ndim != _IMAGES_DIMS:
+        raise FrontendError(f"layer {name}: its input {tuple(conv.ifmap.shape)} has no dimension of images")
     _, channels, height, width = conv.ifmap.shape
     filters, _, rows, cols = conv.weight.shape
     return ConvShape(
@@ -189,17 +160,3 @@ def _shape(name: str, conv: Conv2dCall) -> ConvShape:
         dilation=conv.dilation,
         groups=conv.groups,
     )
-
-
-def _follow(conv: _Node) -> tuple[int | None, str | None]:
-    """Return the ReLU call that alone takes what `conv` made, or the reason why there is none."""
-    node = conv
-    while True:
-        if len(node.users) != 1:
-            return None, NO_RELU if not node.users else "its output is used elsewhere before the ReLU"
-        user = node.users[0]
-        if user.relu_call is not None:
-            return user.relu_call, None
-        if user.function not in TRANSPARENT:
-            return None, NO_RELU
-        node = user
