@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import operator
+from dataclasses import dataclass
 from typing import Self
 
 
@@ -11,12 +12,11 @@ class _Sum:
     """Integer records that add field by field."""
 
     def __add__(self, other: Self) -> Self:
-        names = [field.name for field in fields(self)]
-        return type(self)(**{name: getattr(self, name) + getattr(other, name) for name in names})
+        return type(self)(*map(operator.add, self.as_dict().values(), other.as_dict().values()))
 
     def as_dict(self) -> dict[str, int]:
         """Return the fields in their order of definition."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def maps(draw: st.DrawFn, groups: int = 1) -> np.ndarray:
 def test_row_counts(values: np.ndarray) -> None:
     images, rows, _, channels = values.shape
     out = np.full((images, rows, channels), -1, dtype=np.int32)
-    bits.row_counts(PackedMap.from_bool(values).bits, out)
+    bits.row_counts(PackedMap.from_bool(values).words(), out)
     assert (out == bits_walker.row_counts(values)).all()
 
 
@@ -50,6 +50,6 @@ def test_window_sums(data: st.DataObject) -> None:
 def test_sums_do_not_wrap() -> None:
     # 40 000 set bits in a row: more than 8 or 16 bits hold.
     out = np.zeros((1, 1, 9), dtype=np.int32)
-    bits.row_counts(PackedMap.full(1, 1, 40_000, 9).bits, out)
+    bits.row_counts(PackedMap.full(1, 1, 40_000, 9).words(), out)
     assert (out == 40_000).all()
     assert outputs_per_pixel(PackedMap.full(1, 1, 1, 70_000), 1).item() == 70_000

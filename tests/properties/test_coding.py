@@ -36,7 +36,7 @@ def test_pairs_are_those_of_the_coder(values: np.ndarray) -> None:
     coded = [encode(stream) for stream in streams(values)]
     assert [decode(pairs) for pairs in coded] == streams(values)
     packed = PackedMap.from_bool(values)
-    assert packed.count() + zero_level_pairs(packed.bits, packed.channels) == sum(map(len, coded))
+    assert packed.count() + zero_level_pairs(packed.words(), packed.channels) == sum(map(len, coded))
 
 
 @given(maps())

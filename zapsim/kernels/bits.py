@@ -7,74 +7,102 @@ from numpy.typing import NDArray
 
 from zapsim.kernels._jit import kernel
 
-_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1, bitorder="little")
-_ONES = _BITS.sum(axis=1, dtype=np.int32)
-"""How many bits each byte has set."""
+# Mixed with Python's signed integers, uint64 would become float64; hence the typed constants.
+_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
+_M1 = np.uint64(0x5555555555555555)
+_M2 = np.uint64(0x3333333333333333)
+_M4 = np.uint64(0x0F0F0F0F0F0F0F0F)
+_ZERO, _ONE, _TWO, _FOUR, _8, _16, _32, _LAST, _BYTE = (np.uint64(n) for n in (0, 1, 2, 4, 8, 16, 32, 63, 255))
 
-_SPREAD = _BITS.copy().view("<u8").astype(np.uint64).reshape(256)
-"""Each byte with its bits spread over the 8 bytes of a word, which is then 8 counters in one."""
+_SPREAD = np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1, bitorder="little").view("<u8")[:, 0]
+"""Each byte with its bits spread over the 8 bytes of a word."""
 
-_FULL = 255
-"""Words of spread bits that can be added before a counter of 8 bits overflows."""
+_DIGITS = 8
+_FULL = 2**_DIGITS - 1
+"""Bits that can be counted in so many binary digits."""
 
 
 @kernel
-def row_counts(bits: NDArray[np.uint8], out: NDArray[np.int32]) -> None:
+def _ones(word: np.uint64) -> np.uint64:
+    """Count the bits set in one word (by adding neighbours; no multiplication, which would overflow)."""
+    pairs = word - ((word >> _ONE) & _M1)
+    nibbles = (pairs & _M2) + ((pairs >> _TWO) & _M2)
+    total = (nibbles + (nibbles >> _FOUR)) & _M4
+    total = total + (total >> _8)
+    total = total + (total >> _16)
+    return (total + (total >> _32)) & _BYTE
+
+
+@kernel
+def row_counts(words: NDArray[np.uint64], out: NDArray[np.int32]) -> None:
     """Count the bits set in each row of each channel.
+
+    They are counted for 64 channels at a time, in binary, a word for each digit: the channels are its bits.
 
     Parameters
     ----------
-    bits
-        uint8 (images, rows, columns, bytes): packed map, channels innermost, least significant bit first.
+    words
+        uint64 (images, rows, columns, words): channel c is bit c % 64 of word c // 64.
     out
         int32 (images, rows, channels), overwritten.
     """
-    images, rows, cols, size = bits.shape
+    images, rows, cols, size = words.shape
     channels = out.shape[2]
-    counters = np.empty(size, dtype=np.uint64)
-    lane = np.uint64(0xFF)
+    digits = np.empty(_DIGITS, dtype=np.uint64)
     out[:] = 0
     for n in range(images):
         for y in range(rows):
             for start in range(0, cols, _FULL):
-                counters[:] = np.uint64(0)
-                for x in range(start, min(start + _FULL, cols)):
-                    for b in range(size):
-                        counters[b] += _SPREAD[bits[n, y, x, b]]
-                for k in range(channels):
-                    out[n, y, k] += np.int32((counters[k >> 3] >> np.uint64(8 * (k & 7))) & lane)
+                for w in range(size):
+                    digits[:] = _ZERO
+                    for x in range(start, min(start + _FULL, cols)):
+                        carry = words[n, y, x, w]
+                        d = 0
+                        while carry != _ZERO:
+                            before = digits[d]
+                            digits[d] = before ^ carry
+                            carry &= before
+                            d += 1
+                    for first in range(64 * w, min(64 * w + 64, channels), 8):
+                        counts = _ZERO
+                        for d in range(_DIGITS):
+                            counts += _SPREAD[(digits[d] >> np.uint64(first & 63)) & _BYTE] << np.uint64(d)
+                        for k in range(first, min(first + 8, channels)):
+                            out[n, y, k] += np.int32(counts & _BYTE)
+                            counts >>= _8
 
 
 @kernel
-def group_counts(bits: NDArray[np.uint8], channels: int, out: NDArray[np.int32]) -> None:
+def group_counts(words: NDArray[np.uint64], channels: int, out: NDArray[np.int32]) -> None:
     """Count the bits set at each pixel in each of equally large groups of channels.
 
     Parameters
     ----------
-    bits
-        uint8 (images, rows, columns, bytes).
+    words
+        uint64 (pixels, words): channel c is bit c % 64 of word c // 64.
     channels
         Channels of the map; a multiple of the number of groups.
     out
-        int32 (images, rows, columns, groups), overwritten.
+        int32 (pixels, groups), overwritten.
     """
-    images, rows, cols, _ = bits.shape
-    groups = out.shape[3]
+    pixels, groups = out.shape
     size = channels // groups
-    by_bytes = groups == 1 or size % 8 == 0  # the unused bits of the last byte are 0
-    width = (size + 7) // 8
-    for n in range(images):
-        for y in range(rows):
-            for x in range(cols):
-                for g in range(groups):
-                    total = np.int32(0)
-                    if by_bytes:
-                        for b in range(g * width, (g + 1) * width):
-                            total += _ONES[bits[n, y, x, b]]
-                    else:
-                        for k in range(g * size, (g + 1) * size):
-                            total += np.int32((bits[n, y, x, k >> 3] >> (k & 7)) & 1)
-                    out[n, y, x, g] = total
+    most = groups * ((size + 126) // 64)  # words that groups lie in, the shared ones once for each
+    group, index, mask = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.uint64)
+    parts = 0
+    for g in range(groups):
+        first, last = g * size, (g + 1) * size - 1
+        for w in range(first >> 6, (last >> 6) + 1):
+            group[parts], index[parts], mask[parts] = g, w, _ALL
+            if w == first >> 6:
+                mask[parts] &= _ALL << np.uint64(first & 63)
+            if w == last >> 6:
+                mask[parts] &= _ALL >> (_LAST - np.uint64(last & 63))
+            parts += 1
+    out[:] = 0
+    for pixel in range(pixels):
+        for i in range(parts):
+            out[pixel, group[i]] += np.int32(_ones(words[pixel, index[i]] & mask[i]))
 
 
 @kernel

@@ -10,57 +10,51 @@ from zapsim.kernels._jit import kernel
 RUN_BITS = 5
 """Bits of a run: up to 31 zeros before a level (Eyeriss, JSSC 2017, section V)."""
 
-_BITS = ((np.arange(256)[:, np.newaxis] >> np.arange(8)) & 1).astype(np.uint64)
-_SPREAD = (_BITS << (8 * np.arange(8)).astype(np.uint64)).sum(axis=1, dtype=np.uint64)
-"""uint64 (256,): the bits of a byte, spread so that each has a byte of its own."""
-
-_LOWEST = _SPREAD[255]
-_FULL = np.uint64(RUN_BITS)
-_ALL_BITS = np.uint64(255)
-_BYTE = np.uint64(8)
-_ONE = np.uint64(1)
-_NOTHING = np.uint64(0)
+# Mixed with Python's signed integers, uint64 would become float64; hence the typed constants.
+_NOTHING, _ONE, _ALL = (np.uint64(n) for n in (0, 1, 0xFFFFFFFFFFFFFFFF))
 
 
 @kernel
-def zero_level_pairs(bits: NDArray[np.uint8], channels: int) -> int:
+def zero_level_pairs(words: NDArray[np.uint64], channels: int) -> int:
     """Return the pairs of a coded map whose level is zero; all others hold one non-zero value each.
 
     Each channel of each image is one stream, row by row. A pair is a run of up to 31 zeros and the level after it, so
     a longer run takes a pair of 31 zeros and a zero level for every 32 zeros; what is left of a run at the end of a
     stream takes one more.
 
+    Runs are counted for 64 channels at a time, in binary, a word for each digit: the channels are its bits.
+
     Parameters
     ----------
-    bits
-        uint8 (images, rows, columns, bytes): non-zero values, channels innermost, least significant bit first.
+    words
+        uint64 (images, rows, columns, words): non-zero values, channel c in bit c % 64 of word c // 64.
     channels
         Channels of the map.
     """
-    images, rows, cols, size = bits.shape
-    runs = np.zeros(size, dtype=np.uint64)  # runs of 8 channels, a byte each, never above 32
-    full = np.zeros(size, dtype=np.uint64)  # 1 in the byte of each channel whose run has just reached 32
-    used = np.full(size, _LOWEST, dtype=np.uint64)
-    used[size - 1] = _SPREAD[(1 << (channels - 8 * (size - 1))) - 1]
+    images, rows, cols, size = words.shape
+    digits = np.zeros((size, RUN_BITS), dtype=np.uint64)
+    used = np.full(size, _ALL, dtype=np.uint64)
+    used[size - 1] = _ALL >> np.uint64(64 * size - channels)
     pairs = 0
     for n in range(images):
-        runs[:] = _NOTHING
+        digits[:] = _NOTHING
         for y in range(rows):
             for x in range(cols):
-                some = _NOTHING
-                for b in range(size):
-                    grown = (runs[b] + used[b]) & ~(_SPREAD[bits[n, y, x, b]] * _ALL_BITS)
-                    full[b] = (grown >> _FULL) & _LOWEST
-                    some |= full[b]
-                    runs[b] = grown & ~(full[b] << _FULL)
-                if some != _NOTHING:
-                    for b in range(size):
-                        while full[b] != _NOTHING:
-                            full[b] &= full[b] - _ONE
-                            pairs += 1
-        for b in range(size):
-            while runs[b] != _NOTHING:
-                if runs[b] & _ALL_BITS:
-                    pairs += 1
-                runs[b] >>= _BYTE
+                for w in range(size):
+                    zeros = ~words[n, y, x, w] & used[w]
+                    carry = zeros
+                    for d in range(RUN_BITS):
+                        before = digits[w, d] & zeros  # a value that is not zero ends the run
+                        digits[w, d] = before ^ carry
+                        carry &= before
+                    while carry != _NOTHING:  # the runs that have just reached 32
+                        pairs += 1
+                        carry &= carry - _ONE
+        for w in range(size):
+            left = digits[w, 0]
+            for d in range(1, RUN_BITS):
+                left |= digits[w, d]
+            while left != _NOTHING:
+                pairs += 1
+                left &= left - _ONE
     return pairs

@@ -8,6 +8,7 @@ Convolutional Neural Networks", JSSC 2017, sections IV and V.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import gcd
 
 import numpy as np
@@ -85,6 +86,7 @@ def glb_strips(shape: ConvShape, e: Ints) -> tuple[Ints, Ints]:
     return touched(shape, e, axis=0) * shape.W_padded, e * shape.Q
 
 
+@lru_cache(maxsize=1024)
 def strip_rows(shape: ConvShape, e: int) -> Ints:
     """Return the ifmap rows, without padding, that each strip of `e` ofmap rows reads: int64 (strips,)."""
     y = np.arange(shape.P)[:, np.newaxis]

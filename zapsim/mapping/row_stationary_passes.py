@@ -6,6 +6,7 @@ with masks is ours (docs/models/row-stationary.md).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -130,6 +131,7 @@ def pass_grid(shape: ConvShape, of: PassParameters) -> tuple[int, int, int]:
     return filter_tiles, strips, image_tiles
 
 
+@lru_cache(maxsize=1024)
 def layer_passes(shape: ConvShape, of: PassParameters) -> tuple[PassSizes, Ints]:
     """Return the passes of one group of a layer, and how often each occurs.
 

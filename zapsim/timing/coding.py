@@ -30,7 +30,12 @@ def coded_words(arch: ArchSpec, nonzero: PackedMap) -> int:
     plain = images * rows * cols * channels
     if arch.dram.compression == "none":
         return plain
-    return min(plain, words_of_pairs(arch, nonzero.count() + zero_level_pairs(nonzero.bits, channels)))
+    return min(plain, words_of_pairs(arch, nonzero.summary(_pairs)))
+
+
+def _pairs(nonzero: PackedMap) -> int:
+    """Return the pairs that a coded map takes."""
+    return nonzero.count() + zero_level_pairs(nonzero.words(), nonzero.channels)
 
 
 def expected_coded_words(arch: ArchSpec, plain: int, zeros: float) -> int:

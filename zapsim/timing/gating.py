@@ -12,9 +12,14 @@ from zapsim.workload import ConvShape
 
 def outputs_per_pixel(kept: PackedMap, groups: int) -> NDArray[np.int32]:
     """Return how many filters of each group are kept at each ofmap pixel: int32 (N, P, Q, groups)."""
+    return kept.summary(_per_pixel, groups)
+
+
+def _per_pixel(kept: PackedMap, groups: int) -> NDArray[np.int32]:
     images, rows, cols, channels = kept.shape
     out = np.empty((images, rows, cols, groups), dtype=np.int32)
-    bits.group_counts(kept.bits, channels, out)
+    words = kept.words()
+    bits.group_counts(words.reshape(-1, words.shape[-1]), channels, out.reshape(-1, groups))
     return out
 
 
@@ -23,6 +28,10 @@ def window_nonzero(shape: ConvShape, ifmap_nonzero: PackedMap) -> NDArray[np.int
 
     Padding counts as zero, as it does for a PE that gates on zero inputs.
     """
+    return ifmap_nonzero.summary(_window_nonzero, shape)
+
+
+def _window_nonzero(ifmap_nonzero: PackedMap, shape: ConvShape) -> NDArray[np.int32]:
     counts = outputs_per_pixel(ifmap_nonzero, shape.groups)
     out = np.empty((shape.N, shape.P, shape.Q, shape.groups), dtype=np.int32)
     corner = (shape.padding[0], shape.padding[2])

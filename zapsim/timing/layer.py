@@ -80,7 +80,7 @@ def needed_outputs(layer: LayerTrace, policy: Policy) -> PackedMap | None:
     else:
         if layer.ofmap_nonzero is None:
             raise PolicyError(f"layer {layer.shape.name}: policy {policy.name} needs ofmap_nonzero in the trace")
-        needed = layer.ofmap_nonzero | layer.pattern_outputs()
+        needed = layer.ofmap_nonzero.summary(PackedMap.__or__, layer.pattern_outputs())
     return None if needed is None or needed.is_full() else needed
 
 
@@ -92,7 +92,7 @@ def _demands(arch: ArchSpec, layer: LayerTrace, policy: Policy, needed: PackedMa
     pattern, first = layer.pattern_outputs(), layer.pattern_positions()
     stages = [
         replace(asked, kept=kept, positions=positions)
-        for kept, positions in ((pattern, first), (needed.without(pattern), ~first))
+        for kept, positions in ((pattern, first), (needed.summary(PackedMap.without, pattern), ~first))
     ]
     return [stage for stage in stages if stage.kept is not None and stage.kept.count()] or stages[:1]
 
@@ -122,7 +122,9 @@ def _ofmap_words(arch: ArchSpec, layer: LayerTrace, needed: PackedMap | None) ->
     """Return the words that the ofmap takes in DRAM: skipped outputs are zeros there, like all others."""
     if layer.ofmap_nonzero is None:
         return layer.shape.outputs
-    return coded_words(arch, layer.ofmap_nonzero if needed is None else layer.ofmap_nonzero & needed)
+    return coded_words(
+        arch, layer.ofmap_nonzero if needed is None else layer.ofmap_nonzero.summary(PackedMap.__and__, needed)
+    )
 
 
 def _share_computed(shape: ConvShape, stage: Demand) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zapsim.arch.arrays import PassParameters, RowStationaryArray
 from zapsim.arch.spec import ArchSpec
@@ -88,14 +89,21 @@ def work_per_pass(
     busiest, total
         int64 (groups, filter tiles, row strips, image tiles); the same for every tile of channels.
     """
-    rows = np.empty((shape.N, shape.P, shape.K), dtype=np.int32)
-    bits.row_counts(kept.bits, rows)
+    rows = kept.summary(row_counts)
     if balance == "filter-sort":
         rows = np.ascontiguousarray(rows[:, :, by_density(shape, mapping, rows)])
     busiest = np.empty((shape.groups, *pass_grid(shape, mapping)), dtype=np.int64)
     total = np.empty_like(busiest)
     pass_work(rows, shape.groups, mapping.n, mapping.e, mapping.p, mapping.t, busiest, total)
     return busiest, total
+
+
+def row_counts(kept: PackedMap) -> NDArray[np.int32]:
+    """Return the bits set in each row of each channel: int32 (images, rows, channels)."""
+    images, rows, _, channels = kept.shape
+    out = np.empty((images, rows, channels), dtype=np.int32)
+    bits.row_counts(kept.words(), out)
+    return out
 
 
 def _mac_actions(shape: ConvShape, demand: Demand, asked: int, computed: int) -> dict[str, int]:

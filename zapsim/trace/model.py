@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -247,10 +248,20 @@ class LayerTrace(BaseModel):
 
     def pattern_positions(self) -> NDArray[np.bool_]:
         """Return the pixels that the pattern computes first: bool (P, Q); needs a predicted layer."""
-        if self.setting is None:
-            raise TraceError(f"layer {self.shape.name} has no predictor, so no pattern")
-        return pattern_map(self.setting.pattern, self.shape.P, self.shape.Q)
+        return pattern_map(self._pattern(), self.shape.P, self.shape.Q)
 
     def pattern_outputs(self) -> PackedMap:
         """Return the outputs that the pattern computes first (N, P, Q, K); needs a predicted layer."""
-        return PackedMap.of_pattern(self.pattern_positions(), self.shape.N, self.shape.K)
+        shape = self.shape
+        return _pattern_outputs(self._pattern(), shape.N, shape.P, shape.Q, shape.K)
+
+    def _pattern(self) -> str:
+        if self.setting is None:
+            raise TraceError(f"layer {self.shape.name} has no predictor, so no pattern")
+        return self.setting.pattern
+
+
+@lru_cache(maxsize=32)
+def _pattern_outputs(pattern: str, N: int, P: int, Q: int, K: int) -> PackedMap:
+    """Return one map for all layers that have the same, so that what is read off it is read once."""
+    return PackedMap.of_pattern(pattern_map(pattern, P, Q), N, K)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, TypeVarTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.errors import TraceError
 
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PackedMap:
-    """A boolean map of some images.
+    """A boolean map of some images, which remembers what has been read off it (:meth:`summary`).
 
     Attributes
     ----------
@@ -31,6 +35,7 @@ class PackedMap:
 
     bits: NDArray[np.uint8]
     channels: int
+    _known: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         expected = -(-self.channels // 8)
@@ -75,9 +80,37 @@ class PackedMap:
         """Return the map as bool (images, rows, columns, channels)."""
         return np.unpackbits(self.bits, axis=-1, count=self.channels, bitorder="little").astype(np.bool_)
 
+    def summary(self, of: Callable[[PackedMap, *Ts], T], *args: *Ts) -> T:
+        """Return ``of(self, *args)``: computed when first asked for, remembered as long as the map lives.
+
+        A map is read once and asked often: by both stages of a layer, by the baseline, and by every design of a sweep.
+
+        Parameters
+        ----------
+        of
+            A function (not a lambda, of which each is another) whose result nobody changes.
+        args
+            What else it takes; hashable.
+        """
+        key = of, args
+        if key not in self._known:
+            self._known[key] = of(self, *args)
+        found: T = self._known[key]
+        return found
+
+    def words(self) -> NDArray[np.uint64]:
+        """Return the bits in words: uint64 (images, rows, columns, ceil(channels / 64)), channel c in word c // 64."""
+        images, rows, cols, size = self.bits.shape
+        whole = -(-size // 8) * 8
+        padded = np.ascontiguousarray(self.bits)
+        if whole > size:
+            padded = np.zeros((images, rows, cols, whole), dtype=np.uint8)
+            padded[..., :size] = self.bits
+        return np.require(padded.view("<u8"), np.uint64, ("C", "A"))
+
     def count(self) -> int:
         """Return the number of bits set."""
-        return int(np.bitwise_count(self.bits).sum(dtype=np.int64))
+        return self.summary(_count)
 
     def _with(self, other: PackedMap, combine: Callable[..., NDArray[np.uint8]]) -> PackedMap:
         if self.shape != other.shape:
@@ -98,3 +131,8 @@ class PackedMap:
         """Return whether every bit is set."""
         images, rows, cols, channels = self.shape
         return self.count() == images * rows * cols * channels
+
+
+def _count(found: PackedMap) -> int:
+    flat = np.ascontiguousarray(found.bits).reshape(-1)
+    return int(np.bitwise_count(flat.view(np.uint64) if flat.size % 8 == 0 else flat).sum(dtype=np.int64))
