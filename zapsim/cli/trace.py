@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from zapsim.frontend.images import ImageSet
     from zapsim.frontend.preprocessing import Preprocessing
     from zapsim.frontend.quality import Quality
+    from zapsim.trace.model import ValueKind
 
 _EPILOG = """\
 examples:
@@ -24,6 +25,8 @@ examples:
   zapsim trace --network zapsim.frontend.networks.digits:cnn --predictors digits.zap.safetensors \\
       --images t10k-images-idx3-ubyte --count 4 --threshold 0.2 0.4 \\
       --eval-images t10k-images-idx3-ubyte --eval-labels t10k-labels-idx1-ubyte --out digits.safetensors
+  zapsim trace --network mynets:vgg --predictors vgg.zap.safetensors --images photos/ --threshold 0.1 --values \
+      --out vgg.safetensors && zapsim run --arch snapea --policy early-exit --trace vgg.safetensors
 
 Each threshold becomes an operating point of the file (t0.2, t0.4, ...): an output outside the pattern is computed if
 its predicted score is above it. Pictures are cut in the middle; quality is measured on random crops of --eval-images
@@ -59,6 +62,12 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument(
         "--eval-crops", type=int, default=16, metavar="N", help="random crops of --eval-images (default: 16)"
     )
+    parser.add_argument(
+        "--values",
+        action="store_const",
+        const=True,  # not store_true: arguments that are not given stay out of the provenance
+        help="also write when each output could stop early, for policy early-exit (about 16 times as large)",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="trace to write")
     parser.set_defaults(execute=execute)
 
@@ -82,12 +91,12 @@ def execute(args: argparse.Namespace) -> int:
     network = load_network(args.network, args.weights, args.device, args.seed)
     images = load_images(args.images, network.preprocessing)
     images = images if args.count is None else images.first(args.count)
-    evaluated = _evaluation_images(args, network.preprocessing) or images
+    evaluated = _evaluation_images(args, network.preprocessing)
     device = device_of(network.model)
     graph = trace_graph(network.model, network.example().to(device))
     check_fit(args.predictors, file.header, network.weights_sha256, graph)
     predictors = {name: predictor.to(device) for name, predictor in file.predictors.items()}
-    quality = measure_quality(network.model, graph, predictors, settings, evaluated)
+    quality = measure_quality(network.model, graph, predictors, settings, evaluated) if evaluated else None
     provenance = {
         "command": "zapsim trace",
         "seed": args.seed,
@@ -97,10 +106,11 @@ def execute(args: argparse.Namespace) -> int:
         "preprocessing": describe_preprocessing(network.preprocessing),
         "predictors": {"sha256": file.sha256, "training": file.header.provenance},
     }
-    header = trace_header(network, graph, predictors, settings, images, quality, provenance)
-    counts = capture(args.out, header, network, graph, predictors, settings, images)
-    report_skipped_files((*images.skipped, *(evaluated.skipped if evaluated is not images else ())))
-    _print(graph, counts, quality)
+    values: tuple[ValueKind, ...] = ("early_exit_macs",) if args.values else ()
+    header = trace_header(network, graph, predictors, settings, images, quality, provenance, values)
+    captured = capture(args.out, header, network, graph, predictors, settings, images, quality)
+    report_skipped_files((*images.skipped, *(evaluated.skipped if evaluated else ())))
+    _print(graph, captured.counts, captured.quality)
     return 0
 
 

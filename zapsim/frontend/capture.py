@@ -9,21 +9,28 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from zapsim.frontend.calls import Conv2dCall, tensors_in
+from zapsim.frontend.early_exit import early_exit_macs, full_macs
 from zapsim.frontend.graph import ConvSite, Graph
-from zapsim.frontend.guard import device_of, frozen
+from zapsim.frontend.guard import check_finite, device_of, frozen
 from zapsim.frontend.images import ImageSet
 from zapsim.frontend.intercept import Interception
 from zapsim.frontend.network import Network
 from zapsim.frontend.predictor import Predictor
-from zapsim.frontend.quality import Quality
+from zapsim.frontend.progress import CountColumn, progress_bar
+from zapsim.frontend.quality import Quality, Tally
 from zapsim.frontend.thresholds import Setting
-from zapsim.trace.model import Image, MapKind, OperatingPoint, PredictorSetting, TracedLayer, TraceHeader
+from zapsim.trace.model import Image, MapKind, OperatingPoint, PredictorSetting, TracedLayer, TraceHeader, ValueKind
 from zapsim.trace.model import Network as TracedNetwork
 from zapsim.trace.packed import PackedMap
 from zapsim.trace.writer import TraceWriter
 
 NOT_TRAINED = "no predictor was trained for it"
+
+_QUALITY_BYTES = 512
+"""Room in the header for the figures of one setting, which are known when its maps are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,14 @@ class LayerCounts:
         return LayerCounts(self.outputs + size, self.zeros + size - ofmap_nonzero.count(), self.skipped + skipped)
 
 
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What is known after a trace was written: counts by setting and layer, and the quality that its header names."""
+
+    counts: dict[str, dict[str, LayerCounts]]
+    quality: Quality
+
+
 def capture(
     path: Path,
     header: TraceHeader,
@@ -49,27 +64,47 @@ def capture(
     predictors: Mapping[str, Predictor],
     settings: Sequence[Setting],
     images: ImageSet,
-) -> dict[str, dict[str, LayerCounts]]:
-    """Write the trace that `header` (of :func:`trace_header`) announces; return counts by setting and layer.
+    quality: Quality | None = None,
+) -> Captured:
+    """Write the trace that `header` (of :func:`trace_header`) announces.
 
     Skipped outputs are zero for all layers behind, so ``ifmap_nonzero`` is what really arrives there. Images run one by
-    one: memory does not grow with their number.
+    one: memory does not grow with the size of their maps. If `quality` is None, it is measured on the way, on the
+    traced images, and put into the header: that takes one more forward pass an image, without skipping.
 
     Raises
     ------
     TraceError
         If the file cannot be written as its header says.
+    FrontendError
+        If activations are not finite, or the network's forward pass is not the one of `graph`.
     """
-    counts: dict[str, dict[str, LayerCounts]] = {}
-    with TraceWriter(path, header) as writer, frozen(network.model):
-        for setting in settings:
-            run = _Run(writer, setting, predictors)
-            counts[setting.name] = run.counts
-            for index in range(len(images)):
-                run.image = index
-                with Interception(graph, on_ofmap=run.on_ofmap, on_ifmap=run.on_ifmap):
-                    network.model(images.tensor([index]).to(device_of(network.model)))
-    return counts
+    tallies = {setting.name: Tally() for setting in settings}
+    spare = 0 if quality is not None else _QUALITY_BYTES * len(settings) + 8 * len(images.description)
+    bar = progress_bar(CountColumn())
+    with TraceWriter(path, header, spare) as writer, frozen(network.model), bar:
+        runs = [_Run(writer, setting, predictors, header.values) for setting in settings]
+        for index in bar.track(range(len(images)), description="tracing"):
+            inputs = images.tensor([index]).to(device_of(network.model))
+            expected = [] if quality is not None else list(tensors_in(network.model(inputs)))
+            labels = None if images.labels is None else images.labels[[index]]
+            for run in runs:
+                outputs = run.image(graph, network.model, inputs, index)
+                if quality is None:
+                    tallies[run.setting.name].add(expected, outputs, labels)
+        if quality is None:
+            figures = {name: tally.figures() for name, tally in tallies.items()}
+            quality = Quality(figures, f"on {images.description}")
+            writer.revise(_with_quality(header, quality))
+    return Captured({run.setting.name: run.counts for run in runs}, quality)
+
+
+def _with_quality(header: TraceHeader, quality: Quality) -> TraceHeader:
+    points = tuple(
+        point.model_copy(update={"quality": dict(quality.figures[point.name]), "quality_note": quality.note})
+        for point in header.operating_points
+    )
+    return header.model_copy(update={"operating_points": points})
 
 
 def trace_header(
@@ -78,10 +113,11 @@ def trace_header(
     predictors: Mapping[str, Predictor],
     settings: Sequence[Setting],
     images: ImageSet,
-    quality: Quality,
+    quality: Quality | None,
     provenance: Mapping[str, Any],
+    values: tuple[ValueKind, ...] = (),
 ) -> TraceHeader:
-    """Return the header of a trace of `images` at `settings`."""
+    """Return the header of a trace of `images` at `settings`; without `quality`, for :func:`capture` to fill in."""
     layers = tuple(
         TracedLayer(
             shape=site.shape,
@@ -97,8 +133,8 @@ def trace_header(
                 name: PredictorSetting(pattern=predictors[name].pattern, threshold=threshold)
                 for name, threshold in setting.thresholds.items()
             },
-            quality=dict(quality.figures[setting.name]),
-            quality_note=quality.note,
+            quality=dict(quality.figures[setting.name]) if quality else {},
+            quality_note=quality.note if quality else "",
         )
         for setting in settings
     )
@@ -111,27 +147,43 @@ def trace_header(
         layers=layers,
         operating_points=points,
         provenance=dict(provenance),
+        values=values,
     )
 
 
 class _Run:
     """Writes the maps of one image after another at one setting, and counts."""
 
-    def __init__(self, writer: TraceWriter, setting: Setting, predictors: Mapping[str, Predictor]) -> None:
-        self.image = 0
+    def __init__(
+        self,
+        writer: TraceWriter,
+        setting: Setting,
+        predictors: Mapping[str, Predictor],
+        values: tuple[ValueKind, ...],
+    ) -> None:
+        self.setting = setting
         self.counts: dict[str, LayerCounts] = {}
         self._writer = writer
-        self._setting = setting
         self._predictors = predictors
+        self._values = values
+        self._index = 0
 
-    def on_ifmap(self, site: ConvSite, ifmap: torch.Tensor) -> None:
+    def image(self, graph: Graph, model: nn.Module, inputs: torch.Tensor, index: int) -> list[torch.Tensor]:
+        """Run one image and write its maps; return the network's outputs."""
+        self._index = index
+        on_conv = self._on_conv if self._values else None
+        with Interception(graph, self._on_ofmap, self._on_ifmap, on_conv):
+            return list(tensors_in(model(inputs)))
+
+    def _on_ifmap(self, site: ConvSite, ifmap: torch.Tensor) -> None:
         """Write what arrives at a convolution."""
         self._write(site, "ifmap_nonzero", ifmap != 0)
 
-    def on_ofmap(self, site: ConvSite, ofmap: torch.Tensor) -> torch.Tensor | None:
+    def _on_ofmap(self, site: ConvSite, ofmap: torch.Tensor) -> torch.Tensor | None:
         """Write which outputs are non-zero and which are computed; return what flows on."""
+        check_finite(site.name, ofmap)
         nonzero = self._write(site, "ofmap_nonzero", ofmap != 0)
-        threshold = self._setting.thresholds.get(site.name)
+        threshold = self.setting.thresholds.get(site.name)
         mask = packed = None
         if threshold is not None:
             mask = self._predictors[site.name].mask(ofmap, threshold)
@@ -139,7 +191,12 @@ class _Run:
         self.counts[site.name] = self.counts.get(site.name, LayerCounts()).plus(nonzero, packed)
         return None if mask is None else ofmap * mask
 
+    def _on_conv(self, site: ConvSite, call: Conv2dCall) -> None:
+        """Write when each output could stop early; nothing is known of a sum before it is complete."""
+        macs = full_macs(site.shape) if site.added else early_exit_macs(call, site.shape)
+        self._writer.write_values(self.setting.name, self._index, site.name, "early_exit_macs", macs)
+
     def _write(self, site: ConvSite, kind: MapKind, bits: torch.Tensor) -> PackedMap:
-        packed = PackedMap.from_bool(np.ascontiguousarray(bits.permute(0, 2, 3, 1).cpu().numpy()))
-        self._writer.write(self._setting.name, self.image, site.name, kind, packed)
+        packed = PackedMap.from_bool(bits.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+        self._writer.write(self.setting.name, self._index, site.name, kind, packed)
         return packed

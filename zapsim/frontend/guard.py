@@ -29,6 +29,18 @@ def device_of(model: nn.Module) -> torch.device:
     return next((value.device for value in model.parameters()), torch.device("cpu"))
 
 
+def check_finite(layer: str, ofmap: torch.Tensor) -> None:
+    """Stop with the layer's name where activations are not numbers.
+
+    Raises
+    ------
+    FrontendError
+        If a value is NaN or infinite.
+    """
+    if not bool(torch.isfinite(ofmap).all()):
+        raise FrontendError(f"layer {layer}: its activations are not finite (NaN or infinity)")
+
+
 def use_threads(count: int | None) -> None:
     """Set torch's CPU threads (None: leave torch's choice).
 

@@ -59,7 +59,7 @@ def measure_quality(
     """
     device = device_of(model)
     batch = max(1, PIXELS_A_BATCH // images.preprocessing.size**2)
-    tallies = {setting.name: _Tally() for setting in settings}
+    tallies = {setting.name: Tally() for setting in settings}
     with frozen(model):
         for inputs, labels in images.batches(batch):
             on_device = inputs.to(device)
@@ -73,8 +73,8 @@ def measure_quality(
 
 
 @dataclass(slots=True)
-class _Tally:
-    """Sums over batches."""
+class Tally:
+    """Sums over batches, from which a setting's figures follow."""
 
     images: int = 0
     labelled: int = 0
@@ -86,6 +86,7 @@ class _Tally:
     norm: float = 0.0
 
     def add(self, expected: list[torch.Tensor], outputs: list[torch.Tensor], labels: NDArray[np.int64] | None) -> None:
+        """Add a batch: the unmodified network's outputs, the outputs with skipping, and the classes if known."""
         self.images += len(expected[0])
         self.classifier = len(expected) == 1 and expected[0].ndim == _CLASSIFIER_DIMS
         for reference, output in zip(expected, outputs, strict=True):
@@ -101,6 +102,7 @@ class _Tally:
             self.right_unmodified += int((before == labels).sum())
 
     def figures(self) -> dict[str, float]:
+        """Return the figures over all batches so far; see :func:`measure_quality`."""
         if not self.classifier:
             if not (self.norm > 0 and isfinite(self.norm) and isfinite(self.error)):
                 raise FrontendError("the network's output is zero or not finite, so that it has no relative error")

@@ -19,7 +19,7 @@ from torch import nn
 
 from zapsim.errors import FrontendError
 from zapsim.frontend.graph import ConvSite, Graph
-from zapsim.frontend.guard import device_of, frozen
+from zapsim.frontend.guard import check_finite, device_of, frozen
 from zapsim.frontend.images import ImageSet
 from zapsim.frontend.intercept import Interception
 from zapsim.frontend.predictor import Predictor
@@ -104,8 +104,7 @@ class _Learner:
 
     def step(self, ofmap: torch.Tensor) -> None:
         """Take one optimisation step on the activations of a batch."""
-        if not bool(torch.isfinite(ofmap).all()):
-            raise FrontendError(f"layer {self.name}: its activations are not finite (NaN or infinity)")
+        check_finite(self.name, ofmap)
         with torch.enable_grad():
             loss = prediction_loss(self.predictor, ofmap)
             self._optimiser.zero_grad()

@@ -108,7 +108,7 @@ def _asked(arch: ArchSpec, layer: LayerTrace, policy: Policy) -> Demand:
         if exits is None:
             raise PolicyError(
                 f"layer {layer.shape.name}: policy {policy.name} needs early_exit_macs in the trace, which holds them "
-                "if it was made with values"
+                "if it was made with --values"
             )
     return Demand(
         ifmap_coded_words=None if arch.dram.compression == "none" else coded_words(arch, layer.ifmap_nonzero),

@@ -37,13 +37,23 @@ class TraceWriter:
     Space for every map is laid out at once; maps may come in any order, each exactly once. The file appears under
     its name only after the last map; if the block raises, nothing is left.
 
+    Parameters
+    ----------
+    path
+        File to write.
+    header
+        What the file says and which maps it holds.
+    spare_bytes
+        Room for a header that becomes longer by :meth:`revise`.
+
     Raises
     ------
     TraceError
         For an unknown or repeated map, one of another shape, or if maps are missing at the end.
     """
 
-    def __init__(self, path: str | Path, header: TraceHeader) -> None:
+    def __init__(self, path: str | Path, header: TraceHeader, spare_bytes: int = 0) -> None:
+        self._spare_bytes = spare_bytes
         self.path = Path(path)
         self._shapes = dict(header.tensors())
         self._header = header.model_copy(update={"digests": dict.fromkeys(self._shapes, _UNWRITTEN)})
@@ -61,8 +71,9 @@ class TraceWriter:
         with self._writing():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._partial.open("wb+")
-        preamble = self._preamble(self._header)
-        self._data_start = len(preamble)
+        # A header's length is a multiple of 8, so that the maps are aligned.
+        self._data_start = len(self._preamble(self._header, 0)) + -(-self._spare_bytes // 8) * 8
+        preamble = self._preamble(self._header, self._data_start)
         try:
             with self._writing():
                 self._file.write(preamble)
@@ -79,6 +90,21 @@ class TraceWriter:
     def write_values(self, point: str, image: int, layer: str, kind: ValueKind, values: ExitCounts) -> None:
         """Write what one image's values say of each output: `values` (1, P, Q, K) of the header's type."""
         self._write(tensor_name(point, image, layer, kind), values)
+
+    def revise(self, header: TraceHeader) -> None:
+        """Take another header, with the same maps: what was only known when they were made.
+
+        Raises
+        ------
+        TraceError
+            If it announces other maps, or is longer than the room that was left for it.
+        """
+        if dict(header.tensors()) != self._shapes or header.dtypes() != self._dtypes:
+            raise TraceError(f"{self.path}: the revised header has other maps")
+        revised = header.model_copy(update={"digests": self._header.digests})
+        if len(self._preamble(revised, 0)) > self._data_start:
+            raise TraceError(f"{self.path}: the revised header needs more than {self._spare_bytes} spare bytes")
+        self._header = revised
 
     def _write(self, name: str, values: NDArray[Any]) -> None:
         if name not in self._shapes or name in self._digests:
@@ -128,13 +154,14 @@ class TraceWriter:
         digests = {name: self._digests[name] for name in self._shapes}
         with self._writing():
             self._file.seek(0)
-            self._file.write(self._preamble(self._header.model_copy(update={"digests": digests})))
+            header = self._header.model_copy(update={"digests": digests})
+            self._file.write(self._preamble(header, self._data_start))
             self._file.flush()
             os.fsync(self._file.fileno())
             os.replace(self._partial, self.path)
 
-    def _preamble(self, header: TraceHeader) -> bytes:
-        """Return the safetensors header: its length (8 bytes, little endian) and padded JSON."""
+    def _preamble(self, header: TraceHeader, size: int) -> bytes:
+        """Return the safetensors header: its length (8 bytes, little endian) and JSON, padded to `size` at least."""
         said = header.model_dump_json()
         entries: dict[str, object] = {"__metadata__": {METADATA_KEY: said, DIGEST_KEY: text_digest(said)}}
         for name, shape in self._shapes.items():
@@ -145,5 +172,5 @@ class TraceWriter:
                 "data_offsets": [start, start + self._bytes(name)],
             }
         text = json.dumps(entries, separators=(",", ":")).encode()
-        text += b" " * (-len(text) % 8)
+        text += b" " * max(-len(text) % 8, size - 8 - len(text))
         return len(text).to_bytes(8, "little") + text
