@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from zapsim.arch.arrays import PassParameters, RowStationaryArray
 from zapsim.arch.spec import ArchSpec
 from zapsim.mapping.row_stationary import (
+    Ints,
     Resources,
     check_mappable,
     check_mapping,
@@ -39,8 +40,11 @@ from zapsim.workload import ConvShape
 SLACK = 1 + 1e-9
 """Bounds are sums of floats, rounded otherwise than what they bound."""
 
-CHUNK = 4096
+CHUNK = 2048
 """Candidates that are looked at together: enough to keep numpy busy, few enough to stop early."""
+
+Found = tuple[float, ...]
+"""Score, GLB words, DRAM words and (m, n, e, p, q, r, t) of a mapping: the least is the best."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +98,37 @@ def map_layer(shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,)
 
 @lru_cache(maxsize=4096)
 def search(shape: ConvShape, have: Resources, objective: Objective) -> PassParameters:
-    """Return the best mapping of a layer that can be mapped; found once for each shape and array."""
-    best: tuple[float, ...] = (np.inf,)
-    for bound, candidates in _most_promising_first(shape, have, objective):
+    """Return the best mapping of a layer that can be mapped; found once for each shape and array.
+
+    Parameters are chosen one level after another, (e, q, r, t), then n, then p; at each, a lower bound for all choices
+    of the next says what is looked at first, and what not at all.
+    """
+    best: Found = (np.inf,)
+    frames = _frames(shape, have)
+    of_any = frames._replace(n=np.ones_like(frames.n), p=np.ones_like(frames.p))
+    for bound, frame in _most_promising_first(shape, have, objective, frames, best_m(shape, have, of_any), frames.n):
         if bound > best[0] * SLACK:
             break
-        bounds = objective.score(least_totals(shape, have, candidates, objective.stages))
-        left = candidates.take(bounds <= best[0] * SLACK)
-        if len(left.n):
-            best = min(best, _best_of(shape, have, objective, left))
+        batches = _each_n(shape, have, frame)
+        of_any = batches._replace(p=np.ones_like(batches.p))
+        most = best_m(shape, have, of_any)
+        for inner, batch in _most_promising_first(shape, have, objective, batches, most, batches.p):
+            if inner > best[0] * SLACK:
+                break
+            best = min(best, _best_below(best, shape, have, objective, _each_p(shape, have, batch)))
     m, n, e, p, q, r, t = (int(value) for value in best[-7:])
     return PassParameters(m=m, n=n, e=e, p=p, q=q, r=r, t=t)
 
 
-def _best_of(shape: ConvShape, have: Resources, objective: Objective, of: Candidates) -> tuple[float, ...]:
-    """Return score, GLB words, DRAM words and (m, n, e, p, q, r, t) of the best candidate."""
+def _best_below(limit: Found, shape: ConvShape, have: Resources, objective: Objective, of: Candidates) -> Found:
+    """Return the best candidate, or `limit` if their bounds show that none is better."""
+    bounds = objective.score(least_totals(shape, have, of, objective.stages))
+    left = of.take(bounds <= limit[0] * SLACK)
+    return _best_of(shape, have, objective, left) if len(left.n) else limit
+
+
+def _best_of(shape: ConvShape, have: Resources, objective: Objective, of: Candidates) -> Found:
+    """Return the best candidate."""
     totals = layer_totals(shape, have, of, objective.stages)
     glb = totals.actions["glb_reads"] + totals.actions["glb_writes"]
     keys = (objective.score(totals), glb, totals.actions["dram_reads"], best_m(shape, have, of), *of)
@@ -117,15 +137,14 @@ def _best_of(shape: ConvShape, have: Resources, objective: Objective, of: Candid
 
 
 def _most_promising_first(
-    shape: ConvShape, have: Resources, objective: Objective
+    shape: ConvShape, have: Resources, objective: Objective, of: Candidates, m: Ints, choices: Ints
 ) -> Iterator[tuple[float, Candidates]]:
-    """Yield all candidates in chunks, each after a lower bound of its and all later scores."""
-    frames = _frames(shape, have)
-    bounds = objective.score(least_totals(shape, have, frames, objective.stages))
+    """Yield candidates in chunks that have about :data:`CHUNK` choices left, each after its least bound."""
+    bounds = objective.score(least_totals(shape, have, of, objective.stages, m))
     order = np.argsort(bounds, kind="stable")
-    chunk = np.cumsum((frames.n * frames.p)[order]) // CHUNK
+    chunk = np.cumsum(choices[order]) // CHUNK
     for chosen in np.split(order, np.flatnonzero(np.diff(chunk)) + 1):
-        yield float(bounds[chosen[0]]), _expand(shape, have, frames.take(chosen))
+        yield float(bounds[chosen[0]]), of.take(chosen)
 
 
 def _frames(shape: ConvShape, have: Resources) -> Candidates:
@@ -139,8 +158,8 @@ def _frames(shape: ConvShape, have: Resources) -> Candidates:
     axes = (np.arange(1, most + 1) for most in (widest, min(most_q, shape.C_per_group), most_r))
     e, q, r = (grid.ravel() for grid in np.meshgrid(*axes))
     beside = np.minimum(sets_beside(have, shape.R, e, r), shape.K_per_group) * ((r - 1) * q < shape.C_per_group)
-    e, q, r = (np.repeat(axis, beside) for axis in (e, q, r))
-    t = np.arange(len(e)) - np.repeat(np.cumsum(beside) - beside, beside) + 1
+    frame, t = _count_up(beside)
+    e, q, r = (axis[frame] for axis in (e, q, r))
     ifmap_strip, psum_strip = glb_strips(shape, e)
     room = have.glb_words - q * r * ifmap_strip
     n = np.minimum(have.glb_words // (q * r * ifmap_strip + t * psum_strip), shape.N)
@@ -149,13 +168,23 @@ def _frames(shape: ConvShape, have: Resources) -> Candidates:
     return Candidates(n, e, p, q, r, t).take((n > 0) & (p > 0))
 
 
-def _expand(shape: ConvShape, have: Resources, frames: Candidates) -> Candidates:
-    """Return every n and p of each frame that fit the GLB together and that the layer has a use for."""
-    sizes = frames.n * frames.p
-    kind = np.repeat(np.arange(len(sizes)), sizes)
-    of = frames.take(kind)
-    index = np.arange(len(kind)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    of = of._replace(n=index % of.n + 1, p=index // of.n + 1)
+def _each_n(shape: ConvShape, have: Resources, frames: Candidates) -> Candidates:
+    """Return every n of each frame that fits the GLB, with the largest p that it could then have."""
+    frame, n = _count_up(frames.n)
+    of = frames.take(frame)._replace(n=n)
     ifmap_strip, psum_strip = glb_strips(shape, of.e)
-    words = of.n * (of.q * of.r * ifmap_strip + of.p * of.t * psum_strip)
-    return of.take((words <= have.glb_words) & ((of.t - 1) * of.p < shape.K_per_group))
+    p = np.minimum((have.glb_words // n - of.q * of.r * ifmap_strip) // (of.t * psum_strip), of.p)
+    return of._replace(p=p).take(p > 0)
+
+
+def _each_p(shape: ConvShape, have: Resources, batches: Candidates) -> Candidates:
+    """Return every p of each batch that the layer has a use for (all fit the GLB)."""
+    batch, p = _count_up(batches.p)
+    of = batches.take(batch)._replace(p=p)
+    return of.take((of.t - 1) * p < shape.K_per_group)
+
+
+def _count_up(most: Ints) -> tuple[Ints, Ints]:
+    """Return each index of `most` as often as its value says, and beside it 1, 2, 3 and so on up to that."""
+    index = np.repeat(np.arange(len(most)), most)
+    return index, np.arange(len(index)) - np.repeat(np.cumsum(most) - most, most) + 1

@@ -6,7 +6,6 @@ share, every column is taken to keep that share of its outputs, which is what ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -49,77 +48,83 @@ class Totals(NamedTuple):
     actions: dict[str, Ints]
 
 
-def _sum(parts: Iterable[Totals]) -> Totals:
-    """Return the totals of several stages."""
-    first, *others = parts
-    cycles, actions = first.cycles, dict(first.actions)
-    for other in others:
-        cycles = cycles + other.cycles
-        actions = {name: value + other.actions[name] for name, value in actions.items()}
-    return Totals(cycles, actions)
-
-
 def layer_totals(shape: ConvShape, have: Resources, of: Candidates, stages: Stages = DENSE) -> Totals:
-    """Return cycles and actions of all stages."""
-    return _sum(_stage_totals(shape, have, of, share) for share in stages)
-
-
-def _stage_totals(shape: ConvShape, have: Resources, of: Candidates, share: int) -> Totals:
-    """Return those of one stage: all classes of full and partial passes, each as often as it occurs."""
-    pt, pt_times = tile_classes(shape.K_per_group, of.p * of.t)
-    qr, qr_times = tile_classes(shape.C_per_group, of.q * of.r)
-    e, e_times = tile_classes(shape.P, of.e)
-    n, n_times = tile_classes(shape.N, of.n)
+    """Return cycles and actions of all stages: all classes of full and partial passes, each as often as it occurs."""
+    pt, pt_times = _classes(shape.K_per_group, of.p * of.t)
+    qr, qr_times = _classes(shape.C_per_group, of.q * of.r)
+    e, e_times = _classes(shape.P, of.e)
+    n, n_times = _classes(shape.N, of.n)
     times = pt_times[:, None, None, None] * qr_times[:, None, None] * e_times[:, None] * n_times
     sizes = pass_sizes(pt[:, None, None, None], of.t, qr[:, None, None], of.r, e[:, None], n)
-    column = sizes.p * shape.Q * sizes.n
-    busiest = None if share == SHARES else ceil(column * share, SHARES)
-    kept = None if share == SHARES else ceil(sizes.pt * sizes.e * shape.Q * sizes.n * share, SHARES)
+    share = np.array(stages)[:, None, None, None, None, None]
+    busiest = ceil(sizes.p * shape.Q * sizes.n * share, SHARES)
+    kept = ceil(sizes.pt * sizes.e * shape.Q * sizes.n * share, SHARES)
     costs = pass_costs(shape, have, sizes, busiest, kept)
     per_pass = pass_actions(shape, sizes, costs) | {"cycles": costs.cycles}
-    totals = {name: shape.groups * (each * times).sum(axis=(0, 1, 2, 3)) for name, each in per_pass.items()}
-    totals["dram_reads"] = totals["filter_bus_words"] + _ifmap_loads(shape, of, best_m(shape, have, of))
+
+    def total(each: Ints) -> Ints:
+        in_stages = each.sum(axis=0) if each.ndim > times.ndim else each * len(stages)
+        return np.asarray(shape.groups * (in_stages * times).sum(axis=(0, 1, 2, 3)), dtype=np.int64)
+
+    totals = {name: total(each) for name, each in per_pass.items()}
+    totals["dram_reads"] = totals["filter_bus_words"] + len(stages) * _ifmap_loads(shape, of, best_m(shape, have, of))
     return Totals(totals.pop("cycles"), totals)
 
 
-def least_totals(shape: ConvShape, have: Resources, of: Candidates, stages: Stages = DENSE) -> Totals:
+def _classes(total: int, tile: Ints) -> tuple[Ints, Ints]:
+    """Return sizes and numbers of full and partial tiles; without the partial ones if there are none."""
+    sizes, times = tile_classes(total, tile)
+    return (sizes, times) if times[1].any() else (sizes[:1], times[:1])
+
+
+def least_totals(
+    shape: ConvShape, have: Resources, of: Candidates, stages: Stages = DENSE, m: Ints | None = None
+) -> Totals:
     """Return lower bounds of what :func:`layer_totals` returns.
 
     The parts of all passes are added up before the larger of compute and bus time is taken, and before quotients
-    are rounded up. Each part falls as n and p grow, so a bound with the largest n and p holds for all.
+    are rounded up. Each part but the ifmap words from DRAM falls as n and p grow, so a bound with the largest n and p
+    holds for all, given an `m` that none of them exceeds.
+
+    Parameters
+    ----------
+    shape, have, of, stages
+        The layer, the array, the candidates, and the stages.
+    m
+        Filters whose psums stay in the GLB; None: the best m of each candidate.
     """
-    return _sum(_least_of_stage(shape, have, of, share) for share in stages)
-
-
-def _least_of_stage(shape: ConvShape, have: Resources, of: Candidates, share: int) -> Totals:
     K, C, R, S, F = shape.K_per_group, shape.C_per_group, shape.R, shape.S, shape.Q
     f_tiles, c_tiles = ceil(K, of.p * of.t), ceil(C, of.q * of.r)
     strips, i_tiles = ceil(shape.P, of.e), ceil(shape.N, of.n)
     full, rest = np.divmod(shape.P, of.e)
     rows = full * touched(shape, of.e, axis=0) + touched(shape, rest, axis=0)
     columns = touched(shape, np.array(F), axis=1)
-    psums = -(-K * shape.P * F * shape.N * share // SHARES)
+    share = np.array(stages)[:, np.newaxis]
+    psums = ceil(K * shape.P * F * shape.N * share, SHARES)
 
     compute = ceil(S * F * shape.N * ceil(K, of.t) * ceil(C, of.r) * strips * share, SHARES)
-    psum = psums * c_tiles
     ifmap = C * shape.N * rows * columns * f_tiles
     filter_ = K * C * R * S * strips * i_tiles
     ramp = ceil(rows * S * C * f_tiles * i_tiles, have.ifmap_bus) + ceil(K * shape.P * c_tiles * i_tiles, have.psum_bus)
-    busy = np.maximum(compute, np.maximum(ceil(psum, have.psum_bus), ceil(ifmap, have.ifmap_bus)))
+    buses = np.maximum(ceil(psums * c_tiles, have.psum_bus), ceil(ifmap, have.ifmap_bus))
+    busy = np.maximum(compute, buses).sum(axis=0)
+
+    often, all_psums = len(stages), int(psums.sum())
+    psum = all_psums * c_tiles
     per_group = {
-        "cycles": busy + ceil(filter_, have.filter_bus) + ramp,
-        "ifmap_spad_writes": R * shape.P * C * shape.N * columns * ceil(K, of.p),
-        "filter_spad_writes": K * C * R * S * shape.P * i_tiles,
-        "ifmap_bus_words": ifmap,
-        "filter_bus_words": filter_,
+        "cycles": busy + often * (ceil(filter_, have.filter_bus) + ramp),
+        "ifmap_spad_writes": often * R * shape.P * C * shape.N * columns * ceil(K, of.p),
+        "filter_spad_writes": often * K * C * R * S * shape.P * i_tiles,
+        "ifmap_bus_words": often * ifmap,
+        "filter_bus_words": often * filter_,
         "psum_bus_words": 2 * psum,
-        "pe_to_pe_words": psums * _hops(shape, of),
-        "glb_reads": psum + ifmap,
+        "pe_to_pe_words": all_psums * _hops(shape, of),
+        "glb_reads": psum + often * ifmap,
         "glb_writes": psum,
     }
     totals = {name: shape.groups * value for name, value in per_group.items()}
-    most_psums = best_m(shape, have, of._replace(n=np.ones_like(of.n), p=np.ones_like(of.p)))
-    totals["dram_reads"] = totals["filter_bus_words"] + _ifmap_loads(shape, of, most_psums)
+    loads = _ifmap_loads(shape, of, best_m(shape, have, of) if m is None else m)
+    totals["dram_reads"] = totals["filter_bus_words"] + often * loads
     return Totals(totals.pop("cycles"), totals)
 
 
