@@ -64,6 +64,25 @@ def test_the_same_commands_give_the_same_bytes(folder: Path):
     assert (folder / "one/t.safetensors").read_bytes() == (folder / "two/t.safetensors").read_bytes()
 
 
+def test_patterns_by_layer_and_a_checkpoint(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert main([*TRAIN, "--pattern", "1/4", "2=2/5", "--out", "p.safetensors"]) == 0
+    assert "2/5" in capsys.readouterr().out
+    assert main([*TRACE, "--threshold", "0.3", "--out", "t.safetensors"]) == 0
+    trace = Trace("t.safetensors")
+    assert trace.operating_point().predictors["2"].pattern == "2/5"
+    assert trace.header.provenance["predictors"]["training"]["arguments"]["pattern"] == ["1/4", "2=2/5"]
+    assert not list(folder.glob("*checkpoint*"))
+    (folder / "c").write_bytes(b"foreign")
+    assert main([*TRAIN, "--checkpoint", "c", "--out", "q.safetensors"]) == 2
+    assert "c: not a whole safetensors file" in capsys.readouterr().err
+
+
+def test_an_unknown_pattern_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main([*TRAIN, "--pattern", "2=1/7", "--out", "p.safetensors"])
+    assert "unknown pattern '1/7'; known: 1/4, 1/3" in capsys.readouterr().err
+
+
 def test_mistakes_are_one_line_and_write_nothing(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert main([*TRAIN, "--out", "p.safetensors"]) == 0
     capsys.readouterr()
@@ -78,6 +97,9 @@ def test_mistakes_are_one_line_and_write_nothing(folder: Path, capsys: pytest.Ca
         "at least one thread": [*TRAIN, "--threads", "0"],
         "at least one crop": [*TRAIN, "--crops", "0"],
         "too few for batches": [*TRAIN, "--crops", "3"],
+        "one for all layers": [*TRAIN, "--pattern", "1/2", "1/3"],
+        "two for layer 2": [*TRAIN, "--pattern", "2=1/2", "2=1/3"],
+        "no such convolution": [*TRAIN, "--pattern", "conv9=1/2"],
         "no module named": [*TRAIN, "--network", "nothing:net"],
     }
     for out in ("photos", "tiny_net.py/out"):

@@ -10,8 +10,9 @@ from zapsim.errors import FrontendError, ZapsimError
 from zapsim.frontend.graph import trace_graph
 from zapsim.frontend.guard import frozen
 from zapsim.frontend.intercept import Interception
+from zapsim.frontend.learner import prediction_loss
 from zapsim.frontend.predictor import Predictor
-from zapsim.frontend.training import TrainedPredictors, TrainingOptions, prediction_loss, train_predictors
+from zapsim.frontend.training import TrainedPredictors, TrainingOptions, train_predictors
 
 pytestmark = pytest.mark.frontend
 

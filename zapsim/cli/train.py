@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ _EPILOG = """\
 examples:
   zapsim train --network zapsim.frontend.networks.hed_vgg16:vgg16 --images photos/ \\
       --pattern 1/2 --epochs 3 --crops 200 --seed 0 --out vgg16.zap.safetensors
+  zapsim train --network zapsim.frontend.networks.digits:cnn --images train-images-idx3-ubyte --crops 6000 \\
+      --pattern 2/5 conv2=1/3 --out digits.zap.safetensors
   zapsim train --network mynets:vgg --weights vgg.safetensors --images photos/ --crops 500 --out vgg.zap.safetensors
 
 A network is package.module:factory; the factory returns an nn.Module, or a zapsim.frontend.network.Network that also
@@ -60,12 +63,24 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument("--crops", type=int, default=200, metavar="N", help="random crops to learn from (default: 200)")
     parser.add_argument(
-        "--pattern", choices=PATTERNS, default="1/2", help="outputs that are computed first (default: 1/2)"
+        "--pattern",
+        type=_pattern,
+        nargs="+",
+        default=["1/2"],
+        metavar="[LAYER=]N/M",
+        help=f"outputs that are computed first, of all layers or of one: {', '.join(PATTERNS)} (default: 1/2)",
     )
     parser.add_argument("--epochs", type=int, default=5, metavar="N", help="passes over the crops (default: 5)")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="crops a step (default: 8)")
     parser.add_argument("--lr", type=float, default=0.01, metavar="X", help="Adam's learning rate (default: 0.01)")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="predictor file to write")
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="state of an unfinished run, written every minute; the same command goes on from it "
+        "(default: OUT.checkpoint)",
+    )
     parser.set_defaults(execute=execute)
 
 
@@ -79,25 +94,58 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.frontend.provenance import arguments, describe, describe_preprocessing, versions
     from zapsim.frontend.training import TrainingOptions, train_predictors
 
+    checkpoint: Path = args.checkpoint or args.out.with_name(f"{args.out.name}.checkpoint")
     check_output(args.out)
-    options = TrainingOptions(args.pattern, args.epochs, args.batch, args.lr, args.seed)
+    check_output(checkpoint)
+    pattern, layer_patterns = _patterns(args.pattern)
+    options = TrainingOptions(pattern, args.epochs, args.batch, args.lr, args.seed, layer_patterns)
     use_threads(args.threads)
     network = load_network(args.network, args.weights, args.device, args.seed)
     images = load_crops(args.images, network.preprocessing, args.crops, args.seed)
     graph = trace_graph(network.model, network.example().to(device_of(network.model)))
-    trained = train_predictors(network.model, graph, images, options)
+    if checkpoint.exists():
+        print(f"zapsim: going on from {checkpoint}", file=sys.stderr)
+    trained = train_predictors(network.model, graph, images, options, checkpoint=checkpoint)
+    given = {**vars(args), "pattern": args.pattern if layer_patterns else pattern, "checkpoint": None}
     provenance = {
         "command": "zapsim train",
-        "arguments": arguments(vars(args)),
+        "arguments": arguments(given),
         "versions": versions(),
         "data": describe(images),
         "preprocessing": describe_preprocessing(network.preprocessing),
         "losses": {name: list(losses) for name, losses in trained.losses.items()},
     }
     save_predictors(args.out, network.name, network.weights_sha256, trained.predictors, provenance)
+    checkpoint.unlink(missing_ok=True)
     report_skipped_files(images.skipped)
-    _print(graph, trained, args.pattern)
+    _print(graph, trained)
     return 0
+
+
+def _pattern(text: str) -> str:
+    """Check one value of --pattern: a pattern, or LAYER=PATTERN."""
+    pattern = text.rpartition("=")[2]
+    if pattern not in PATTERNS:
+        raise argparse.ArgumentTypeError(f"unknown pattern '{pattern}'; known: {', '.join(PATTERNS)}")
+    return text
+
+
+def _patterns(given: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """Return the pattern of all layers, and those of single layers."""
+    from zapsim.errors import FrontendError
+
+    common, layers = [], {}
+    for text in given:
+        layer, _, pattern = text.rpartition("=")
+        if not layer:
+            common.append(pattern)
+        elif layer in layers:
+            raise FrontendError(f"--pattern: two for layer {layer}")
+        else:
+            layers[layer] = pattern
+    if len(common) > 1:
+        raise FrontendError(f"--pattern: one for all layers, got {', '.join(common)}; write LAYER=PATTERN for others")
+    return (common or ["1/2"])[0], layers
 
 
 def check_output(path: Path) -> None:
@@ -130,16 +178,21 @@ def wide_console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 200)
 
 
-def _print(graph: Graph, trained: TrainedPredictors, pattern: str) -> None:
+def _print(graph: Graph, trained: TrainedPredictors) -> None:
     from rich.table import Table
 
-    table = Table(title=f"predictors, pattern {pattern}", box=None, pad_edge=False, title_justify="left")
-    for heading in ("layer", "ofmap", "loss, first epoch", "loss, last epoch"):
+    table = Table(box=None, pad_edge=False)
+    for heading in ("layer", "ofmap", "pattern", "loss, first epoch", "loss, last epoch", "skips at 0"):
         table.add_column(heading, justify="left" if heading == "layer" else "right")
     table.add_column("")
     for site in graph.sites:
-        losses = trained.losses.get(site.name)
-        cells = (f"{losses[0]:.4f}", f"{losses[-1]:.4f}") if losses else ("", "")
+        cells = [""] * 4
+        if site.name in trained.predictors:
+            losses = trained.losses[site.name]
+            saving = f"{trained.savings[site.name]:.1%}"
+            cells = [trained.predictors[site.name].pattern, f"{losses[0]:.4f}", f"{losses[-1]:.4f}", saving]
         shape = site.shape
         table.add_row(site.name, f"{shape.K}×{shape.P}×{shape.Q}", *cells, site.unpredicted or "")
-    wide_console().print(table)
+    console = wide_console()
+    console.print(table)
+    console.print("skips at 0: outputs that threshold 0 would have skipped in the last batch", highlight=False)

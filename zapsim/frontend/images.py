@@ -79,6 +79,13 @@ class ImageSet:
         """Return the SHA-256 of the tensor that the network sees for one image."""
         return hashlib.sha256(self.tensor([index]).numpy().tobytes()).hexdigest()
 
+    def digest(self) -> str:
+        """Return a SHA-256 over all pixels and what is done to them."""
+        digest = hashlib.sha256(f"{self.preprocessing} {self.pixels.shape}".encode())
+        for start in range(0, len(self), 64):
+            digest.update(np.ascontiguousarray(self.pixels[start : start + 64]).data)
+        return digest.hexdigest()
+
     def _take(self, chosen: NDArray[np.int64]) -> ImageSet:
         labels = None if self.labels is None else self.labels[chosen]
         names = tuple(self.names[index] for index in chosen)

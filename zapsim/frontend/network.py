@@ -29,17 +29,22 @@ class Network:
 
     @property
     def weights_sha256(self) -> str:
-        """SHA-256 over names, types, shapes and values of the state dict, in its order."""
-        digest = hashlib.sha256()
-        for name, value in self.model.state_dict().items():
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-            digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
+        """SHA-256 of the model's state dict."""
+        return weights_digest(self.model)
 
     def example(self) -> torch.Tensor:
         """Return an input of one image of the right shape (all zeros)."""
         pre = self.preprocessing
         return torch.zeros(1, len(pre.colours), pre.size, pre.size)
+
+
+def weights_digest(model: nn.Module) -> str:
+    """Return the SHA-256 over names, types, shapes and values of the state dict, in its order."""
+    digest = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def load_network(spec: str, weights: Path | None = None, device: str = "auto", seed: int = 0) -> Network:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from zapsim.errors import FrontendError
+from zapsim.frontend.files import write_atomically
 from zapsim.frontend.graph import Graph
 from zapsim.frontend.predictor import Predictor
 from zapsim.patterns import PATTERNS
@@ -78,13 +78,7 @@ def save_predictors(
         provenance=dict(provenance),
         tensors_sha256=_digest(tensors),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_bytes(save(tensors, metadata={METADATA_KEY: header.model_dump_json()}))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_atomically(path, save(tensors, metadata={METADATA_KEY: header.model_dump_json()}))
 
 
 def load_predictors(path: Path) -> PredictorFile:

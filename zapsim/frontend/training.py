@@ -7,151 +7,170 @@ another.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import nn
 
-from zapsim.errors import FrontendError
+from zapsim.errors import FrontendError, did_you_mean
+from zapsim.frontend.checkpoint import Checkpoint
 from zapsim.frontend.graph import ConvSite, Graph
-from zapsim.frontend.guard import check_finite, device_of, frozen
+from zapsim.frontend.guard import device_of, frozen
 from zapsim.frontend.images import ImageSet
 from zapsim.frontend.intercept import Interception
+from zapsim.frontend.learner import Learner
+from zapsim.frontend.network import weights_digest
 from zapsim.frontend.predictor import Predictor
+from zapsim.frontend.progress import LayerDisplay
 from zapsim.patterns import pattern_tile
+
+CHECKPOINT_INTERVAL_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """How predictors are trained; the defaults are the paper's, but for fewer images a batch."""
+    """How predictors are trained; the defaults are the paper's, but for fewer images a batch.
+
+    `layer_patterns` holds the layers with another pattern than `pattern`.
+    """
 
     pattern: str = "1/2"
     epochs: int = 5
     batch: int = 8
     lr: float = 0.01
     seed: int = 0
+    layer_patterns: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        pattern_tile(self.pattern)
+        for pattern in (self.pattern, *self.layer_patterns.values()):
+            pattern_tile(pattern)
         if self.epochs < 1 or self.batch < 1:
             raise FrontendError(f"epochs and batch must be at least 1, got {self.epochs} and {self.batch}")
         if not self.lr > 0:
             raise FrontendError(f"the learning rate must be positive, got {self.lr}")
 
+    def pattern_of(self, layer: str) -> str:
+        """Return a layer's pattern."""
+        return self.layer_patterns.get(layer, self.pattern)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedPredictors:
-    """Predictors by layer name (in eval mode), and each layer's mean loss in every epoch."""
+    """Predictors by layer name (in eval mode), and how their training went.
+
+    Attributes
+    ----------
+    losses
+        Each layer's mean loss in every epoch.
+    savings
+        Share of each layer's outputs that would be skipped at threshold 0, in the last batch.
+    """
 
     predictors: dict[str, Predictor]
     losses: dict[str, tuple[float, ...]]
+    savings: dict[str, float]
 
 
 def train_predictors(
-    model: nn.Module, graph: Graph, images: ImageSet, options: TrainingOptions, progress: bool = True
+    model: nn.Module,
+    graph: Graph,
+    images: ImageSet,
+    options: TrainingOptions,
+    progress: bool = True,
+    checkpoint: Path | None = None,
+    checkpoint_interval_s: float = CHECKPOINT_INTERVAL_S,
 ) -> TrainedPredictors:
     """Train a predictor for every eligible layer of `graph`.
 
     Each layer learns as soon as its activations appear in the forward pass, so no two layers' activations are
-    kept at a time. The model is frozen and comes back unchanged.
+    kept at a time. The model is frozen and comes back unchanged. With a `checkpoint` file the state is saved there from
+    time to time, and a run whose file exists goes on from it, to the same predictors, bit for bit, as without a break.
 
     Raises
     ------
     FrontendError
-        If no layer is eligible, images are fewer than a batch, or activations or loss are not finite.
+        If no layer is eligible, images are fewer than a batch, activations or loss are not finite, or the checkpoint
+        is damaged or belongs to another run.
     """
-    if not graph.eligible:
-        reasons = "; ".join(f"{site.name}: {site.unpredicted}" for site in graph.sites)
-        raise FrontendError(f"no convolution of the network can have a predictor ({reasons})")
-    if len(images) < options.batch:
-        raise FrontendError(f"{len(images)} images are too few for batches of {options.batch}")
+    _check(graph, images, options)
     device = device_of(model)
     learners = _learners(graph, options, device)
-    history: dict[str, list[float]] = {name: [] for name in learners}
-
-    def learn(site: ConvSite, ofmap: torch.Tensor) -> None:
-        if site.name in learners:
-            learners[site.name].step(ofmap)
-
+    keeper, start = None, (0, 0)
+    if checkpoint is not None:
+        keeper = Checkpoint(checkpoint, _run(model, images, options), checkpoint_interval_s)
+        start = keeper.restore(learners)
     batches = len(images) // options.batch
-    with _bar(progress) as bar, frozen(model):
-        task = bar.add_task("training", total=options.epochs * batches, loss=float("nan"))
-        for order in _orders(len(images), options):
-            for chosen in order:
-                with Interception(graph, on_ofmap=learn):
-                    model(images.tensor(chosen).to(device))
-                bar.update(task, advance=1, loss=float(np.mean([one.last for one in learners.values()])))
-            for name, learner in learners.items():
-                history[name].append(learner.end_epoch())
-    predictors = {name: learner.predictor.eval() for name, learner in learners.items()}
-    return TrainedPredictors(predictors, {name: tuple(losses) for name, losses in history.items()})
+    with LayerDisplay(options.epochs * batches, learners, progress) as display, frozen(model):
+        for epoch, step, chosen in _batches(len(images), options, start):
+            last = step == batches - 1
+
+            def learn(site: ConvSite, ofmap: torch.Tensor, estimate: bool = display.shown or last) -> None:
+                if site.name in learners:
+                    learners[site.name].step(ofmap, estimate)
+
+            with Interception(graph, on_ofmap=learn):
+                model(images.tensor(chosen).to(device))
+            if last:
+                for learner in learners.values():
+                    learner.end_epoch()
+            if keeper is not None:
+                keeper.save(epoch, step + 1, learners)
+            display.advance(epoch * batches + step + 1)
+    return TrainedPredictors(
+        {name: learner.predictor.eval() for name, learner in learners.items()},
+        {name: tuple(learner.history) for name, learner in learners.items()},
+        {name: learner.saving for name, learner in learners.items()},
+    )
 
 
-class _Learner:
-    """One layer's predictor with its optimiser."""
-
-    def __init__(self, name: str, predictor: Predictor, lr: float) -> None:
-        self.name = name
-        self.predictor = predictor.train()
-        self.last = float("nan")
-        self._optimiser = torch.optim.Adam(predictor.parameters(), lr=lr, weight_decay=0.0)
-        self._losses: list[float] = []
-
-    def step(self, ofmap: torch.Tensor) -> None:
-        """Take one optimisation step on the activations of a batch."""
-        check_finite(self.name, ofmap)
-        with torch.enable_grad():
-            loss = prediction_loss(self.predictor, ofmap)
-            self._optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-        self._optimiser.step()
-        self.last = float(loss.detach())
-        if not np.isfinite(self.last):
-            raise FrontendError(f"layer {self.name}: the loss is not finite; try a lower learning rate")
-        self._losses.append(self.last)
-
-    def end_epoch(self) -> float:
-        """Return the mean loss since the last call."""
-        mean = float(np.mean(self._losses))
-        self._losses.clear()
-        return mean
+def _check(graph: Graph, images: ImageSet, options: TrainingOptions) -> None:
+    reasons = {site.name: site.unpredicted for site in graph.sites}
+    if not graph.eligible:
+        listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        raise FrontendError(f"no convolution of the network can have a predictor ({listed})")
+    for layer in options.layer_patterns:
+        if layer not in reasons:
+            raise FrontendError(f"pattern for layer '{layer}': no such convolution{did_you_mean(layer, reasons)}")
+        if reasons[layer] is not None:
+            raise FrontendError(f"pattern for layer '{layer}': it has no predictor ({reasons[layer]})")
+    if len(images) < options.batch:
+        raise FrontendError(f"{len(images)} images are too few for batches of {options.batch}")
 
 
-def prediction_loss(predictor: Predictor, ofmap: torch.Tensor) -> torch.Tensor:
-    """Return the mean squared error of the predictions for `ofmap`, over the outputs outside the pattern.
+def _run(model: nn.Module, images: ImageSet, options: TrainingOptions) -> dict[str, Any]:
+    """Return what makes two runs the same."""
+    return {
+        **asdict(options),
+        "weights": weights_digest(model),
+        "images": images.digest(),
+        "torch": str(torch.__version__),
+        "device": device_of(model).type,
+    }
 
-    Inside the pattern target and prediction are 1 by definition.
-    """
-    outside = ~predictor.pattern_of(ofmap)
-    error = (predictor(ofmap).clamp(0.0, 1.0) - (ofmap > 0).to(ofmap.dtype)) * outside
-    count = outside.sum() * (ofmap.shape[0] * ofmap.shape[1])
-    loss: torch.Tensor = error.square().sum() / count
-    return loss
 
-
-def _learners(graph: Graph, options: TrainingOptions, device: torch.device) -> dict[str, _Learner]:
+def _learners(graph: Graph, options: TrainingOptions, device: torch.device) -> dict[str, Learner]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
-        predictors = {site.name: Predictor(site.shape.K, options.pattern) for site in graph.eligible}
-    return {name: _Learner(name, one.to(device), options.lr) for name, one in predictors.items()}
+        predictors = {site.name: Predictor(site.shape.K, options.pattern_of(site.name)) for site in graph.eligible}
+    return {name: Learner(name, one.to(device), options.lr) for name, one in predictors.items()}
 
 
-def _orders(images: int, options: TrainingOptions) -> Iterator[list[NDArray[np.int64]]]:
-    """Yield every epoch's batches: whole ones only, as a small last one would upset the statistics."""
+def _batches(
+    images: int, options: TrainingOptions, start: tuple[int, int]
+) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+    """Yield (epoch, step, images of the batch) from `start` on.
+
+    Only whole batches, as a small last one would upset the statistics. Orders depend on the seed and the epoch alone.
+    """
     random = np.random.default_rng(options.seed)
     whole = images - images % options.batch
-    for _ in range(options.epochs):
-        order = random.permutation(images)[:whole]
-        yield list(order.reshape(-1, options.batch))
-
-
-def _bar(wanted: bool) -> Progress:
-    console = Console(stderr=True)
-    count = TextColumn("{task.completed:.0f}/{task.total:.0f}, loss {task.fields[loss]:.4f}")
-    columns = (TextColumn("{task.description}"), BarColumn(), count, TimeElapsedColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, disable=not (wanted and console.is_terminal))
+    for epoch in range(options.epochs):
+        order = random.permutation(images)[:whole].reshape(-1, options.batch)
+        for step, chosen in enumerate(order):
+            if (epoch, step) >= start:
+                yield epoch, step, chosen

@@ -1,0 +1,100 @@
+"""One layer's predictor while it learns: loss, optimiser, and a state that can be saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from zapsim.errors import FrontendError
+from zapsim.frontend.guard import check_finite
+from zapsim.frontend.predictor import Predictor
+
+_ADAM = ("step", "exp_avg", "exp_avg_sq")
+
+
+class Learner:
+    """A predictor with its optimiser.
+
+    Attributes
+    ----------
+    predictor
+        What learns, in training mode.
+    last
+        Loss of the last step.
+    losses
+        Of the steps of this epoch.
+    history
+        Mean loss of every finished epoch.
+    saving
+        Share of the layer's outputs that the predictor would have skipped at threshold 0, when last estimated.
+    """
+
+    def __init__(self, name: str, predictor: Predictor, lr: float) -> None:
+        self.name = name
+        self.predictor = predictor.train()
+        self.last = float("nan")
+        self.saving = float("nan")
+        self.losses: list[float] = []
+        self.history: list[float] = []
+        self._optimiser = torch.optim.Adam(predictor.parameters(), lr=lr, weight_decay=0.0)
+
+    def step(self, ofmap: torch.Tensor, estimate: bool) -> None:
+        """Take one optimisation step on the activations of a batch; `estimate` the saving on the way."""
+        check_finite(self.name, ofmap)
+        with torch.enable_grad():
+            scores = self.predictor(ofmap)
+            loss = score_loss(scores, ofmap, self.predictor.pattern_of(ofmap))
+            self._optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+        self.last = float(loss.detach())
+        if not np.isfinite(self.last):
+            raise FrontendError(f"layer {self.name}: the loss is not finite; try a lower learning rate")
+        self.losses.append(self.last)
+        if estimate:
+            skipped = (scores.detach() <= 0) & ~self.predictor.pattern_of(ofmap)
+            self.saving = float(skipped.float().mean())
+
+    def end_epoch(self) -> None:
+        """Move the epoch's mean loss to the history."""
+        self.history.append(float(np.mean(self.losses)))
+        self.losses.clear()
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return predictor and optimiser as tensors by name, on the CPU."""
+        found = {f"predictor/{name}": value for name, value in self.predictor.state_dict().items()}
+        for name, parameter in self.predictor.named_parameters():
+            state = self._optimiser.state[parameter]
+            found |= {f"adam/{name}/{key}": state[key] for key in _ADAM}
+        return {name: value.detach().cpu().contiguous().clone() for name, value in found.items()}
+
+    def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Take the state that :meth:`tensors` gave."""
+        prefix = "predictor/"
+        state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        self.predictor.load_state_dict(state)
+        moments = {
+            index: {key: tensors[f"adam/{name}/{key}"] for key in _ADAM}
+            for index, (name, _) in enumerate(self.predictor.named_parameters())
+        }
+        groups = self._optimiser.state_dict()["param_groups"]
+        self._optimiser.load_state_dict({"state": moments, "param_groups": groups})
+
+
+def prediction_loss(predictor: Predictor, ofmap: torch.Tensor) -> torch.Tensor:
+    """Return the mean squared error of the predictions for `ofmap`, over the outputs outside the pattern."""
+    return score_loss(predictor(ofmap), ofmap, predictor.pattern_of(ofmap))
+
+
+def score_loss(scores: torch.Tensor, ofmap: torch.Tensor, pattern: torch.Tensor) -> torch.Tensor:
+    """Return the mean squared error of clamped scores against "is non-zero", over the outputs outside the pattern.
+
+    Inside the pattern target and prediction are 1 by definition.
+    """
+    outside = ~pattern
+    error = (scores.clamp(0.0, 1.0) - (ofmap > 0).to(ofmap.dtype)) * outside
+    count = outside.sum() * (ofmap.shape[0] * ofmap.shape[1])
+    loss: torch.Tensor = error.square().sum() / count
+    return loss
