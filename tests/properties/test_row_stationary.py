@@ -47,7 +47,15 @@ def test_equals_the_walker(data: st.DataObject, case: Case) -> None:
 
     result = time(case, Demand(packed(kept), gate=gate, window_nonzero=window))
     buses = (have.ifmap_bus, have.filter_bus, have.psum_bus)
-    slow = walk(shape, mapping, buses, kept, gate=gate, nonzero=nonzero if gated_inputs else None)
+    slow = walk(
+        shape,
+        mapping,
+        buses,
+        kept,
+        gate=gate,
+        nonzero=nonzero if gated_inputs else None,
+        paired=have.rows_per_column == 2,
+    )
 
     assert {part: cycles for part, cycles in result.cycles.as_dict().items() if cycles} == +slow.cycles
     assert {action: count for action, count in result.counts.as_dict().items() if count} == +slow.counts

@@ -40,6 +40,7 @@ def arch_of(have: Resources, pinned: dict[str, PassParameters] | None = None, **
                 "psum": f"{have.psum_spad} words",
             },
             "buses": {"ifmap": have.ifmap_bus, "filter": have.filter_bus, "psum": have.psum_bus},
+            "balance": "row-pairing" if have.rows_per_column == 2 else "none",
             "mapping": {"pinned": pinned or {}},
         },
         "word": "8 bit",
@@ -76,8 +77,10 @@ def resources(draw: DrawFn, shape: ConvShape, of: PassParameters) -> Resources:
     """Draw an array on which the mapping fits, often with nothing to spare."""
     spare = [draw(st.integers(0, 2)) for _ in range(5)]
     cols = draw(st.integers(1, 6))
-    per_set = shape.R * of.r * -(-of.e // cols)
-    beside = max(cols // of.e, 1)
+    rows_per_column = draw(st.integers(1, 2))
+    wide = -(-of.e // rows_per_column)
+    per_set = shape.R * of.r * -(-wide // cols)
+    beside = max(cols // wide, 1)
     ifmap, psum = (int(words) for words in glb_strips(shape, np.array(of.e)))
     return Resources(
         rows=per_set * -(-of.t // beside) + spare[0],
@@ -89,4 +92,5 @@ def resources(draw: DrawFn, shape: ConvShape, of: PassParameters) -> Resources:
         filter_bus=draw(st.integers(1, 4)),
         psum_bus=draw(st.integers(1, 4)),
         glb_words=of.n * (of.q * of.r * ifmap + of.m * psum) + spare[4],
+        rows_per_column=rows_per_column,
     )

@@ -36,6 +36,14 @@ def deal(things, hands):
     return chunks(things, each)
 
 
+def halves(things):
+    """Fold a list in the middle: the first with the first of the second half; a middle one belongs to the first."""
+    upper, lower = list(things), []
+    while len(upper) > len(lower) + 1:
+        lower.insert(0, upper.pop())
+    return [[one, *lower[place : place + 1]] for place, one in enumerate(upper)]
+
+
 def bus_cycles(words, width):
     """Send words, `width` a cycle."""
     cycles = 0
@@ -45,7 +53,7 @@ def bus_cycles(words, width):
     return cycles
 
 
-def walk(shape: ConvShape, mapping: PassParameters, buses, kept, *, gate=False, nonzero=None) -> Walk:
+def walk(shape: ConvShape, mapping: PassParameters, buses, kept, *, gate=False, nonzero=None, paired=False) -> Walk:
     """Walk one stage.
 
     Parameters
@@ -60,6 +68,8 @@ def walk(shape: ConvShape, mapping: PassParameters, buses, kept, *, gate=False, 
         Whether the others take their cycles all the same.
     nonzero
         bool (N, H, W, C), or None: which inputs switch a MAC.
+    paired
+        Whether PE columns work on two rows of a strip, one of each half, one after the other.
     """
     seen = Walk()
     for g in range(shape.groups):
@@ -72,7 +82,7 @@ def walk(shape: ConvShape, mapping: PassParameters, buses, kept, *, gate=False, 
                     for rows in chunks(list(range(shape.P)), mapping.e):
                         for images in chunks(list(range(shape.N)), mapping.n):
                             tile = (of_pass, of_channels, rows, images)
-                            if run_pass(shape, mapping, buses, tile, (kept, gate, nonzero), seen):
+                            if run_pass(shape, mapping, buses, tile, (kept, gate, nonzero, paired), seen):
                                 load_strips(shape, tile, which, in_glb)
         seen.counts["dram_reads"] += len(in_glb)
     return seen
@@ -81,19 +91,20 @@ def walk(shape: ConvShape, mapping: PassParameters, buses, kept, *, gate=False, 
 def run_pass(shape, mapping, buses, tile, demand, seen):
     """Run one pass; return whether there was anything to do."""
     filters, channels, rows, images = tile
-    kept, gate, nonzero = demand
+    kept, gate, nonzero, paired = demand
     computed = np.ones_like(kept) if gate else kept
     psums = [(n, y, x, k) for n, y, x, k in product(images, rows, range(shape.Q), filters) if computed[n, y, x, k]]
     if not psums:
         return False
-    columns = [(y, hand) for hand in deal(filters, mapping.t) for y in rows]
+    of_column = halves(rows) if paired else [[y] for y in rows]
+    columns = [(ys, hand) for hand in deal(filters, mapping.t) for ys in of_column]
     sets = deal(channels, mapping.r)
     slowest = pes = 0
-    fetched = {}  # (row, column) of the padded ifmap -> PEs that want it, of one channel, image and filter column
-    for y, hand in columns:
+    fetched = {}  # turn, (row, column) of the padded ifmap -> PEs that want it, of one channel, image and filter column
+    for ys, hand in columns:
         for of_pe, i in product(sets, range(shape.R)):
             work = 0
-            for n, x, k in product(images, range(shape.Q), hand):
+            for n, y, x, k in product(images, ys, range(shape.Q), hand):
                 if computed[n, y, x, k]:
                     for c, j in product(of_pe, range(shape.S)):
                         work += 1
@@ -101,10 +112,10 @@ def run_pass(shape, mapping, buses, tile, demand, seen):
             slowest = max(slowest, work)
             pes += 1
             seen.counts["filter_spad_writes"] += len(hand) * len(of_pe) * shape.S
-    for y, x in product(rows, range(shape.Q)):
+    for turn, y, x in [(turn, y, x) for ys in of_column for turn, y in enumerate(ys) for x in range(shape.Q)]:
         for i, j in product(range(shape.R), range(shape.S)):
             place = (y * shape.stride[0] + i * shape.dilation[0], x * shape.stride[1] + j * shape.dilation[1])
-            fetched.setdefault(place, set()).add((y, i))
+            fetched.setdefault((turn, place), set()).add((y, i))
     hands = len({tuple(hand) for _, hand in columns})
     ifmap_words = len(fetched) * len(channels) * len(images)
     weights = len(filters) * len(channels) * shape.R * shape.S
@@ -125,8 +136,8 @@ def run_pass(shape, mapping, buses, tile, demand, seen):
     if longest > slowest:
         seen.cycles["psum_bus" if psum_time >= ifmap_time else "ifmap_bus"] += longest - slowest
     seen.cycles["filter_load"] += bus_cycles(weights, buses[1])
-    first_windows = len({row for row, _ in fetched}) * shape.S * len(channels)
-    seen.cycles["ramp"] += bus_cycles(first_windows, buses[0]) + bus_cycles(len(filters) * len(rows), buses[2])
+    first_windows = len({row for turn, (row, _) in fetched if turn == 0}) * shape.S * len(channels)
+    seen.cycles["ramp"] += bus_cycles(first_windows, buses[0]) + bus_cycles(len(filters) * len(of_column), buses[2])
     return True
 
 

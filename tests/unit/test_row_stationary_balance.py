@@ -5,7 +5,8 @@ import pytest
 
 from tests.reference.row_stationary_cases import EYERISS, arch_of, mapping_of
 from zapsim.arch.spec import ArchSpec
-from zapsim.mapping.row_stationary import Resources
+from zapsim.errors import MappingError
+from zapsim.mapping.row_stationary import Resources, check_mapping
 from zapsim.timing.engine import Demand
 from zapsim.timing.row_stationary import RowStationaryEngine, work_per_pass
 from zapsim.timing.row_stationary_balance import by_density
@@ -84,3 +85,56 @@ def test_sorting_leaves_the_dense_layer_alone() -> None:
     assert ENGINE.time_stage(SHAPE, arch("filter-sort"), MAPPING, full) == ENGINE.time_stage(
         SHAPE, arch("none"), MAPPING, Demand()
     )
+
+
+def paired_work(mask: np.ndarray, e: int) -> tuple[int, int]:
+    shape = ConvShape("x", C=1, H=mask.shape[1], W=mask.shape[2], K=1, R=1, S=1)
+    found = work_per_pass(shape, mapping_of(1, 1, e, 1, 1, 1, 1), PackedMap.from_bool(mask), "row-pairing")
+    busiest, total = (one.item() for one in found)
+    return busiest, total
+
+
+def test_rows_of_both_halves_are_paired() -> None:
+    """Rows with 4, 3, 2 and 1 outputs: one column does 4 + 2, the other 3 + 1."""
+    mask = np.tril(np.ones((4, 4), dtype=bool))[np.newaxis, ::-1, :, np.newaxis]
+    assert paired_work(mask, 4) == (6, 10)
+    assert paired_work(mask[:, :3], 3) == (6, 9), "4 + 2, and the middle row alone"
+
+
+def test_a_paired_dense_layer_by_hand() -> None:
+    """One pass: 5 rows on 3 columns of 3 PEs, of which one works on the middle row alone."""
+    shape = ConvShape("x", C=1, H=7, W=6, K=1, R=3, S=3)
+    mapping = mapping_of(1, 1, 5, 1, 1, 1, 1)
+    plain, paired = (ENGINE.time_stage(shape, arch(how), mapping, Demand()) for how in ("none", "row-pairing"))
+    assert (plain.active_pes, paired.active_pes) == (15, 9)
+    assert (plain.cycles.compute, paired.cycles.compute) == (3 * 4, 3 * 4 * 2)
+    assert paired.imbalance == pytest.approx(6 / 5)
+    rows_plain, rows_paired = 7, 5 + 4  # the second turn reads two rows again
+    assert plain.counts.ifmap_bus_words == rows_plain * 6
+    assert paired.counts.ifmap_bus_words == rows_paired * 6
+    assert paired.counts.filter_spad_writes == 9 * 3 < plain.counts.filter_spad_writes == 9 * 5
+    assert paired.cycles.ramp == 5 * 3 + 1, "windows of the first turn, psums of three columns"
+    for action in ("macs_executed", "psum_bus_words", "ifmap_spad_writes", "dram_reads", "pe_to_pe_words"):
+        assert getattr(paired.counts, action) == getattr(plain.counts, action), action
+
+
+def test_a_paired_set_is_half_as_wide() -> None:
+    wide = dict(zip(("none", "row-pairing"), (Resources.of(arch(how)) for how in ("none", "row-pairing")), strict=True))
+    shape = ConvShape("x", C=1, H=30, W=6, K=1, R=3, S=3)
+    of = mapping_of(2, 1, 28, 1, 1, 1, 2)
+    check_mapping(shape, wide["row-pairing"], mapping_of(4, 1, 28, 1, 1, 1, 4))
+    check_mapping(shape, wide["none"], of)
+    with pytest.raises(MappingError, match="3×28 PEs, needs 4 groups, there are 2"):
+        check_mapping(shape, wide["none"], mapping_of(4, 1, 28, 1, 1, 1, 4))
+
+
+def test_pairing_lowers_imbalance_of_a_picture_with_sky() -> None:
+    """The upper half of the map is nearly empty: whoever has one of its rows waits."""
+    shape = ConvShape("x", C=1, H=8, W=20, K=1, R=1, S=1)
+    mask = np.random.default_rng(1).random((1, 8, 20, 1)) < np.linspace(0.0, 1.0, 8)[:, np.newaxis, np.newaxis]
+    demand = Demand(PackedMap.from_bool(mask))
+    plain, paired = (
+        ENGINE.time_stage(shape, arch(how), mapping_of(1, 1, 8, 1, 1, 1, 1), demand) for how in ("none", "row-pairing")
+    )
+    assert plain.imbalance > 1.6
+    assert paired.imbalance < 1.4

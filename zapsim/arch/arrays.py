@@ -51,8 +51,10 @@ class RowStationaryMapping(Section):
 class RowStationaryArray(Section):
     """Eyeriss's array: a row of a filter stays in a PE, psums go up the columns.
 
-    `balance` says in which order filters are dealt to passes and PE columns: as they are (``none``), or those with most
-    outputs left first (``filter-sort``).
+    `balance` says how PE columns get about as much to do. ``none``: filters are dealt to passes and columns in the
+    layer's order, and a column works on one ofmap row of a strip. ``filter-sort``: filters with most outputs left come
+    first. ``row-pairing``: a column works on two ofmap rows of a strip, one of its upper and one of its lower half; so
+    a set is half as wide.
     """
 
     dataflow: Literal["row-stationary"]
@@ -60,7 +62,7 @@ class RowStationaryArray(Section):
     cols: Positive
     spads: Spads
     buses: Buses
-    balance: Literal["none", "filter-sort"] = "none"
+    balance: Literal["none", "filter-sort", "row-pairing"] = "none"
     mapping: RowStationaryMapping = RowStationaryMapping()
 
 

@@ -12,17 +12,15 @@ from zapsim.kernels._jit import kernel
 def pass_work(
     kept: NDArray[np.int32],
     groups: int,
-    n: int,
-    e: int,
-    p: int,
-    t: int,
+    tile: tuple[int, int, int, int],
+    paired: bool,
     slowest: NDArray[np.int64],
     total: NDArray[np.int64],
 ) -> None:
     """Find the work of the busiest PE column and of all PE columns, for every residency of psums on the array.
 
-    A PE column owns one ofmap row and p filters; the filters of a pass are dealt in order to t columns, evenly if there
-    are fewer than p · t. The same work is repeated for every tile of channels, so these are not an axis.
+    A PE column owns one ofmap row, or two, and p filters; the filters of a pass are dealt in order to t columns, evenly
+    if there are fewer than p · t. The same work is repeated for every tile of channels, so these are not an axis.
 
     Parameters
     ----------
@@ -30,8 +28,10 @@ def pass_work(
         int32 (N, P, K): outputs to compute in each ofmap row.
     groups
         Groups of the convolution; K is a multiple.
-    n, e, p, t
-        Images and ofmap rows of a pass, filters of a PE, columns of filters.
+    tile
+        (n, e, p, t): images and ofmap rows of a pass, filters of a PE, columns of filters.
+    paired
+        Whether a PE column works on two rows of a strip, one of its upper and one of its lower half.
     slowest
         int64 (groups, ceil(K / groups / (p · t)), ceil(P / e), ceil(N / n)), overwritten: outputs of the busiest
         column, summed over the images of the pass.
@@ -39,6 +39,7 @@ def pass_work(
         int64, same shape, overwritten: outputs of all columns.
     """
     images, rows, channels = kept.shape
+    n, e, p, t = tile
     filters = channels // groups
     _, filter_tiles, strips, image_tiles = slowest.shape
     for g in range(groups):
@@ -50,12 +51,17 @@ def pass_work(
                 for i in range(image_tiles):
                     most = 0
                     everything = 0
-                    for y in range(s * e, min(s * e + e, rows)):
+                    top, bottom = s * e, min(s * e + e, rows)
+                    columns = (bottom - top + 1) // 2 if paired else bottom - top
+                    for y in range(top, top + columns):
+                        below = y + columns
                         for start in range(first, last, share):
                             work = 0
                             for image in range(i * n, min(i * n + n, images)):
                                 for k in range(start, min(start + share, last)):
                                     work += kept[image, y, k]
+                                    if below < bottom:
+                                        work += kept[image, below, k]
                             most = max(most, work)
                             everything += work
                     slowest[g, f, s, i] = most

@@ -25,7 +25,11 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a mapping may use: PEs, spads (words a PE), buses (words a cycle), and the GLB in words."""
+    """What a mapping may use: PEs, spads (words a PE), buses (words a cycle), and the GLB in words.
+
+    ``rows_per_column`` is how many ofmap rows of a strip a PE column works on, one after the other: 1, or 2 with
+    ``balance: row-pairing``.
+    """
 
     rows: int
     cols: int
@@ -36,6 +40,7 @@ class Resources:
     filter_bus: int
     psum_bus: int
     glb_words: int
+    rows_per_column: int = 1
 
     @classmethod
     def of(cls, arch: ArchSpec) -> Resources:
@@ -47,6 +52,7 @@ class Resources:
         return cls(
             array.rows, array.cols, spads.ifmap, spads.filter, spads.psum,
             buses.ifmap, buses.filter, buses.psum, int(arch.buffers.glb.size / arch.word_bytes),
+            2 if array.balance == "row-pairing" else 1,
         )  # fmt: skip
 
 
@@ -69,15 +75,35 @@ def touched(shape: ConvShape, count: Ints, axis: int) -> Ints:
     return np.asarray(count * taps - again, dtype=np.int64)
 
 
+def set_columns(have: Resources, e: Ints) -> Ints:
+    """Return the columns of PEs that a set of `e` ofmap rows takes."""
+    return ceil(e, have.rows_per_column)
+
+
+def rows_in_turn(have: Resources, e: Ints) -> Ints:
+    """Return the ofmap rows of the PE column that has most of them."""
+    return np.minimum(e, have.rows_per_column)
+
+
+def streamed_rows(shape: ConvShape, have: Resources, e: Ints) -> Ints:
+    """Return the ifmap rows that the bus brings for `e` ofmap rows: those of each turn, as if it were alone.
+
+    In the second turn a PE has no word of the first one any more: its spad holds a window, not a row.
+    """
+    first = set_columns(have, e)
+    return touched(shape, first, axis=0) + touched(shape, e - first, axis=0)
+
+
 def sets_beside(have: Resources, R: int, e: Ints, r: Ints) -> Ints:
-    """Return how many filter groups t the array holds at once, of r sets of R × e PEs each.
+    """Return how many filter groups t the array holds at once, of r sets of R × e PEs each (half as wide if paired).
 
     The r sets of a group work on different channels, and their psums are added on their way up a column, so they
     stand on top of one another: R · r rows of PEs. A set wider than the array folds into ceil(e / cols) parts
     of R rows below one another (JSSC 2017, section V-B: AlexNet's CONV2, 5 × 27 on 12 × 14 PEs, is 5 × 14 + 5 × 13).
     """
-    folds = ceil(e, have.cols)
-    beside = np.maximum(have.cols // e, 1)
+    columns = set_columns(have, e)
+    folds = ceil(columns, have.cols)
+    beside = np.maximum(have.cols // columns, 1)
     return have.rows // (R * folds * r) * beside
 
 
@@ -127,7 +153,7 @@ def check_mapping(shape: ConvShape, have: Resources, mapping: PassParameters) ->
         ("psum spad", "p", of.p, have.psum_spad, "words"),
         ("GLB", "n·q·r ifmap strips + n·m psum strips", glb, have.glb_words, "words"),
         (
-            f"{have.rows}×{have.cols} PEs", f"t filter groups, each of r sets of {shape.R}×{of.e} PEs,",
+            f"{have.rows}×{have.cols} PEs", f"t filter groups, each of r sets of {shape.R}×{set_columns(have, e)} PEs,",
             of.t, int(sets_beside(have, shape.R, e, r)), "groups",
         ),
     )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from zapsim.arch.arrays import PassParameters
-from zapsim.mapping.row_stationary import Ints, Resources, ceil, touched
+from zapsim.mapping.row_stationary import Ints, Resources, ceil, rows_in_turn, set_columns, streamed_rows, touched
 from zapsim.workload import ConvShape
 
 
@@ -65,18 +65,22 @@ def pass_costs(
     of
         Sizes of the passes.
     busiest
-        Outputs of the busiest PE column, summed over the images; None: all of its p · F · n.
+        Outputs of the busiest PE column, summed over the images; None: all (:func:`column_outputs`).
     kept
         Outputs (psums) of the whole pass; None: all of its p · t · e · F · n.
     """
     R, S, F = shape.R, shape.S, shape.Q
-    rows, columns = touched(shape, of.e, axis=0), touched(shape, np.array(F), axis=1)
+    rows, columns = streamed_rows(shape, have, of.e), touched(shape, np.array(F), axis=1)
+    of_set = set_columns(have, of.e)
 
-    compute = S * of.q * (of.p * F * of.n if busiest is None else busiest)  # cycles: 1 MAC a cycle and PE
+    compute = (
+        S * of.q * (column_outputs(shape, have, of) if busiest is None else busiest)
+    )  # cycles: 1 MAC a cycle and PE
     psum = of.pt * of.e * F * of.n if kept is None else kept  # words read, and as many written
     ifmap = of.qr * of.n * rows * columns  # words, each multicast once
     filter_ = of.pt * of.qr * R * S  # words
-    ramp = ceil(rows * S * of.qr, have.ifmap_bus) + ceil(of.pt * of.e, have.psum_bus)  # first windows, last psums
+    first_windows, last_psums = touched(shape, of_set, axis=0) * S * of.qr, of.pt * of_set
+    ramp = ceil(first_windows, have.ifmap_bus) + ceil(last_psums, have.psum_bus)
 
     psum_wait = np.maximum(ceil(psum, have.psum_bus) - compute, 0)  # reads and writes have a bus each
     ifmap_wait = np.maximum(ceil(ifmap, have.ifmap_bus) - compute, 0)
@@ -86,18 +90,23 @@ def pass_costs(
     )
 
 
-def pass_actions(shape: ConvShape, of: PassSizes, costs: PassCosts) -> dict[str, Ints]:
+def column_outputs(shape: ConvShape, have: Resources, of: PassSizes) -> Ints:
+    """Return the outputs of the PE column that has most of them, summed over the images."""
+    return of.p * shape.Q * of.n * rows_in_turn(have, of.e)
+
+
+def pass_actions(shape: ConvShape, have: Resources, of: PassSizes, costs: PassCosts) -> dict[str, Ints]:
     """Return the actions of passes that depend on the mapping, by their names in :class:`zapsim.counts.Counts`.
 
-    Each of the R × e PEs of a set receives one ifmap row of every channel and image; each PE column receives the
-    filters; a psum enters at the foot of a column and is handed up its R · r PEs. The GLB gives ifmaps and psums and
-    takes psums, the ones of the first channels too (that is what JSSC 2017, Table V, counts); filters bypass it, and
-    what DRAM and GLB exchange is left out, as it is there.
+    Each of the R × e places of a set (two a PE if rows are paired) receives one ifmap row of every channel and image;
+    each PE column receives the filters; a psum enters at the foot of a column and is handed up its R · r PEs. The GLB
+    gives ifmaps and psums and takes psums, the ones of the first channels too (that is what JSSC 2017, Table V,
+    counts); filters bypass it, and what DRAM and GLB exchange is left out, as it is there.
     """
     columns = touched(shape, np.array(shape.Q), axis=1)
     return {
         "ifmap_spad_writes": shape.R * of.e * of.qr * of.t * of.n * columns,
-        "filter_spad_writes": costs.filter * of.e,
+        "filter_spad_writes": costs.filter * set_columns(have, of.e),
         "ifmap_bus_words": costs.ifmap,
         "filter_bus_words": costs.filter,
         "psum_bus_words": 2 * costs.psum,

@@ -152,7 +152,7 @@ def _frames(shape: ConvShape, have: Resources) -> Candidates:
 
     Costs fall as n and p grow, so what these cost at least bounds all n and p.
     """
-    widest = min(shape.P, have.cols * (have.rows // shape.R))
+    widest = min(shape.P, have.cols * (have.rows // shape.R) * have.rows_per_column)
     most_q = min(have.ifmap_spad, have.filter_spad) // shape.S
     most_r = min(have.rows // shape.R, shape.C_per_group)
     axes = (np.arange(1, most + 1) for most in (widest, min(most_q, shape.C_per_group), most_r))

@@ -12,8 +12,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.mapping.row_stationary import Ints, Resources, ceil, glb_strips, strip_rows, touched
-from zapsim.mapping.row_stationary_passes import pass_actions, pass_costs, pass_sizes, tile_classes
+from zapsim.mapping.row_stationary import (
+    Ints,
+    Resources,
+    ceil,
+    glb_strips,
+    rows_in_turn,
+    set_columns,
+    streamed_rows,
+    strip_rows,
+    touched,
+)
+from zapsim.mapping.row_stationary_passes import column_outputs, pass_actions, pass_costs, pass_sizes, tile_classes
 from zapsim.workload import ConvShape
 
 SHARES = 32
@@ -57,10 +67,10 @@ def layer_totals(shape: ConvShape, have: Resources, of: Candidates, stages: Stag
     times = pt_times[:, None, None, None] * qr_times[:, None, None] * e_times[:, None] * n_times
     sizes = pass_sizes(pt[:, None, None, None], of.t, qr[:, None, None], of.r, e[:, None], n)
     share = np.array(stages)[:, None, None, None, None, None]
-    busiest = ceil(sizes.p * shape.Q * sizes.n * share, SHARES)
+    busiest = ceil(column_outputs(shape, have, sizes) * share, SHARES)
     kept = ceil(sizes.pt * sizes.e * shape.Q * sizes.n * share, SHARES)
     costs = pass_costs(shape, have, sizes, busiest, kept)
-    per_pass = pass_actions(shape, sizes, costs) | {"cycles": costs.cycles}
+    per_pass = pass_actions(shape, have, sizes, costs) | {"cycles": costs.cycles}
 
     def total(each: Ints) -> Ints:
         in_stages = each.sum(axis=0) if each.ndim > times.ndim else each * len(stages)
@@ -97,15 +107,20 @@ def least_totals(
     f_tiles, c_tiles = ceil(K, of.p * of.t), ceil(C, of.q * of.r)
     strips, i_tiles = ceil(shape.P, of.e), ceil(shape.N, of.n)
     full, rest = np.divmod(shape.P, of.e)
-    rows = full * touched(shape, of.e, axis=0) + touched(shape, rest, axis=0)
+    rows = full * streamed_rows(shape, have, of.e) + streamed_rows(shape, have, rest)
+    set_cols, last_cols = set_columns(have, of.e), set_columns(have, rest)
+    first_rows = full * touched(shape, set_cols, axis=0) + touched(shape, last_cols, axis=0)
+    deepest = full * rows_in_turn(have, of.e) + rows_in_turn(have, rest)
+    pe_columns = full * set_cols + last_cols
     columns = touched(shape, np.array(F), axis=1)
     share = np.array(stages)[:, np.newaxis]
     psums = ceil(K * shape.P * F * shape.N * share, SHARES)
 
-    compute = ceil(S * F * shape.N * ceil(K, of.t) * ceil(C, of.r) * strips * share, SHARES)
+    compute = ceil(S * F * shape.N * ceil(K, of.t) * ceil(C, of.r) * deepest * share, SHARES)
     ifmap = C * shape.N * rows * columns * f_tiles
     filter_ = K * C * R * S * strips * i_tiles
-    ramp = ceil(rows * S * C * f_tiles * i_tiles, have.ifmap_bus) + ceil(K * shape.P * c_tiles * i_tiles, have.psum_bus)
+    first_windows, last_psums = first_rows * S * C * f_tiles * i_tiles, K * pe_columns * c_tiles * i_tiles
+    ramp = ceil(first_windows, have.ifmap_bus) + ceil(last_psums, have.psum_bus)
     buses = np.maximum(ceil(psums * c_tiles, have.psum_bus), ceil(ifmap, have.ifmap_bus))
     busy = np.maximum(compute, buses).sum(axis=0)
 
@@ -114,7 +129,7 @@ def least_totals(
     per_group = {
         "cycles": busy + often * (ceil(filter_, have.filter_bus) + ramp),
         "ifmap_spad_writes": often * R * shape.P * C * shape.N * columns * ceil(K, of.p),
-        "filter_spad_writes": often * K * C * R * S * shape.P * i_tiles,
+        "filter_spad_writes": often * K * C * R * S * pe_columns * i_tiles,
         "ifmap_bus_words": often * ifmap,
         "filter_bus_words": often * filter_,
         "psum_bus_words": 2 * psum,

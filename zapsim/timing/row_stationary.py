@@ -15,7 +15,7 @@ from zapsim.arch.spec import ArchSpec
 from zapsim.counts import Counts, Cycles
 from zapsim.kernels import bits
 from zapsim.kernels.row_stationary import pass_work
-from zapsim.mapping.row_stationary import Ints, Resources, strip_rows
+from zapsim.mapping.row_stationary import Ints, Resources, set_columns, strip_rows
 from zapsim.mapping.row_stationary_passes import layer_passes, pass_actions, pass_costs, pass_grid, tiles
 from zapsim.mapping.row_stationary_search import map_layer
 from zapsim.timing.engine import STANDARD, Demand, StageResult
@@ -37,15 +37,16 @@ class RowStationaryEngine:
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: PassParameters, demand: Demand) -> StageResult:
         """Return cycles and actions of one stage; a pass in which nothing is kept costs and loads nothing."""
         sizes, times = layer_passes(shape, mapping)
+        have = Resources.of(arch)
         asked = shape.outputs if demand.kept is None else demand.kept.count()
         if demand.kept is None or demand.gate:
             computed = shape.outputs
-            costs = pass_costs(shape, Resources.of(arch), sizes)
+            costs = pass_costs(shape, have, sizes)
             present = np.full((1, *pass_grid(shape, mapping)), shape.groups)
         else:
             computed = asked
             busiest, kept = work_per_pass(shape, mapping, demand.kept, _balance(arch))
-            costs = pass_costs(shape, Resources.of(arch), sizes, busiest, kept)
+            costs = pass_costs(shape, have, sizes, busiest, kept)
             present = (kept > 0).astype(np.int64)
         times = times * present
 
@@ -53,11 +54,12 @@ class RowStationaryEngine:
             return int((per_pass * times).sum())
 
         cycles = Cycles(**{part: total(getattr(costs, part)) for part in _PARTS})
-        actions = {name: total(per_pass) for name, per_pass in pass_actions(shape, sizes, costs).items()}
+        actions = {name: total(per_pass) for name, per_pass in pass_actions(shape, have, sizes, costs).items()}
         actions |= _mac_actions(shape, demand, asked, computed)
         actions["dram_reads"] = actions["filter_bus_words"] + _ifmap_loads(shape, mapping, demand, present)
-        active = shape.R * sizes.r * sizes.e * sizes.t * (times > 0)
-        waiting, working = total(costs.compute * sizes.t * sizes.e), total(shape.S * sizes.q * costs.psum)
+        columns = sizes.t * set_columns(have, sizes.e)
+        active = shape.R * sizes.r * columns * (times > 0)
+        waiting, working = total(costs.compute * columns), total(shape.S * sizes.q * costs.psum)
         imbalance = waiting / working if working else 1.0
         return StageResult(cycles, Counts(**actions), int(active.max()), imbalance)
 
@@ -94,7 +96,8 @@ def work_per_pass(
         rows = np.ascontiguousarray(rows[:, :, by_density(shape, mapping, rows)])
     busiest = np.empty((shape.groups, *pass_grid(shape, mapping)), dtype=np.int64)
     total = np.empty_like(busiest)
-    pass_work(rows, shape.groups, mapping.n, mapping.e, mapping.p, mapping.t, busiest, total)
+    tile = mapping.n, mapping.e, mapping.p, mapping.t
+    pass_work(rows, shape.groups, tile, balance == "row-pairing", busiest, total)
     return busiest, total
 
 
