@@ -14,7 +14,6 @@ from zapsim.counts import Counts, Cycles
 from zapsim.energy.model import COMPONENTS
 from zapsim.errors import ZapsimError
 from zapsim.report.formats import FORMATS, print_table, render
-from zapsim.report.output import write_atomically
 from zapsim.report.plot import plot_savings
 from zapsim.report.rows import COLUMNS, headline, notes
 from zapsim.results import Comparison, LayerResult, Outcome, RunResult
@@ -193,47 +192,7 @@ def test_a_layer_that_takes_nothing():
     assert unpriced.energy_saving == 0
 
 
-# --- files ----------------------------------------------------------------------------------------------------------
-
-
-def test_files_are_replaced_whole(tmp_path):
-    path = tmp_path / "result.csv"
-    write_atomically(path, "a µ\n")
-    write_atomically(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert [one.name for one in tmp_path.iterdir()] == ["result.csv"]
-
-
-def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "result.csv"
-    path.write_text("old")
-
-    def full(*_args):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("zapsim.report.output.os.replace", full)
-    with pytest.raises(ZapsimError) as caught:
-        write_atomically(path, "new")
-    assert str(caught.value) == f"{path}: cannot be written (No space left on device)"
-    assert path.read_text() == "old"
-    assert [one.name for one in tmp_path.iterdir()] == ["result.csv"]
-
-
-def test_paths_that_are_no_files(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "file").write_text("")
-    for path, fault in (
-        (tmp_path, "is a directory"),
-        (tmp_path / "none" / "x.csv", f"there is no directory {tmp_path / 'none'}"),
-        (tmp_path / "file" / "x.csv", f"there is no directory {tmp_path / 'file'}"),
-        (tmp_path / ("x" * 300), "File name too long"),
-    ):
-        with pytest.raises(ZapsimError) as caught:
-            write_atomically(path, "text")
-        assert str(caught.value) == f"{path}: cannot be written ({fault})"
-    for name in (".", ".."):
-        with pytest.raises(ZapsimError, match="is a directory"):
-            write_atomically(type(tmp_path)(name), "text")
+# --- plots ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("suffix", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])

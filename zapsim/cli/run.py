@@ -72,7 +72,7 @@ def execute(args: argparse.Namespace) -> int:
     """Run the simulation and show or write its result."""
     from zapsim.arch.load import load_arch
     from zapsim.arch.policy import preset
-    from zapsim.report.output import check_writable
+    from zapsim.files import check_writable
     from zapsim.report.plot import check_plot, plot_savings
     from zapsim.trace.reader import Trace
 
@@ -80,7 +80,7 @@ def execute(args: argparse.Namespace) -> int:
         raise ZapsimError(f"--batch must be at least 1, got {args.batch}")
     form = args.format or _SUFFIXES.get(args.out.suffix.lower() if args.out else "", "table")
     if args.out is not None:
-        check_writable(args.out)
+        check_writable(args.out, (args.trace, Path(args.arch)))
     if args.plot is not None:
         check_plot(args.plot)
     arch = load_arch(args.arch, args.overrides)
@@ -112,9 +112,9 @@ def _simulate(args: argparse.Namespace, arch: ArchSpec, trace: Trace, policy: Po
 
 
 def _show(result: RunResult, form: str, out: Path | None) -> None:
+    from zapsim.files import write_atomically
     from zapsim.report.consoles import stdout_console
     from zapsim.report.formats import print_table, render
-    from zapsim.report.output import write_atomically
 
     if out is not None:
         write_atomically(out, render(result, form))

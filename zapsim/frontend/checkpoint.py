@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from zapsim.errors import FrontendError
-from zapsim.frontend.files import write_atomically
+from zapsim.files import write_atomically
 from zapsim.frontend.learner import Learner
 
 METADATA_KEY = "zapsim_checkpoint"
@@ -71,7 +71,7 @@ class Checkpoint:
             savings={name: one.saving if one.saving == one.saving else None for name, one in learners.items()},
             tensors_sha256=_digest(tensors),
         )
-        write_atomically(self.path, save(tensors, metadata={METADATA_KEY: progress.model_dump_json()}))
+        write_atomically(self.path, save(tensors, metadata={METADATA_KEY: progress.model_dump_json()}), parents=True)
         self._written = time.monotonic()
 
     def restore(self, learners: Mapping[str, Learner]) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from zapsim.errors import FrontendError
-from zapsim.frontend.files import write_atomically
+from zapsim.files import write_atomically
 from zapsim.frontend.graph import Graph
 from zapsim.frontend.predictor import Predictor
 from zapsim.patterns import PATTERNS
@@ -78,7 +78,7 @@ def save_predictors(
         provenance=dict(provenance),
         tensors_sha256=_digest(tensors),
     )
-    write_atomically(path, save(tensors, metadata={METADATA_KEY: header.model_dump_json()}))
+    write_atomically(path, save(tensors, metadata={METADATA_KEY: header.model_dump_json()}), parents=True)
 
 
 def load_predictors(path: Path) -> PredictorFile:

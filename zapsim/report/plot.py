@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 from zapsim.errors import ZapsimError
-from zapsim.report.output import check_writable, write_atomically
+from zapsim.files import check_writable, write_atomically
 from zapsim.report.rows import headline
 from zapsim.results import RunResult
 

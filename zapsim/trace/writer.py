@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.errors import TraceError
+from zapsim.files import is_special, places
 from zapsim.trace.model import ExitCounts, MapKind, TraceHeader, ValueKind, tensor_name
 from zapsim.trace.packed import PackedMap
 
@@ -67,9 +68,11 @@ class TraceWriter:
     def __enter__(self) -> Self:
         if not self.path.name:
             raise TraceError(f"{self.path}: cannot be written (not the name of a file)")
-        self._partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        if is_special(self.path):
+            raise TraceError(f"{self.path}: cannot be written (not a regular file)")
+        self._target, self._partial = places(self.path)
         with self._writing():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._target.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._partial.open("wb+")
         # A header's length is a multiple of 8, so that the maps are aligned.
         self._data_start = len(self._preamble(self._header, 0)) + -(-self._spare_bytes // 8) * 8
@@ -158,7 +161,7 @@ class TraceWriter:
             self._file.write(self._preamble(header, self._data_start))
             self._file.flush()
             os.fsync(self._file.fileno())
-            os.replace(self._partial, self.path)
+            os.replace(self._partial, self._target)
 
     def _preamble(self, header: TraceHeader, size: int) -> bytes:
         """Return the safetensors header: its length (8 bytes, little endian) and JSON, padded to `size` at least."""
