@@ -30,7 +30,7 @@ examples:
 
 Each threshold becomes an operating point of the file (t0.2, t0.4, ...): an output outside the pattern is computed if
 its predicted score is above it. Pictures are cut in the middle; quality is measured on random crops of --eval-images
-(all images of an idx file), or else on the traced images themselves.
+(all images of a folder by class, an idx or npz file), or else on the traced images themselves.
 """
 
 
@@ -51,7 +51,7 @@ def add_parser(commands: Subparsers) -> None:
         nargs="+",
         required=True,
         metavar="PATH",
-        help="pictures, folders of pictures, or one idx file of images",
+        help="pictures, folders of pictures, a folder by class, or one idx or npz file of images",
     )
     parser.add_argument("--count", type=int, metavar="N", help="trace only the first N images (default: all)")
     parser.add_argument(
@@ -89,8 +89,7 @@ def execute(args: argparse.Namespace) -> int:
     file = load_predictors(args.predictors)
     settings = uniform_settings(args.threshold, file.predictors)
     network = load_network(args.network, args.weights, args.device, args.seed)
-    images = load_images(args.images, network.preprocessing)
-    images = images if args.count is None else images.first(args.count)
+    images = load_images(args.images, network.preprocessing, count=args.count)
     evaluated = _evaluation_images(args, network.preprocessing)
     device = device_of(network.model)
     graph = trace_graph(network.model, network.example().to(device))
@@ -116,15 +115,16 @@ def execute(args: argparse.Namespace) -> int:
 
 def _evaluation_images(args: argparse.Namespace, pre: Preprocessing) -> ImageSet | None:
     from zapsim.errors import FrontendError
-    from zapsim.frontend.idx import is_idx
+    from zapsim.frontend.arrays import is_array_file
     from zapsim.frontend.images import load_crops, load_images
+    from zapsim.frontend.pictures import class_folders
 
     paths: Sequence[Path] | None = args.eval_images
     if paths is None:
         if args.eval_labels is not None:
             raise FrontendError("--eval-labels needs --eval-images")
         return None
-    if is_idx(paths[0]):
+    if is_array_file(paths[0]) or class_folders(paths):
         return load_images(paths, pre, args.eval_labels)
     # Another stream of random numbers than training's, should both use the same pictures.
     return load_crops(paths, pre, args.eval_crops, args.seed + 1, args.eval_labels)

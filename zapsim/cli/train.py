@@ -59,7 +59,7 @@ def add_parser(commands: Subparsers) -> None:
         nargs="+",
         required=True,
         metavar="PATH",
-        help="pictures, folders of pictures, or one idx file of images (gzipped or not)",
+        help="pictures, folders of pictures, a folder by class, or one idx (gzipped or not) or npz file of images",
     )
     parser.add_argument("--crops", type=int, default=200, metavar="N", help="random crops to learn from (default: 200)")
     parser.add_argument(

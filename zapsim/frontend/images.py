@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from zapsim.errors import FrontendError
-from zapsim.frontend.idx import is_idx, read_idx
-from zapsim.frontend.pictures import centre_crop, decode, find_pictures, random_crop, spread
+from zapsim.frontend.pictures import centre_crop, decode, find_labelled, random_crop, spread
 from zapsim.frontend.preprocessing import Preprocessing
+from zapsim.frontend.store import ImageStore
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +25,8 @@ class ImageSet:
     Attributes
     ----------
     pixels
-        uint8 (images, rows, columns, channels); channels are RGB or one grey.
+        uint8 (images, rows, columns, channels); channels are RGB or one grey. Or float32 (images, C, rows, columns),
+        which the network takes as it is.
     names
         One name an image (file names, never paths).
     preprocessing
@@ -38,7 +39,7 @@ class ImageSet:
         Names of the files that did not decode.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[np.uint8] | NDArray[np.float32]
     names: tuple[str, ...]
     preprocessing: Preprocessing
     description: str
@@ -56,7 +57,10 @@ class ImageSet:
 
     def tensor(self, indices: Sequence[int] | NDArray[np.int64]) -> torch.Tensor:
         """Return the network's input for these images: float32 (images, C, rows, columns)."""
-        return self.preprocessing.tensor(self.pixels[np.asarray(indices)])
+        chosen = self.pixels[np.asarray(indices)]
+        if chosen.dtype == np.float32:
+            return torch.from_numpy(np.array(chosen))
+        return self.preprocessing.tensor(chosen.astype(np.uint8, copy=False))
 
     def batches(self, size: int) -> Iterator[tuple[torch.Tensor, NDArray[np.int64] | None]]:
         """Yield (input, labels) in order, `size` images at a time."""
@@ -66,7 +70,10 @@ class ImageSet:
 
     def first(self, count: int) -> ImageSet:
         """Return the first `count` images."""
-        return self._take(np.arange(min(count, len(self))))
+        if count < 1 or count > len(self):
+            raise FrontendError(f"{count} images wanted, but {self.description} has only {len(self)}")
+        labels = None if self.labels is None else self.labels[:count]
+        return replace(self, pixels=self.pixels[:count], names=self.names[:count], labels=labels)
 
     def sample(self, count: int, seed: int) -> ImageSet:
         """Return `count` images drawn without replacement."""
@@ -92,59 +99,92 @@ class ImageSet:
         return replace(self, pixels=self.pixels[chosen], names=names, labels=labels)
 
 
-def load_images(paths: Sequence[Path], pre: Preprocessing, labels: Path | None = None) -> ImageSet:
-    """Return the centre crops of picture files and folders, or all images of one idx file."""
-    if any(is_idx(path) for path in paths):
-        return _from_idx(paths, pre, labels)
-    if labels is not None:
-        raise FrontendError("labels go with an idx file of images; pictures have none")
-    crops: list[NDArray[np.uint8]] = []
-    names: list[str] = []
-    files = find_pictures(paths)
-    broken = []
-    for path in files:
+def load_images(
+    paths: Sequence[Path], pre: Preprocessing, labels: Path | None = None, count: int | None = None
+) -> ImageSet:
+    """Return the centre crops of picture files and folders (also by class), or all images of one idx or npz file.
+
+    Only the first `count` that decode, if it is given. Large sets lie in a temporary file, not in memory.
+
+    Raises
+    ------
+    FrontendError
+        If nothing decodes, or fewer than `count`.
+    """
+    from zapsim.frontend.arrays import is_array_file, load_arrays
+
+    if count is not None and count < 1:
+        raise FrontendError(f"at least one image is needed, got {count}")
+    if any(is_array_file(path) for path in paths):
+        loaded = load_arrays(paths, pre, labels)
+        return loaded if count is None else loaded.first(count)
+    files, classes = _files(paths, labels)
+    if count is not None and len(files) < count:
+        raise FrontendError(f"{count} images wanted, but there are only {len(files)} pictures")
+    store, kept, broken = ImageStore(), [], []
+    for index, path in enumerate(files):
+        if len(store) == count:
+            break
         picture = decode(path, pre.picture_mode)
         if picture is None:
             broken.append(path.name)
             continue
-        crops.append(centre_crop(picture, pre))
-        names.append(path.name)
-    _need_some(crops, files)
+        store.add(centre_crop(picture, pre))
+        kept.append(index)
+    _need(kept, count, files)
+    names = tuple(_name(files[index], classes) for index in kept)
+    known = None if classes is None else np.array(classes, dtype=np.int64)[kept]
     about = f"centre crop of {_listed(names)}"
-    return ImageSet(np.stack(crops), tuple(names), pre, about, skipped=tuple(broken))
+    return ImageSet(store.array(), names, pre, about, known, tuple(broken))
 
 
 def load_crops(
     paths: Sequence[Path], pre: Preprocessing, count: int, seed: int, labels: Path | None = None
 ) -> ImageSet:
-    """Return `count` random crops of pictures, or `count` images drawn from one idx file.
+    """Return `count` random crops of pictures (also by class), or `count` images drawn from one idx or npz file.
 
     Crops are spread evenly over the pictures that decode, and shuffled: a batch has crops of several.
 
     Raises
     ------
     FrontendError
-        If no picture decodes, or an idx file has too few images.
+        If no picture decodes, or an idx or npz file has too few images.
     """
+    from zapsim.frontend.arrays import is_array_file, load_arrays
+
     if count < 1:
         raise FrontendError(f"at least one crop is needed, got {count}")
-    if any(is_idx(path) for path in paths):
-        return _from_idx(paths, pre, labels).sample(count, seed)
-    files = find_pictures(paths)
-    good = [path for path in files if _decodes(path)]
-    _need_some(good, files)
+    if any(is_array_file(path) for path in paths):
+        return load_arrays(paths, pre, labels).sample(count, seed)
+    files, classes = _files(paths, labels)
+    good = [index for index, path in enumerate(files) if _decodes(path)]
+    _need(good, None, files)
     random = np.random.default_rng(seed)
     crops: list[NDArray[np.uint8]] = []
-    names: list[str] = []
-    for path, share in zip(good, spread(count, len(good)), strict=True):
-        picture = decode(path, pre.picture_mode) if share else None
+    taken: list[int] = []
+    for index, share in zip(good, spread(count, len(good)), strict=True):
+        picture = decode(files[index], pre.picture_mode) if share else None
         if picture is not None:
             crops += [random_crop(picture, pre, random) for _ in range(share)]
-            names += [path.name] * share
+            taken += [index] * share
     order = random.permutation(len(crops))
-    about = f"{len(crops)} random crops of {_listed([path.name for path in good])}, seed {seed}"
-    broken = tuple(path.name for path in files if path not in good)
-    return ImageSet(np.stack(crops)[order], tuple(names[i] for i in order), pre, about, skipped=broken)
+    about = f"{len(crops)} random crops of {_listed([_name(files[index], classes) for index in good])}, seed {seed}"
+    broken = tuple(path.name for index, path in enumerate(files) if index not in set(good))
+    shuffled = [taken[index] for index in order]
+    known = None if classes is None else np.array(classes, dtype=np.int64)[shuffled]
+    names = tuple(_name(files[index], classes) for index in shuffled)
+    return ImageSet(np.stack(crops)[order], names, pre, about, known, broken)
+
+
+def _files(paths: Sequence[Path], labels: Path | None) -> tuple[tuple[Path, ...], tuple[int, ...] | None]:
+    if labels is not None:
+        raise FrontendError("labels go with an idx file of images; pictures have theirs from a folder by class")
+    return find_labelled(paths)
+
+
+def _name(path: Path, classes: Sequence[int] | None) -> str:
+    """Return a picture's name; two classes may have pictures of one name."""
+    return path.name if classes is None else f"{path.parent.name}/{path.name}"
 
 
 def _decodes(path: Path) -> bool:
@@ -156,27 +196,13 @@ def _decodes(path: Path) -> bool:
     return True
 
 
-def _need_some(good: Sequence[object], files: Sequence[Path]) -> None:
+def _need(good: Sequence[object], count: int | None, files: Sequence[Path]) -> None:
     if not good:
         raise FrontendError(f"none of {len(files)} pictures decodes, the first is {files[0]}")
+    if count is not None and len(good) < count:
+        raise FrontendError(f"{count} images wanted, but only {len(good)} of {len(files)} pictures decode")
 
 
 def _listed(names: Sequence[str], at_most: int = 40) -> str:
     shown = ", ".join(names[:at_most])
     return shown if len(names) <= at_most else f"{shown} and {len(names) - at_most} more"
-
-
-def _from_idx(paths: Sequence[Path], pre: Preprocessing, labels: Path | None) -> ImageSet:
-    if len(paths) != 1:
-        raise FrontendError("an idx file is used alone, not with other pictures")
-    pixels = read_idx(paths[0], dims=3)
-    if pixels.shape[1:] != (pre.size, pre.size) or pre.colours != "L":
-        raise FrontendError(
-            f"{paths[0]}: grey images of {pixels.shape[1]}×{pixels.shape[2]}, "
-            f"but the network takes {pre.colours} images of {pre.size}×{pre.size}"
-        )
-    classes = None if labels is None else read_idx(labels, dims=1).astype(np.int64)
-    if classes is not None and len(classes) != len(pixels):
-        raise FrontendError(f"{labels}: {len(classes)} labels, but {paths[0].name} has {len(pixels)} images")
-    names = tuple(f"{paths[0].name}[{index}]" for index in range(len(pixels)))
-    return ImageSet(pixels[..., np.newaxis], names, pre, f"{len(pixels)} images of {paths[0].name}", classes)

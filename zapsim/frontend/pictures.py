@@ -37,6 +37,33 @@ def find_pictures(paths: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(found)
 
 
+def class_folders(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """Return the folders of a folder by class (class 0 first, in order of name); none if `paths` is no such folder.
+
+    A folder by class holds folders with pictures, and no pictures itself.
+    """
+    if len(paths) != 1 or not paths[0].is_dir():
+        return ()
+    if any(one.suffix.lower() in SUFFIXES for one in paths[0].iterdir()):
+        return ()
+    return tuple(sorted(one for one in paths[0].iterdir() if one.is_dir() and not one.name.startswith(".")))
+
+
+def find_labelled(paths: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[int, ...] | None]:
+    """Return the picture files among `paths`, and their classes if it is a folder by class.
+
+    Raises
+    ------
+    FrontendError
+        If a path does not exist, or nothing is found (in a class, too).
+    """
+    classes = class_folders(paths)
+    if not classes:
+        return find_pictures(paths), None
+    found = [(path, label) for label, folder in enumerate(classes) for path in find_pictures([folder])]
+    return tuple(path for path, _ in found), tuple(label for _, label in found)
+
+
 def decode(path: Path, mode: str) -> Image.Image | None:
     """Return the decoded picture, or None if it does not decode."""
     try:
