@@ -123,3 +123,16 @@ class Cycles(_Sum):
         """The part that takes most cycles, in words (``psum bus``)."""
         parts = self.as_dict()
         return max(parts, key=lambda name: parts[name]).replace("_", " ")
+
+
+def joint_imbalance(*parts: tuple[Cycles, float]) -> float:
+    """Return the imbalance of several parts of the work: what they take over what they would if nobody waited.
+
+    Parameters
+    ----------
+    parts
+        Cycles of each part, and how much more the slowest does in it than the mean.
+    """
+    taken = sum(cycles.compute for cycles, _ in parts)
+    balanced = sum(cycles.compute / imbalance for cycles, imbalance in parts)
+    return taken / balanced if balanced else 1.0

@@ -92,7 +92,13 @@ def run_layer(arch: ArchSpec, layer: LayerTrace, policy: Policy) -> Outcome:
     timing = time_layer(engine, arch, layer, policy)
     energy = energy_by_component(arch, timing.counts, timing.cycles.total)
     return Outcome(
-        timing.cycles, timing.counts, energy, timing.asked_macs, timing.predictor_busy_cycles, timing.active_pes
+        timing.cycles,
+        timing.counts,
+        energy,
+        timing.asked_macs,
+        timing.predictor_busy_cycles,
+        timing.active_pes,
+        timing.imbalance,
     )
 
 

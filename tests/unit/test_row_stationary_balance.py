@@ -3,13 +3,18 @@
 import numpy as np
 import pytest
 
+from tests.builders import arch as priced_arch
+from tests.builders import random_layer
 from tests.reference.row_stationary_cases import EYERISS, arch_of, mapping_of
+from zapsim.arch.policy import PRESETS
 from zapsim.arch.spec import ArchSpec
 from zapsim.errors import MappingError
 from zapsim.mapping.row_stationary import Resources, check_mapping
+from zapsim.simulate import run_layer
 from zapsim.timing.engine import Demand
 from zapsim.timing.row_stationary import RowStationaryEngine, work_per_pass
 from zapsim.timing.row_stationary_balance import by_density
+from zapsim.trace.model import LayerTrace
 from zapsim.trace.packed import PackedMap
 from zapsim.workload import ConvShape
 
@@ -138,3 +143,26 @@ def test_pairing_lowers_imbalance_of_a_picture_with_sky() -> None:
     )
     assert plain.imbalance > 1.6
     assert paired.imbalance < 1.4
+
+
+def test_a_layer_and_a_network_say_how_uneven_they_are(rng: np.random.Generator) -> None:
+    layer = random_layer(rng, SHAPE, density=0.4, miss=0.0)
+    spec = priced_arch("row-stationary")
+    outcome = run_layer(spec, layer, PRESETS["zap"])
+    first, second = (
+        ENGINE.time_stage(SHAPE, spec, ENGINE.map_layer(SHAPE, spec, shares(layer)), Demand(kept))
+        for kept in (layer.pattern_outputs(), layer.mask.without(layer.pattern_outputs()))
+    )
+    compute = (first.cycles.compute, second.cycles.compute)
+    balanced = compute[0] / first.imbalance + compute[1] / second.imbalance
+    assert 1 < outcome.imbalance == pytest.approx(sum(compute) / balanced)
+    dense = run_layer(spec, layer, PRESETS["dense"])
+    assert dense.imbalance >= 1
+    both = dense + outcome
+    assert min(dense.imbalance, outcome.imbalance) < both.imbalance < max(dense.imbalance, outcome.imbalance)
+
+
+def shares(layer: LayerTrace) -> list[float]:
+    """Return the share of the outputs of each stage."""
+    first, all_ = layer.pattern_outputs().count(), layer.mask.count()
+    return [first / layer.shape.outputs, (all_ - first) / layer.shape.outputs]

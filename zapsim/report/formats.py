@@ -72,6 +72,7 @@ def _outcome(outcome: Outcome) -> dict[str, object]:
         "asked_macs": outcome.asked_macs,
         "predictor_busy_cycles": outcome.predictor_busy_cycles,
         "active_pes": outcome.active_pes,
+        "imbalance": outcome.imbalance,
     }
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec
-from zapsim.counts import Counts, Cycles
+from zapsim.counts import Counts, Cycles, joint_imbalance
 from zapsim.errors import PolicyError
 from zapsim.timing.coding import coded_words
 from zapsim.timing.engine import Demand, Engine, Mapping, StageResult
@@ -27,7 +27,7 @@ class LayerTiming:
 
     `asked_macs` are those of the outputs that the policy asks for: pattern and predicted non-zero, or all.
     ``predictor_busy_cycles`` are those in which the predictor works, overlapped or not; the ones that the array
-    waits for are ``cycles.predictor``.
+    waits for are ``cycles.predictor``. ``imbalance`` is that of the stages, weighted by their compute cycles.
     """
 
     cycles: Cycles
@@ -35,6 +35,7 @@ class LayerTiming:
     asked_macs: int
     predictor_busy_cycles: int
     active_pes: int
+    imbalance: float
 
 
 def time_layer(engine: Engine[Mapping], arch: ArchSpec, layer: LayerTrace, policy: Policy) -> LayerTiming:
@@ -143,4 +144,5 @@ def _compose(shape: ConvShape, results: list[StageResult], predictor: PredictorR
         asked_macs,
         predictor.busy_cycles,
         max((result.active_pes for result in results), default=0),
+        joint_imbalance(*((result.cycles, result.imbalance) for result in results)),
     )
