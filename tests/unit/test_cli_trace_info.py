@@ -115,3 +115,12 @@ def test_mistakes(capsys, tmp_path):
     tamper(path, maps=flip, seal=False)
     expected = f"{path}: map {name} does not match its digest: the file was damaged or changed"
     assert fault(capsys, path) == expected
+
+
+def test_lines_end_where_their_text_does_and_provenance_is_flat(capsys, tmp_path):
+    header = trace_header(provenance={"arguments": {"crops": 4, "images": ["a.png", "b.png"]}, "note": "n" * 300})
+    out = info(capsys, write_trace(tmp_path / "trace", header))
+    facts = out.partition("operating point")[0].splitlines()
+    assert all(line == line.rstrip() for line in facts)
+    assert row(out, "arguments.crops") == "arguments.crops 4"
+    assert row(out, "arguments.images") == "arguments.images a.png, b.png"

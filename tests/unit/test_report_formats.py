@@ -216,3 +216,20 @@ def test_plots_without_matplotlib(tmp_path, monkeypatch):
     with pytest.raises(ZapsimError) as caught:
         plot_savings(RESULT, tmp_path / "savings.png")
     assert str(caught.value) == "plots need matplotlib: pip install 'zapsim[report]'"
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_a_narrow_terminal_gets_the_table_in_parts(width):
+    narrow, wide = (Console(file=io.StringIO(), width=one, color_system=None) for one in (width, 200))
+    for console in (narrow, wide):
+        print_table(RESULT, console)
+    lines = narrow.file.getvalue().splitlines()
+    table = lines[1 : -len(notes(RESULT))]
+    assert max(map(len, table)) <= width
+    assert "…" not in narrow.file.getvalue()
+    parts = sum(line.lstrip().startswith("layer ") for line in table)
+    assert parts == {40: 5, 80: 2, 120: 2}[width]
+    for name in ("conv_1", "total"):
+        cells = [" ".join(line.split()[1:]) for line in table if line.split()[:1] == [name]]
+        whole = [line for line in wide.file.getvalue().splitlines() if line.split()[:1] == [name]]
+        assert " ".join(cells) == " ".join(whole[0].split()[1:])

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from rich import box
@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from zapsim.report.consoles import plain_console
-from zapsim.report.rows import COLUMNS, Cell, headline, notes
+from zapsim.report.parts import print_in_parts
+from zapsim.report.rows import COLUMNS, Cell, Column, headline, notes
 from zapsim.results import Comparison, Outcome, RunResult
 
 
@@ -29,19 +30,23 @@ def _lines(result: RunResult) -> list[tuple[str, Comparison]]:
 
 def print_table(result: RunResult, console: Console) -> None:
     """Print the terminal table: one row a layer and a total."""
+    console.print(headline(result), soft_wrap=True)
+    print_in_parts(console, COLUMNS, lambda columns: _grid(result, columns))
+    for line in notes(result):
+        console.print(line, style="dim", soft_wrap=True)
+
+
+def _grid(result: RunResult, columns: Sequence[Column]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_footer=False, pad_edge=False)
     table.add_column("layer", no_wrap=True)
-    for column in COLUMNS:
+    for column in columns:
         heading = column.heading.replace(" ", "\n", 1)
         table.add_column(heading, justify="left" if column.key == "bound" else "right", no_wrap=True)
     for name, comparison in _lines(result):
         if name == "total":
             table.add_section()
-        table.add_row(name, *(column.text(comparison) for column in COLUMNS), style="bold" if name == "total" else "")
-    console.print(headline(result), soft_wrap=True)
-    console.print(table)
-    for line in notes(result):
-        console.print(line, style="dim", soft_wrap=True)
+        table.add_row(name, *(column.text(comparison) for column in columns), style="bold" if name == "total" else "")
+    return table
 
 
 def _table(result: RunResult) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from zapsim.report.parts import print_in_parts
 from zapsim.trace.model import LayerTrace, OperatingPoint
 from zapsim.trace.reader import Trace
 
@@ -67,16 +69,22 @@ def print_trace_info(trace: Trace, point: str | None, console: Console) -> None:
         ("weights sha256", header.network.weights_sha256),
         *((f"image {index}", f"{image.name}: {image.source}") for index, image in enumerate(header.images)),
         *(_point_fact(one) for one in header.operating_points),
-        *((name, str(value)) for name, value in header.provenance.items()),
+        *_flat(header.provenance),
     ]
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
+    layers = _layer_rows(trace, chosen)  # reads every map: a damaged one is found before anything is printed
     for name, value in facts:
-        table.add_row(name, value)
-    layers = _layer_table(trace, chosen)  # reads every map: a damaged one is found before anything is printed
-    console.print(table)
-    console.print(layers)
+        console.print(f"{name:14}  {value}", soft_wrap=True)
+    console.print(f"\noperating point '{chosen.name}'", style="bold")
+    print_in_parts(console, range(len(_HEADINGS)), lambda columns: _layer_table(layers, columns))
+
+
+def _flat(provenance: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every value with the path of its key, such as ``predictors.training.seed``."""
+    for name, value in provenance.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _point_fact(point: OperatingPoint) -> tuple[str, str]:
@@ -85,22 +93,35 @@ def _point_fact(point: OperatingPoint) -> tuple[str, str]:
     return f"point '{point.name}'", "; ".join(part for part in parts if part)
 
 
-def _layer_table(trace: Trace, point: OperatingPoint) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"operating point '{point.name}'", title_justify="left")
-    for heading in ("layer", "C×H×W", "K×R×S", "stride", "groups", "predictor"):
-        table.add_column(heading)
-    for heading in ("ifmap zeros", "ofmap zeros", "skipped", "zeros found", "non-zeros lost"):
-        table.add_column(heading, justify="right")
+_HEADINGS = ("C×H×W", "K×R×S", "stride", "groups", "predictor",
+             "ifmap zeros", "ofmap zeros", "skipped", "zeros found", "non-zeros lost")  # fmt: skip
+_WORDS = 5
+"""Columns before the shares."""
+
+
+def _layer_rows(trace: Trace, point: OperatingPoint) -> list[tuple[str, list[str]]]:
+    """Return the name of every layer, and a cell for each of :data:`_HEADINGS`."""
+    rows = []
     for traced, layer in zip(trace.header.layers, trace.layers(point.name), strict=True):
         shape, setting, found = layer.shape, layer.setting, summarise(layer)
         shares = (found.ifmap_zeros, found.ofmap_zeros, found.skipped, found.zeros_found, found.nonzeros_lost)
-        table.add_row(
-            shape.name,
+        cells = [
             f"{shape.C}×{shape.H}×{shape.W}",
             f"{shape.K}×{shape.R}×{shape.S}",
             "×".join(map(str, shape.stride)),
             str(shape.groups),
             f"{setting.pattern}, t = {setting.threshold:g}" if setting else f"none: {traced.unpredicted or 'off'}",
             *("–" if share is None else f"{share:.1%}" for share in shares),
-        )
+        ]
+        rows.append((shape.name, cells))
+    return rows
+
+
+def _layer_table(rows: Sequence[tuple[str, list[str]]], columns: Sequence[int]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("layer", no_wrap=True)
+    for column in columns:
+        table.add_column(_HEADINGS[column], justify="left" if column < _WORDS else "right", no_wrap=True)
+    for name, cells in rows:
+        table.add_row(name, *(cells[column] for column in columns))
     return table
