@@ -1,0 +1,146 @@
+"""Evaluation: counts that add up, figures with intervals, all predictors at work."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.frontend_predictors import random_predictors
+from tests.frontend_support import GREY, small_graph, small_network, smooth_images
+from zapsim.errors import FrontendError
+from zapsim.frontend.baselines import perfect
+from zapsim.frontend.evaluation import Evaluation, evaluate
+from zapsim.frontend.graph import trace_graph
+from zapsim.frontend.intervals import paired_loss, proportion, root_ratio
+from zapsim.frontend.methods import predicting
+from zapsim.frontend.network import Network, weights_digest
+from zapsim.frontend.quality import measure_quality
+from zapsim.frontend.thresholds import Setting
+
+pytestmark = pytest.mark.frontend
+
+SETTING = Setting("here", {"2": 0.25, "6": 0.0})
+
+
+def evaluated(labels: bool = True, images: int = 20) -> Evaluation:
+    network = small_network()
+    graph = small_graph(network)
+    method = predicting(random_predictors(network.model, graph), SETTING)
+    return evaluate(network.model, graph, [method], smooth_images(images, labels=labels))[0]
+
+
+def test_the_confusion_adds_up_to_what_the_masks_say():
+    found = evaluated()
+    network = small_network()
+    graph = small_graph(network)
+    predictors = random_predictors(network.model, graph)
+    model = network.model.eval()
+    with torch.no_grad():
+        before = model[1](model[0](smooth_images(20).tensor(range(20))))
+        ofmap = torch.relu(model[3](model[2](before)))
+        mask = predictors["2"].mask(ofmap, 0.25)
+        behind = model[7](model[6](model[5](ofmap * mask)))  # the second layer sees what the first one skipped
+        second = predictors["6"].mask(behind, 0.0)
+    for layer, values, kept in zip(found.layers, (ofmap, behind), (mask, second), strict=True):
+        outside = ~predictors[layer.name].pattern_of(values)
+        zero, skipped = (values == 0)[..., outside], ~kept[..., outside]
+        assert layer.outputs == values.numel()
+        assert layer.zero_skipped == int((zero & skipped).sum())
+        assert layer.zero_kept == int((zero & ~skipped).sum())
+        assert layer.nonzero_skipped == int((~zero & skipped).sum())
+        assert layer.nonzero_kept == int((~zero & ~skipped).sum())
+        assert 0 < layer.zeros_found < 1
+
+
+def test_macs_are_net_of_the_predictors_own():
+    found = evaluated()
+    skipped = sum(layer.skipped * layer.macs_per_output for layer in found.layers)
+    shapes = {site.name: site.shape for site in small_graph(small_network()).sites}
+    assert found.dense_macs == 20 * sum(shape.macs for shape in shapes.values())
+    # 9 MACs at every position for the first filter, at half of them for the second one.
+    predictors = sum(20 * 9 * (shapes[name].outputs * 3 // 2) for name in ("2", "6"))
+    assert found.macs_saved == pytest.approx((skipped - predictors) / found.dense_macs)
+
+
+def test_quality_is_that_of_a_trace():
+    network = small_network()
+    graph = small_graph(network)
+    predictors, images = random_predictors(network.model, graph), smooth_images(20, labels=True)
+    expected = measure_quality(network.model, graph, predictors, [SETTING], images).figures["here"]
+    figures = evaluated().figures
+    for name in ("top1_agreement", "top1_accuracy", "top1_accuracy_unmodified"):
+        assert figures[name].value == pytest.approx(expected[name])
+        assert figures[name].low <= figures[name].value <= figures[name].high
+    lost = figures["top1_accuracy_unmodified"].value - figures["top1_accuracy"].value
+    assert figures["top1_lost"].value == pytest.approx(lost)
+
+
+def test_without_labels_there_is_no_accuracy():
+    assert set(evaluated(labels=False).figures) == {"top1_agreement", "relative_output_error"}
+
+
+def test_top_5_comes_with_more_than_five_classes():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(576, 7))
+    graph = trace_graph(model, torch.zeros(1, 1, 16, 16))
+    found = evaluate(model, graph, [perfect({"2": "1/2"})], smooth_images(9, labels=True))[0]
+    assert {"top5_accuracy", "top5_accuracy_unmodified", "top5_lost"} <= set(found.figures)
+    assert found.figures["top5_accuracy"].value >= found.figures["top1_accuracy"].value
+
+
+def test_a_network_of_maps_has_an_output_error():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 4, 3), nn.ReLU())
+    graph = trace_graph(model, torch.zeros(1, 1, 16, 16))
+    method = predicting(random_predictors(model, graph), Setting("s", {"2": 0.0}))
+    found = evaluate(model, graph, [method], smooth_images(9))[0]
+    assert set(found.figures) == {"relative_output_error"}
+    error = found.figures["relative_output_error"]
+    assert 0 < error.low < error.value < error.high
+
+
+def test_the_model_comes_back_unchanged_and_another_can_be_the_reference():
+    network, other = small_network(1), small_network(2)
+    graph = small_graph(network)
+    digest, training = weights_digest(network.model), network.model.training
+    same = evaluate(network.model, graph, [perfect({})], smooth_images(4), reference=other.model)[0]
+    assert same.figures["relative_output_error"].value > 0
+    assert (weights_digest(network.model), network.model.training) == (digest, training)
+
+
+def test_bad_input_is_one_clear_line():
+    network = small_network()
+    graph = small_graph(network)
+    with pytest.raises(FrontendError, match="no predictor of layer '22'"):
+        predicting(random_predictors(network.model, graph), Setting("s", {"22": 0.0}))
+    with pytest.raises(FrontendError, match="at least one image and one method"):
+        evaluate(network.model, graph, [], smooth_images(4))
+    wrong = smooth_images(4, labels=True)
+    wrong.labels[:] = 9
+    with pytest.raises(FrontendError, match="labels must be 0 to 4"):
+        evaluate(network.model, graph, [perfect({})], wrong)
+    with torch.no_grad():
+        network.model[2].weight[0] = float("nan")
+    with pytest.raises(FrontendError, match="layer 2: its activations are not finite"):
+        evaluate(Network(network.model, "n", "", GREY).model, graph, [perfect({})], smooth_images(4))
+
+
+def test_intervals_are_known_ones():
+    share = proportion(8, 10)  # Wilson's interval, as in textbooks: 0.490 to 0.943
+    assert (share.low, share.high) == (pytest.approx(0.4901, abs=1e-3), pytest.approx(0.9433, abs=1e-3))
+    assert proportion(0, 5).low == 0
+    assert proportion(5, 5).high == 1
+
+    random = np.random.default_rng(0)
+    before = random.random(10_000) < 0.9
+    after = before ^ (random.random(10_000) < 0.02)
+    lost = paired_loss(before, after)
+    share = np.mean(before.astype(float) - after)
+    deviation = np.std(before.astype(float) - after) / 100
+    assert lost.value == pytest.approx(share)
+    assert lost.low == pytest.approx(share - 1.96 * deviation, abs=4e-4)
+    assert lost.high == pytest.approx(share + 1.96 * deviation, abs=4e-4)
+
+    error = root_ratio(random.random(400), np.full(400, 2.0))
+    assert error.value == pytest.approx(0.5, abs=0.02)
+    assert 0.005 < error.high - error.low < 0.05

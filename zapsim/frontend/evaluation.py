@@ -1,0 +1,223 @@
+"""What skipping costs and saves, measured with all predictors of a network at work.
+
+Zeros that one layer skips by mistake change what the layers behind it see: nothing here is added up from layers that
+were looked at alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import nn
+
+from zapsim.errors import FrontendError
+from zapsim.frontend.calls import tensors_in
+from zapsim.frontend.graph import ConvSite, Graph
+from zapsim.frontend.guard import check_finite, device_of, frozen
+from zapsim.frontend.images import ImageSet
+from zapsim.frontend.intercept import Interception
+from zapsim.frontend.intervals import Estimate
+from zapsim.frontend.methods import Method
+from zapsim.frontend.outcomes import Outcomes
+from zapsim.frontend.progress import CountColumn, progress_bar
+from zapsim.frontend.quality import PIXELS_A_BATCH
+from zapsim.patterns import pattern_map
+from zapsim.timing.predictor import predictor_counts
+
+
+@dataclass(frozen=True, slots=True)
+class LayerEvaluation:
+    """One layer's outputs over all images.
+
+    Attributes
+    ----------
+    name, pattern
+        The layer and which of its outputs are computed first.
+    macs_per_output
+        MACs that an output costs.
+    pattern_outputs
+        Outputs inside the pattern.
+    zero_kept, zero_skipped, nonzero_kept, nonzero_skipped
+        Outputs outside the pattern by what they are (with the layers before skipping) and what was decided.
+    predictor_macs
+        MACs of the predictor itself.
+    """
+
+    name: str
+    pattern: str
+    macs_per_output: int
+    pattern_outputs: int = 0
+    zero_kept: int = 0
+    zero_skipped: int = 0
+    nonzero_kept: int = 0
+    nonzero_skipped: int = 0
+    predictor_macs: int = 0
+
+    @property
+    def outside(self) -> int:
+        """Outputs outside the pattern."""
+        return self.zero_kept + self.zero_skipped + self.nonzero_kept + self.nonzero_skipped
+
+    @property
+    def outputs(self) -> int:
+        """All outputs."""
+        return self.pattern_outputs + self.outside
+
+    @property
+    def skipped(self) -> int:
+        """Outputs that are not computed."""
+        return self.zero_skipped + self.nonzero_skipped
+
+    @property
+    def skippable(self) -> int:
+        """Zeros outside the pattern: what a perfect predictor skips."""
+        return self.zero_kept + self.zero_skipped
+
+    @property
+    def zeros_found(self) -> float:
+        """Of the skippable zeros, the share that is skipped (1 if there is none)."""
+        return self.zero_skipped / self.skippable if self.skippable else 1.0
+
+    @property
+    def nonzeros_lost(self) -> float:
+        """Of the non-zero outputs outside the pattern, the share that is skipped (0 if there is none)."""
+        nonzero = self.nonzero_kept + self.nonzero_skipped
+        return self.nonzero_skipped / nonzero if nonzero else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One method on a set of images.
+
+    Attributes
+    ----------
+    name
+        The method's.
+    images
+        How many.
+    layers
+        Those in which outputs are skipped.
+    dense_macs
+        MACs of all convolutions of the network over all images.
+    figures
+        Quality by name, with intervals: ``relative_output_error``; of a classifier also ``top1_agreement``; with
+        labels ``top1_accuracy``, ``top1_accuracy_unmodified`` and ``top1_lost``, and the same of the top 5 if there are
+        more classes.
+    note
+        What was evaluated on.
+    """
+
+    name: str
+    images: int
+    layers: tuple[LayerEvaluation, ...]
+    dense_macs: int
+    figures: Mapping[str, Estimate]
+    note: str
+
+    @property
+    def macs_skipped(self) -> float:
+        """Share of MACs of skipped outputs."""
+        return sum(layer.skipped * layer.macs_per_output for layer in self.layers) / self.dense_macs
+
+    @property
+    def predictor_share(self) -> float:
+        """MACs of the predictors as a share of the network's."""
+        return sum(layer.predictor_macs for layer in self.layers) / self.dense_macs
+
+    @property
+    def macs_saved(self) -> float:
+        """Share of MACs saved, net of the predictors' own."""
+        return self.macs_skipped - self.predictor_share
+
+    @property
+    def perfect_bound(self) -> float:
+        """Share of MACs that never-wrong predictors of these layers and patterns would skip, in this very pass."""
+        return sum(layer.skippable * layer.macs_per_output for layer in self.layers) / self.dense_macs
+
+
+def evaluate(
+    model: nn.Module,
+    graph: Graph,
+    methods: Sequence[Method],
+    images: ImageSet,
+    *,
+    reference: nn.Module | None = None,
+    progress: bool = True,
+) -> tuple[Evaluation, ...]:
+    """Run `model` with each of `methods`; what it is compared with, `reference` or itself without skipping, runs once.
+
+    Both come back unchanged. `reference` is for a model whose weights were changed after predictors were put in.
+
+    Raises
+    ------
+    FrontendError
+        If there is no image or method, or activations are not finite.
+    """
+    if not (methods and len(images)):
+        raise FrontendError("an evaluation needs at least one image and one method")
+    unmodified = model if reference is None else reference
+    tallies = [_Tally(graph, method) for method in methods]
+    bar = progress_bar(CountColumn(), wanted=progress)
+    task = bar.add_task("evaluating", total=len(images))
+    with frozen(model), frozen(unmodified), bar:
+        for inputs, labels in images.batches(max(1, PIXELS_A_BATCH // images.preprocessing.size**2)):
+            on_device = inputs.to(device_of(model))
+            expected = list(tensors_in(unmodified(on_device)))
+            for tally in tallies:
+                with Interception(graph, on_ofmap=tally.skip):
+                    outputs = list(tensors_in(model(on_device)))
+                tally.outcomes.add(expected, outputs, labels)
+            bar.advance(task, len(inputs))
+    dense = len(images) * sum(site.shape.macs for site in graph.sites)
+    return tuple(
+        Evaluation(
+            tally.method.name,
+            len(images),
+            tuple(tally.layers[site.name] for site in graph.sites if site.name in tally.layers),
+            dense,
+            tally.outcomes.figures(),
+            f"on {images.description}",
+        )
+        for tally in tallies
+    )
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts of one method over batches."""
+
+    graph: Graph
+    method: Method
+    layers: dict[str, LayerEvaluation] = field(default_factory=dict)
+    outcomes: Outcomes = field(default_factory=Outcomes)
+
+    def skip(self, site: ConvSite, ofmap: torch.Tensor) -> torch.Tensor | None:
+        """Count one layer's decisions; return what flows on."""
+        check_finite(site.name, ofmap)
+        if site.name not in self.method.patterns:
+            return None
+        mask = self.method.mask(site, ofmap)
+        self._count(site, ofmap != 0, mask)
+        return ofmap * mask
+
+    def _count(self, site: ConvSite, nonzero: torch.Tensor, mask: torch.Tensor) -> None:
+        shape, name = site.shape, self.method.patterns[site.name]
+        pattern = pattern_map(name, shape.P, shape.Q)
+        images, inside = len(mask), int(pattern.sum()) * shape.K
+        outside = images * (shape.outputs - inside)
+        nonzero_outside = int(nonzero[..., torch.from_numpy(~pattern).to(nonzero.device)].sum())
+        skipped, nonzero_skipped = int((~mask).sum()), int((nonzero & ~mask).sum())
+        zero_skipped = skipped - nonzero_skipped
+        own = predictor_counts(shape, inside).predictor_macs if self.method.predictor_macs else 0
+        before = self.layers.get(site.name, LayerEvaluation(site.name, name, shape.macs_per_output))
+        self.layers[site.name] = replace(
+            before,
+            pattern_outputs=before.pattern_outputs + images * inside,
+            zero_kept=before.zero_kept + outside - nonzero_outside - zero_skipped,
+            zero_skipped=before.zero_skipped + zero_skipped,
+            nonzero_kept=before.nonzero_kept + nonzero_outside - nonzero_skipped,
+            nonzero_skipped=before.nonzero_skipped + nonzero_skipped,
+            predictor_macs=before.predictor_macs + images * own,
+        )
