@@ -38,7 +38,8 @@ class Interception(TorchFunctionMode):
     on_ifmap
         Called with each convolution's input as it arrives.
     on_ofmap
-        Called with each layer's output after its ReLU; what it returns (if not None) flows on instead.
+        Called with each layer's output after its ReLU; what it returns (if not None) flows on instead. It may change
+        the output in place and return it.
     on_conv
         Called before `on_ofmap` with the layer's convolution, into which the batch normalisations behind it are folded.
         Each ifmap is copied for it, as later calls may change it in place.
@@ -110,7 +111,7 @@ class Interception(TorchFunctionMode):
         if self._on_conv is not None:
             self._on_conv(site, self._running.pop(site.name))
         changed = self._on_ofmap(site, result)
-        if changed is None:
+        if changed is None or changed is result:
             return result
         # An in-place ReLU's caller may go on with the argument instead of the result.
         return argument.copy_(changed) if result is argument else changed

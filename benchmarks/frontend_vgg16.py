@@ -1,0 +1,113 @@
+"""What training and tracing cost on VGG-16, in plain forward passes: ``python benchmarks/frontend_vgg16.py``.
+
+Weights and pictures are random: time does not depend on them. Everything runs interleaved and the least time of several
+rounds counts, so that a busy machine disturbs all alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from zapsim.frontend.capture import capture, trace_header
+from zapsim.frontend.graph import Graph, trace_graph
+from zapsim.frontend.guard import frozen
+from zapsim.frontend.images import ImageSet
+from zapsim.frontend.intercept import Interception
+from zapsim.frontend.network import Network
+from zapsim.frontend.networks.hed_vgg16 import PREPROCESSING, layers
+from zapsim.frontend.quality import Quality
+from zapsim.frontend.thresholds import uniform_settings
+from zapsim.frontend.training import TrainingOptions, train_predictors
+
+
+def random_images(count: int) -> ImageSet:
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 224, 224, 3), dtype=np.uint8)
+    return ImageSet(pixels, tuple(f"noise {index}" for index in range(count)), PREPROCESSING, "noise")
+
+
+def plain(network: Network, images: ImageSet) -> None:
+    """Run the unmodified network on one image after another."""
+    with frozen(network.model):
+        for index in range(len(images)):
+            network.model(images.tensor([index]))
+
+
+def watch(network: Network, graph: Graph, images: ImageSet) -> None:
+    """Run it under an interception that does nothing."""
+    with frozen(network.model):
+        for index in range(len(images)):
+            with Interception(graph, on_ofmap=lambda _site, _ofmap: None):
+                network.model(images.tensor([index]))
+
+
+def train(network: Network, graph: Graph, images: ImageSet) -> None:
+    """Train all predictors of `graph`, one image a step."""
+    train_predictors(network.model, graph, images, TrainingOptions(epochs=1, batch=1), progress=False)
+
+
+def train_one_by_one(network: Network, graph: Graph, images: ImageSet) -> None:
+    """Train one predictor after another, with whole forward passes for each."""
+    for chosen in graph.eligible:
+        others = (site if site is chosen else replace(site, unpredicted="not now") for site in graph.sites)
+        train(network, Graph(tuple(others)), images)
+
+
+def tracer(network: Network, graph: Graph, images: ImageSet, folder: Path) -> Callable[[], None]:
+    """Return what traces `images` at one operating point, without measuring quality."""
+    trained = train_predictors(network.model, graph, images.first(1), TrainingOptions(epochs=1, batch=1), False)
+    settings = uniform_settings([0.1], trained.predictors)
+    quality = Quality({settings[0].name: {}}, "not measured")
+    header = trace_header(network, graph, trained.predictors, settings, images, quality, {})
+    path = folder / "trace.safetensors"
+    return lambda: capture(path, header, network, graph, trained.predictors, settings, images, quality) and None
+
+
+def seconds(task: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    task()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    network = Network(layers(), "VGG-16", "random weights", PREPROCESSING)
+    images = random_images(args.images)
+    graph = trace_graph(network.model, network.example())
+    with tempfile.TemporaryDirectory() as folder:
+        tasks: dict[str, Callable[[], None]] = {
+            "plain": lambda: plain(network, images),
+            "watched": lambda: watch(network, graph, images),
+            "traced": tracer(network, graph, images, Path(folder)),
+            "all predictors": lambda: train(network, graph, images),
+            "one by one": lambda: train_one_by_one(network, graph, images),
+        }
+        least = dict.fromkeys(tasks, float("inf"))
+        for _ in range(args.rounds):
+            for name, task in tasks.items():
+                least[name] = min(least[name], seconds(task))
+    predictors = len(graph.eligible)
+    print(f"{args.images} images, {args.threads} thread(s), least of {args.rounds} rounds")
+    for name, taken in least.items():
+        print(f"{name:15} {taken / args.images:7.3f} s an image  {taken / least['plain']:6.2f} plain forward passes")
+    faster = least["one by one"] / least["all predictors"]
+    print(
+        f"all {predictors} predictors at once: {faster:.2f} times as fast as one by one = {faster / predictors:.2f} L"
+    )
+
+
+if __name__ == "__main__":
+    main()
