@@ -202,6 +202,9 @@ def test_plots(tmp_path, suffix, magic):
     plot_savings(replace(RESULT, network="$x$ net"), path)
     assert path.read_bytes().startswith(magic)
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
+    again = tmp_path / f"again.{suffix}"
+    plot_savings(replace(RESULT, network="$x$ net"), again)
+    assert again.read_bytes() == path.read_bytes()
 
 
 def test_plots_of_another_kind(tmp_path):

@@ -39,6 +39,7 @@ def plot_savings(result: RunResult, path: Path) -> None:
         As :func:`check_plot`.
     """
     check_plot(path)
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     bars = [*((layer.shape.name, layer.comparison) for layer in result.layers), ("total", result.total)]
@@ -54,5 +55,6 @@ def plot_savings(result: RunResult, path: Path) -> None:
     axes.legend()
     metadata = {"Date": None} if path.suffix == ".svg" else {"CreationDate": None} if path.suffix == ".pdf" else None
     image = BytesIO()
-    figure.savefig(image, format=path.suffix[1:], metadata=metadata)
+    with rc_context({"svg.hashsalt": "zapsim"}):  # else the names of clip paths are drawn by lot
+        figure.savefig(image, format=path.suffix[1:], metadata=metadata)
     write_atomically(path, image.getvalue())
