@@ -16,12 +16,14 @@ def check_writable(path: Path, inputs: Iterable[Path] = ()) -> None:
     Raises
     ------
     ZapsimError
-        If `path` is a directory, lies in none, or is one of the `inputs` that the work reads.
+        If `path` is a directory, lies in none, may not be written, or is one of the `inputs` that the work reads.
     """
     if not path.name or os.path.isdir(path):  # unlike Path's, os.path's take any text
         raise ZapsimError(f"{path}: cannot be written (is a directory)")
     if not os.path.isdir(path.parent):
         raise ZapsimError(f"{path}: cannot be written (there is no directory {path.parent})")
+    if not os.access(path if is_special(path) else places(path)[0].parent, os.W_OK):
+        raise ZapsimError(f"{path}: cannot be written (Permission denied)")
     if os.path.isfile(path) and any(os.path.isfile(one) and os.path.samefile(path, one) for one in inputs):
         raise ZapsimError(f"{path}: cannot be written (it is read in the same run)")
 

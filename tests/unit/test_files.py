@@ -104,3 +104,15 @@ def test_inputs_are_not_overwritten(tmp_path, capsys):
         assert capsys.readouterr().err.endswith("cannot be written (it is read in the same run)\n")
     assert trace.read_bytes() == before
     check_writable(tmp_path / "new", (trace, tmp_path / "none"))
+
+
+def test_permission_is_asked_for_before_the_work(tmp_path, monkeypatch):
+    closed = {tmp_path / "closed"}
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "closed" / "file")
+    monkeypatch.setattr("zapsim.files.os.access", lambda path, _mode: path not in closed)
+    check_writable(tmp_path / "file")
+    for path in (tmp_path / "closed" / "file", tmp_path / "link"):
+        with pytest.raises(ZapsimError) as caught:
+            check_writable(path)
+        assert str(caught.value) == f"{path}: cannot be written (Permission denied)"

@@ -265,3 +265,11 @@ def test_a_changed_header_is_refused(tmp_path):
     with pytest.raises(TraceError) as caught:
         Trace(path)
     assert str(caught.value) == f"{path}: the header does not match its digest: the file was damaged or changed"
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    path = write_trace(tmp_path / "trace")
+    monkeypatch.setattr("zapsim.trace.reader.os.access", lambda *_args: False)
+    with pytest.raises(TraceError) as caught:
+        Trace(path)
+    assert str(caught.value) == f"{path}: cannot be read (Permission denied)"

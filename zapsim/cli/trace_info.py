@@ -11,7 +11,7 @@ _EPILOG = """\
 example:
   zapsim trace-info traces/vgg16_hed_chelsea.safetensors
 
-Every map is read and checked against its digest.
+Every map of the operating point is read and checked against its digest.
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ class Trace:
         self.path = Path(path)
         if not self.path.is_file():
             raise TraceError(f"{self.path}: no such trace file")
+        if not os.access(self.path, os.R_OK):  # the reader would say that there is none
+            raise TraceError(f"{self.path}: cannot be read (Permission denied)")
         try:
             self._file = safe_open(self.path, framework="numpy")
         except (SafetensorError, OSError) as error:
