@@ -8,6 +8,10 @@ import pytest
 from PIL import Image
 
 from zapsim.cli import main
+from zapsim.frontend.operating_points import TunedPoint
+from zapsim.frontend.points_file import save_points
+from zapsim.frontend.predictor_file import load_predictors
+from zapsim.frontend.thresholds import Setting
 from zapsim.trace.reader import Trace
 
 pytestmark = pytest.mark.frontend
@@ -75,6 +79,24 @@ def test_patterns_by_layer_and_a_checkpoint(folder: Path, capsys: pytest.Capture
     (folder / "c").write_bytes(b"foreign")
     assert main([*TRAIN, "--checkpoint", "c", "--out", "q.safetensors"]) == 2
     assert "c: not a whole safetensors file" in capsys.readouterr().err
+
+
+def test_points_of_a_file(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert main([*TRAIN, "--out", "p.safetensors"]) == 0
+    file = load_predictors(Path("p.safetensors"))
+    points = [TunedPoint(Setting(name, {"2": value}), 0.1, 0.1) for name, value in (("e1", 0.25), ("t0.3", 0.5))]
+    save_points(Path("points.json"), points[:1], file, {})
+    save_points(Path("clash.json"), points, file, {})
+    assert main([*TRACE, "--threshold", "0.3", "--points", "points.json", "--out", "t.safetensors"]) == 0
+    trace = Trace("t.safetensors")
+    assert [point.name for point in trace.header.operating_points] == ["t0.3", "e1"]
+    assert trace.operating_point("e1").predictors["2"].threshold == 0.25
+    assert main([*TRACE, "--points", "points.json", "--out", "only.safetensors"]) == 0
+    capsys.readouterr()
+    assert main([*TRACE, "--threshold", "0.3", "--points", "clash.json", "--out", "never"]) == 2
+    assert "gives a point 't0.3', too" in capsys.readouterr().err
+    assert main([*TRACE, "--out", "never"]) == 2
+    assert "give --threshold or --points" in capsys.readouterr().err
 
 
 def test_an_unknown_pattern_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]):

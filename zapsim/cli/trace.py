@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from zapsim.frontend.capture import LayerCounts
     from zapsim.frontend.graph import Graph
     from zapsim.frontend.images import ImageSet
+    from zapsim.frontend.predictor_file import PredictorFile
     from zapsim.frontend.preprocessing import Preprocessing
     from zapsim.frontend.quality import Quality
+    from zapsim.frontend.thresholds import Setting
     from zapsim.trace.model import ValueKind
 
 _EPILOG = """\
@@ -29,8 +31,9 @@ examples:
       --out vgg.safetensors && zapsim run --arch snapea --policy early-exit --trace vgg.safetensors
 
 Each threshold becomes an operating point of the file (t0.2, t0.4, ...): an output outside the pattern is computed if
-its predicted score is above it. Pictures are cut in the middle; quality is measured on random crops of --eval-images
-(all images of a folder by class, an idx or npz file), or else on the traced images themselves.
+its predicted score is above it. The points of --points come behind them, under their own names. Pictures are cut in
+the middle; quality is measured on random crops of --eval-images (all images of a folder by class, an idx or npz
+file), or else on the traced images themselves.
 """
 
 
@@ -55,7 +58,13 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument("--count", type=int, metavar="N", help="trace only the first N images (default: all)")
     parser.add_argument(
-        "--threshold", type=float, nargs="+", required=True, metavar="T", help="one operating point each"
+        "--threshold", type=float, nargs="+", metavar="T", help="one operating point each, the same in all layers"
+    )
+    parser.add_argument(
+        "--points",
+        type=Path,
+        metavar="FILE",
+        help="operating points with thresholds by layer, as `zapsim tune` writes",
     )
     parser.add_argument("--eval-images", type=Path, nargs="+", metavar="PATH", help="what to measure the quality on")
     parser.add_argument("--eval-labels", type=Path, metavar="FILE", help="idx file of the classes of --eval-images")
@@ -82,12 +91,11 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.frontend.predictor_file import check_fit, load_predictors
     from zapsim.frontend.provenance import arguments, describe, describe_preprocessing, versions
     from zapsim.frontend.quality import measure_quality
-    from zapsim.frontend.thresholds import uniform_settings
 
     check_output(args.out)
     use_threads(args.threads)
     file = load_predictors(args.predictors)
-    settings = uniform_settings(args.threshold, file.predictors)
+    settings = _settings(args, file)
     network = load_network(args.network, args.weights, args.device, args.seed)
     images = load_images(args.images, network.preprocessing, count=args.count)
     evaluated = _evaluation_images(args, network.preprocessing)
@@ -111,6 +119,23 @@ def execute(args: argparse.Namespace) -> int:
     report_skipped_files((*images.skipped, *(evaluated.skipped if evaluated else ())))
     _print(graph, captured.counts, captured.quality)
     return 0
+
+
+def _settings(args: argparse.Namespace, file: PredictorFile) -> tuple[Setting, ...]:
+    """Return the operating points of --threshold, then those of --points."""
+    from zapsim.errors import FrontendError
+    from zapsim.frontend.points_file import load_points
+    from zapsim.frontend.thresholds import uniform_settings
+
+    settings = uniform_settings(args.threshold or (), file.predictors)
+    if args.points is not None:
+        settings += load_points(args.points, file).settings()
+    if not settings:
+        raise FrontendError("no operating point: give --threshold or --points")
+    names = [setting.name for setting in settings]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise FrontendError(f"{args.points}: --threshold gives a point '{twice[0]}', too")
+    return settings
 
 
 def _evaluation_images(args: argparse.Namespace, pre: Preprocessing) -> ImageSet | None:
