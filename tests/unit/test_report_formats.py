@@ -15,7 +15,7 @@ from zapsim.energy.model import COMPONENTS
 from zapsim.errors import ZapsimError
 from zapsim.report.formats import FORMATS, print_table, render
 from zapsim.report.plot import plot_savings
-from zapsim.report.rows import COLUMNS, headline, notes
+from zapsim.report.rows import COLUMNS, FILE_COLUMNS, headline, notes
 from zapsim.results import Comparison, LayerResult, Outcome, RunResult
 
 
@@ -83,7 +83,7 @@ def test_json_holds_everything_with_its_provenance():
     assert policy["counts"] == PREDICTED.policy.counts.as_dict()
     assert policy["total_cycles"] == sum(policy["cycles"].values()) == 4_600_000
     assert policy["total_energy_pj"] == pytest.approx(sum(policy["energy_pj"].values()))
-    assert found["total"]["columns"] == {column.key: column.value(RESULT.total) for column in COLUMNS}
+    assert found["total"]["columns"] == {column.key: column.value(RESULT.total) for column in FILE_COLUMNS}
 
 
 def test_csv_without_its_comments_is_a_table():
@@ -92,7 +92,7 @@ def test_csv_without_its_comments_is_a_table():
     rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
     assert any("trace_sha256 " + "b" * 64 in line and "seed 7" in line for line in comments)
     assert [row["layer"] for row in rows] == ["conv_1", "a|b, {c}", "total"]
-    assert set(rows[0]) == {"layer", *(column.key for column in COLUMNS)}
+    assert set(rows[0]) == {"layer", *(column.key for column in FILE_COLUMNS)}
     assert int(rows[2]["macs"]) == 32_000_000
     assert float(rows[1]["mac_saving"]) == 0.2
     assert float(rows[1]["not_asked_share"]) == pytest.approx(0.3)

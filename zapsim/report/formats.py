@@ -15,7 +15,7 @@ from rich.table import Table
 
 from zapsim.report.consoles import plain_console
 from zapsim.report.parts import print_in_parts
-from zapsim.report.rows import COLUMNS, Cell, Column, headline, notes
+from zapsim.report.rows import COLUMNS, FILE_COLUMNS, Cell, Column, headline, notes
 from zapsim.results import Comparison, Outcome, RunResult
 
 
@@ -61,9 +61,9 @@ def _csv(result: RunResult) -> str:
     for line in (headline(result), *notes(result)):
         text.write(f"# {line}\n")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["layer", *(column.key for column in COLUMNS)])
+    writer.writerow(["layer", *(column.key for column in FILE_COLUMNS)])
     for name, comparison in _lines(result):
-        writer.writerow([name, *(column.value(comparison) for column in COLUMNS)])
+        writer.writerow([name, *(column.value(comparison) for column in FILE_COLUMNS)])
     return text.getvalue()
 
 
@@ -88,7 +88,7 @@ def _finite(value: Cell) -> Cell | None:
 
 def _comparison(comparison: Comparison) -> dict[str, object]:
     return {
-        "columns": {column.key: _finite(column.value(comparison)) for column in COLUMNS},
+        "columns": {column.key: _finite(column.value(comparison)) for column in FILE_COLUMNS},
         "baseline": _outcome(comparison.baseline),
         "policy": _outcome(comparison.policy),
     }

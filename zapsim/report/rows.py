@@ -50,6 +50,13 @@ COLUMNS: tuple[Column, ...] = (
 )
 """Columns of the layer table; the three savings stand side by side because they differ."""
 
+FILE_COLUMNS: tuple[Column, ...] = (
+    *COLUMNS,
+    Column("structural_loss", "structural loss", lambda c: c.policy.counts.structural_loss, ".1%"),
+    Column("imbalance", "imbalance", lambda c: c.policy.imbalance, ".2f"),
+)
+"""Columns of CSV and JSON: also what the array's rigidity and the wait for the busiest PE take."""
+
 
 def headline(result: RunResult) -> str:
     """Return the one line that says what a table is about."""
