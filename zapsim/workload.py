@@ -8,6 +8,8 @@ from zapsim.errors import WorkloadError
 
 MAX_EXACT_COUNT = 2**53
 """Counts stay below this, so that they are exact in int64, in float64 and in every JSON reader."""
+_SIZES = ("N", "C", "H", "W", "K", "R", "S", "groups")
+_SIDES = {"stride": 2, "dilation": 2, "padding": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,8 @@ class ConvShape:
     Raises
     ------
     WorkloadError
-        For a dimension below one, an empty ofmap, groups that do not divide C and K, or counts that
-        would not be exact (over 2**53).
+        For a dimension that is no whole number or below one, an empty ofmap, groups that do not divide C and K, or
+        counts that would not be exact (over 2**53).
     """
 
     name: str
@@ -50,8 +52,11 @@ class ConvShape:
     groups: int = 1
 
     def __post_init__(self) -> None:
-        dims = {dim: getattr(self, dim) for dim in ("N", "C", "H", "W", "K", "R", "S", "groups")}
-        dims |= {"stride": min(self.stride), "dilation": min(self.dilation)}
+        self._check_types()
+        dims = {dim: getattr(self, dim) for dim in _SIZES} | {
+            "stride": min(self.stride),
+            "dilation": min(self.dilation),
+        }
         for dim, size in dims.items():
             if size < 1:
                 raise WorkloadError(f"layer {self.name}: {dim} must be at least 1, got {size}")
@@ -64,8 +69,20 @@ class ConvShape:
                 f"layer {self.name}: a {self.R}×{self.S} filter (dilation {self.dilation}) does not fit "
                 f"the padded {self.H_padded}×{self.W_padded} ifmap"
             )
-        if self.macs >= MAX_EXACT_COUNT:
-            raise WorkloadError(f"layer {self.name}: {self.macs} MACs are over 2**53, counts would not be exact")
+        ifmap = self.N * self.C * self.H_padded * self.W_padded
+        for count, what in ((self.macs, "MACs"), (ifmap, "values of the padded ifmap")):
+            if count >= MAX_EXACT_COUNT:
+                raise WorkloadError(f"layer {self.name}: {count} {what} are over 2**53, counts would not be exact")
+
+    def _check_types(self) -> None:
+        for dim, expected in _SIDES.items():
+            sides = getattr(self, dim)
+            if not isinstance(sides, tuple) or [type(side) for side in sides] != [int] * expected:
+                raise WorkloadError(f"layer {self.name}: {dim} must be {expected} whole numbers, got {sides!r}")
+        for dim in _SIZES:
+            size = getattr(self, dim)
+            if type(size) is not int:  # numpy's would overflow in silence
+                raise WorkloadError(f"layer {self.name}: {dim} must be a whole number, got {size!r}")
 
     @property
     def H_padded(self) -> int:

@@ -1,5 +1,6 @@
 """Layer shapes: sizes, counts, and shapes that are none."""
 
+import numpy as np
 import pytest
 
 from zapsim.errors import WorkloadError
@@ -58,6 +59,12 @@ def test_batch_multiplies_maps_but_not_filters():
         ({"dilation": (0, 1)}, "layer conv: dilation must be at least 1, got 0"),
         ({"padding": (0, 0, -1, 0)}, "layer conv: padding must not be negative, got (0, 0, -1, 0)"),
         ({"groups": 4}, "layer conv: groups = 4 must divide C = 4 and K = 6"),
+        ({"K": 2.0}, "layer conv: K must be a whole number, got 2.0"),
+        ({"H": "8"}, "layer conv: H must be a whole number, got '8'"),
+        ({"C": np.int32(4)}, "layer conv: C must be a whole number, got np.int32(4)"),
+        ({"stride": 2}, "layer conv: stride must be 2 whole numbers, got 2"),
+        ({"padding": (1, 1)}, "layer conv: padding must be 4 whole numbers, got (1, 1)"),
+        ({"dilation": (1, True)}, "layer conv: dilation must be 2 whole numbers, got (1, True)"),
         ({"R": 9}, "layer conv: a 9×3 filter (dilation (1, 1)) does not fit the padded 8×9 ifmap"),
         ({"dilation": (4, 1)}, "layer conv: a 3×3 filter (dilation (4, 1)) does not fit the padded 8×9 ifmap"),
     ],
@@ -73,6 +80,8 @@ def test_counts_beyond_exactness_are_refused():
         conv(C=2**30, K=2**30)
     macs = 2**60 * 9 * 42
     assert str(caught.value) == f"layer conv: {macs} MACs are over 2**53, counts would not be exact"
+    with pytest.raises(WorkloadError, match=r"9007199254740992 values of the padded ifmap are over 2\*\*53"):
+        conv(C=2, H=2**26, W=2**26, K=1, R=1, S=1, stride=(2**26, 2**26), groups=1, padding=(0, 0, 0, 0))
 
 
 def test_workload():
