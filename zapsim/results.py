@@ -71,13 +71,14 @@ class Comparison:
 
     @property
     def mac_saving(self) -> float:
-        """Share of the dense MACs that neither take time nor switch because of the output policy.
+        """Share of the baseline's MACs that are saved, without the predictor's own.
 
-        For a gating policy, the share by which executed MACs fall against the baseline.
+        A policy that skips more than its baseline saves MACs that take time, executed and gated ones; another saves
+        executed ones.
         """
         before, after = self.baseline.counts, self.policy.counts
-        if after.macs_skipped:
-            return after.macs_skipped / after.macs_dense
+        if after.macs_skipped > before.macs_skipped:
+            return (after.macs_skipped - before.macs_skipped) / (before.macs_executed + before.macs_gated)
         return 1 - after.macs_executed / before.macs_executed if before.macs_executed else 0.0
 
     @property

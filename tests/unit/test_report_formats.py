@@ -164,9 +164,15 @@ def test_savings_by_hand():
     assert PLAIN.speedup == 1
 
 
-def test_gated_macs_are_saved_too():
+def test_gated_macs_are_saved_too_and_all_of_what_the_baseline_does():
     gated = replace(PLAIN.policy, counts=Counts(macs_executed=500_000, macs_gated=1_500_000))
     assert Comparison(PLAIN.policy, gated).mac_saving == 0.75
+    skipping = replace(PLAIN.policy, counts=Counts(macs_executed=400_000, macs_skipped=1_600_000))
+    predicted = replace(PLAIN.policy, counts=Counts(macs_executed=300_000, macs_skipped=1_700_000))
+    assert Comparison(PLAIN.policy, skipping).mac_saving == 0.8
+    assert Comparison(skipping, predicted).mac_saving == 0.25  # of what the baseline leaves, as of its cycles
+    more = replace(PLAIN.policy, counts=Counts(macs_executed=100_000, macs_gated=300_000, macs_skipped=1_600_000))
+    assert Comparison(skipping, more).mac_saving == 0.75
     nothing = replace(PLAIN.policy, counts=Counts(macs_gated=2_000_000))
     assert Comparison(nothing, nothing).mac_saving == 0
 
