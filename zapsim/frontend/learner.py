@@ -56,7 +56,7 @@ class Learner:
         self.losses.append(self.last)
         if estimate:
             skipped = (scores.detach() <= 0) & ~self.predictor.pattern_of(ofmap)
-            self.saving = float(skipped.float().mean())
+            self.saving = int(skipped.count_nonzero()) / skipped.numel()
 
     def end_epoch(self) -> None:
         """Move the epoch's mean loss to the history."""
@@ -99,7 +99,7 @@ def score_loss(scores: torch.Tensor, ofmap: torch.Tensor, pattern: torch.Tensor)
 
 
 class _ScoreLoss(torch.autograd.Function):
-    """The loss as one function: in place, it takes a third of the time of a chain of differentiable steps."""
+    """The loss as one function: in place, with fewer passes over memory than a chain of differentiable steps."""
 
     @staticmethod
     def forward(ctx: Any, scores: torch.Tensor, ofmap: torch.Tensor, pattern: torch.Tensor) -> torch.Tensor:
@@ -113,4 +113,4 @@ class _ScoreLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         error, within, count = ctx.saved_tensors
-        return (error * within).mul_(2 * (gradients[0] / count)), None, None
+        return error.mul_(within).mul_(2 * (gradients[0] / count)), None, None
