@@ -1,0 +1,119 @@
+"""A residual network: ResNet-18 on Fashion-MNIST, trained here, predicted behind its sums' ReLUs.
+
+    dpkg -x dataset-fashion-mnist_*.deb data
+    python examples/experiments/residual.py --data data/usr/share/datasets/fashion-mnist --out docs/results
+
+The network keeps 28×28 in its first stage (``small_images``). It is trained briefly, on a part of the training images:
+what is shown is how prediction behaves in residual blocks, not how good ResNet-18 can be.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from classifier import accuracy, train_classifier
+from comparison import COLUMNS, Experiment, compare, write_results
+from safetensors.torch import save_file
+
+from zapsim.frontend.evaluation_table import markdown
+from zapsim.frontend.graph import Graph, trace_graph
+from zapsim.frontend.images import ImageSet, load_images
+from zapsim.frontend.network import Network
+from zapsim.frontend.networks.resnet import resnet18
+from zapsim.frontend.networks.vgg8 import PREPROCESSING
+from zapsim.frontend.training import TrainingOptions, train_predictors
+from zapsim.frontend.weights import load_weights
+
+PATTERN = "1/2"
+BUDGETS = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Sums over all predicted layers of the share of activation that is lost."""
+SEED = 0
+
+
+def network() -> Network:
+    """Return the untrained network."""
+    model = resnet18(num_classes=10, channels=1, small_images=True)
+    return Network(model, "ResNet-18", "trained by examples/experiments/residual.py", PREPROCESSING)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the experiment and write its results."""
+    args = _arguments(arguments)
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(SEED)
+    net = network()
+    train = load_images([_file(args.data, "train-images-idx3")], PREPROCESSING, _file(args.data, "train-labels-idx1"))
+    test = load_images([_file(args.data, "t10k-images-idx3")], PREPROCESSING, _file(args.data, "t10k-labels-idx1"))
+    train = train.sample(min(args.images, len(train)), SEED)
+    test = test.sample(min(args.test_images, len(test)), SEED)
+    _base(net, train, args)
+    graph = trace_graph(net.model, net.example())
+    learning, calibration = train.first(args.predictor_images), train.sample(args.predictor_images, SEED + 1)
+    options = TrainingOptions(PATTERN, epochs=args.epochs, batch=16, seed=SEED)
+    predictors = train_predictors(net.model, graph, learning, options).predictors
+    budgets = BUDGETS[1::2] if args.quick else BUDGETS
+    experiment = Experiment(net, graph, calibration, test, budgets, budgets[1:2])
+    records = compare(experiment, PATTERN, predictors)
+    text = _report(experiment, train, learning, args) + "\n" + markdown(records, COLUMNS) + _layers(graph)
+    write_results(args.out, "residual", text, records, f"ResNet-18 on Fashion-MNIST, {len(test)} test images")
+
+
+def _report(experiment: Experiment, train: ImageSet, learning: ImageSet, args: argparse.Namespace) -> str:
+    right = accuracy(experiment.network.model, experiment.test)
+    return f"""# ResNet-18 on Fashion-MNIST
+
+`python examples/experiments/residual.py`{" --quick" if args.quick else ""}: the network learnt from {len(train)} images
+in {args.base_epochs} epoch(s) and classifies {right:.2%} of {len(experiment.test)} test images. Predictors learnt from
+{len(learning)} of these images in {args.epochs} epoch(s), pattern {PATTERN}; thresholds are set on as many of them.
+A sum's predictor sits behind the sum's ReLU and skips the last convolution of the main path.
+
+*E*: budget of lost activation, summed over layers. *lost*: top-1 lost, with its 95 % interval.
+"""
+
+
+def _layers(graph: Graph) -> str:
+    rows = [f"- `{site.name}`: {site.unpredicted}" for site in graph.sites if site.unpredicted]
+    sums = sum(site.added for site in graph.eligible)
+    count = f"{len(graph.eligible)} of {len(graph.sites)} convolutions are predicted, {sums} of them behind a sum."
+    return f"\n{count} Not:\n\n" + "\n".join(rows) + "\n"
+
+
+def _base(net: Network, train: ImageSet, args: argparse.Namespace) -> None:
+    """Train the network, or take it from a former run."""
+    kept = args.work / "resnet18.safetensors" if args.work else None
+    if kept and kept.exists():
+        load_weights(net.model, kept)
+        return
+    train_classifier(net.model, train, args.base_epochs, SEED)
+    if kept:
+        args.work.mkdir(parents=True, exist_ok=True)
+        save_file({name: value.contiguous() for name, value in net.model.state_dict().items()}, kept)
+
+
+def _file(folder: Path, name: str) -> Path:
+    zipped = folder / f"{name}-ubyte.gz"
+    return zipped if zipped.exists() else folder / f"{name}-ubyte"
+
+
+def _arguments(given: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the four idx files")
+    parser.add_argument("--out", type=Path, default=Path("docs/results"), metavar="DIR", help="where results go")
+    parser.add_argument("--work", type=Path, metavar="DIR", help="keep the trained network there")
+    parser.add_argument("--images", type=int, default=3000, metavar="N", help="that the network learns from")
+    parser.add_argument("--base-epochs", type=int, default=2, metavar="N")
+    parser.add_argument("--predictor-images", type=int, default=400, metavar="N")
+    parser.add_argument("--test-images", type=int, default=400, metavar="N")
+    parser.add_argument("--epochs", type=int, default=3, metavar="N", help="of predictors")
+    parser.add_argument("--threads", type=int, default=1, metavar="N")
+    parser.add_argument("--quick", action="store_true", help="a few images: shows that it runs")
+    args = parser.parse_args(given)
+    if args.quick:
+        args.images, args.base_epochs, args.predictor_images, args.test_images, args.epochs = 256, 1, 32, 20, 1
+    return args
+
+
+if __name__ == "__main__":
+    main()
