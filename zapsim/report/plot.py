@@ -5,11 +5,15 @@ from __future__ import annotations
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zapsim.errors import ZapsimError
 from zapsim.files import check_writable, write_atomically
 from zapsim.report.rows import headline
 from zapsim.results import RunResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _SAVINGS = (("MACs", "mac_saving"), ("cycles", "cycle_saving"), ("energy", "energy_saving"))
 _KINDS = (".png", ".svg", ".pdf")
@@ -39,7 +43,6 @@ def plot_savings(result: RunResult, path: Path) -> None:
         As :func:`check_plot`.
     """
     check_plot(path)
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     bars = [*((layer.shape.name, layer.comparison) for layer in result.layers), ("total", result.total)]
@@ -53,6 +56,13 @@ def plot_savings(result: RunResult, path: Path) -> None:
     axes.set_ylabel("% of the baseline")
     axes.set_title(headline(result), fontsize=7, wrap=True, parse_math=False)
     axes.legend()
+    save_figure(figure, path)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure to a file of a kind that :func:`check_plot` lets pass; the same figure gives the same bytes."""
+    from matplotlib import rc_context
+
     metadata = {"Date": None} if path.suffix == ".svg" else {"CreationDate": None} if path.suffix == ".pdf" else None
     image = BytesIO()
     with rc_context({"svg.hashsalt": "zapsim"}):  # else the names of clip paths are drawn by lot
