@@ -115,7 +115,7 @@ def test_a_point_says_what_its_setting_saves_and_loses():
 
 
 def test_what_cannot_be_is_refused():
-    with pytest.raises(FrontendError, match="a saving of 90.0% cannot be reached: all thresholds at 1 save"):
+    with pytest.raises(FrontendError, match=r"a saving of 90\.0% cannot be reached: all thresholds at 1 save"):
         for_saving(curves(), 0.9)
     with pytest.raises(FrontendError, match="error budget must be 0 or more"):
         for_error(curves(), -0.1)

@@ -95,7 +95,7 @@ def execute(args: argparse.Namespace) -> int:
     check_output(args.out)
     use_threads(args.threads)
     file = load_predictors(args.predictors)
-    settings = _settings(args, file)
+    settings = settings_of(args, file)
     network = load_network(args.network, args.weights, args.device, args.seed)
     images = load_images(args.images, network.preprocessing, count=args.count)
     evaluated = _evaluation_images(args, network.preprocessing)
@@ -121,7 +121,7 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _settings(args: argparse.Namespace, file: PredictorFile) -> tuple[Setting, ...]:
+def settings_of(args: argparse.Namespace, file: PredictorFile) -> tuple[Setting, ...]:
     """Return the operating points of --threshold, then those of --points."""
     from zapsim.errors import FrontendError
     from zapsim.frontend.points_file import load_points

@@ -72,8 +72,11 @@ class ImageSet:
         """Return the first `count` images."""
         if count < 1 or count > len(self):
             raise FrontendError(f"{count} images wanted, but {self.description} has only {len(self)}")
+        if count == len(self):
+            return self
         labels = None if self.labels is None else self.labels[:count]
-        return replace(self, pixels=self.pixels[:count], names=self.names[:count], labels=labels)
+        about = f"the first {count} of {self.description}"
+        return replace(self, pixels=self.pixels[:count], names=self.names[:count], labels=labels, description=about)
 
     def sample(self, count: int, seed: int) -> ImageSet:
         """Return `count` images drawn without replacement."""
