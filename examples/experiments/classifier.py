@@ -1,0 +1,51 @@
+"""Training a small classifier from nothing: the base network of an experiment, and its accuracy."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from zapsim.frontend.guard import frozen
+from zapsim.frontend.images import ImageSet
+
+
+def train_classifier(model: nn.Module, images: ImageSet, epochs: int, seed: int, batch: int = 128) -> None:
+    """Train `model` in place on labelled images: SGD with a one-cycle learning rate, half the pictures mirrored.
+
+    The mean loss of every epoch is printed.
+    """
+    labels = torch.from_numpy(images.labels)
+    torch.manual_seed(seed)
+    random = np.random.default_rng(seed)
+    steps = len(images) // batch
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=0.1, total_steps=epochs * steps)
+    model.train().to(memory_format=torch.channels_last)
+    for epoch in range(epochs):
+        started, losses = time.monotonic(), []
+        order = random.permutation(len(images))[: steps * batch].reshape(steps, batch)
+        for chosen in order:
+            inputs = images.tensor(chosen).contiguous(memory_format=torch.channels_last)
+            mirrored = torch.from_numpy(random.random(batch) < 0.5)
+            inputs[mirrored] = inputs[mirrored].flip(3)
+            loss = functional.cross_entropy(model(inputs), labels[chosen])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            losses.append(float(loss.detach()))
+        print(f"epoch {epoch + 1}: loss {np.mean(losses):.4f}, {time.monotonic() - started:.0f} s", flush=True)
+    model.eval().to(memory_format=torch.contiguous_format)
+
+
+def accuracy(model: nn.Module, images: ImageSet, batch: int = 500) -> float:
+    """Return the share of `images` whose class the network names."""
+    right = 0
+    with frozen(model):
+        for inputs, labels in images.batches(batch):
+            right += int((model(inputs).argmax(dim=1).numpy() == labels).sum())
+    return right / len(images)
