@@ -1,4 +1,4 @@
-"""Quantities with units: ``"108 KiB"`` -> bytes, ``"200 MHz"`` -> Hz, ``"2.2 pJ"`` -> pJ, and back to text.
+"""Quantities with units, from text and back: ``"108 KiB"`` -> bytes, ``"200 MHz"`` -> Hz, ``"2.2 pJ"`` -> pJ.
 
 1 KiB = 1024 B and 1 kB = 1000 B; the two are never confused, and a bare number is never taken for a quantity.
 """
@@ -13,13 +13,14 @@ from typing import Final
 from zapsim.errors import UnitError, shown
 
 _QUANTITY = re.compile(
-    r"\s*(?P<number>[-+]?[0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?)\s*(?P<unit>[A-Za-zµμ/]+)\s*"
+    r"\s*(?P<number>[-+]?[0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?)\s*(?P<unit>[A-Za-zµμ/]+[2²]?)\s*"
 )
 
 _BINARY: Final = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _SIZES: Final = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, **_BINARY}
 _FREQUENCIES: Final = {"Hz": 1, "kHz": 10**3, "MHz": 10**6, "GHz": 10**9}
 _ENERGIES: Final[dict[str, int | Decimal]] = {"fJ": Decimal("1e-3"), "pJ": 1, "nJ": 10**3}
+_AREAS: Final = {"um2": 1, "µm²": 1, "mm2": 10**6, "mm²": 10**6}
 _BANDWIDTHS: Final = {f"{unit}/s": scale for unit, scale in _SIZES.items()}
 _WIDTHS: Final = {"bit": 1, "bits": 1}
 _CYCLES: Final = {"cycle": 1, "cycles": 1}
@@ -82,6 +83,11 @@ def parse_bandwidth(value: object) -> float:
 def parse_energy(value: object) -> float:
     """Return pJ from an energy such as ``"2.2 pJ"``."""
     return float(_parse(value, _ENERGIES, "an energy", "2.2 pJ"))
+
+
+def parse_area(value: object) -> float:
+    """Return µm² from an area such as ``"1240 um2"``."""
+    return float(_parse(value, _AREAS, "an area", "1240 um2"))
 
 
 def format_energy(energy_pj: float) -> str:

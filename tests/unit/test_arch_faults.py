@@ -10,7 +10,7 @@ from zapsim.arch.spec import ArchSpec
 from zapsim.counts import Counts
 from zapsim.errors import ConfigError
 
-TOP = "base, name, description, array, word, clock, buffers, dram, inputs, predictor, energy"
+TOP = "base, name, description, array, word, clock, buffers, dram, inputs, predictor, energy, area"
 ACTIONS = ", ".join([*(name for name in Counts().as_dict() if name not in {"macs_skipped", "macs_lost"}), "cycles"])
 
 DATAFLOWS = ", ".join(

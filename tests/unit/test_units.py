@@ -34,6 +34,10 @@ SIZES = "(units: B, kB, MB, GB, KiB, MiB, GiB)"
         (units.parse_energy, "2.2 pJ", 2.2),
         (units.parse_energy, "90 fJ", 0.09),
         (units.parse_energy, "19.5 nJ", 19500.0),
+        (units.parse_area, "1240 um2", 1240.0),
+        (units.parse_area, "1.5 µm²", 1.5),
+        (units.parse_area, "0.25 mm2", 250e3),
+        (units.parse_area, "2 mm²", 2e6),
     ],
 )
 def test_quantities(parse, text, value):

@@ -31,6 +31,12 @@ def _positive(value: float) -> float:
     return value
 
 
+def _share(value: float) -> float:
+    if not 0 < value <= 1:
+        raise ValueError(f"expected a share, more than 0 and at most 1, got {value:g}")
+    return value
+
+
 Size = Annotated[int, _quantity(units.parse_size), AfterValidator(_positive)]
 Width = Annotated[int, _quantity(units.parse_width), AfterValidator(_positive)]
 Words = Annotated[int, _quantity(units.parse_words), AfterValidator(_positive)]
@@ -38,6 +44,8 @@ Latency = Annotated[int, _quantity(units.parse_cycles)]
 Frequency = Annotated[float, _quantity(units.parse_frequency), AfterValidator(_positive)]
 Bandwidth = Annotated[float, _quantity(units.parse_bandwidth), AfterValidator(_positive)]
 Energy = Annotated[float, _quantity(units.parse_energy)]
+Area = Annotated[float, _quantity(units.parse_area)]
+Share = Annotated[float, AfterValidator(_share)]
 Positive = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from zapsim.arch.area_table import AreaTable
 from zapsim.arch.arrays import Array
 from zapsim.arch.section import Bandwidth, Energy, Frequency, Latency, Positive, Section, Size, Width, blame
 from zapsim.counts import Counts
@@ -91,6 +92,8 @@ class ArchSpec(Section):
         Hz of the array.
     inputs
         What a MAC does with a zero ifmap value, under policies that leave inputs as set.
+    area
+        Needed by what asks for areas, and by nothing else.
     sources
         Where values come from: the source of each value by its path (``energy.actions.dram_reads``), if it has one.
         Gathered from the file; not a key of it.
@@ -106,6 +109,7 @@ class ArchSpec(Section):
     inputs: Literal["dense", "gate", "skip"] = "dense"
     predictor: PredictorUnit
     energy: EnergyTable
+    area: AreaTable | None = None
     sources: dict[str, str] = Field(default_factory=dict)
 
     @property
