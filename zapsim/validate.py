@@ -74,6 +74,11 @@ class Target(BaseModel):
     mean: float | None = None
     sum: float | None = None
 
+    @property
+    def is_set(self) -> bool:
+        """Whether anything is aimed at; a measure without a target is shown all the same."""
+        return any(most is not None for most in (self.layer, self.mean, self.sum))
+
 
 class ValidationSpec(BaseModel):
     """What a validation's YAML holds."""

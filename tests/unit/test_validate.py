@@ -85,3 +85,10 @@ def test_the_exit_code_says_whether_targets_are_met(chip: Path, capsys: pytest.C
     chip.with_name("chip.csv").write_text(CSV.replace(",81", ",100"))
     assert main(["validate", str(chip)]) == 1
     assert "NO" in capsys.readouterr().out
+
+
+def test_a_measure_without_a_target_is_shown_and_misses_none(chip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chip.write_text(YAML.replace("{layer: 0.1, mean: 0.1, sum: 0.1}", "{}"))
+    chip.with_name("chip.csv").write_text(CSV.replace(",81", ",100"))
+    assert main(["validate", str(chip)]) == 0
+    assert "no target" in capsys.readouterr().out

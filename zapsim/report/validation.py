@@ -54,7 +54,7 @@ def _summary(found: Validation) -> Table:
             f"{error:.1%}" + (f" (target {most:.1%})" if most is not None else "")
             for error, most in _errors(comparison)
         )
-        verdict = "yes" if comparison.met else "NO"
+        verdict = ("yes" if comparison.met else "NO") if comparison.target.is_set else "no target"
         table.add_row(comparison.measure, str(len(comparison.figures)), largest, mean, of_sum, verdict)
     return table
 
