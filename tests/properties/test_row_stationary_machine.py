@@ -95,13 +95,13 @@ def test_error_on_tiny_layers() -> None:
     """At least 200 layers: docs/models/row-stationary.md states what was found, this holds it."""
     errors = np.array([outcome.error for outcome in outcomes(*TINY)])
     assert len(errors) >= 200
-    assert errors.min() > -0.12, "the model is seldom faster than the machine, and then little"
-    assert np.abs(errors).mean() < 0.12
+    assert errors.min() > -0.16, "the model is seldom faster than the machine, and then by a few cycles of latency"
+    assert np.abs(errors).mean() < 0.07
     total = sum(outcome.model for outcome in outcomes(*TINY)) / sum(outcome.machine for outcome in outcomes(*TINY)) - 1
-    assert 0 < total < 0.10, "what it is too slow by is the ramp, which the machine partly overlaps"
+    assert 0 < total < 0.05, "what it is too slow by is the ramp, which the machine partly overlaps"
 
 
 def test_error_shrinks_as_layers_grow() -> None:
     errors = np.array([outcome.error for outcome in outcomes(*SMALL)])
-    assert np.abs(errors).mean() < 0.06
-    assert np.abs(errors).max() < 0.16
+    assert np.abs(errors).mean() < 0.025
+    assert np.abs(errors).max() < 0.06

@@ -65,8 +65,8 @@ def test_the_targets_are_met() -> None:
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_processing_latency_within_4_percent(layer: str) -> None:
-    assert abs(errors("processing_ms")[layer]) < 0.04
+def test_processing_latency_within_5_percent(layer: str) -> None:
+    assert abs(errors("processing_ms")[layer]) < 0.05
 
 
 @pytest.mark.parametrize("layer", ["CONV4-1", "CONV4-2", "CONV4-3", "CONV5-1", "CONV5-2", "CONV5-3"])

@@ -130,14 +130,20 @@ def run_pass(shape, mapping, buses, tile, demand, seen):
         seen.counts["pe_to_pe_words"] += len([pe for pe in product(sets, range(shape.R))][1:])
     seen.active_pes = max(seen.active_pes, pes)
 
-    psum_time, ifmap_time = bus_cycles(len(psums), buses[2]), bus_cycles(ifmap_words, buses[0])
-    longest = max(slowest, psum_time, ifmap_time)
-    seen.cycles["compute"] += slowest
-    if longest > slowest:
-        seen.cycles["psum_bus" if psum_time >= ifmap_time else "ifmap_bus"] += longest - slowest
-    seen.cycles["filter_load"] += bus_cycles(weights, buses[1])
     first_windows = len({row for turn, (row, _) in fetched if turn == 0}) * shape.S * len(channels)
-    seen.cycles["ramp"] += bus_cycles(first_windows, buses[0]) + bus_cycles(len(filters) * len(of_column), buses[2])
+    until_first = bus_cycles(first_windows, buses[0])
+    after_last = bus_cycles(len(filters) * len(of_column), buses[2])
+    ends = {
+        "compute": until_first + slowest + after_last,
+        "psum_bus": until_first + bus_cycles(len(psums), buses[2]),
+        "ifmap_bus": bus_cycles(ifmap_words, buses[0]) + after_last,
+    }
+    seen.cycles["compute"] += slowest
+    seen.cycles["ramp"] += until_first + after_last
+    late = max(ends["psum_bus"], ends["ifmap_bus"]) - ends["compute"]
+    if late > 0:
+        seen.cycles["psum_bus" if ends["psum_bus"] >= ends["ifmap_bus"] else "ifmap_bus"] += late
+    seen.cycles["filter_load"] += bus_cycles(weights, buses[1])
     return True
 
 

@@ -77,11 +77,32 @@ def test_masked_by_hand() -> None:
 
 @pytest.mark.kernels
 def test_the_ifmap_bus_limits_a_pass_with_little_left() -> None:
-    """One output left: 2 cycles of work, while 12 ifmap words take 6 cycles: 4 cycles of waiting a pass."""
+    """One output left: 2 cycles of work after the first windows (3 cycles), and a cycle for psums: 6 cycles.
+
+    The 12 ifmap words, those of the first windows among them, take 6 cycles; with the psums' cycle after them the pass
+    takes 7: one cycle of waiting.
+    """
     kept = np.zeros((1, 2, 3, 2), dtype=bool)
     kept[0, 0, 0, 0] = True
     result = time(Demand(PackedMap.from_bool(kept)))
-    assert result.cycles == Cycles(compute=4, ifmap_bus=8, filter_load=4, ramp=8) == walked(kept)
+    assert result.cycles == Cycles(compute=4, ifmap_bus=2, filter_load=4, ramp=8) == walked(kept)
+
+
+@pytest.mark.kernels
+def test_the_psum_bus_limits_a_pass_of_many_filters() -> None:
+    """6 filters of one weight: 12 psums a column, 24 in all, on a bus of one word a cycle.
+
+    Compute takes 2 · 6 = 12 cycles a PE, with 2 cycles for the first windows and 12 for the last psums 26 cycles. Psums
+    take 24 cycles, the last ones among them, and begin after the first windows: 26 cycles, nobody waits. With a third
+    column of outputs it is 18 + 14 = 32 and 36 + 2 = 38 cycles.
+    """
+    have = replace(TINY_ARRAY, filter_spad=6, psum_spad=6, ifmap_bus=1, psum_bus=1)
+    for columns, waiting in ((2, 0), (3, 6)):
+        shape = ConvShape("many", C=1, H=2, W=columns, K=6, R=1, S=1)
+        mapping = mapping_of(6, 1, 2, 6, 1, 1, 1)
+        cycles = RowStationaryEngine().time_stage(shape, arch_of(have), mapping, Demand()).cycles
+        assert cycles == Cycles(compute=6 * columns, psum_bus=waiting, filter_load=2, ramp=14)
+        assert cycles == Cycles(**walk(shape, mapping, (1, 4, 1), np.ones((1, 2, columns, 6), dtype=bool)).cycles)
 
 
 @pytest.mark.parametrize(

@@ -80,13 +80,22 @@ def pass_costs(
     ifmap = of.qr * of.n * rows * columns  # words, each multicast once
     filter_ = of.pt * of.qr * R * S  # words
     first_windows, last_psums = touched(shape, of_set, axis=0) * S * of.qr, of.pt * of_set
-    ramp = ceil(first_windows, have.ifmap_bus) + ceil(last_psums, have.psum_bus)
+    first, last = ceil(first_windows, have.ifmap_bus), ceil(last_psums, have.psum_bus)
 
-    psum_wait = np.maximum(ceil(psum, have.psum_bus) - compute, 0)  # reads and writes have a bus each
-    ifmap_wait = np.maximum(ceil(ifmap, have.ifmap_bus) - compute, 0)
+    # What a bus moves while the array starts or ends (ramp) is among its words, so it is not waited for again: the pass
+    # takes max(first + compute + last, first + psum, ifmap + last). Psum reads and writes have a bus each.
+    psum_wait = np.maximum(ceil(psum, have.psum_bus) - last - compute, 0)
+    ifmap_wait = np.maximum(ceil(ifmap, have.ifmap_bus) - first - compute, 0)
     by_psum = psum_wait >= ifmap_wait
     return PassCosts(
-        psum, ifmap, filter_, compute, psum_wait * by_psum, ifmap_wait * ~by_psum, ceil(filter_, have.filter_bus), ramp
+        psum,
+        ifmap,
+        filter_,
+        compute,
+        psum_wait * by_psum,
+        ifmap_wait * ~by_psum,
+        ceil(filter_, have.filter_bus),
+        first + last,
     )
 
 

@@ -120,14 +120,14 @@ def least_totals(
     ifmap = C * shape.N * rows * columns * f_tiles
     filter_ = K * C * R * S * strips * i_tiles
     first_windows, last_psums = first_rows * S * C * f_tiles * i_tiles, K * pe_columns * c_tiles * i_tiles
-    ramp = ceil(first_windows, have.ifmap_bus) + ceil(last_psums, have.psum_bus)
-    buses = np.maximum(ceil(psums * c_tiles, have.psum_bus), ceil(ifmap, have.ifmap_bus))
-    busy = np.maximum(compute, buses).sum(axis=0)
+    first, last = ceil(first_windows, have.ifmap_bus), ceil(last_psums, have.psum_bus)
+    buses = np.maximum(ceil(psums * c_tiles, have.psum_bus) + first, ceil(ifmap, have.ifmap_bus) + last)
+    busy = np.maximum(first + compute + last, buses).sum(axis=0)
 
     often, all_psums = len(stages), int(psums.sum())
     psum = all_psums * c_tiles
     per_group = {
-        "cycles": busy + often * (ceil(filter_, have.filter_bus) + ramp),
+        "cycles": busy + often * ceil(filter_, have.filter_bus),
         "ifmap_spad_writes": often * R * shape.P * C * shape.N * columns * ceil(K, of.p),
         "filter_spad_writes": often * K * C * R * S * pe_columns * i_tiles,
         "ifmap_bus_words": often * ifmap,
