@@ -15,6 +15,7 @@ from zapsim.counts import Counts, Cycles
 from zapsim.patterns import pattern_map
 from zapsim.timing.engine import STANDARD, Demand, StageResult
 from zapsim.timing.gating import outputs_per_pixel, switching_macs
+from zapsim.timing.tiles import whole_stage
 from zapsim.trace.model import (
     Image,
     LayerTrace,
@@ -184,7 +185,7 @@ def arch(dataflow: str = "row-stationary", **changes: Any) -> ArchSpec:
         "array": {"dataflow": dataflow, **ARRAYS[dataflow]},
         "word": "16 bit",
         "clock": "100 MHz",
-        "buffers": {"glb": {"size": "8 KiB"}},
+        "buffers": {"glb": {"size": "8 KiB"}, "prefetch": {"ifmap": 0, "filter": 1, "ofmap": 0}},
         "dram": {"bandwidth": "400 MB/s"},
         "predictor": {"unit": "dedicated", "lanes": 9, "latency": "8 cycles"},
         "energy": {"technology": "none", "actions": dict.fromkeys(ENERGY_ACTIONS, "1 pJ")},
@@ -208,7 +209,7 @@ class OneCycleAnOutput:
         counts = Counts(
             macs_executed=executed, macs_gated=outputs * shape.macs_per_output - executed, glb_reads=executed
         )
-        return StageResult(Cycles(compute=outputs), counts, active_pes=1)
+        return StageResult(Cycles(compute=outputs), counts, 1, whole_stage(outputs, outputs))
 
 
 def map_name(*parts: Any) -> str:

@@ -95,7 +95,9 @@ class Cycles(_Sum):
     Attributes
     ----------
     compute
-        The array multiplies (the slowest PE sets the pace).
+        The array multiplies, at the pace of its mean PE.
+    imbalance
+        Cycles more that the slowest PE takes, for which the others wait.
     ifmap_bus, psum_bus
         Cycles beyond `compute` in which the array waits for ifmaps or for psums to pass the bus.
     filter_load
@@ -103,15 +105,33 @@ class Cycles(_Sum):
     ramp
         Fill and drain of the array.
     predictor
-        Cycles in which the array waits for the predictor.
+        Cycles in which the array waits for the predictor, or works as one.
+    dram_read, dram_write
+        Cycles in which the array waits for DRAM, which reads or writes.
+    buffer
+        Cycles in which the array waits because the ofmap's buffer is full.
     """
 
     compute: int = 0
+    imbalance: int = 0
     ifmap_bus: int = 0
     psum_bus: int = 0
     filter_load: int = 0
     ramp: int = 0
     predictor: int = 0
+    dram_read: int = 0
+    dram_write: int = 0
+    buffer: int = 0
+
+    @property
+    def stalled(self) -> int:
+        """Cycles in which the array does nothing, for DRAM, buffer or predictor."""
+        return self.predictor + self.dram_read + self.dram_write + self.buffer
+
+    @property
+    def imbalance_ratio(self) -> float:
+        """Work of the slowest PE over the mean (1: nobody waits)."""
+        return (self.compute + self.imbalance) / self.compute if self.compute else 1.0
 
     @property
     def total(self) -> int:
@@ -123,16 +143,3 @@ class Cycles(_Sum):
         """The part that takes most cycles, in words (``psum bus``)."""
         parts = self.as_dict()
         return max(parts, key=lambda name: parts[name]).replace("_", " ")
-
-
-def joint_imbalance(*parts: tuple[Cycles, float]) -> float:
-    """Return the imbalance of several parts of the work: what they take over what they would if nobody waited.
-
-    Parameters
-    ----------
-    parts
-        Cycles of each part, and how much more the slowest does in it than the mean.
-    """
-    taken = sum(cycles.compute for cycles, _ in parts)
-    balanced = sum(cycles.compute / imbalance for cycles, imbalance in parts)
-    return taken / balanced if balanced else 1.0

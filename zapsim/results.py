@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from zapsim.counts import Counts, Cycles, joint_imbalance
+from zapsim.counts import Counts, Cycles
 from zapsim.workload import ConvShape
 
 
@@ -26,9 +26,6 @@ class Outcome:
         Cycles in which the predictor works, whether the array waits or not.
     active_pes
         Largest number of PEs at work at the same time.
-    imbalance
-        Work of the slowest over the mean work of those that wait for each other (1: nobody waits, or the array does
-        not say).
     """
 
     cycles: Cycles
@@ -37,7 +34,6 @@ class Outcome:
     asked_macs: int
     predictor_busy_cycles: int
     active_pes: int
-    imbalance: float = 1.0
 
     @property
     def total_energy_pj(self) -> float:
@@ -58,7 +54,6 @@ class Outcome:
             self.asked_macs + other.asked_macs,
             self.predictor_busy_cycles + other.predictor_busy_cycles,
             max(self.active_pes, other.active_pes),
-            joint_imbalance((self.cycles, self.imbalance), (other.cycles, other.imbalance)),
         )
 
 

@@ -98,7 +98,6 @@ def run_layer(arch: ArchSpec, layer: LayerTrace, policy: Policy) -> Outcome:
         timing.asked_macs,
         timing.predictor_busy_cycles,
         timing.active_pes,
-        timing.imbalance,
     )
 
 

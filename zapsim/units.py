@@ -21,6 +21,7 @@ _SIZES: Final = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, **_BINARY}
 _FREQUENCIES: Final = {"Hz": 1, "kHz": 10**3, "MHz": 10**6, "GHz": 10**9}
 _ENERGIES: Final[dict[str, int | Decimal]] = {"fJ": Decimal("1e-3"), "pJ": 1, "nJ": 10**3}
 _AREAS: Final = {"um2": 1, "µm²": 1, "mm2": 10**6, "mm²": 10**6}
+_TIMES: Final[dict[str, int | Decimal]] = {"ps": Decimal("1e-3"), "ns": 1, "us": 10**3, "µs": 10**3}
 _BANDWIDTHS: Final = {f"{unit}/s": scale for unit, scale in _SIZES.items()}
 _WIDTHS: Final = {"bit": 1, "bits": 1}
 _CYCLES: Final = {"cycle": 1, "cycles": 1}
@@ -78,6 +79,11 @@ def parse_frequency(value: object) -> float:
 def parse_bandwidth(value: object) -> float:
     """Return bytes a second from a bandwidth such as ``"480 MB/s"``."""
     return float(_parse(value, _BANDWIDTHS, "a bandwidth", "480 MB/s"))
+
+
+def parse_time(value: object) -> float:
+    """Return nanoseconds from a time such as ``"60 ns"``."""
+    return float(_parse(value, _TIMES, "a time", "60 ns"))
 
 
 def parse_energy(value: object) -> float:

@@ -3,7 +3,8 @@
 import pytest
 import yaml
 
-from zapsim.arch.load import config_directory, known_archs, load_arch
+from zapsim.arch.load import known_archs, load_arch
+from zapsim.arch.presets import config_directory
 from zapsim.arch.spec import ENERGY_ACTIONS, ArchSpec
 
 NEED_NO_SOURCE = {"name", "description"}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-import zapsim
 from zapsim.arch.document import Document, document
 from zapsim.arch.faults import known_keys, translate
 from zapsim.arch.overrides import override
+from zapsim.arch.presets import config_directory, with_presets
 from zapsim.arch.spec import ArchSpec
 from zapsim.arch.yaml_file import read_mapping
 from zapsim.errors import ConfigError, did_you_mean, shown
@@ -61,13 +61,6 @@ def known_archs() -> list[str]:
     return sorted(path.stem for path in config_directory().glob("*.yaml"))
 
 
-def config_directory() -> Path:
-    """Return the folder of the shipped architecture files: inside the package if installed so, else beside it."""
-    package = Path(zapsim.__file__).parent
-    inside = package / "arch_configs"
-    return inside if inside.is_dir() else package.parent / "arch_configs"
-
-
 def find_arch(name_or_path: str | Path, beside: Path | None = None) -> Path:
     """Return the file that a name or a path means.
 
@@ -112,7 +105,7 @@ def _with_bases(path: Path, above: tuple[Path, ...]) -> Document:
         raise ConfigError(f"{above[-1].name}: base: goes round in a circle: {circle}")
     tree = read_mapping(path)
     if "base" not in tree:
-        return document(tree, path.name)
+        return with_presets(document(tree, path.name))
     base = tree.pop("base")
     if not isinstance(base, str) or not base.strip():
         raise ConfigError(f"{path.name}: base: expected a file or the name of an architecture, got {shown(base)}")
@@ -120,4 +113,4 @@ def _with_bases(path: Path, above: tuple[Path, ...]) -> Document:
         below = find_arch(base.strip(), path.parent)
     except ConfigError as error:
         raise ConfigError(f"{path.name}: base: {error}") from None
-    return document(tree, path.name).over(_with_bases(below, way))
+    return with_presets(document(tree, path.name)).over(_with_bases(below, way))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zapsim.arch.document import Document, KeyPath, Leaf, prefixes
+from zapsim.arch.presets import with_presets
 from zapsim.arch.yaml_file import read_scalar
 from zapsim.errors import shown
 
@@ -39,7 +40,7 @@ def _one(base: Document, text: str) -> Document:
         if holder is not None and holder.value not in ({}, None):
             inner = ".".join(path[:length])
             return _with_fault(base, f"{ORIGIN}: {dotted}: {inner} is a value, not a section")
-    return Document({path: Leaf(value, SOURCE, ORIGIN)}).over(base)
+    return with_presets(Document({path: Leaf(value, SOURCE, ORIGIN)})).over(base)
 
 
 def _resolve(base: Document, keys: list[str]) -> KeyPath:

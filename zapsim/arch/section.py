@@ -41,12 +41,16 @@ Size = Annotated[int, _quantity(units.parse_size), AfterValidator(_positive)]
 Width = Annotated[int, _quantity(units.parse_width), AfterValidator(_positive)]
 Words = Annotated[int, _quantity(units.parse_words), AfterValidator(_positive)]
 Latency = Annotated[int, _quantity(units.parse_cycles)]
+Time = Annotated[float, _quantity(units.parse_time)]
+Whole = Annotated[int, _quantity(units.parse_size)]
 Frequency = Annotated[float, _quantity(units.parse_frequency), AfterValidator(_positive)]
 Bandwidth = Annotated[float, _quantity(units.parse_bandwidth), AfterValidator(_positive)]
 Energy = Annotated[float, _quantity(units.parse_energy)]
 Area = Annotated[float, _quantity(units.parse_area)]
 Share = Annotated[float, AfterValidator(_share)]
 Positive = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
+Depth = Annotated[int, Field(ge=0, le=1_000, strict=True)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 def blame(key: str, fault: str) -> PydanticCustomError:

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from zapsim.arch.area_table import AreaTable
 from zapsim.arch.arrays import Array
-from zapsim.arch.section import Bandwidth, Energy, Frequency, Latency, Positive, Section, Size, Width, blame
+from zapsim.arch.memory import Buffers, Dram
+from zapsim.arch.section import Energy, Frequency, Latency, Positive, Section, Width, Words, blame
 from zapsim.counts import Counts
 from zapsim.errors import did_you_mean
 
@@ -28,37 +29,29 @@ def _known_action(action: str) -> str:
     return action
 
 
-class Buffer(Section):
-    """An on-chip memory."""
-
-    size: Size
-
-
-class Buffers(Section):
-    """On-chip memories behind the array."""
-
-    glb: Buffer
-
-
-class Dram(Section):
-    """Off-chip memory: bandwidth in bytes a second, and how feature maps are coded on their way."""
-
-    bandwidth: Bandwidth
-    compression: Literal["none", "rlc"] = "none"
-
-
 class PredictorUnit(Section):
     """The hardware that runs the predictors.
 
-    ``dedicated``: `lanes` MACs a cycle of its own, working on finished outputs while the array goes on with stage A,
-    and `latency` cycles from its last input to the last mask bit. ``array``: a depthwise layer on the PE array,
-    between the stages. ``ideal``: free.
+    Attributes
+    ----------
+    unit
+        ``dedicated``: a unit of its own, working on finished outputs while the array goes on. ``array``: a depthwise
+        layer on the PE array, between the stages. ``ideal``: free.
+    lanes, latency
+        Of a dedicated unit: MACs a cycle, and cycles from its last input to the last mask bit.
+    weights
+        Words of weights that a dedicated unit keeps; None: all that a layer needs. If a layer has more, they are read
+        from DRAM again whenever the array comes back to a filter.
+    granularity
+        ``layer``: all pattern outputs of a layer first, then the predictor, then the rest. ``tile``: the same for one
+        block of filters (and strip of rows) after the other.
     """
 
     unit: Literal["dedicated", "array", "ideal"]
     lanes: Positive = 1
     latency: Latency = 0
-    granularity: Literal["layer"] = "layer"
+    weights: Words | None = None
+    granularity: Literal["layer", "tile"] = "layer"
 
     @model_validator(mode="after")
     def _lanes_given(self) -> Self:
@@ -118,7 +111,14 @@ class ArchSpec(Section):
         return self.word / 8
 
     @property
+    def glb_words(self) -> int:
+        """Words of the GLB that a layer can use while it runs."""
+        return int(self.buffers.glb.working / self.word_bytes)
+
+    @property
     def hash(self) -> str:
         """SHA-256 of all values that can change a result (names and sources cannot)."""
-        values: dict[str, Any] = self.model_dump(mode="json", exclude={"name", "description", "sources"})
+        values: dict[str, Any] = self.model_dump(
+            mode="json", exclude={"name": True, "description": True, "sources": True, "dram": {"preset"}}
+        )
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -12,7 +12,7 @@ from math import prod
 
 from zapsim.arch.arrays import OutputLanesArray
 from zapsim.arch.spec import ArchSpec
-from zapsim.errors import ConfigError, MappingError
+from zapsim.errors import MappingError
 from zapsim.workload import ConvShape
 
 _LEVELS = ("clusters", "pes", "lanes")
@@ -93,16 +93,10 @@ def map_lanes(shape: ConvShape, arch: ArchSpec) -> LanesMapping:
     ------
     MappingError
         If `arch` has another array, or if the layer's products would have to be dealt to over a million lanes.
-    ConfigError
-        If it asks for what no output-lanes model has.
     """
     array = arch.array
     if not isinstance(array, OutputLanesArray):
         raise MappingError(f"{arch.name}: array.dataflow: expected 'output-lanes', got '{array.dataflow}'")
-    if arch.dram.compression != "none":
-        raise ConfigError(
-            f"{arch.name}: dram.compression: expected 'none' for an output-lanes array, got '{arch.dram.compression}'"
-        )
     whole = _extent(array, 0)
     if whole.lanes > _MOST_LANES:
         raise MappingError(

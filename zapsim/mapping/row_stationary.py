@@ -7,6 +7,7 @@ Convolutional Neural Networks", JSSC 2017, sections IV and V.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
@@ -28,7 +29,9 @@ class Resources:
     """What a mapping may use: PEs, spads (words a PE), buses (words a cycle), and the GLB in words.
 
     ``rows_per_column`` is how many ofmap rows of a strip a PE column works on, one after the other: 1, or 2 with
-    ``balance: row-pairing``.
+    ``balance: row-pairing``. ``ifmap_strips`` and ``psum_strips`` are how often the GLB holds every strip: once, and
+    once more for each tile that is fetched ahead or still on its way to DRAM. ``filters_ahead`` are the words of
+    filters that one pass may have, if a buffer bounds them.
     """
 
     rows: int
@@ -41,6 +44,9 @@ class Resources:
     psum_bus: int
     glb_words: int
     rows_per_column: int = 1
+    ifmap_strips: int = 1
+    psum_strips: int = 1
+    filters_ahead: int | None = None
 
     @classmethod
     def of(cls, arch: ArchSpec) -> Resources:
@@ -48,11 +54,13 @@ class Resources:
         array = arch.array
         if not isinstance(array, RowStationaryArray):
             raise MappingError(f"{arch.name}: its dataflow is {array.dataflow}, not row-stationary")
-        spads, buses = array.spads, array.buses
+        spads, buses, ahead = array.spads, array.buses, arch.buffers.prefetch
+        filters = arch.buffers.filters
+        bound = int(filters.size / arch.word_bytes) // ahead.filter if filters and ahead.filter else None
         return cls(
             array.rows, array.cols, spads.ifmap, spads.filter, spads.psum,
-            buses.ifmap, buses.filter, buses.psum, int(arch.buffers.glb.size / arch.word_bytes),
-            2 if array.balance == "row-pairing" else 1,
+            buses.ifmap, buses.filter, buses.psum, arch.glb_words,
+            2 if array.balance == "row-pairing" else 1, 1 + ahead.ifmap, 1 + ahead.ofmap, bound,
         )  # fmt: skip
 
 
@@ -107,9 +115,13 @@ def sets_beside(have: Resources, R: int, e: Ints, r: Ints) -> Ints:
     return have.rows // (R * folds * r) * beside
 
 
-def glb_strips(shape: ConvShape, e: Ints) -> tuple[Ints, Ints]:
-    """Return the GLB words of a strip of `e` ofmap rows, of one image: ifmap rows of a channel, psums of a filter."""
-    return touched(shape, e, axis=0) * shape.W_padded, e * shape.Q
+def glb_strips(shape: ConvShape, e: Ints, have: Resources | None = None) -> tuple[Ints, Ints]:
+    """Return the GLB words of a strip of `e` ofmap rows, of one image: ifmap rows of a channel, psums of a filter.
+
+    Each counts as often as the GLB of `have` holds it: once, and once for every tile that DRAM works ahead or behind.
+    """
+    ifmap, psum = touched(shape, e, axis=0) * shape.W_padded, e * shape.Q
+    return (ifmap, psum) if have is None else (ifmap * have.ifmap_strips, psum * have.psum_strips)
 
 
 @lru_cache(maxsize=1024)
@@ -145,13 +157,14 @@ def check_mapping(shape: ConvShape, have: Resources, mapping: PassParameters) ->
     check_mappable(shape, have)
     of = mapping
     e, r = np.array(of.e), np.array(of.r)
-    ifmap_strip, psum_strip = glb_strips(shape, e)
+    ifmap_strip, psum_strip = glb_strips(shape, e, have)
     glb = int(of.n * (of.q * of.r * ifmap_strip + of.m * psum_strip))
     limits = (
         ("ifmap spad", "q·S", of.q * shape.S, have.ifmap_spad, "words"),
         ("filter spad", "p·q·S", of.p * of.q * shape.S, have.filter_spad, "words"),
         ("psum spad", "p", of.p, have.psum_spad, "words"),
         ("GLB", "n·q·r ifmap strips + n·m psum strips", glb, have.glb_words, "words"),
+        *_filter_limit(shape, have, of),
         (
             f"{have.rows}×{have.cols} PEs", f"t filter groups, each of r sets of {shape.R}×{set_columns(have, e)} PEs,",
             of.t, int(sets_beside(have, shape.R, e, r)), "groups",
@@ -169,6 +182,13 @@ def check_mapping(shape: ConvShape, have: Resources, mapping: PassParameters) ->
         raise MappingError(f"layer {shape.name}: mapping {values}: " + "; ".join(faults))
 
 
+def _filter_limit(shape: ConvShape, have: Resources, of: PassParameters) -> Iterator[tuple[str, str, int, int, str]]:
+    """Yield the limit of what is fetched ahead, if there is one."""
+    if have.filters_ahead is not None:
+        asked = of.p * of.t * of.q * of.r * shape.R * shape.S
+        yield "filter buffer", "p·t·q·r·R·S of a pass", asked, have.filters_ahead, "words"
+
+
 def check_mappable(shape: ConvShape, have: Resources) -> None:
     """Check that some mapping of the layer exists.
 
@@ -177,13 +197,19 @@ def check_mappable(shape: ConvShape, have: Resources) -> None:
     MappingError
         If none does; the message says what would make the layer fit.
     """
-    least = int(sum(glb_strips(shape, np.array(1))))
+    least = int(sum(glb_strips(shape, np.array(1), have)))
     needs = (
         (shape.R, have.rows, "filter rows R", "array rows"),
         (shape.S, have.ifmap_spad, "filter columns S", "words in the ifmap spad"),
         (shape.S, have.filter_spad, "filter columns S", "words in the filter spad"),
+        (
+            shape.R * shape.S,
+            have.filters_ahead or shape.R * shape.S,
+            "words of one filter",
+            "words in the filter buffer",
+        ),
         (least, have.glb_words, "words of one ifmap strip and one row of psums", "words in the GLB"),
-    )
+    )  # fmt: skip
     faults = [
         f"{asked} {what} do not fit {limit} {where}; it would take at least {asked}"
         for asked, limit, what, where in needs

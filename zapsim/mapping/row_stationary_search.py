@@ -160,11 +160,13 @@ def _frames(shape: ConvShape, have: Resources) -> Candidates:
     beside = np.minimum(sets_beside(have, shape.R, e, r), shape.K_per_group) * ((r - 1) * q < shape.C_per_group)
     frame, t = _count_up(beside)
     e, q, r = (axis[frame] for axis in (e, q, r))
-    ifmap_strip, psum_strip = glb_strips(shape, e)
+    ifmap_strip, psum_strip = glb_strips(shape, e, have)
     room = have.glb_words - q * r * ifmap_strip
     n = np.minimum(have.glb_words // (q * r * ifmap_strip + t * psum_strip), shape.N)
     p = np.minimum(room // (t * psum_strip), np.minimum(have.filter_spad // (q * shape.S), have.psum_spad))
     p = np.minimum(p, shape.K_per_group)
+    if have.filters_ahead is not None:
+        p = np.minimum(p, have.filters_ahead // (t * q * r * shape.R * shape.S))
     return Candidates(n, e, p, q, r, t).take((n > 0) & (p > 0))
 
 
@@ -172,7 +174,7 @@ def _each_n(shape: ConvShape, have: Resources, frames: Candidates) -> Candidates
     """Return every n of each frame that fits the GLB, with the largest p that it could then have."""
     frame, n = _count_up(frames.n)
     of = frames.take(frame)._replace(n=n)
-    ifmap_strip, psum_strip = glb_strips(shape, of.e)
+    ifmap_strip, psum_strip = glb_strips(shape, of.e, have)
     p = np.minimum((have.glb_words // n - of.q * of.r * ifmap_strip) // (of.t * psum_strip), of.p)
     return of._replace(p=p).take(p > 0)
 

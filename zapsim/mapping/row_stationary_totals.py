@@ -146,7 +146,7 @@ def least_totals(
 def best_m(shape: ConvShape, have: Resources, of: Candidates) -> Ints:
     """Return the m that loads ifmaps least often: of the largest that fits the GLB, the smallest that is as good."""
     K, pt = shape.K_per_group, of.p * of.t
-    ifmap_strip, psum_strip = glb_strips(shape, of.e)
+    ifmap_strip, psum_strip = glb_strips(shape, of.e, have)
     room = (have.glb_words // of.n - of.q * of.r * ifmap_strip) // psum_strip
     largest = np.minimum(room // pt, ceil(K, pt)) * pt
     return ceil(ceil(K, ceil(K, largest)), pt) * pt

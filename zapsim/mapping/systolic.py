@@ -7,11 +7,18 @@ The convolution is a matrix product for each group: N·P·Q pixels × K filters,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from zapsim.arch.arrays import SystolicArray
 from zapsim.arch.spec import ArchSpec
-from zapsim.errors import ConfigError, MappingError
+from zapsim.errors import MappingError
 from zapsim.workload import ConvShape
+
+Count = TypeVar("Count", int, NDArray[np.int64])
+"""A number, or one for each tile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,7 @@ class SystolicMapping:
         return self.macs / (self.cycles * self.array.rows * self.array.cols) if self.cycles else 0.0
 
 
-def ramp_cycles(array: SystolicArray, folds: int, used_rows: int, used_cols: int) -> int:
+def ramp_cycles(array: SystolicArray, folds: Count, used_rows: Count, used_cols: Count) -> Count:
     """Return the cycles in which folds fill and drain.
 
     Output-stationary: rows + columns - 2 a fold, and rows more with a serial drain; weight- and input-stationary:
@@ -107,16 +114,9 @@ def systolic_array(arch: ArchSpec) -> SystolicArray:
     ------
     MappingError
         If it has another array.
-    ConfigError
-        If it asks for what no systolic model has.
     """
     if not isinstance(arch.array, SystolicArray):
         raise MappingError(f"{arch.name}: array.dataflow: expected a systolic dataflow, got '{arch.array.dataflow}'")
-    if arch.dram.compression != "none":
-        raise ConfigError(
-            f"{arch.name}: dram.compression: expected 'none' for a {arch.array.dataflow} array, "
-            f"got '{arch.dram.compression}'"
-        )
     return arch.array
 
 

@@ -77,7 +77,7 @@ def _outcome(outcome: Outcome) -> dict[str, object]:
         "asked_macs": outcome.asked_macs,
         "predictor_busy_cycles": outcome.predictor_busy_cycles,
         "active_pes": outcome.active_pes,
-        "imbalance": outcome.imbalance,
+        "imbalance": outcome.cycles.imbalance_ratio,
     }
 
 

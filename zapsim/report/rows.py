@@ -53,7 +53,7 @@ COLUMNS: tuple[Column, ...] = (
 FILE_COLUMNS: tuple[Column, ...] = (
     *COLUMNS,
     Column("structural_loss", "structural loss", lambda c: c.policy.counts.structural_loss, ".1%"),
-    Column("imbalance", "imbalance", lambda c: c.policy.imbalance, ".2f"),
+    Column("imbalance", "imbalance", lambda c: c.policy.cycles.imbalance_ratio, ".2f"),
 )
 """Columns of CSV and JSON: also what the array's rigidity and the wait for the busiest PE take."""
 

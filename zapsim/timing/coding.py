@@ -1,4 +1,4 @@
-"""Feature maps as DRAM holds them: plain, or run-length coded as in Eyeriss.
+"""Feature maps as DRAM holds them: plain, run-length coded as in Eyeriss, or as a bitmask and the values left.
 
 Source: Chen et al., JSSC 2017, section V: pairs of a 5-bit run of zeros and a level, as many as fit 64 bits less a flag
 bit (three of 16-bit levels).
@@ -28,9 +28,18 @@ def coded_words(arch: ArchSpec, nonzero: PackedMap) -> int:
     """
     images, rows, cols, channels = nonzero.shape
     plain = images * rows * cols * channels
-    if arch.dram.compression == "none":
-        return plain
-    return min(plain, words_of_pairs(arch, nonzero.summary(_pairs)))
+    match arch.dram.compression:
+        case "none":
+            return plain
+        case "bitmask":
+            return min(plain, nonzero.count() + _mask_words(arch, plain))
+        case "rlc":
+            return min(plain, words_of_pairs(arch, nonzero.summary(_pairs)))
+
+
+def _mask_words(arch: ArchSpec, plain: int) -> int:
+    """Return the words that one bit a value takes."""
+    return -(-plain // arch.word)
 
 
 def _pairs(nonzero: PackedMap) -> int:
@@ -45,6 +54,8 @@ def expected_coded_words(arch: ArchSpec, plain: int, zeros: float) -> int:
     """
     if arch.dram.compression == "none":
         return plain
+    if arch.dram.compression == "bitmask":
+        return min(plain, round(plain * (1 - zeros)) + _mask_words(arch, plain))
     longest = 2**RUN_BITS
     values = (1 - zeros**longest) / (1 - zeros) if zeros < 1 else longest
     return min(plain, words_of_pairs(arch, round(plain / values)))

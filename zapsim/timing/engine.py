@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
@@ -13,6 +14,7 @@ from zapsim.arch.policy import Inputs, Outputs, Policy
 from zapsim.arch.spec import ArchSpec
 from zapsim.counts import Counts, Cycles
 from zapsim.errors import PolicyError
+from zapsim.timing.tiles import Tiles
 from zapsim.trace.model import ExitCounts
 from zapsim.trace.packed import PackedMap
 from zapsim.workload import ConvShape
@@ -62,12 +64,13 @@ class StageResult:
     took a cycle, ``macs_skipped`` is 0 (what is skipped is known only for the layer), ``macs_lost`` are those among
     them that the demand did not ask for. `active_pes` is the largest number of PEs that work at the same time.
     `imbalance` is the work of the slowest over the mean work of those that wait for each other (1: nobody waits; an
-    engine that does not say leaves it at 1).
+    engine that does not say leaves it at 1). `tiles` are the same stage tile after tile.
     """
 
     cycles: Cycles
     counts: Counts
     active_pes: int
+    tiles: Tiles = dataclasses.field(compare=False)
     imbalance: float = 1.0
 
 

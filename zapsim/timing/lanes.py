@@ -43,9 +43,10 @@ class LanesEngine:
             raise PolicyError(f"{arch.name}: early exit needs lanes with whole outputs, not spread.lanes = slices")
         work = lane_work(shape, mapping, demand)
         macs = _macs(shape, demand, work)
-        storage, cycles = storage_counts(shape, arch, work, demand, macs)
+        storage, cycles, tiles = storage_counts(shape, arch, work, demand, macs)
         counts = Counts(macs_executed=macs.executed, macs_gated=macs.gated) + storage
-        return StageResult(cycles, counts, work.active_pes())
+        busy = work.busy_lane_cycles
+        return StageResult(cycles, counts, work.active_pes(), tiles, work.lane_cycles / busy if busy else 1.0)
 
 
 def _macs(shape: ConvShape, demand: Demand, work: LaneWork) -> Macs:

@@ -12,7 +12,9 @@ import numpy as np
 from zapsim.arch.spec import ArchSpec
 from zapsim.counts import Counts, Cycles
 from zapsim.timing.engine import Demand
+from zapsim.timing.lanes_tiles import DramWords, no_tiles, strip_tiles
 from zapsim.timing.lanes_work import LaneWork
+from zapsim.timing.tiles import Tiles
 from zapsim.workload import ConvShape
 
 INDEX_WORDS = 1
@@ -30,22 +32,26 @@ class Macs:
 
 @dataclass(frozen=True, slots=True)
 class _Operand:
-    """Words of one operand: from DRAM, over the bus, into the PEs' buffers, and those needed before the first MAC."""
+    """Words of one operand: from DRAM, over the bus, into the PEs' buffers, and those needed before the first MAC.
+
+    ``once``: DRAM gives them when they are first needed, and they stay; else as often as they pass the bus.
+    """
 
     dram: int
     bus: int
     written: int
     first: int
+    once: bool
 
 
 def storage_counts(
     shape: ConvShape, arch: ArchSpec, work: LaneWork, demand: Demand, macs: Macs
-) -> tuple[Counts, Cycles]:
-    """Return all counts but the MACs, and the cycles of the stage."""
+) -> tuple[Counts, Cycles, Tiles]:
+    """Return all counts but the MACs, the cycles of the stage, and its tiles."""
     if not work.outputs:
-        return Counts(), Cycles()
+        return Counts(), Cycles(), no_tiles(shape, work, arch.glb_words)
     per_weight = 1 if demand.exit_macs is None else 1 + INDEX_WORDS
-    glb_words = int(arch.buffers.glb.size / arch.word_bytes)
+    glb_words = arch.glb_words
     filters = _filters(shape, work, per_weight, glb_words)
     ifmap = _ifmap(shape, arch, work, demand, glb_words - filters.first)
     merged = work.mapping.slices * work.outputs if work.mapping.slices > 1 else 0
@@ -63,7 +69,10 @@ def storage_counts(
         glb_writes=work.outputs,
         dram_reads=ifmap.dram + filters.dram,
     )
-    return counts, _cycles(work, filters, ifmap)
+    cycles = _cycles(work, filters, ifmap)
+    room = glb_words - filters.first - (ifmap.dram if ifmap.once else 0)
+    dram = DramWords(ifmap.dram, ifmap.once, filters.dram, filters.once, room)
+    return counts, cycles, strip_tiles(shape, work, dram, cycles.total)
 
 
 def _cycles(work: LaneWork, filters: _Operand, ifmap: _Operand) -> Cycles:
@@ -101,7 +110,7 @@ def _filters(shape: ConvShape, work: LaneWork, per_weight: int, glb_words: int) 
         bus, first, listeners = work.streamed_macs * per_weight, in_flight * per_weight, mapping.domain
     pes = listeners.pixels // pe.pixels if static else listeners.lanes // pe.lanes
     stays = resident or in_flight * words <= glb_words
-    return _Operand(used * words if stays else bus, bus, bus * max(pes, 1), min(first, bus))
+    return _Operand(used * words if stays else bus, bus, bus * max(pes, 1), min(first, bus), stays)
 
 
 def _ifmap(shape: ConvShape, arch: ArchSpec, work: LaneWork, demand: Demand, glb_words: int) -> _Operand:
@@ -120,7 +129,15 @@ def _ifmap(shape: ConvShape, arch: ArchSpec, work: LaneWork, demand: Demand, glb
         listeners = -(-min(whole.filters, shape.K) // pe.filters) * min(whole.pixels // pe.pixels, reach)
     else:
         listeners = min(whole.lanes // pe.lanes, reach * at_once)
-    return _Operand(once if once <= glb_words else bus, bus, passes * plain * listeners, 0)
+    dram = _coded(shape, demand, once if once <= glb_words else bus)
+    return _Operand(dram, bus, passes * plain * listeners, 0, once <= glb_words)
+
+
+def _coded(shape: ConvShape, demand: Demand, words: int) -> int:
+    """Return ifmap words as DRAM holds them."""
+    if demand.ifmap_coded_words is None:
+        return words
+    return -(-words * demand.ifmap_coded_words // shape.ifmap_words)
 
 
 def _outputs_per_input(shape: ConvShape) -> int:

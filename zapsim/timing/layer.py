@@ -1,24 +1,46 @@
-"""One layer under one policy: stages A and B on the array, the predictor between them.
+"""One layer under one policy: stages A and B on the array, the predictor between them, DRAM beside them.
 
-A policy turns the maps of a trace into demands; the engine times each; the parts are put together here, and here it
-is known which MACs were skipped. Source: Shomron et al., ECCV 2020, section 4 (partial computation, prediction, rest).
+A policy turns the maps of a trace into demands; the engine times each; the timeline puts the tiles of both in time;
+here it is known which MACs were skipped. Source: Shomron et al., ECCV 2020, section 4 (pattern, prediction, rest).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec
-from zapsim.counts import Counts, Cycles, joint_imbalance
-from zapsim.errors import PolicyError
-from zapsim.timing.coding import coded_words
-from zapsim.timing.engine import Demand, Engine, Mapping, StageResult
-from zapsim.timing.gating import window_nonzero
-from zapsim.timing.predictor import PredictorResult, run_predictor
+from zapsim.counts import Counts, Cycles
+from zapsim.timing.engine import Engine, Mapping, StageResult
+from zapsim.timing.predictor import PredictorResult, alive, run_predictor
+from zapsim.timing.stages import needed_outputs, ofmap_dram_words, share_computed, stage_demands
+from zapsim.timing.tiles import Ints, Tiles
+from zapsim.timing.timeline.build import build_schedule
+from zapsim.timing.timeline.fast import run_fast
+from zapsim.timing.timeline.schedule import Schedule, TimelineEngine, Times, stalls
 from zapsim.trace.model import LayerTrace
-from zapsim.trace.packed import PackedMap
 from zapsim.workload import ConvShape
+
+
+@dataclass(frozen=True, slots=True)
+class Residency:
+    """Feature maps of the layer that stay on chip: DRAM neither gives the ifmap nor takes the ofmap."""
+
+    ifmap: bool = False
+    ofmap: bool = False
+
+
+NOTHING_STAYS = Residency()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timeline:
+    """What ran, and when."""
+
+    schedule: Schedule
+    times: Times
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +49,7 @@ class LayerTiming:
 
     `asked_macs` are those of the outputs that the policy asks for: pattern and predicted non-zero, or all.
     ``predictor_busy_cycles`` are those in which the predictor works, overlapped or not; the ones that the array
-    waits for are ``cycles.predictor``. ``imbalance`` is that of the stages, weighted by their compute cycles.
+    waits for (or gives it) are ``cycles.predictor``.
     """
 
     cycles: Cycles
@@ -35,108 +57,83 @@ class LayerTiming:
     asked_macs: int
     predictor_busy_cycles: int
     active_pes: int
-    imbalance: float
+    timeline: Timeline = field(compare=False)
 
 
-def time_layer(engine: Engine[Mapping], arch: ArchSpec, layer: LayerTrace, policy: Policy) -> LayerTiming:
+def time_layer(
+    engine: Engine[Mapping],
+    arch: ArchSpec,
+    layer: LayerTrace,
+    policy: Policy,
+    *,
+    resident: Residency = NOTHING_STAYS,
+    timeline: TimelineEngine = run_fast,
+) -> LayerTiming:
     """Time one layer, mapped for the stages that `policy` makes of it.
+
+    Parameters
+    ----------
+    engine, arch, layer, policy
+        The array, what is around it, the maps, and what is done with zeros.
+    resident
+        Feature maps that stay on chip.
+    timeline
+        The engine that puts tiles in time; all give the same.
 
     Raises
     ------
     PolicyError
         If the engine does not serve the policy, or if this needs a map that the trace does not hold.
+    MappingError
+        If the layer cannot be mapped.
     """
     engine.served.check(arch.array.dataflow, policy)
     shape = layer.shape
     needed = needed_outputs(layer, policy)
-    stages = _demands(arch, layer, policy, needed)
-    mapping = engine.map_layer(shape, arch, [_share_computed(shape, stage) for stage in stages])
-    results = [engine.time_stage(shape, arch, mapping, demand) for demand in stages]
-    predictor = PredictorResult(Counts(), 0, 0)
+    stages = stage_demands(arch, layer, policy, needed)
+    mapping = engine.map_layer(shape, arch, [share_computed(shape, stage) for stage in stages])
+    results = [_at_home(engine.time_stage(shape, arch, mapping, demand), resident) for demand in stages]
+    if len(results) > 1:
+        results[1] = _without_second_loads(arch, *results)
+    predictor = PredictorResult()
     if needed is not None and policy.knowledge != "oracle":
-        pattern = layer.pattern_outputs()
-        waits = policy.outputs == "skip"
-        # While outputs are skipped, a pattern that misses the whole map leaves no stage A to hide behind.
-        first = results[0].cycles.total if pattern.count() or not waits else 0
-        predictor = run_predictor(engine, arch, shape, pattern, first, waits=waits)
+        room = min(result.tiles.room for result in results)
+        predictor = run_predictor(engine, arch, shape, layer.pattern_outputs(), results[0].tiles, room)
+        if policy.outputs == "gate":
+            predictor = _beside(predictor)
+    ofmap_words = 0 if resident.ofmap else ofmap_dram_words(arch, layer, needed)
     asked = shape.outputs if needed is None else needed.count()
-    written = replace(predictor.counts, dram_writes=_ofmap_words(arch, layer, needed))
-    return _compose(shape, results, replace(predictor, counts=written), asked * shape.macs_per_output)
+    return compose(arch, shape, results, predictor, ofmap_words, asked * shape.macs_per_output, timeline)
 
 
-def needed_outputs(layer: LayerTrace, policy: Policy) -> PackedMap | None:
-    """Return the outputs that `policy` computes (N, P, Q, K); None: all, without any prediction.
-
-    A layer in which nothing would be skipped is run without its predictor: an operating point that keeps everything
-    is known before the layer starts.
-    """
-    if policy.outputs in {"dense", "early-exit"}:
-        return None
-    if policy.knowledge == "oracle":
-        needed = layer.ofmap_nonzero
-    elif layer.mask is None:
-        return None
-    elif policy.knowledge == "predictor":
-        needed = layer.mask
-    else:
-        if layer.ofmap_nonzero is None:
-            raise PolicyError(f"layer {layer.shape.name}: policy {policy.name} needs ofmap_nonzero in the trace")
-        needed = layer.ofmap_nonzero.summary(PackedMap.__or__, layer.pattern_outputs())
-    return None if needed is None or needed.is_full() else needed
-
-
-def _demands(arch: ArchSpec, layer: LayerTrace, policy: Policy, needed: PackedMap | None) -> list[Demand]:
-    """Return what each stage asks of the array: at least one, perhaps an empty one (a pattern can miss a 1×1 map)."""
-    asked = _asked(arch, layer, policy)
-    if needed is None or policy.outputs == "gate" or policy.knowledge == "oracle":
-        return [replace(asked, kept=needed, gate=policy.outputs == "gate")]
-    pattern, first = layer.pattern_outputs(), layer.pattern_positions()
-    stages = [
-        replace(asked, kept=kept, positions=positions)
-        for kept, positions in ((pattern, first), (needed.summary(PackedMap.without, pattern), ~first))
-    ]
-    return [stage for stage in stages if stage.kept is not None and stage.kept.count()] or stages[:1]
-
-
-def _asked(arch: ArchSpec, layer: LayerTrace, policy: Policy) -> Demand:
-    """Return what every stage asks, whichever outputs it computes.
-
-    A layer without a ReLU behind it computes every output to its end, also under early exit.
-    """
-    exits = None
-    if policy.outputs == "early-exit" and layer.ofmap_nonzero is not None:
-        exits = layer.early_exit_macs
-        if exits is None:
-            raise PolicyError(
-                f"layer {layer.shape.name}: policy {policy.name} needs early_exit_macs in the trace, which holds them "
-                "if it was made with --values"
-            )
-    return Demand(
-        ifmap_coded_words=None if arch.dram.compression == "none" else coded_words(arch, layer.ifmap_nonzero),
-        window_nonzero=None if policy.inputs == "dense" else window_nonzero(layer.shape, layer.ifmap_nonzero),
-        ifmap_nonzero=layer.ifmap_nonzero if policy.inputs == "skip" else None,
-        exit_macs=exits,
+def compose(
+    arch: ArchSpec,
+    shape: ConvShape,
+    results: list[StageResult],
+    predictor: PredictorResult,
+    ofmap_words: int,
+    asked_macs: int,
+    timeline: TimelineEngine = run_fast,
+) -> LayerTiming:
+    """Put the stages in time, add the parts up and find what was skipped."""
+    tiles = [result.tiles for result in results]
+    rest = tiles[1] if len(tiles) > 1 else None
+    schedule = build_schedule(arch, tiles[0], rest, ofmap_words, predictor.prediction)
+    times = timeline(schedule)
+    waits = stalls(schedule, times)
+    beside = 0
+    if not predictor.prediction.unit_cycles and not predictor.prediction.array_cycles:
+        beside = max(predictor.busy_cycles - times.end, 0)  # gated outputs: the unit works all along
+    counts = sum((result.counts for result in results), predictor.counts + Counts(dram_writes=ofmap_words))
+    cycles = sum(
+        (_with_imbalance(result) for result in results),
+        Cycles(
+            dram_read=waits.dram_read,
+            dram_write=waits.dram_write,
+            buffer=waits.buffer,
+            predictor=waits.predictor + predictor.prediction.array_cycles + beside,
+        ),
     )
-
-
-def _ofmap_words(arch: ArchSpec, layer: LayerTrace, needed: PackedMap | None) -> int:
-    """Return the words that the ofmap takes in DRAM: skipped outputs are zeros there, like all others."""
-    if layer.ofmap_nonzero is None:
-        return layer.shape.outputs
-    return coded_words(
-        arch, layer.ofmap_nonzero if needed is None else layer.ofmap_nonzero.summary(PackedMap.__and__, needed)
-    )
-
-
-def _share_computed(shape: ConvShape, stage: Demand) -> float:
-    """Return the share of the layer's outputs that take time in a stage."""
-    return 1.0 if stage.kept is None or stage.gate else stage.kept.count() / shape.outputs
-
-
-def _compose(shape: ConvShape, results: list[StageResult], predictor: PredictorResult, asked_macs: int) -> LayerTiming:
-    """Add the parts up and find what was skipped."""
-    counts = sum((result.counts for result in results), predictor.counts)
-    cycles = sum((result.cycles for result in results), Cycles(predictor=predictor.exposed_cycles))
     skipped = shape.macs - counts.macs_executed - counts.macs_gated
     return LayerTiming(
         cycles,
@@ -144,5 +141,72 @@ def _compose(shape: ConvShape, results: list[StageResult], predictor: PredictorR
         asked_macs,
         predictor.busy_cycles,
         max((result.active_pes for result in results), default=0),
-        joint_imbalance(*((result.cycles, result.imbalance) for result in results)),
+        Timeline(schedule, times),
     )
+
+
+def _with_imbalance(result: StageResult) -> Cycles:
+    """Return the stage's cycles with those apart in which the mean of the array waits for its slowest part."""
+    cycles = result.cycles
+    working = min(round(cycles.compute / result.imbalance), cycles.compute)
+    return replace(cycles, compute=working, imbalance=cycles.compute - working)
+
+
+def _beside(predictor: PredictorResult) -> PredictorResult:
+    """Return a predictor of outputs that are only gated: nothing waits for a mask that is used at once.
+
+    Its weights come while the channel has nothing else to do. A unit on the array takes its cycles all the same.
+    """
+    plan = predictor.prediction
+    spilled = Counts(dram_reads=-plan.spilled_words, dram_writes=-plan.spilled_words)
+    plan = replace(plan, unit_cycles=0, weight_words=0, spilled_words=0, by_tile=False)
+    return replace(predictor, counts=predictor.counts + spilled, prediction=plan)
+
+
+def _at_home(result: StageResult, resident: Residency) -> StageResult:
+    """Return a stage that reads its ifmap on chip, if it is there."""
+    if not resident.ifmap:
+        return result
+    return _loading(result, replace(result.tiles, ifmap_words=np.zeros_like(result.tiles.ifmap_words)))
+
+
+def _without_second_loads(arch: ArchSpec, first: StageResult, rest: StageResult) -> StageResult:
+    """Return stage B without the loads of what stage A has left in the GLB, first ifmaps, then filters.
+
+    An operand is left there if it stays anyway, or if both stages leave room for it: for all of the layer's, or with
+    ``granularity: tile`` for what the blocks that are alive have of it.
+    """
+    by_tile = arch.predictor.granularity == "tile" and first.tiles.blocks == rest.tiles.blocks
+    tiles, before = rest.tiles, first.tiles
+    room = min(before.room, tiles.room)
+    blocks = (before.block, tiles.block) if by_tile else (0 * before.block, 0 * tiles.block)
+    at_a_time = alive(arch, before) if by_tile else 1
+
+    def size(loaded: Ints, stays: bool) -> int:
+        """Return the words that must lie in the room for an operand to be there."""
+        return 0 if stays else int(np.bincount(blocks[0], loaded, 1).max()) * at_a_time
+
+    ifmap = size(before.ifmap_words, before.ifmap_stays and tiles.ifmap_stays)
+    if ifmap <= room:
+        left = _missing(before.ifmap_words, tiles.ifmap_words, blocks)
+        tiles, room = replace(tiles, ifmap_words=left), room - ifmap
+    filters = size(before.filter_words, before.filters_stay and tiles.filters_stay)
+    if filters <= room:
+        left = _missing(before.filter_words, tiles.filter_words, blocks)
+        tiles, room = replace(tiles, filter_words=left), room - filters
+    return _loading(rest, replace(tiles, room=room))
+
+
+def _missing(loaded: Ints, wanted: Ints, blocks: tuple[Ints, Ints]) -> Ints:
+    """Return what is wanted beyond what was loaded, block by block: int64, like `wanted`."""
+    count = 1 + max(int(block.max(initial=0)) for block in blocks)
+    there, asked = (np.bincount(block, words, count) for block, words in zip(blocks, (loaded, wanted), strict=True))
+    short = np.maximum(asked - there, 0).astype(np.int64)
+    of_block = np.maximum(asked, 1).astype(np.int64)
+    return np.asarray(-(-wanted * short[blocks[1]] // of_block[blocks[1]]), dtype=np.int64)
+
+
+def _loading(result: StageResult, tiles: Tiles) -> StageResult:
+    """Return the stage with other loads."""
+    counts = replace(result.counts, dram_reads=tiles.read_words)
+    return replace(result, tiles=tiles, counts=counts)

@@ -1,4 +1,4 @@
-"""The zero-activation predictor in hardware: its actions and its cycles (stage Z).
+"""The zero-activation predictor in hardware: its actions, and what it takes of each resource (stage Z).
 
 Per channel, on the post-ReLU outputs of the pattern: depthwise 3×3, ReLU, depthwise 3×3, compare with the threshold
 (Shomron et al., ECCV 2020; batch normalisation folds into weights and biases). The first convolution is needed at
@@ -7,11 +7,15 @@ every position, because the second one sees it through a 3×3 window; the second
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.counts import Counts
 from zapsim.timing.engine import Demand, Engine, Mapping
+from zapsim.timing.tiles import Tiles
+from zapsim.timing.timeline.build import Prediction
 from zapsim.trace.packed import PackedMap
 from zapsim.workload import ConvShape
 
@@ -24,11 +28,11 @@ WEIGHTS_PER_CHANNEL = 20
 
 @dataclass(frozen=True, slots=True)
 class PredictorResult:
-    """What stage Z costs: its actions, its busy cycles, and the cycles that it makes the array wait."""
+    """What stage Z costs: its actions, its busy cycles (latency included), and what the timeline makes of it."""
 
-    counts: Counts
-    busy_cycles: int
-    exposed_cycles: int
+    counts: Counts = field(default_factory=Counts)
+    busy_cycles: int = 0
+    prediction: Prediction = field(default_factory=Prediction)
 
 
 def predictor_counts(shape: ConvShape, pattern_outputs: int) -> Counts:
@@ -53,15 +57,9 @@ def predictor_counts(shape: ConvShape, pattern_outputs: int) -> Counts:
 
 
 def run_predictor(
-    engine: Engine[Mapping],
-    arch: ArchSpec,
-    shape: ConvShape,
-    pattern: PackedMap,
-    overlapped_cycles: int,
-    *,
-    waits: bool,
+    engine: Engine[Mapping], arch: ArchSpec, shape: ConvShape, pattern: PackedMap, first: Tiles, room: int
 ) -> PredictorResult:
-    """Time stage Z of one layer with ``granularity: layer``.
+    """Return what stage Z of one layer costs.
 
     Parameters
     ----------
@@ -73,21 +71,45 @@ def run_predictor(
         The predicted layer.
     pattern
         Outputs computed in stage A (N, P, Q, K).
-    overlapped_cycles
-        Cycles of stage A, during which a dedicated unit works on the channels that are already finished. That the
-        first channel finishes late (its start-up) is left out; the last one's is `latency`.
-    waits
-        Whether a stage B waits for the last mask bit; if outputs are only gated, the array goes on in dense order.
+    first
+        Tiles of stage A.
+    room
+        Words of the GLB that both stages leave free: for mask bits, and for a unit on the array for the pattern's
+        outputs. What does not fit goes to DRAM and comes back.
     """
     unit = arch.predictor
     if unit.unit == "ideal":
-        return PredictorResult(Counts(), 0, 0)
-    counts = predictor_counts(shape, pattern.count())
+        return PredictorResult()
+    known = pattern.count()
+    counts = predictor_counts(shape, known)
+    share = alive(arch, first) / max(first.blocks, 1) if unit.granularity == "tile" else 1.0
+    mask = -(-counts.mask_bits_written // arch.word)
+    spilled = mask if mask * share > room else 0
+    weights = WEIGHTS_PER_CHANNEL * shape.K
+    if unit.weights is not None and unit.weights < weights:
+        weights *= first.visits
+    plan = Prediction(weight_words=weights, spilled_words=spilled, by_tile=unit.granularity == "tile")
     if unit.unit == "dedicated":
-        busy = -(-counts.predictor_macs // unit.lanes) + unit.latency
-        return PredictorResult(counts, busy, max(busy - overlapped_cycles, unit.latency if waits else 0))
+        cycles = -(-counts.predictor_macs // unit.lanes)
+        plan = replace(plan, unit_cycles=cycles)
+        return PredictorResult(counts + _dram(plan), cycles + unit.latency, plan)
     on_array, cycles = _on_array(engine, arch, shape, pattern)
-    return PredictorResult(replace(counts, glb_reads=0) + on_array, cycles, cycles)
+    reread = known if known * share > room - (0 if spilled else mask * share) else 0
+    plan = replace(plan, array_cycles=cycles, reread_words=reread)
+    return PredictorResult(replace(counts, glb_reads=0) + on_array + _dram(plan), cycles, plan)
+
+
+def alive(arch: ArchSpec, first: Tiles) -> int:
+    """Return the blocks of which something is on chip at a time, if the stages alternate block by block."""
+    if not first.blocks:
+        return 0
+    more = 1 if arch.predictor.unit == "dedicated" else 0
+    return min(int((first.reach - np.arange(first.blocks)).max()) + 1 + more, first.blocks)
+
+
+def _dram(plan: Prediction) -> Counts:
+    """Return the words that the predictor's part of the timeline moves."""
+    return Counts(dram_reads=plan.weight_words + plan.spilled_words + plan.reread_words, dram_writes=plan.spilled_words)
 
 
 def _on_array(engine: Engine[Mapping], arch: ArchSpec, shape: ConvShape, pattern: PackedMap) -> tuple[Counts, int]:

@@ -21,6 +21,7 @@ from zapsim.mapping.row_stationary_search import map_layer
 from zapsim.timing.engine import STANDARD, Demand, StageResult
 from zapsim.timing.gating import outputs_per_pixel, switching_macs
 from zapsim.timing.row_stationary_balance import by_density
+from zapsim.timing.row_stationary_tiles import pass_tiles
 from zapsim.trace.packed import PackedMap
 from zapsim.workload import ConvShape
 
@@ -42,7 +43,7 @@ class RowStationaryEngine:
         if demand.kept is None or demand.gate:
             computed = shape.outputs
             costs = pass_costs(shape, have, sizes)
-            present = np.full((1, *pass_grid(shape, mapping)), shape.groups)
+            present = np.ones((shape.groups, *pass_grid(shape, mapping)), dtype=np.int64)
         else:
             computed = asked
             busiest, kept = work_per_pass(shape, mapping, demand.kept, _balance(arch))
@@ -56,12 +57,14 @@ class RowStationaryEngine:
         cycles = Cycles(**{part: total(getattr(costs, part)) for part in _PARTS})
         actions = {name: total(per_pass) for name, per_pass in pass_actions(shape, have, sizes, costs).items()}
         actions |= _mac_actions(shape, demand, asked, computed)
-        actions["dram_reads"] = actions["filter_bus_words"] + _ifmap_loads(shape, mapping, demand, present)
+        ifmap_loads = _ifmap_loads(shape, mapping, demand, present)
+        actions["dram_reads"] = actions["filter_bus_words"] + ifmap_loads
         columns = sizes.t * set_columns(have, sizes.e)
         active = shape.R * sizes.r * columns * (times > 0)
         waiting, working = total(costs.compute * columns), total(shape.S * sizes.q * costs.psum)
         imbalance = waiting / working if working else 1.0
-        return StageResult(cycles, Counts(**actions), int(active.max()), imbalance)
+        in_turn = pass_tiles(shape, have, mapping, costs, present, ifmap_loads)
+        return StageResult(cycles, Counts(**actions), int(active.max()), in_turn, imbalance)
 
 
 def _balance(arch: ArchSpec) -> str:

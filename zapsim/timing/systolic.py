@@ -15,6 +15,7 @@ from zapsim.counts import Counts, Cycles
 from zapsim.mapping.systolic import SystolicMapping, map_systolic, ramp_cycles, systolic_array
 from zapsim.timing.engine import STANDARD, Demand, StageResult
 from zapsim.timing.gating import outputs_per_pixel, switching_macs
+from zapsim.timing.systolic_tiles import fold_tiles
 from zapsim.timing.systolic_traffic import Use, storage_counts
 from zapsim.timing.systolic_work import Work, dense_work, masked_work
 from zapsim.workload import ConvShape
@@ -49,9 +50,10 @@ class SystolicEngine:
             macs_lost=(work.outputs - taken) * shape.macs_per_output,
         )
         read = (asked if demand.gate else work.outputs) * shape.macs_per_output
-        glb_words = int(arch.buffers.glb.size / arch.word_bytes)
-        storage = storage_counts(shape, mapping, work, Use(read, switching), glb_words)
-        return StageResult(stage_cycles(mapping, work), macs + storage, _active_pes(mapping, work))
+        storage = storage_counts(mapping, work, Use(read, switching))
+        tiles = fold_tiles(shape, mapping, work, arch.glb_words, demand.ifmap_coded_words)
+        dram = Counts(dram_reads=tiles.read_words, dram_writes=int(tiles.spilled_words.sum()))
+        return StageResult(stage_cycles(mapping, work), macs + storage + dram, _active_pes(mapping, work), tiles)
 
 
 def stage_cycles(mapping: SystolicMapping, work: Work) -> Cycles:

@@ -1,4 +1,4 @@
-"""Storage accesses of a systolic array: registers, hops from PE to PE, on-chip buffer, DRAM.
+"""Storage accesses of a systolic array: registers, hops from PE to PE, on-chip buffer.
 
 Every word in a PE's register came from the buffer or from a neighbour; every word that left the array came out of a
 psum register. ``docs/models/systolic.md`` states the relations and what is left out.
@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from zapsim.counts import Counts
 from zapsim.mapping.systolic import SystolicMapping
-from zapsim.timing.systolic_work import Counters, Work
-from zapsim.workload import ConvShape
+from zapsim.timing.systolic_work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +42,17 @@ class _Moves:
         return self.words + self.hops
 
 
-def storage_counts(shape: ConvShape, mapping: SystolicMapping, work: Work, use: Use, glb_words: int) -> Counts:
-    """Return all counts but the MACs.
+def storage_counts(mapping: SystolicMapping, work: Work, use: Use) -> Counts:
+    """Return all counts but the MACs and DRAM words.
 
     Parameters
     ----------
-    shape, mapping, work, use
-        The layer, on the array, and the tiles of the stage, and what it makes of them.
-    glb_words
-        Words that the on-chip buffer holds.
+    mapping, work, use
+        The layer on the array, the tiles of the stage, and what it makes of them.
     """
     by_rows = mapping.array.dataflow == "output-stationary"
     on_array = _output_stationary if by_rows else _operand_stationary
-    dram_reads, spilled = _dram_words(shape, mapping, work, glb_words)
-    return on_array(mapping, work, use) + Counts(dram_reads=dram_reads, dram_writes=spilled)
+    return on_array(mapping, work, use)
 
 
 def _output_stationary(mapping: SystolicMapping, work: Work, use: Use) -> Counts:
@@ -109,41 +103,3 @@ def _operand_stationary(mapping: SystolicMapping, work: Work, use: Use) -> Count
         glb_reads=ifmap.words + filters.words + psum_in,
         glb_writes=psum_out,
     )
-
-
-def _dram_words(shape: ConvShape, mapping: SystolicMapping, work: Work, glb_words: int) -> tuple[int, int]:
-    """Return the words read from DRAM, and the psums written to it because the buffer does not hold them.
-
-    Tile after tile in SCALE-Sim's order (all row folds of a tile before the next tile). Room is given first to what
-    stays on the array, then to a tile's psums, then to the operand that every tile streams.
-    """
-    if not len(work.cols):
-        return 0, 0
-    ifmap_words, filter_words = shape.ifmap_words // shape.groups, shape.filter_words // shape.groups
-    if mapping.array.dataflow == "output-stationary":
-        per_tile = work.cols * mapping.T
-        filters_room = mapping.T * int(work.cols.max())
-        often = np.where(per_tile <= glb_words, 1, work.folds)
-        ifmap = _streamed(work, work.vectors * mapping.T, ifmap_words, filters_room + ifmap_words <= glb_words)
-        return ifmap + work.total(per_tile * often), 0
-    psums = work.vectors * work.cols if mapping.row_folds > 1 else np.zeros_like(work.cols)
-    room = glb_words - mapping.array.rows * mapping.array.cols
-    spilled = np.where(psums > room, psums * (mapping.row_folds - 1), 0)
-    room -= int(psums[spilled == 0].max(initial=0))
-    by_filters = mapping.array.dataflow == "weight-stationary"
-    streamed, stationary = (ifmap_words, filter_words) if by_filters else (filter_words, ifmap_words)
-    reads = _streamed(work, work.vectors * mapping.Sr, streamed, streamed <= room)
-    reads += _streamed(work, work.cols * mapping.Sr, stationary, True)
-    return reads + work.total(spilled), work.total(spilled)
-
-
-def _streamed(work: Work, per_tile: Counters, held: int, stays: bool) -> int:
-    """Return the words of an operand read from DRAM: once a group if it `stays`, else once a tile.
-
-    A pass never reads more than the `held` words that the operand has in DRAM, nor more than it uses.
-    """
-    if not stays:
-        return work.total(np.minimum(per_tile, held))
-    used = np.zeros(int(work.group.max()) + 1, dtype=np.int64)
-    np.add.at(used, work.group, work.alike * per_tile)
-    return int(np.minimum(used, held).sum())

@@ -24,6 +24,8 @@ class Work:
     ----------
     alike
         How many tiles the entry stands for.
+    tile
+        Number of the (first) tile among all of the layer.
     group
         Group of the tile.
     cols
@@ -37,6 +39,7 @@ class Work:
     """
 
     alike: Counters
+    tile: Counters
     group: Counters
     cols: Counters
     vectors: Counters
@@ -68,6 +71,7 @@ def dense_work(mapping: SystolicMapping) -> Work:
     by_rows = array.dataflow == "output-stationary"
     return Work(
         alike=alike,
+        tile=np.cumsum(alike) - alike,
         group=np.repeat(np.arange(mapping.groups, dtype=np.int64), len(kinds)),
         cols=cols,
         vectors=np.full_like(alike, mapping.Sr if by_rows else mapping.T),
@@ -200,5 +204,5 @@ def _pixel_tiles(
 def _with_work(group: Counters, cols: Counters, vectors: Counters, folds: Counters, row_pairs: Counters) -> Work:
     """Leave out the tiles that issue nothing."""
     busy = vectors > 0
-    alike = np.ones(int(busy.sum()), dtype=np.int64)
-    return Work(alike, group[busy], cols[busy], vectors[busy], folds[busy], row_pairs[busy])
+    tile = np.flatnonzero(busy).astype(np.int64)
+    return Work(np.ones_like(tile), tile, group[busy], cols[busy], vectors[busy], folds[busy], row_pairs[busy])

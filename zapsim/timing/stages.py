@@ -1,0 +1,82 @@
+"""What a policy makes of a layer's maps: which outputs are computed, and what each stage asks of the array."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from zapsim.arch.policy import Policy
+from zapsim.arch.spec import ArchSpec
+from zapsim.errors import PolicyError
+from zapsim.timing.coding import coded_words
+from zapsim.timing.engine import Demand
+from zapsim.timing.gating import window_nonzero
+from zapsim.trace.model import LayerTrace
+from zapsim.trace.packed import PackedMap
+from zapsim.workload import ConvShape
+
+
+def needed_outputs(layer: LayerTrace, policy: Policy) -> PackedMap | None:
+    """Return the outputs that `policy` computes (N, P, Q, K); None: all, without any prediction.
+
+    A layer in which nothing would be skipped is run without its predictor: an operating point that keeps everything
+    is known before the layer starts.
+    """
+    if policy.outputs in {"dense", "early-exit"}:
+        return None
+    if policy.knowledge == "oracle":
+        needed = layer.ofmap_nonzero
+    elif layer.mask is None:
+        return None
+    elif policy.knowledge == "predictor":
+        needed = layer.mask
+    else:
+        if layer.ofmap_nonzero is None:
+            raise PolicyError(f"layer {layer.shape.name}: policy {policy.name} needs ofmap_nonzero in the trace")
+        needed = layer.ofmap_nonzero.summary(PackedMap.__or__, layer.pattern_outputs())
+    return None if needed is None or needed.is_full() else needed
+
+
+def stage_demands(arch: ArchSpec, layer: LayerTrace, policy: Policy, needed: PackedMap | None) -> list[Demand]:
+    """Return what each stage asks of the array: one, or the pattern (which can miss a 1×1 map) and the rest."""
+    asked = _asked(arch, layer, policy)
+    if needed is None or policy.outputs == "gate" or policy.knowledge == "oracle":
+        return [replace(asked, kept=needed, gate=policy.outputs == "gate")]
+    pattern, first = layer.pattern_outputs(), layer.pattern_positions()
+    rest = needed.summary(PackedMap.without, pattern)
+    stages = [replace(asked, kept=pattern, positions=first), replace(asked, kept=rest, positions=~first)]
+    return stages if rest.count() else stages[:1]
+
+
+def _asked(arch: ArchSpec, layer: LayerTrace, policy: Policy) -> Demand:
+    """Return what every stage asks, whichever outputs it computes.
+
+    A layer without a ReLU behind it computes every output to its end, also under early exit.
+    """
+    exits = None
+    if policy.outputs == "early-exit" and layer.ofmap_nonzero is not None:
+        exits = layer.early_exit_macs
+        if exits is None:
+            raise PolicyError(
+                f"layer {layer.shape.name}: policy {policy.name} needs early_exit_macs in the trace, which holds them "
+                "if it was made with --values"
+            )
+    return Demand(
+        ifmap_coded_words=None if arch.dram.compression == "none" else coded_words(arch, layer.ifmap_nonzero),
+        window_nonzero=None if policy.inputs == "dense" else window_nonzero(layer.shape, layer.ifmap_nonzero),
+        ifmap_nonzero=layer.ifmap_nonzero if policy.inputs == "skip" else None,
+        exit_macs=exits,
+    )
+
+
+def ofmap_dram_words(arch: ArchSpec, layer: LayerTrace, needed: PackedMap | None) -> int:
+    """Return the words that the ofmap takes in DRAM: skipped outputs are zeros there, like all others."""
+    if layer.ofmap_nonzero is None:
+        return layer.shape.outputs
+    return coded_words(
+        arch, layer.ofmap_nonzero if needed is None else layer.ofmap_nonzero.summary(PackedMap.__and__, needed)
+    )
+
+
+def share_computed(shape: ConvShape, stage: Demand) -> float:
+    """Return the share of the layer's outputs that take time in a stage."""
+    return 1.0 if stage.kept is None or stage.gate else stage.kept.count() / shape.outputs

@@ -1,0 +1,103 @@
+"""A stage of a layer tile after tile, as the timeline needs it: array cycles, DRAM words, outputs finished.
+
+A tile is what is on the array at a time: a pass (row-stationary), a fold (systolic), a strip of a block of filters
+(output lanes). Tiles come in blocks: what must be complete before the predictor can work on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tiles:
+    """The tiles of one stage in the array's order; all arrays int64 (tiles,) if not said otherwise.
+
+    Attributes
+    ----------
+    cycles
+        Cycles on the array; they sum to the stage's.
+    ifmap_words, filter_words, psum_words
+        Words that DRAM must bring before the tile starts; together they are the stage's ``dram_reads``.
+    spilled_words
+        Psums that go to DRAM after the tile, and come back as `psum_words`; they are its ``dram_writes``.
+    outputs
+        Outputs that the tile finishes: they leave the array for good.
+    block
+        Number of the tile's block, not falling.
+    blocks
+        How many blocks the layer has (the stage may have nothing to do in some).
+    reach
+        int64 (blocks,): the last block of whose outputs the predictor needs some for this block (its 5×5 window
+        reaches two rows up and down); at least the block itself.
+    visits
+        How often the array comes back to a filter, in blocks.
+    room
+        Words of the GLB that the mapping leaves free.
+    ifmap_stays, filters_stay
+        Whether the GLB holds all of the operand that the stage has loaded until its end, outside `room`.
+    """
+
+    cycles: Ints
+    ifmap_words: Ints
+    filter_words: Ints
+    psum_words: Ints
+    spilled_words: Ints
+    outputs: Ints
+    block: Ints
+    blocks: int
+    reach: Ints
+    visits: int
+    room: int
+    ifmap_stays: bool = False
+    filters_stay: bool = False
+
+    @property
+    def read_words(self) -> int:
+        """Words that DRAM brings in all."""
+        return int((self.ifmap_words + self.filter_words + self.psum_words).sum())
+
+    def __len__(self) -> int:
+        return len(self.cycles)
+
+
+def whole_stage(cycles: int, outputs: int, *, ifmap_words: int = 0, filter_words: int = 0, room: int = 0) -> Tiles:
+    """Return a stage as one tile, or none if it has nothing to do: for engines that do not tell tiles apart.
+
+    Nothing overlaps inside of it: DRAM brings all of its words before it starts.
+    """
+    count = 1 if cycles or outputs else 0
+    cycles_, ifmap, filters, finished = (
+        np.full(count, value, dtype=np.int64) for value in (cycles, ifmap_words, filter_words, outputs)
+    )
+    none = np.zeros(count, dtype=np.int64)
+    return Tiles(cycles_, ifmap, filters, none, none, finished, none, 1, np.zeros(1, dtype=np.int64), 1, room)
+
+
+def shared_out(total: int, weights: Ints) -> Ints:
+    """Return `total` divided over entries in proportion to `weights`, in whole numbers that sum to it exactly.
+
+    The first i entries together get ceil(total · their weight / all weight). Without any weight, nothing is shared out.
+    """
+    reached = np.cumsum(weights, dtype=np.int64)
+    whole = int(reached[-1]) if len(reached) else 0
+    if not whole:
+        return np.zeros(len(weights), dtype=np.int64)
+    if total > 2**62 // whole:  # total · weight would not fit
+        ends = np.array([-(-total * int(part) // whole) for part in reached], dtype=np.int64)
+    else:
+        ends = -(-total * reached // whole)
+    return np.diff(ends, prepend=0)
+
+
+def even_shares(totals: Ints, parts: Ints) -> Ints:
+    """Return each total divided into its number of parts as evenly as whole numbers allow: int64 (sum of parts,)."""
+    first = np.cumsum(parts) - parts
+    index = np.arange(int(parts.sum()), dtype=np.int64) - np.repeat(first, parts)
+    whole, count = np.repeat(totals, parts), np.repeat(parts, parts)
+    return (index + 1) * whole // count - index * whole // count
