@@ -209,7 +209,7 @@ class OneCycleAnOutput:
         counts = Counts(
             macs_executed=executed, macs_gated=outputs * shape.macs_per_output - executed, glb_reads=executed
         )
-        return StageResult(Cycles(compute=outputs), counts, 1, whole_stage(outputs, outputs))
+        return StageResult(Cycles(compute=outputs), counts, 1, whole_stage(outputs, outputs, room=1000))
 
 
 def map_name(*parts: Any) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from zapsim.arch import load
+from zapsim.arch import presets
 from zapsim.arch.load import find_arch, known_archs, load_arch
 from zapsim.errors import ConfigError
 
@@ -50,7 +50,7 @@ def test_a_folder_of_the_same_name_is_no_architecture(tmp_path, monkeypatch):
 
 
 def test_configs_shipped_inside_the_package_are_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(load.zapsim, "__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(presets.zapsim, "__file__", str(tmp_path / "__init__.py"))
     (tmp_path / "arch_configs").mkdir()
     write(tmp_path / "arch_configs", "mine.yaml", "")
     assert known_archs() == ["mine"]
@@ -210,7 +210,7 @@ def test_overrides_reach_names_with_dots(tmp_path):
         ("array.rows=2016-13-45", "--set: array.rows: '2016-13-45' is not one YAML value"),
         ("array.rows.x=3", "--set: array.rows.x: array.rows is a value, not a section"),
         ("base=tpu_128x128", "--set: base: only a file can have one"),
-        ("buffers=3", "--set: buffers: expected a section with the keys glb, got 3"),
+        ("buffers=3", "--set: buffers: expected a section with the keys glb, filters, prefetch, got 3"),
         ("array.rows=sixteen", "--set: array.rows: expected a whole number, got 'sixteen'"),
         ("array.rowz=16", "--set: array.rowz: unknown key (did you mean 'rows'?); known here: dataflow, rows, cols, "
          "spads, buses, balance, mapping"),

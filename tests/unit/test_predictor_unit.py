@@ -1,12 +1,17 @@
 """What the predictor costs: its actions by hand, the paper's 1.2 %, and its three units in time."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.builders import OneCycleAnOutput, arch, conv
 from tests.published.networks import vgg16
-from zapsim.counts import Counts
+from zapsim.counts import Counts, Cycles
 from zapsim.patterns import pattern_map
-from zapsim.timing.predictor import predictor_counts, run_predictor
+from zapsim.timing.engine import StageResult
+from zapsim.timing.layer import compose
+from zapsim.timing.predictor import PredictorResult, predictor_counts, run_predictor
+from zapsim.timing.tiles import whole_stage
 from zapsim.trace.packed import PackedMap
 from zapsim.workload import ConvShape
 
@@ -19,9 +24,21 @@ def pattern_of(shape, name):
     return PackedMap.of_pattern(pattern_map(name, shape.P, shape.Q), shape.N, shape.K)
 
 
-def run(unit, overlapped=0, pattern="1/2", shape=SHAPE, waits=True):
+def stage(cycles, outputs):
+    return StageResult(Cycles(compute=cycles), Counts(), 1, whole_stage(cycles, outputs))
+
+
+def run(unit, overlapped=0, pattern="1/2", shape=SHAPE, room=10**9):
+    """Return what stage Z costs beside a stage A of so many cycles in one tile."""
     found = pattern_of(shape, pattern)
-    return run_predictor(ENGINE, arch(predictor=unit), shape, found, overlapped, waits=waits)
+    return run_predictor(ENGINE, arch(predictor=unit), shape, found, stage(overlapped, found.count()).tiles, room)
+
+
+def exposed(unit, overlapped):
+    """Return the cycles in which stage B (7 cycles) waits for the predictor."""
+    stages = [stage(overlapped, 60), stage(7, 60)]
+    predictor = run(unit, overlapped, shape=TINY)
+    return compose(arch(predictor=unit), TINY, stages, predictor, 0, TINY.macs).cycles.predictor
 
 
 @pytest.mark.parametrize(
@@ -72,7 +89,7 @@ def dedicated(lanes, latency):
 
 
 @pytest.mark.parametrize(
-    ("lanes", "latency", "overlapped", "busy", "exposed"),
+    ("lanes", "latency", "overlapped", "busy", "waits"),
     [
         (9, 8, 1000, 188, 8),  # hidden behind stage A, but for the last mask bit
         (9, 8, 188, 188, 8),
@@ -86,15 +103,11 @@ def dedicated(lanes, latency):
         (7, 0, 0, 232, 232),
     ],
 )
-def test_dedicated_unit(lanes, latency, overlapped, busy, exposed):
+def test_dedicated_unit(lanes, latency, overlapped, busy, waits):
     found = run(dedicated(lanes, latency), overlapped, shape=TINY)
-    assert (found.busy_cycles, found.exposed_cycles) == (busy, exposed)
-    assert found.counts == predictor_counts(TINY, 60)
-
-
-@pytest.mark.parametrize(("overlapped", "exposed"), [(1000, 0), (188, 0), (187, 1), (0, 188)])
-def test_nothing_waits_for_the_last_bit_if_outputs_are_only_gated(overlapped, exposed):
-    assert run(dedicated(9, 8), overlapped, shape=TINY, waits=False).exposed_cycles == exposed
+    assert found.busy_cycles == busy
+    assert exposed(dedicated(lanes, latency), overlapped) == waits
+    assert found.counts == predictor_counts(TINY, 60) + Counts(dram_reads=80)  # 20 weights a channel
 
 
 def test_more_lanes_never_take_longer():
@@ -104,17 +117,37 @@ def test_more_lanes_never_take_longer():
 
 
 def test_ideal_unit_is_free():
-    found = run({"unit": "ideal"}, shape=TINY)
-    assert (found.counts, found.busy_cycles, found.exposed_cycles) == (Counts(), 0, 0)
+    assert run({"unit": "ideal"}, shape=TINY) == PredictorResult()
 
 
 def test_unit_on_the_array_runs_two_depthwise_layers():
     # The array takes one cycle an output: 120 for the first kernel, 60 outside the pattern for the second.
     found = run({"unit": "array"}, overlapped=1000, shape=TINY)
-    assert (found.busy_cycles, found.exposed_cycles) == (180, 180)
+    assert found.busy_cycles == found.prediction.array_cycles == exposed({"unit": "array"}, 1000) == 180
     counts = found.counts
     assert counts.predictor_macs == 1620
     assert counts.glb_reads == 9 * 180  # what the array says; the pattern is not read a second time
-    # The multiplications are the predictor's, not the layer's, and nothing goes to DRAM.
+    # The multiplications are the predictor's, not the layer's; its weights are all that comes from DRAM.
     assert counts.macs_executed == counts.macs_gated == counts.macs_lost == 0
-    assert counts.dram_reads == counts.dram_writes == 0
+    assert (counts.dram_reads, counts.dram_writes) == (80, 0)
+
+
+@pytest.mark.parametrize(("room", "spilled"), [(4, 0), (3, 4)])
+def test_mask_bits_that_do_not_fit_go_to_dram_and_come_back(room, spilled):
+    found = run(dedicated(9, 8), shape=TINY, room=room)  # 60 bits in 4 words
+    assert found.prediction.spilled_words == spilled
+    assert (found.counts.dram_reads, found.counts.dram_writes) == (80 + spilled, spilled)
+
+
+@pytest.mark.parametrize(("room", "reread"), [(64, 0), (63, 60), (3, 60)])
+def test_a_unit_on_the_array_needs_the_pattern_s_outputs_again(room, reread):
+    found = run({"unit": "array"}, shape=TINY, room=room)  # 60 words beside 4 of mask bits
+    assert found.prediction.reread_words == reread
+
+
+@pytest.mark.parametrize(("weights", "reads"), [(None, 80), (80, 80), (79, 240)])
+def test_weights_that_the_unit_cannot_keep_come_again(weights, reads):
+    unit = dedicated(9, 8) | ({} if weights is None else {"weights": f"{weights} words"})
+    first = replace(stage(60, 60).tiles, visits=3)
+    found = run_predictor(ENGINE, arch(predictor=unit), TINY, pattern_of(TINY, "1/2"), first, 10**9)
+    assert found.prediction.weight_words == found.counts.dram_reads == reads

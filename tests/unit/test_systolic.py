@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from tests.reference.systolic_cases import DATAFLOWS, arch_of
 from zapsim.arch.arrays import SystolicArray
 from zapsim.counts import Cycles
-from zapsim.errors import ConfigError, MappingError
+from zapsim.errors import MappingError
 from zapsim.kernels import systolic as kernels
 from zapsim.mapping.systolic import map_systolic, systolic_array
 from zapsim.timing.engine import Demand, StageResult
@@ -197,11 +197,6 @@ def test_dram_words_of_a_stage_are_those_that_it_uses() -> None:
     # One output: 3 ifmap words, a tile of 2 filters.
     counts = time(array_of("weight-stationary"), ["#...", "....", "....", "...."]).counts
     assert (counts.dram_reads, counts.dram_writes) == (3 + 6, 0)
-
-
-def test_compressed_dram_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"dram\.compression: expected 'none' for a weight-sta"):
-        ENGINE.map_layer(SMALL, arch_of(array_of("weight-stationary"), compression="rlc"))
 
 
 def test_unknown_option_is_refused() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from zapsim.arch.section import Bandwidth, Depth, Section, Share, Size, Time, Whole, blame
+from zapsim.arch.section import Bandwidth, Depth, Overhead, Section, Size, Time, Whole, blame
 
 
 class GlobalBuffer(Section):
@@ -84,5 +84,5 @@ class Dram(Section):
     bandwidth: Bandwidth
     latency: Time = 0.0
     burst: Size = 1
-    refresh: Share = Field(default=0.0)
+    refresh: Overhead = 0.0
     compression: Literal["none", "rlc", "bitmask"] = "none"

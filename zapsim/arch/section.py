@@ -50,7 +50,7 @@ Area = Annotated[float, _quantity(units.parse_area)]
 Share = Annotated[float, AfterValidator(_share)]
 Positive = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 Depth = Annotated[int, Field(ge=0, le=1_000, strict=True)]
-Share = Annotated[float, Field(ge=0, lt=1)]
+Overhead = Annotated[float, Field(ge=0, lt=1)]
 
 
 def blame(key: str, fault: str) -> PydanticCustomError:
