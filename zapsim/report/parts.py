@@ -25,10 +25,14 @@ def print_in_parts(console: Console, groups: Sequence[_Group], table: Callable[[
         Makes the table of some of the groups, with the names of the rows.
     """
     unlimited = console.options.update(width=_UNLIMITED)  # else no table is wider than the console
-    part: list[_Group] = []
-    for group in groups:
-        if part and console.measure(table([*part, group]), options=unlimited).maximum > console.width:
-            console.print(table(part))
-            part = []
-        part.append(group)
-    console.print(table(part))
+
+    def fits(part: Sequence[_Group]) -> bool:
+        return console.measure(table(part), options=unlimited).maximum <= console.width
+
+    left = list(groups)
+    while left:
+        count = len(left)
+        if not fits(left):  # asked first, since measuring takes time and mostly all columns fit
+            count = next((n for n in range(1, count) if not fits(left[: n + 1])), 1)
+        console.print(table(left[:count]))
+        del left[:count]
