@@ -55,6 +55,14 @@ def test_even_outputs_by_hand(changed, dense, masked):
     assert work(Demand(KEPT), **changed).cycles == masked
 
 
+def test_waiting_is_reported() -> None:
+    """5 outputs of 4 cycles on 2 lanes in 12 cycles: 24 lane-cycles, of which 20 are busy; 16 dense cycles all are."""
+    arch = lanes_arch(array(sync="lane"))
+    mapping = map_lanes(SHAPE, arch)
+    assert LanesEngine().time_stage(SHAPE, arch, mapping, Demand(KEPT)).imbalance == pytest.approx(24 / 20)
+    assert LanesEngine().time_stage(SHAPE, arch, mapping, Demand()).imbalance == 1
+
+
 @pytest.mark.parametrize(("sync", "every", "every_second"), [("lane", 9, 12), ("pe", 11, 14)])
 def test_lanes_that_wait_lose_what_their_neighbours_need(sync, every, every_second):
     exits = np.array([[[[1, 1], [4, 1], [3, 1], [1, 3]]]], dtype=np.uint16)
