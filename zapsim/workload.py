@@ -139,6 +139,17 @@ class ConvShape:
         """Values of the unpadded ifmaps: N · C · H · W."""
         return self.N * self.C * self.H * self.W
 
+    @property
+    def ifmap_words_read(self) -> int:
+        """Values of the unpadded ifmaps that some output reads: a stride wider than the filter passes others by."""
+        read = self.N * self.C
+        sizes = (self.P, self.R, self.H), (self.Q, self.S, self.W)
+        for axis, (outputs, taps, values) in enumerate(sizes):
+            step, gap, first = self.stride[axis], self.dilation[axis], self.padding[2 * axis]
+            places = {out * step + tap * gap - first for out in range(outputs) for tap in range(taps)}
+            read *= sum(0 <= place < values for place in places)
+        return read
+
     def batch(self, N: int) -> ConvShape:
         """Return the same layer for a batch of N."""
         return replace(self, N=N)

@@ -113,6 +113,14 @@ def test_a_slow_bus_holds_the_lanes_up():
     assert (cycles.compute, cycles.ifmap_bus, cycles.filter_load, cycles.psum_bus) == (16, 16, 0, 0)
 
 
+def test_values_between_windows_are_not_sent():
+    """A 1 × 1 filter with a stride of 2 reads 4 of 16 pixels."""
+    shape = ConvShape("layer", C=4, H=4, W=4, K=1, R=1, S=1, stride=(2, 2))
+    arch = lanes_arch(array(sync="pe"))
+    counts = LanesEngine().time_stage(shape, arch, map_lanes(shape, arch), Demand()).counts
+    assert (counts.ifmap_bus_words, counts.dram_reads) == (16, 16 + 4)
+
+
 def test_streams_of_weights_hold_the_lanes_up():
     changed = {"sync": "lane", "filter_buffer": "3 words", "buses": {"ifmap": 9, "filter": 1, "psum": 1}}
     arch = lanes_arch(array(**changed))

@@ -44,6 +44,21 @@ def test_depthwise_layers_have_one_channel_an_output():
     assert conv(C=6, K=6, groups=6).macs_per_output == 9
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, 4 * 8 * 9),
+        ({"R": 1, "S": 1, "stride": (2, 2)}, 4 * 4 * 5),
+        ({"R": 1, "S": 1, "stride": (2, 2), "padding": (1, 1, 1, 1)}, 4 * 4 * 4),  # rows 1, 3, 5, 7, columns 1, 3, 5, 7
+        ({"stride": (5, 1)}, 4 * 6 * 9),  # rows 0 to 2 and 5 to 7
+        ({"S": 2, "dilation": (1, 4)}, 4 * 8 * 9),
+        ({"R": 1, "S": 2, "stride": (1, 3), "dilation": (1, 3), "N": 2}, 2 * 4 * 8 * 3),
+    ],
+)
+def test_what_is_read_of_the_ifmap(changes, words):
+    assert conv(**changes).ifmap_words_read == words
+
+
 def test_batch_multiplies_maps_but_not_filters():
     one, four = conv(), conv().batch(4)
     assert (four.N, four.macs, four.ifmap_words) == (4, 4 * one.macs, 4 * one.ifmap_words)

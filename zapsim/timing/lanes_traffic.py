@@ -114,14 +114,17 @@ def _filters(shape: ConvShape, work: LaneWork, per_weight: int, glb_words: int) 
 
 
 def _ifmap(shape: ConvShape, arch: ArchSpec, work: LaneWork, demand: Demand, glb_words: int) -> _Operand:
-    """Return what moves of the ifmap: all of its group's channels, once for every block of filters with any output."""
+    """Return what moves of the ifmap: all of its group's channels, once for every block of filters with any output.
+
+    Values that no output of the dense layer reads stay where they are.
+    """
     mapping = work.mapping
     pe, whole, reach = mapping.pe, mapping.whole, _outputs_per_input(shape)
     filters = np.flatnonzero(work.per_filter)
     at_once = mapping.filters_in_flight(shape)
     group = filters // shape.K_per_group
     passes = len(np.unique(np.stack([filters // at_once, group]), axis=1).T)
-    plain = shape.ifmap_words // shape.groups
+    plain = shape.ifmap_words_read // shape.groups
     words = plain + -(-plain * _offset_bits(work, demand) // arch.word)
     once = len(np.unique(group)) * words
     bus = passes * words
