@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from zapsim.patterns import pattern_map
+
+_ALL = slice(None)
 
 PARAMETERS_PER_CHANNEL = 24
 """Two depthwise 3×3 filters with bias (10 each) and two batch normalisations (2 each)."""
@@ -43,14 +46,38 @@ class Predictor(nn.Module):
         """Return the pattern over this ofmap as bool (rows, columns)."""
         return torch.from_numpy(pattern_map(self.pattern, *ofmap.shape[2:])).to(ofmap.device)
 
-    def forward(self, ofmap: torch.Tensor) -> torch.Tensor:
-        """Return a score for every output of a post-ReLU ofmap; those inside the pattern mean nothing."""
+    def forward(self, ofmap: torch.Tensor, channels: slice = _ALL) -> torch.Tensor:
+        """Return a score for every output of a post-ReLU ofmap; those inside the pattern mean nothing.
+
+        `channels` says which of the layer's `ofmap` holds: channels do not mix, so that a layer can be done in parts,
+        with the same scores, gradients and statistics.
+        """
         seen = ofmap * self.pattern_of(ofmap)
-        hidden = torch.relu_(self.bn1(self.conv1(seen)))
-        scores: torch.Tensor = self.bn2(self.conv2(hidden))
-        return scores
+        hidden = torch.relu_(_normalised(self.bn1, _depthwise(self.conv1, seen, channels), channels))
+        return _normalised(self.bn2, _depthwise(self.conv2, hidden, channels), channels)
 
     def mask(self, ofmap: torch.Tensor, threshold: float) -> torch.Tensor:
         """Return the outputs to compute as bool: the pattern, and every score above `threshold`."""
         scores: torch.Tensor = self(ofmap)
         return (scores > threshold) | self.pattern_of(ofmap)
+
+
+def _depthwise(conv: nn.Conv2d, values: torch.Tensor, channels: slice) -> torch.Tensor:
+    """Return a depthwise convolution with the filters of `channels`."""
+    bias = None if conv.bias is None else conv.bias[channels]
+    return functional.conv2d(values, conv.weight[channels], bias, padding=conv.padding, groups=values.shape[1])
+
+
+def _normalised(norm: nn.BatchNorm2d, values: torch.Tensor, channels: slice) -> torch.Tensor:
+    """Return batch normalisation of `channels`; in training mode their running statistics learn, too."""
+    assert norm.running_mean is not None and norm.running_var is not None and norm.momentum is not None
+    return functional.batch_norm(
+        values,
+        norm.running_mean[channels],
+        norm.running_var[channels],
+        norm.weight[channels],
+        norm.bias[channels],
+        norm.training,
+        norm.momentum,
+        norm.eps,
+    )
