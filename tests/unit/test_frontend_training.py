@@ -10,7 +10,7 @@ from zapsim.errors import FrontendError, ZapsimError
 from zapsim.frontend.graph import trace_graph
 from zapsim.frontend.guard import frozen
 from zapsim.frontend.intercept import Interception
-from zapsim.frontend.learner import prediction_loss
+from zapsim.frontend.learner import Learner, channel_groups, score_error
 from zapsim.frontend.predictor import Predictor
 from zapsim.frontend.training import TrainedPredictors, TrainingOptions, train_predictors
 
@@ -62,16 +62,52 @@ def test_the_same_seed_gives_the_same_predictors_and_another_does_not():
 
 
 def test_the_loss_is_the_clamped_error_outside_the_pattern():
-    torch.manual_seed(0)
-    predictor = Predictor(2, "1/2")
-    ofmap = torch.relu(torch.randn(3, 2, 6, 6))
-    scores = predictor(ofmap).detach().numpy()
+    scores, ofmap, pattern = scored()
     errors = []
-    for image, channel, row, col in np.ndindex(3, 2, 6, 6):
+    for image, channel, row, col in np.ndindex(*ofmap.shape):
         if (row + col) % 2:
             target = 1.0 if ofmap[image, channel, row, col] > 0 else 0.0
-            errors.append((min(max(scores[image, channel, row, col], 0.0), 1.0) - target) ** 2)
-    assert float(prediction_loss(predictor, ofmap).detach()) == pytest.approx(np.mean(errors), rel=1e-5)
+            errors.append((min(max(float(scores[image, channel, row, col]), 0.0), 1.0) - target) ** 2)
+    assert score_error(scores, ofmap, pattern)[0] == pytest.approx(np.sum(errors), rel=1e-5)
+
+
+def test_the_gradient_is_that_of_the_clamped_error():
+    scores, ofmap, pattern = scored()
+    scores.requires_grad_()
+    error = (scores.clamp(0, 1) - (ofmap > 0).float())[..., ~pattern]
+    error.square().sum().backward()
+    assert scores.grad is not None
+    assert scores.grad.count_nonzero()
+    torch.testing.assert_close(2 * score_error(scores.detach(), ofmap, pattern)[1], scores.grad)
+
+
+def scored() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Scores on both sides of [0, 1], an ofmap, and its pattern."""
+    torch.manual_seed(0)
+    ofmap = torch.relu(torch.randn(3, 2, 6, 6))
+    return 1.5 * torch.randn(3, 2, 6, 6), ofmap, Predictor(2, "1/2").pattern_of(ofmap)
+
+
+def test_a_layer_done_in_groups_of_channels_learns_the_same_bits(monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    ofmap = torch.relu(torch.randn(2, 40, 12, 12))
+    first = Predictor(40, "2/5").state_dict()
+
+    def learnt(values: int) -> tuple[Learner, int]:
+        monkeypatch.setattr("zapsim.frontend.learner._GROUP_VALUES", values)
+        predictor = Predictor(40, "2/5")
+        predictor.load_state_dict(first)
+        learner = Learner("layer", predictor, 0.01)
+        for _ in range(3):
+            learner.step(ofmap, estimate=True)
+        return learner, len(list(channel_groups(ofmap)))
+
+    (whole, one), (parted, three) = learnt(2**20), learnt(1)
+    assert (one, three) == (1, 3)
+    for name, value in whole.tensors().items():
+        torch.testing.assert_close(parted.tensors()[name], value, rtol=0, atol=0, msg=name)
+    assert parted.losses == pytest.approx(whole.losses, rel=1e-6)
+    assert parted.saving == whole.saving > 0
 
 
 @pytest.mark.parametrize("fault", [{"epochs": 0}, {"batch": 0}, {"lr": -1.0}, {"pattern": "1/7"}])

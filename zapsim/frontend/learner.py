@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -49,19 +48,20 @@ class Learner:
         """Take one optimisation step on the activations of a batch; `estimate` the saving on the way."""
         check_finite(self.name, ofmap)
         pattern = self.predictor.pattern_of(ofmap)
+        outside = int((~pattern).sum()) * ofmap.shape[0] * ofmap.shape[1]
         self._optimiser.zero_grad()
-        losses, skipped = [], 0
+        total, skipped = 0.0, 0
         for channels in channel_groups(ofmap):
             part = ofmap[:, channels]
             with torch.enable_grad():
                 scores = self.predictor(part, channels)
-                loss = score_loss(scores, part, pattern) * (part.shape[1] / ofmap.shape[1])
-                loss.backward()  # type: ignore[no-untyped-call]
-            losses.append(float(loss.detach()))
+            squares, slope = score_error(scores.detach(), part, pattern)
+            total += squares
             if estimate:
                 skipped += int(((scores.detach() <= 0) & ~pattern).count_nonzero())
+            scores.backward(slope.mul_(2 / outside))
         self._optimiser.step()
-        self.last = sum(losses)
+        self.last = total / outside
         if not np.isfinite(self.last):
             raise FrontendError(f"layer {self.name}: the loss is not finite; try a lower learning rate")
         self.losses.append(self.last)
@@ -110,33 +110,21 @@ def channel_groups(ofmap: torch.Tensor) -> Iterator[slice]:
         yield slice(start, min(start + size, count))
 
 
-def prediction_loss(predictor: Predictor, ofmap: torch.Tensor) -> torch.Tensor:
-    """Return the mean squared error of the predictions for `ofmap`, over the outputs outside the pattern."""
-    return score_loss(predictor(ofmap), ofmap, predictor.pattern_of(ofmap))
+def score_error(scores: torch.Tensor, ofmap: torch.Tensor, pattern: torch.Tensor) -> tuple[float, torch.Tensor]:
+    """Return the sum of squared errors of clamped scores against "is non-zero", and half its gradient.
 
+    Outputs inside the pattern do not count: target and prediction are 1 there by definition. Few new tensors and few
+    passes over them, as both are what this costs.
 
-def score_loss(scores: torch.Tensor, ofmap: torch.Tensor, pattern: torch.Tensor) -> torch.Tensor:
-    """Return the mean squared error of clamped scores against "is non-zero", over the outputs outside the pattern.
-
-    Inside the pattern target and prediction are 1 by definition.
+    Parameters
+    ----------
+    scores, ofmap
+        Of the same shape (images, channels, rows, columns).
+    pattern
+        bool (rows, columns).
     """
-    loss: torch.Tensor = _ScoreLoss.apply(scores, ofmap, pattern)  # type: ignore[no-untyped-call]
-    return loss
-
-
-class _ScoreLoss(torch.autograd.Function):
-    """The loss as one function: in place, with fewer passes over memory than a chain of differentiable steps."""
-
-    @staticmethod
-    def forward(ctx: Any, scores: torch.Tensor, ofmap: torch.Tensor, pattern: torch.Tensor) -> torch.Tensor:
-        error = scores.clamp(0.0, 1.0)
-        within = error == scores  # where the clamp lets gradients through
-        error.sub_(ofmap.sign()).mul_((~pattern).to(scores.dtype))  # no value is negative behind a ReLU
-        count = (~pattern).sum() * (ofmap.shape[0] * ofmap.shape[1])
-        ctx.save_for_backward(error, within, count)
-        return error.square().sum() / count
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        error, within, count = ctx.saved_tensors
-        return error.mul_(within).mul_(2 * (gradients[0] / count)), None, None
+    error = scores.clamp(0.0, 1.0)
+    within = error == scores  # where the clamp lets gradients through
+    error.sub_(ofmap.sign()).mul_((~pattern).to(scores.dtype))  # no value is negative behind a ReLU
+    squares = float(torch.linalg.vector_norm(error)) ** 2
+    return squares, error.mul_(within)

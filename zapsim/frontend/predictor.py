@@ -70,7 +70,9 @@ def _depthwise(conv: nn.Conv2d, values: torch.Tensor, channels: slice) -> torch.
 
 def _normalised(norm: nn.BatchNorm2d, values: torch.Tensor, channels: slice) -> torch.Tensor:
     """Return batch normalisation of `channels`; in training mode their running statistics learn, too."""
-    assert norm.running_mean is not None and norm.running_var is not None and norm.momentum is not None
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.momentum is not None
     return functional.batch_norm(
         values,
         norm.running_mean[channels],
