@@ -81,6 +81,20 @@ def test_tune_then_eval_then_trace(folder: Path, capsys: pytest.CaptureFixture[s
     assert [point.name for point in Trace("t.safetensors").header.operating_points] == names[2:7]
 
 
+def test_weighing_changes_the_points_and_is_written_down(folder: Path, capsys: pytest.CaptureFixture[str]):
+    points = {}
+    for option in ("", "--weigh"):
+        assert main(shlex.split(f"{TUNE} --error 0.1 {option} --out w.json")) == 0
+        points[option] = json.loads((folder / "w.json").read_text())
+    printed = capsys.readouterr().out
+    assert "weighted error" in printed
+    assert "summed error" in printed
+    weights = points["--weigh"]["provenance"]["weights"]
+    assert "weights" not in points[""]["provenance"]
+    assert np.mean(list(weights.values())) == pytest.approx(1)
+    assert points["--weigh"]["points"][0]["thresholds"] != points[""]["points"][0]["thresholds"]
+
+
 @pytest.mark.parametrize("form", ["table", "csv", "markdown"])
 def test_tables_say_the_same_in_every_format(folder: Path, form: str, capsys: pytest.CaptureFixture[str]):
     assert main(shlex.split(f"{EVAL} --threshold 0.25 --format {form}")) == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,9 @@ from zapsim.cli.train import add_network_arguments, check_output, report_skipped
 if TYPE_CHECKING:
     from zapsim.frontend.curves import Curves
     from zapsim.frontend.operating_points import TunedPoint
+
+_WEIGHED_ON = 1000
+"""Images that weights are measured on at most: they are means, and take a forward pass a layer."""
 
 _EPILOG = """\
 examples:
@@ -29,6 +32,8 @@ Each budget becomes one operating point, for `zapsim eval --points` and `zapsim 
                   (point sS)
   --uniform E     the highest threshold, the same in all layers, with a summed error of at most E (point uE)
   --threshold T   this threshold in all layers; a multiple of the curves' step (point tT)
+With --weigh, a layer's error counts as much as it hurts: times its weight, which is measured, without labels, by what
+skipping in this layer alone does to the network's output (one forward pass a layer and image). Weights have mean 1.
 The curves look at one layer at a time: what a point really costs is measured by `zapsim eval`.
 """
 
@@ -59,6 +64,12 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("--uniform", type=float, nargs="+", default=[], metavar="E", help="budgets for one threshold")
     parser.add_argument("--threshold", type=float, nargs="+", default=[], metavar="T", help="thresholds for all layers")
     parser.add_argument(
+        "--weigh",
+        action="store_const",
+        const=True,  # not store_true: arguments that are not given stay out of the provenance
+        help=f"weigh the layers' errors by what they do to the output (measured on up to {_WEIGHED_ON} of the images)",
+    )
+    parser.add_argument(
         "--bins", type=int, default=2048, metavar="N", help="steps of the curves, a power of two (default: 2048)"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="operating points to write (JSON)")
@@ -76,6 +87,7 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.frontend.points_file import save_points
     from zapsim.frontend.predictor_file import check_fit, load_predictors
     from zapsim.frontend.provenance import arguments, describe, versions
+    from zapsim.frontend.sensitivity import measure_sensitivities, weighted
 
     if not (args.error or args.saving or args.uniform or args.threshold):
         raise FrontendError("nothing to tune for: give --error, --saving, --uniform or --threshold")
@@ -90,16 +102,22 @@ def execute(args: argparse.Namespace) -> int:
     images = load_crops(args.images, network.preprocessing, args.crops, args.seed + 2)
     predictors = {name: predictor.to(device) for name, predictor in file.predictors.items()}
     curves = measure_curves(network.model, graph, predictors, images, bins=args.bins)
+    weights: dict[str, float] | None = None
+    if args.weigh:
+        few = images.first(min(len(images), _WEIGHED_ON))
+        weights = measure_sensitivities(network.model, graph, predictors, curves, few)
+        curves = weighted(curves, weights)
     points = tuple(_points(args, curves))
     provenance = {
         "command": "zapsim tune",
         "arguments": arguments(vars(args)),
         "versions": versions(),
         "data": describe(images),
+        **({} if weights is None else {"weights": weights}),
     }
     save_points(args.out, points, file, provenance)
     report_skipped_files(images.skipped)
-    _print(points, curves)
+    _print(points, curves, weights)
     return 0
 
 
@@ -112,20 +130,26 @@ def _points(args: argparse.Namespace, curves: Curves) -> Iterator[TunedPoint]:
             yield choose(curves, value)
 
 
-def _print(points: Sequence[TunedPoint], curves: Curves) -> None:
+def _print(points: Sequence[TunedPoint], curves: Curves, weights: Mapping[str, float] | None) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
     table.add_column("layer")
+    if weights is not None:
+        table.add_column("weight", justify="right")
+    blank = () if weights is None else ("",)
     for point in points:
         table.add_column(point.setting.name, justify="right")
     for layer in curves.layers:
         thresholds = [point.setting.thresholds.get(layer.name) for point in points]
-        table.add_row(layer.name, *("off" if one is None else f"{one:.4f}" for one in thresholds))
+        weight = () if weights is None else (f"{weights[layer.name]:.2f}",)
+        table.add_row(layer.name, *weight, *("off" if one is None else f"{one:.4f}" for one in thresholds))
     table.add_section()
-    table.add_row("MACs saved", *(f"{point.macs_saved:.2%}" for point in points))
-    table.add_row("summed error", *(f"{point.error:.4f}" for point in points))
-    table.add_row("cannot be beaten", *(_bound(point) for point in points))
+    table.add_row("MACs saved", *blank, *(f"{point.macs_saved:.2%}" for point in points))
+    table.add_row(
+        "summed error" if weights is None else "weighted error", *blank, *(f"{point.error:.4f}" for point in points)
+    )
+    table.add_row("cannot be beaten", *blank, *(_bound(point) for point in points))
     console = wide_console()
     console.print(table)
     console.print(
