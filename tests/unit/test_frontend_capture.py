@@ -44,7 +44,7 @@ def write(
     path: Path, network: Network, predictors: dict[str, Predictor], points: tuple[Setting, ...]
 ) -> dict[str, dict[str, LayerCounts]]:
     graph = small_graph(network)
-    quality = measure_quality(network.model, graph, predictors, points, IMAGES)
+    quality = measure_quality(network, graph, predictors, points, IMAGES)
     header = trace_header(network, graph, predictors, points, IMAGES, quality, {"seed": 0})
     return capture(path, header, network, graph, predictors, points, IMAGES, quality).counts
 
@@ -121,7 +121,7 @@ def test_a_layer_without_a_trained_predictor_says_so(
 
 def quality_of(network: Network, predictors: dict[str, Predictor], threshold: float, images: ImageSet) -> Quality:
     setting = Setting("s", dict.fromkeys(predictors, threshold))
-    return measure_quality(network.model, small_graph(network), predictors, (setting,), images)
+    return measure_quality(network, small_graph(network), predictors, (setting,), images)
 
 
 def test_a_classifier_that_skips_nothing_agrees_with_itself(network: Network, predictors: dict[str, Predictor]):

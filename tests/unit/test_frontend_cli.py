@@ -94,9 +94,9 @@ def test_points_of_a_file(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert main([*TRACE, "--points", "points.json", "--out", "only.safetensors"]) == 0
     capsys.readouterr()
     assert main([*TRACE, "--threshold", "0.3", "--points", "clash.json", "--out", "never"]) == 2
-    assert "gives a point 't0.3', too" in capsys.readouterr().err
+    assert "clash.json: two operating points are called 't0.3'" in capsys.readouterr().err
     assert main([*TRACE, "--out", "never"]) == 2
-    assert "give --threshold or --points" in capsys.readouterr().err
+    assert "give --threshold, --points or --adapted" in capsys.readouterr().err
 
 
 def test_an_unknown_pattern_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]):

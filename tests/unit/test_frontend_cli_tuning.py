@@ -115,7 +115,7 @@ def test_tables_say_the_same_in_every_format(folder: Path, form: str, capsys: py
         (f"{TUNE} --saving 0.99 --out p.json", "a saving of 99.0% cannot be reached"),
         (f"{TUNE} --error 0.1 --bins 100 --out p.json", "bins must be a power of two"),
         (f"{TUNE} --error 0.1 --crops 50 --out p.json", "50 images wanted, but 40 images"),
-        (f"{EVAL}", "no operating point: give --threshold or --points"),
+        (f"{EVAL}", "no operating point: give --threshold, --points or --adapted"),
         (f"{EVAL} --points tuning_net.py", "tuning_net.py: not a file of operating points"),
         (f"{EVAL} --points missing.json", "missing.json: cannot be read (No such file or directory)"),
         (f"{EVAL} --threshold 0 --plot e.jpg", "a plot's name must end in one of .png, .svg, .pdf"),

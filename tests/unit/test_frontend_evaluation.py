@@ -66,7 +66,7 @@ def test_quality_is_that_of_a_trace():
     network = small_network()
     graph = small_graph(network)
     predictors, images = random_predictors(network.model, graph), smooth_images(20, labels=True)
-    expected = measure_quality(network.model, graph, predictors, [SETTING], images).figures["here"]
+    expected = measure_quality(network, graph, predictors, [SETTING], images).figures["here"]
     figures = evaluated().figures
     for name in ("top1_agreement", "top1_accuracy", "top1_accuracy_unmodified"):
         assert figures[name].value == pytest.approx(expected[name])

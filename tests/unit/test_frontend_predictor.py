@@ -70,7 +70,7 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path):
     with pytest.raises(FrontendError, match="not a whole safetensors file"):
         load_predictors(path)
     save_file(tensors, path)
-    with pytest.raises(FrontendError, match="not of zapsim predictors"):
+    with pytest.raises(FrontendError, match="no predictor file of zapsim"):
         load_predictors(path)
     path.write_bytes(whole.replace(b'\\"version\\":1', b'\\"version\\":9'))
     with pytest.raises(FrontendError, match="this zapsim reads version 1"):

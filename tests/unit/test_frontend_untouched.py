@@ -45,7 +45,7 @@ def test_after_graph_training_and_evaluation():
         graph = small_graph(network)
         trained = train_predictors(network.model, graph, smooth_images(8), TrainingOptions(epochs=1, batch=4))
         settings = uniform_settings([0.3], trained.predictors)
-        measure_quality(network.model, graph, trained.predictors, settings, smooth_images(4))
+        measure_quality(network, graph, trained.predictors, settings, smooth_images(4))
 
     assert_untouched(network.model, use)
 

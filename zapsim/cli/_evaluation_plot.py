@@ -38,6 +38,8 @@ def plot_evaluations(evaluations: Sequence[Evaluation], path: Path, title: str) 
 
 
 def _family(evaluation: Evaluation) -> str:
-    """Return which line a method belongs to: the predictors' own, or that of a baseline."""
-    first = evaluation.name.split()[0]
-    return first if first in ("perfect", "random", "neighbours") else "predictors"
+    """Return which line a method belongs to: the predictors' own, adapted weights, or a baseline."""
+    first, _, adapted = evaluation.name.split()[0].partition("-")
+    if first in ("perfect", "random", "neighbours"):
+        return first
+    return f"predictors, {adapted}" if adapted in ("recalibrated", "finetuned") else "predictors"

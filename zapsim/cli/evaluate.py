@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zapsim.cli._arguments import Subparsers
-from zapsim.cli.trace import settings_of
+from zapsim.cli._points import add_point_arguments, all_points
 from zapsim.cli.train import add_network_arguments, check_output, report_skipped_files, wide_console
 
 if TYPE_CHECKING:
+    from zapsim.frontend.adapted_file import Adapted
     from zapsim.frontend.evaluation import Evaluation
     from zapsim.frontend.graph import Graph
     from zapsim.frontend.images import ImageSet
@@ -33,7 +34,7 @@ examples:
 
 Labels make top-1 and top-5: an idx file with --labels, an npz file with its own, or a folder with one folder a class.
 Without them there is the agreement with the unmodified network, and always the relative error of its outputs.
-Intervals are of 95 %, over images.
+Intervals are of 95 %, over images. The unmodified network that points are compared with is the one without --adapted.
 """
 
 
@@ -48,8 +49,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     add_network_arguments(parser)
     parser.add_argument("--predictors", type=Path, required=True, metavar="FILE", help="what `zapsim train` wrote")
-    parser.add_argument("--points", type=Path, metavar="FILE", help="operating points that `zapsim tune` wrote")
-    parser.add_argument("--threshold", type=float, nargs="+", metavar="T", help="thresholds, the same in all layers")
+    add_point_arguments(parser, adapted=True)
     parser.add_argument(
         "--images",
         type=Path,
@@ -88,7 +88,7 @@ def execute(args: argparse.Namespace) -> int:
     _check_outputs(args)
     use_threads(args.threads)
     file = load_predictors(args.predictors)
-    settings = settings_of(args, file)
+    settings, adapted = all_points(args, file)
     network = load_network(args.network, args.weights, args.device, args.seed)
     device = device_of(network.model)
     graph = trace_graph(network.model, network.example().to(device))
@@ -96,6 +96,7 @@ def execute(args: argparse.Namespace) -> int:
     images = load_images(args.images, network.preprocessing, args.labels, args.count)
     predictors = {name: predictor.to(device) for name, predictor in file.predictors.items()}
     evaluations = _evaluate(network, graph, predictors, settings, images, args)
+    evaluations += _adapted(network, graph, predictors, adapted, images)
     provenance = {
         "command": "zapsim eval",
         "network": network.name,
@@ -147,8 +148,24 @@ def _evaluate(
         rules = {name: NeighbourRule(pattern) for name, pattern in patterns.items()}
         methods.append(predicting(rules, Setting("neighbours", dict.fromkeys(rules, 0.0)), free=True))
     points = [predicting(predictors, setting) for setting in settings]
+    if not (methods or points):
+        return ()
     found = evaluate(network.model, graph, [*methods, *points], images)
-    if "random" not in args.baselines:
+    if "random" not in args.baselines or not points:
         return found
     likes = [random_like(one, patterns, args.seed, f"random {one.name}") for one in found[len(methods) :]]
     return found + evaluate(network.model, graph, likes, images)
+
+
+def _adapted(
+    network: Network, graph: Graph, predictors: dict[str, Predictor], adapted: Sequence[Adapted], images: ImageSet
+) -> tuple[Evaluation, ...]:
+    """Return the evaluations of points with weights of their own, compared with the network as it was."""
+    from zapsim.frontend.evaluation import evaluate
+    from zapsim.frontend.methods import predicting
+
+    found: tuple[Evaluation, ...] = ()
+    for point in adapted:
+        methods = [predicting(predictors, point.setting)]
+        found += evaluate(point.model(network.model), graph, methods, images, reference=network.model)
+    return found

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zapsim.cli._arguments import Subparsers
+from zapsim.cli._points import add_point_arguments, all_points, models_of
 from zapsim.cli.train import add_network_arguments, check_output, report_skipped_files, wide_console
 
 if TYPE_CHECKING:
+    from zapsim.frontend.adapted_file import Adapted
     from zapsim.frontend.capture import LayerCounts
     from zapsim.frontend.graph import Graph
     from zapsim.frontend.images import ImageSet
-    from zapsim.frontend.predictor_file import PredictorFile
+    from zapsim.frontend.network import Network
     from zapsim.frontend.preprocessing import Preprocessing
     from zapsim.frontend.quality import Quality
-    from zapsim.frontend.thresholds import Setting
     from zapsim.trace.model import ValueKind
 
 _EPILOG = """\
@@ -31,9 +33,9 @@ examples:
       --out vgg.safetensors && zapsim run --arch snapea --policy early-exit --trace vgg.safetensors
 
 Each threshold becomes an operating point of the file (t0.2, t0.4, ...): an output outside the pattern is computed if
-its predicted score is above it. The points of --points come behind them, under their own names. Pictures are cut in
-the middle; quality is measured on random crops of --eval-images (all images of a folder by class, an idx or npz
-file), or else on the traced images themselves.
+its predicted score is above it. The points of --points come behind them, under their own names, then those of
+--adapted, which run with weights of their own. Pictures are cut in the middle; quality is measured on random crops of
+--eval-images (all images of a folder by class, an idx or npz file), or else on the traced images themselves.
 """
 
 
@@ -57,15 +59,7 @@ def add_parser(commands: Subparsers) -> None:
         help="pictures, folders of pictures, a folder by class, or one idx or npz file of images",
     )
     parser.add_argument("--count", type=int, metavar="N", help="trace only the first N images (default: all)")
-    parser.add_argument(
-        "--threshold", type=float, nargs="+", metavar="T", help="one operating point each, the same in all layers"
-    )
-    parser.add_argument(
-        "--points",
-        type=Path,
-        metavar="FILE",
-        help="operating points with thresholds by layer, as `zapsim tune` writes",
-    )
+    add_point_arguments(parser, adapted=True)
     parser.add_argument("--eval-images", type=Path, nargs="+", metavar="PATH", help="what to measure the quality on")
     parser.add_argument("--eval-labels", type=Path, metavar="FILE", help="idx file of the classes of --eval-images")
     parser.add_argument(
@@ -95,7 +89,8 @@ def execute(args: argparse.Namespace) -> int:
     check_output(args.out)
     use_threads(args.threads)
     file = load_predictors(args.predictors)
-    settings = settings_of(args, file)
+    settings, adapted = all_points(args, file)
+    settings += tuple(point.setting for point in adapted)
     network = load_network(args.network, args.weights, args.device, args.seed)
     images = load_images(args.images, network.preprocessing, count=args.count)
     evaluated = _evaluation_images(args, network.preprocessing)
@@ -103,7 +98,8 @@ def execute(args: argparse.Namespace) -> int:
     graph = trace_graph(network.model, network.example().to(device))
     check_fit(args.predictors, file.header, network.weights_sha256, graph)
     predictors = {name: predictor.to(device) for name, predictor in file.predictors.items()}
-    quality = measure_quality(network.model, graph, predictors, settings, evaluated) if evaluated else None
+    network = replace(network, adapted=models_of(adapted, network.model))
+    quality = measure_quality(network, graph, predictors, settings, evaluated) if evaluated else None
     provenance = {
         "command": "zapsim trace",
         "seed": args.seed,
@@ -112,6 +108,7 @@ def execute(args: argparse.Namespace) -> int:
         "data": describe(images),
         "preprocessing": describe_preprocessing(network.preprocessing),
         "predictors": {"sha256": file.sha256, "training": file.header.provenance},
+        **_weights_of(adapted, network),
     }
     values: tuple[ValueKind, ...] = ("early_exit_macs",) if args.values else ()
     header = trace_header(network, graph, predictors, settings, images, quality, provenance, values)
@@ -121,21 +118,16 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def settings_of(args: argparse.Namespace, file: PredictorFile) -> tuple[Setting, ...]:
-    """Return the operating points of --threshold, then those of --points."""
-    from zapsim.errors import FrontendError
-    from zapsim.frontend.points_file import load_points
-    from zapsim.frontend.thresholds import uniform_settings
+def _weights_of(adapted: Sequence[Adapted], network: Network) -> dict[str, dict[str, dict[str, str]]]:
+    """Return, for the provenance, what was done to the weights of which points."""
+    from zapsim.frontend.network import weights_digest
 
-    settings = uniform_settings(args.threshold or (), file.predictors)
-    if args.points is not None:
-        settings += load_points(args.points, file).settings()
-    if not settings:
-        raise FrontendError("no operating point: give --threshold or --points")
-    names = [setting.name for setting in settings]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise FrontendError(f"{args.points}: --threshold gives a point '{twice[0]}', too")
-    return settings
+    if not adapted:
+        return {}
+    known = {point.setting.name: point.how for point in adapted}
+    return {
+        "adapted": {name: {"how": how, "sha256": weights_digest(network.model_at(name))} for name, how in known.items()}
+    }
 
 
 def _evaluation_images(args: argparse.Namespace, pre: Preprocessing) -> ImageSet | None:

@@ -90,7 +90,7 @@ def capture(
             expected = [] if quality is not None else list(tensors_in(network.model(inputs)))
             labels = None if images.labels is None else images.labels[[index]]
             for run in runs:
-                outputs = run.image(graph, network.model, inputs, index)
+                outputs = run.image(graph, network.model_at(run.setting.name), inputs, index)
                 if quality is None:
                     tallies[run.setting.name].add(expected, outputs, labels)
         if quality is None:

@@ -207,8 +207,9 @@ class _Tally:
         pattern = pattern_map(name, shape.P, shape.Q)
         images, inside = len(mask), int(pattern.sum()) * shape.K
         outside = images * (shape.outputs - inside)
-        nonzero_outside = int(nonzero[..., torch.from_numpy(~pattern).to(nonzero.device)].sum())
-        skipped, nonzero_skipped = int((~mask).sum()), int((nonzero & ~mask).sum())
+        around = torch.from_numpy(~pattern).to(nonzero.device)
+        nonzero_outside = int((nonzero & around).count_nonzero())
+        skipped, nonzero_skipped = int((~mask).count_nonzero()), int((nonzero & ~mask).count_nonzero())
         zero_skipped = skipped - nonzero_skipped
         own = predictor_counts(shape, inside).predictor_macs if self.method.predictor_macs else 0
         before = self.layers.get(site.name, LayerEvaluation(site.name, name, shape.macs_per_output))

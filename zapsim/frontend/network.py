@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -20,17 +20,25 @@ from zapsim.frontend.weights import load_weights
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """What a factory may return (or it returns a plain ``nn.Module``)."""
+    """What a factory may return (or it returns a plain ``nn.Module``).
+
+    `adapted` holds the network with other weights (in eval mode), for operating points that have their own.
+    """
 
     model: nn.Module
     name: str
     source: str
     preprocessing: Preprocessing = IMAGENET
+    adapted: Mapping[str, nn.Module] = field(default_factory=dict)
 
     @property
     def weights_sha256(self) -> str:
         """SHA-256 of the model's state dict."""
         return weights_digest(self.model)
+
+    def model_at(self, point: str) -> nn.Module:
+        """Return the model that runs at an operating point."""
+        return self.adapted.get(point, self.model)
 
     def example(self) -> torch.Tensor:
         """Return an input of one image of the right shape (all zeros)."""

@@ -10,13 +10,11 @@ from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from zapsim.errors import FrontendError
-from zapsim.files import write_atomically
 from zapsim.frontend.graph import Graph
 from zapsim.frontend.predictor import Predictor
+from zapsim.frontend.tensor_file import check_digest, digest, header_fault, read_tensors, write_tensors
 from zapsim.patterns import PATTERNS
 
 METADATA_KEY = "zapsim_predictors"
@@ -76,9 +74,9 @@ def save_predictors(
         weights_sha256=weights_sha256,
         layers={layer: LayerPredictor(pattern=one.pattern, channels=one.channels) for layer, one in predictors.items()},
         provenance=dict(provenance),
-        tensors_sha256=_digest(tensors),
+        tensors_sha256=digest(tensors),
     )
-    write_atomically(path, save(tensors, metadata={METADATA_KEY: header.model_dump_json()}), parents=True)
+    write_tensors(path, tensors, METADATA_KEY, header.model_dump_json())
 
 
 def load_predictors(path: Path) -> PredictorFile:
@@ -89,15 +87,11 @@ def load_predictors(path: Path) -> PredictorFile:
     FrontendError
         If it is missing, damaged, foreign, of another version, or disagrees with its own header.
     """
-    if not path.is_file():
-        raise FrontendError(f"{path}: no such predictor file")
+    text, tensors = read_tensors(path, METADATA_KEY, "predictor")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError) as error:
-        raise FrontendError(f"{path}: not a whole safetensors file ({error})") from None
-    header = _header(path, metadata)
+        header = PredictorHeader.model_validate_json(text)
+    except ValidationError as error:
+        raise header_fault(path, error) from None
     predictors = {layer: Predictor(one.channels, one.pattern) for layer, one in header.layers.items()}
     expected = {
         f"{layer}/{name}": value.shape
@@ -108,8 +102,7 @@ def load_predictors(path: Path) -> PredictorFile:
     if found != expected:
         odd = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))[0]
         raise FrontendError(f"{path}: {odd} does not fit the layers of the header")
-    if _digest(tensors) != header.tensors_sha256:
-        raise FrontendError(f"{path}: the numbers do not match their digest: the file was damaged or changed")
+    check_digest(path, tensors, header.tensors_sha256)
     for layer, predictor in predictors.items():
         state = {name: tensors[f"{layer}/{name}"] for name in _parameters(predictor)}
         predictor.load_state_dict(state, strict=False)
@@ -138,23 +131,3 @@ def check_fit(path: Path, header: PredictorHeader, weights_sha256: str, graph: G
 def _parameters(predictor: Predictor) -> dict[str, torch.Tensor]:
     """Return what a file holds of a predictor: all but the count of batches, which only training uses."""
     return {name: value for name, value in predictor.state_dict().items() if "num_batches" not in name}
-
-
-def _digest(tensors: Mapping[str, torch.Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(name.encode() + tensors[name].numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _header(path: Path, metadata: Mapping[str, str]) -> PredictorHeader:
-    text = metadata.get(METADATA_KEY)
-    if text is None:
-        raise FrontendError(f"{path}: a safetensors file, but not of zapsim predictors (no '{METADATA_KEY}' metadata)")
-    try:
-        return PredictorHeader.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "header"
-        hint = " (this zapsim reads version 1)" if where == "version" else ""
-        raise FrontendError(f"{path}: {where}: {first['msg']}{hint}") from None

@@ -57,10 +57,14 @@ def load_weights(model: nn.Module, path: Path) -> None:
     FrontendError
         Listing the keys that are missing, unexpected or of another shape.
     """
-    state = read_state_dict(path)
+    put_weights(model, read_state_dict(path), str(path))
+
+
+def put_weights(model: nn.Module, state: Mapping[str, torch.Tensor], where: str) -> None:
+    """Put a state dict that came from `where` into `model`, as :func:`load_weights` does."""
     wanted = model.state_dict()
     counters = {name: value for name, value in wanted.items() if name.endswith("num_batches_tracked")}
-    state = counters | state
+    state = counters | dict(state)
     faults = [f"missing {name}" for name in wanted if name not in state]
     faults += [f"unexpected {name}" for name in state if name not in wanted]
     faults += [
@@ -69,5 +73,5 @@ def load_weights(model: nn.Module, path: Path) -> None:
         if name in state and state[name].shape != value.shape
     ]
     if faults:
-        raise FrontendError(f"{path}: does not fit the network: {', '.join(faults)}")
+        raise FrontendError(f"{where}: does not fit the network: {', '.join(faults)}")
     model.load_state_dict(state)

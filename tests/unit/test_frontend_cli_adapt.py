@@ -1,0 +1,146 @@
+"""`zapsim adapt`, and evaluating and tracing with the weights that it wrote."""
+
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zapsim.cli import main
+from zapsim.frontend.adapted_file import load_adapted
+from zapsim.frontend.graph import trace_graph
+from zapsim.frontend.images import load_crops
+from zapsim.frontend.methods import predicting
+from zapsim.frontend.network import load_network
+from zapsim.frontend.predictor_file import load_predictors
+from zapsim.frontend.recalibration import recalibrate
+from zapsim.trace.reader import Trace
+
+pytestmark = pytest.mark.frontend
+
+NET = """
+from torch import nn
+from zapsim.frontend.network import Network
+from zapsim.frontend.preprocessing import Preprocessing
+def net():
+    model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 8, 3, padding=1), nn.BatchNorm2d(8),
+        nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 12 * 12, 6))
+    return Network(model, "tiny", "random", Preprocessing(12, 12, (128.0,), (64.0,), "L"))
+"""
+COMMON = "--network adapt_net:net --device cpu --predictors p.safetensors --images images-idx3-ubyte"
+LABELS = "--labels labels-idx1-ubyte"
+
+
+def idx(values: np.ndarray) -> bytes:
+    sizes = b"".join(size.to_bytes(4, "big") for size in values.shape)
+    return bytes([0, 0, 8, values.ndim]) + sizes + values.astype(np.uint8).tobytes()
+
+
+@pytest.fixture(scope="module")
+def adapted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a network, its predictors, two points, and weights for them of both kinds."""
+    folder = tmp_path_factory.mktemp("adapting")
+    random = np.random.default_rng(0)
+    (folder / "adapt_net.py").write_text(NET)
+    coarse = random.integers(0, 256, (40, 4, 4))
+    (folder / "images-idx3-ubyte").write_bytes(idx(coarse.repeat(3, axis=1).repeat(3, axis=2)))
+    (folder / "labels-idx1-ubyte").write_bytes(idx(random.integers(0, 6, 40)))
+    train = "train --network adapt_net:net --device cpu --images images-idx3-ubyte --crops 32 --epochs 1 --batch 8"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for command in (
+            f"{train} --out p.safetensors",
+            f"tune {COMMON} --crops 20 --error 0.1 0.3 --out points.json",
+            f"adapt {COMMON} --points points.json --crops 32 --batch 16 --out recalibrated.safetensors",
+            f"adapt {COMMON} {LABELS} --points points.json --point e0.3 --threshold 0.5 --finetune --lr 0.01 "
+            "--epochs 2 --batch 8 --out finetuned.safetensors",
+        ):
+            assert main(shlex.split(command)) == 0, command
+    return folder
+
+
+@pytest.fixture
+def folder(adapted: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(adapted)
+    return adapted
+
+
+def test_recalibrated_weights_are_those_of_the_library(folder: Path):
+    file = load_predictors(Path("p.safetensors"))
+    points = load_adapted(Path("recalibrated.safetensors"), file)
+    assert [point.setting.name for point in points] == ["e0.1-recalibrated", "e0.3-recalibrated"]
+    network = load_network("adapt_net:net", device="cpu")
+    graph = trace_graph(network.model, network.example())
+    images = load_crops([Path("images-idx3-ubyte")], network.preprocessing, 32, 3)
+    method = predicting(file.predictors, points[1].setting)
+    expected = recalibrate(network.model, graph, method, images, batch=16)
+    before = network.model.state_dict()
+    for name, value in expected.items():
+        assert points[1].state[name].equal(value), name
+    changed = {name for name, value in expected.items() if not value.equal(before[name])}
+    assert changed == {"3.running_mean", "3.running_var"}
+
+
+def test_adapted_points_stand_beside_the_others(folder: Path, capsys: pytest.CaptureFixture[str]):
+    options = "--points points.json --adapted recalibrated.safetensors finetuned.safetensors --baselines perfect random"
+    assert main(shlex.split(f"eval {COMMON} {LABELS} {options} --format json --out e.json --plot e.svg")) == 0
+    records = {one["method"]: one for one in json.loads((folder / "e.json").read_text())["networks"]}
+    own = ["e0.1-recalibrated", "e0.3-recalibrated", "t0.5-finetuned", "e0.3-finetuned"]
+    assert list(records) == ["perfect", "e0.1", "e0.3", "random e0.1", "random e0.3", *own]
+    errors = {name: records[name]["relative_output_error"] for name in ("e0.3", "e0.3-recalibrated", "e0.3-finetuned")}
+    assert len(set(errors.values())) == 3
+    # All are compared with one and the same network.
+    assert len({record["top1_accuracy_unmodified"] for record in records.values()}) == 1
+    plot = (folder / "e.svg").read_text()
+    assert "predictors, recalibrated" in plot
+    assert "predictors, finetuned" in plot
+
+    options = "--adapted finetuned.safetensors --out t.safetensors --eval-images images-idx3-ubyte"
+    assert main(shlex.split(f"trace {COMMON} --count 2 {options} --eval-labels labels-idx1-ubyte")) == 0
+    header = Trace("t.safetensors").header
+    assert [point.name for point in header.operating_points] == own[2:]
+    for point in header.operating_points:
+        assert point.quality["top1_accuracy"] == records[point.name]["top1_accuracy"]
+        assert point.quality["top1_accuracy_unmodified"] == records[point.name]["top1_accuracy_unmodified"]
+    assert {one["how"] for one in header.provenance["adapted"].values()} == {"finetuned"}
+    assert header.provenance["adapted"]["e0.3-finetuned"]["sha256"] != header.network.weights_sha256
+
+    # Measured while it is traced, on the same images: the same.
+    assert main(shlex.split(f"trace {COMMON} --adapted finetuned.safetensors --out s.safetensors")) == 0
+    found = Trace("s.safetensors").header.operating_points[1].quality["top1_agreement"]
+    assert found == records["e0.3-finetuned"]["top1_agreement"]
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (f"adapt {COMMON} --out a", "no operating point: give --threshold or --points"),
+        (f"adapt {COMMON} --threshold 0 --lr 1 --out a", "--epochs and --lr need --finetune"),
+        (f"adapt {COMMON} --threshold 0 --finetune --out a", "fine-tuning needs labelled images"),
+        (f"adapt {COMMON} --threshold 0 --out a", "40 images are too few for batches of 128"),
+        (f"adapt {COMMON} --point e0.1 --out a", "--point needs --points"),
+        (f"adapt {COMMON} --points points.json --point e0.2 --out a", "no operating point 'e0.2' (did you mean"),
+        (f"eval {COMMON} --adapted p.safetensors", "p.safetensors: a safetensors file, but no adapted weights file"),
+        (f"eval {COMMON} --adapted none", "none: no such adapted weights file"),
+        (
+            f"eval {COMMON} --adapted finetuned.safetensors finetuned.safetensors",
+            "--adapted: two operating points are called 'e0.3-finetuned'",
+        ),
+    ],
+)
+def test_mistakes_are_one_clear_line(folder: Path, capsys: pytest.CaptureFixture[str], command: str, message: str):
+    assert main(shlex.split(command)) == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+
+
+def test_weights_for_other_predictors_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]):
+    train = "train --network adapt_net:net --device cpu --images images-idx3-ubyte --crops 32 --epochs 1 --batch 8"
+    assert main(shlex.split(f"{train} --seed 9 --out q.safetensors")) == 0
+    capsys.readouterr()
+    other = COMMON.replace("p.safetensors", "q.safetensors")
+    # Another seed makes other weights of the network, too: what is read first speaks.
+    assert main(shlex.split(f"eval {other} --seed 9 --adapted finetuned.safetensors")) == 2
+    assert "made for other predictors of tiny than these" in capsys.readouterr().err
