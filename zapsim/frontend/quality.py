@@ -23,7 +23,7 @@ from zapsim.frontend.thresholds import Setting
 _CLASSIFIER_DIMS = 2
 
 PIXELS_A_BATCH = 224 * 224
-"""Input pixels that are evaluated at a time: maps that stay in a processor's cache take half the time of larger ones."""
+"""Input pixels that are evaluated at a time: maps that fit a processor's cache take half the time of larger ones."""
 
 
 @dataclass(frozen=True, slots=True)
