@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from zapsim.frontend.adapted_file import Adapted
     from zapsim.frontend.predictor_file import PredictorFile
     from zapsim.frontend.thresholds import Setting
@@ -62,11 +60,6 @@ def all_points(args: argparse.Namespace, file: PredictorFile) -> tuple[tuple[Set
     if not (settings or adapted):
         raise FrontendError("no operating point: give --threshold, --points or --adapted")
     return settings, adapted
-
-
-def models_of(adapted: tuple[Adapted, ...], unmodified: nn.Module) -> dict[str, nn.Module]:
-    """Return the network with each point's own weights, by the point's name."""
-    return {point.setting.name: point.model(unmodified) for point in adapted}
 
 
 def _only_once(settings: tuple[Setting, ...], where: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zapsim.cli._arguments import Subparsers
-from zapsim.cli._points import add_point_arguments, all_points, models_of
+from zapsim.cli._points import add_point_arguments, all_points
 from zapsim.cli.train import add_network_arguments, check_output, report_skipped_files, wide_console
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def execute(args: argparse.Namespace) -> int:
     graph = trace_graph(network.model, network.example().to(device))
     check_fit(args.predictors, file.header, network.weights_sha256, graph)
     predictors = {name: predictor.to(device) for name, predictor in file.predictors.items()}
-    network = replace(network, adapted=models_of(adapted, network.model))
+    network = replace(network, adapted={point.setting.name: point.model(network.model) for point in adapted})
     quality = measure_quality(network, graph, predictors, settings, evaluated) if evaluated else None
     provenance = {
         "command": "zapsim trace",
