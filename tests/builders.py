@@ -10,7 +10,8 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from zapsim.arch.spec import ENERGY_ACTIONS, ArchSpec
+from zapsim.arch.energy_table import ENERGY_ACTIONS
+from zapsim.arch.spec import ArchSpec
 from zapsim.counts import Counts, Cycles
 from zapsim.patterns import pattern_map
 from zapsim.timing.engine import STANDARD, Demand, StageResult

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 
@@ -40,6 +40,8 @@ class Counts(_Sum):
         Words read from and written to the scratch pads or registers beside the MACs.
     ifmap_bus_words, filter_bus_words, psum_bus_words
         Words put on the buses between buffer and array (a multicast word counts once).
+    bus_deliveries
+        Words that PEs take from these buses or put on them (a multicast word counts once for each PE that takes it).
     pe_to_pe_words
         Words handed from one PE to its neighbour.
     glb_reads, glb_writes
@@ -50,6 +52,8 @@ class Counts(_Sum):
         Work of the zero-activation predictor: MACs, compares with the threshold, weights fetched (words).
     mask_bits_written, mask_bits_read
         Mask bits, one per predicted output.
+    pe_active_cycles
+        Cycles of every PE that the mapping uses, whether it multiplies or waits for others, summed over the PEs.
     """
 
     macs_executed: int = 0
@@ -65,6 +69,7 @@ class Counts(_Sum):
     ifmap_bus_words: int = 0
     filter_bus_words: int = 0
     psum_bus_words: int = 0
+    bus_deliveries: int = 0
     pe_to_pe_words: int = 0
     glb_reads: int = 0
     glb_writes: int = 0
@@ -75,6 +80,7 @@ class Counts(_Sum):
     predictor_weight_reads: int = 0
     mask_bits_written: int = 0
     mask_bits_read: int = 0
+    pe_active_cycles: int = 0
 
     @property
     def macs_dense(self) -> int:
@@ -143,3 +149,17 @@ class Cycles(_Sum):
         """The part that takes most cycles, in words (``psum bus``)."""
         parts = self.as_dict()
         return max(parts, key=lambda name: parts[name]).replace("_", " ")
+
+
+def clocked_while_waiting(counts: Counts, array_cycles: int, total_cycles: int) -> Counts:
+    """Return the counts with the cycles in which the array waits: as many PEs as before stay active.
+
+    Parameters
+    ----------
+    counts
+        With the PE-cycles of the array's own cycles.
+    array_cycles, total_cycles
+        Cycles of the array alone, and with those in which it waits for memory or for the predictor.
+    """
+    active = counts.pe_active_cycles * total_cycles // array_cycles if array_cycles else 0
+    return replace(counts, pe_active_cycles=active)

@@ -124,6 +124,8 @@ class RunResult:
         Names; `arch_summary` is the array in words.
     clock_hz
         Of the architecture.
+    energy_note
+        What a reader must know of the energies (scaled, without DRAM); empty if nothing.
     layers
         In the network's order.
     provenance
@@ -140,6 +142,7 @@ class RunResult:
     arch: str
     arch_summary: str
     clock_hz: float
+    energy_note: str
     policy: str
     baseline: str
     layers: tuple[LayerResult, ...]

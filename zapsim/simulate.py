@@ -77,6 +77,7 @@ def simulate(
         arch=arch.name,
         arch_summary=f"{array_summary(arch.array)}, {arch.clock / 1e6:g} MHz",
         clock_hz=arch.clock,
+        energy_note=arch.energy_note,
         policy=policy.name,
         baseline=baseline.name,
         layers=tuple(

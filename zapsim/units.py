@@ -22,6 +22,8 @@ _FREQUENCIES: Final = {"Hz": 1, "kHz": 10**3, "MHz": 10**6, "GHz": 10**9}
 _ENERGIES: Final[dict[str, int | Decimal]] = {"fJ": Decimal("1e-3"), "pJ": 1, "nJ": 10**3}
 _AREAS: Final = {"um2": 1, "µm²": 1, "mm2": 10**6, "mm²": 10**6}
 _TIMES: Final[dict[str, int | Decimal]] = {"ps": Decimal("1e-3"), "ns": 1, "us": 10**3, "µs": 10**3}
+_NODES: Final = {"nm": 1}
+_VOLTAGES: Final[dict[str, int | Decimal]] = {"V": 1, "mV": Decimal("1e-3")}
 _BANDWIDTHS: Final = {f"{unit}/s": scale for unit, scale in _SIZES.items()}
 _WIDTHS: Final = {"bit": 1, "bits": 1}
 _CYCLES: Final = {"cycle": 1, "cycles": 1}
@@ -94,6 +96,16 @@ def parse_energy(value: object) -> float:
 def parse_area(value: object) -> float:
     """Return µm² from an area such as ``"1240 um2"``."""
     return float(_parse(value, _AREAS, "an area", "1240 um2"))
+
+
+def parse_node(value: object) -> float:
+    """Return nm from a process such as ``"65 nm"``."""
+    return float(_parse(value, _NODES, "a process", "65 nm"))
+
+
+def parse_voltage(value: object) -> float:
+    """Return V from a voltage such as ``"0.9 V"``."""
+    return float(_parse(value, _VOLTAGES, "a voltage", "0.9 V"))
 
 
 def format_energy(energy_pj: float) -> str:

@@ -17,10 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zapsim.arch.load import load_arch
 from zapsim.arch.spec import ArchSpec
+from zapsim.counts import clocked_while_waiting
+from zapsim.energy.model import energy_by_component
 from zapsim.errors import ConfigError, did_you_mean
 from zapsim.timing.coding import expected_coded_words
 from zapsim.timing.engine import Demand, StageResult
 from zapsim.timing.engines import ENGINES
+from zapsim.timing.gating import expected_window_nonzero
 from zapsim.workload import ConvShape
 
 _ZEROS = ("ifmap_zeros", "ofmap_zeros")
@@ -41,6 +44,19 @@ class Dense:
         return self.result.cycles.total / self.arch.clock * 1e3
 
     @property
+    def total_ms(self) -> float:
+        """Time with that of the maps on the DRAM link: filters are fetched meanwhile (JSSC 2017, section VI)."""
+        return self.processing_ms + self.map_words * self.arch.word_bytes / self.arch.dram.bandwidth * 1e3
+
+    @property
+    def chip_energy_mj(self) -> float:
+        """Energy of the chip in all that time, without DRAM."""
+        array, total = self.result.cycles.total, round(self.total_ms * 1e-3 * self.arch.clock)
+        counts = clocked_while_waiting(self.result.counts, array, total)
+        parts = energy_by_component(self.arch, counts, total)
+        return sum(pj for part, pj in parts.items() if part != "dram") * 1e-9
+
+    @property
     def map_words(self) -> int:
         """Words of ifmaps and ofmaps that pass the DRAM link; filters do not count."""
         return self.result.counts.dram_reads - self.result.counts.filter_bus_words + self.ofmap_words
@@ -53,16 +69,16 @@ def _megabytes(dense: Dense, words: int) -> float:
 MEASURES: dict[str, Callable[[Dense], float]] = {
     "cycles": lambda dense: dense.result.cycles.total,
     "processing_ms": lambda dense: dense.processing_ms,
-    # Filters are fetched while the array works; maps are not (JSSC 2017, section VI).
-    "total_ms": lambda dense: (
-        dense.processing_ms + dense.map_words * dense.arch.word_bytes / dense.arch.dram.bandwidth * 1e3
-    ),
+    "total_ms": lambda dense: dense.total_ms,
     "mmac": lambda dense: dense.shape.macs / 1e6,
     "active_pes": lambda dense: dense.result.active_pes,
     "glb_mb": lambda dense: _megabytes(dense, dense.result.counts.glb_reads + dense.result.counts.glb_writes),
+    "power_mw": lambda dense: dense.chip_energy_mj / dense.total_ms * 1e3,
+    "energy_mj": lambda dense: dense.chip_energy_mj,
     "dram_mb": lambda dense: _megabytes(dense, dense.result.counts.dram_reads + dense.ofmap_words),
 }
-"""What a CSV's columns can hold, and how we measure the same. MB are 1e6 bytes; times are of the whole batch."""
+"""What a CSV's columns can hold, and how we measure the same. MB are 1e6 bytes; times and energies are of the whole
+batch."""
 
 
 class Target(BaseModel):
@@ -238,7 +254,11 @@ def _run(spec: ValidationSpec, row: Mapping[str, str], where: str) -> Dense:
     ifmap_zeros, ofmap_zeros = (_number(row.get(column) or "0", where) for column in _ZEROS)
     coded = expected_coded_words(arch, shape.ifmap_words, ifmap_zeros)
     engine = ENGINES[arch.array.dataflow]
-    demand = Demand(ifmap_coded_words=None if arch.dram.compression == "none" else coded)
+    gated = arch.inputs == "gate" and ifmap_zeros > 0
+    demand = Demand(
+        ifmap_coded_words=None if arch.dram.compression == "none" else coded,
+        window_nonzero=expected_window_nonzero(shape, ifmap_zeros) if gated else None,
+    )
     result = engine.time_stage(shape, arch, engine.map_layer(shape, arch), demand)
     return Dense(shape, arch, result, expected_coded_words(arch, shape.outputs, ofmap_zeros))
 

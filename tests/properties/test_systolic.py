@@ -80,6 +80,8 @@ def check_against_walker(data: st.DataObject, shape: ConvShape, array: SystolicA
     assert counts.glb_reads == slow.glb["ifmap"] + slow.glb["filter"] + slow.glb["psum_in"]
     assert counts.glb_writes == slow.glb["psum_out"]
     assert counts.pe_to_pe_words == sum(slow.hops.values())
+    assert counts.bus_deliveries == sum(slow.glb.values())  # each word is for one PE
+    assert counts.pe_active_cycles == result.active_pes * result.cycles.total
 
 
 @settings(max_examples=40)

@@ -112,6 +112,7 @@ def run_pass(shape, mapping, buses, tile, demand, seen):
             slowest = max(slowest, work)
             pes += 1
             seen.counts["filter_spad_writes"] += len(hand) * len(of_pe) * shape.S
+            seen.counts["bus_deliveries"] += len(hand) * len(of_pe) * shape.S
     for turn, y, x in [(turn, y, x) for ys in of_column for turn, y in enumerate(ys) for x in range(shape.Q)]:
         for i, j in product(range(shape.R), range(shape.S)):
             place = (y * shape.stride[0] + i * shape.dilation[0], x * shape.stride[1] + j * shape.dilation[1])
@@ -119,7 +120,9 @@ def run_pass(shape, mapping, buses, tile, demand, seen):
     hands = len({tuple(hand) for _, hand in columns})
     ifmap_words = len(fetched) * len(channels) * len(images)
     weights = len(filters) * len(channels) * shape.R * shape.S
-    seen.counts["ifmap_spad_writes"] += sum(map(len, fetched.values())) * len(channels) * len(images) * hands
+    for _listener in [pe for listeners in fetched.values() for pe in listeners]:
+        seen.counts["ifmap_spad_writes"] += len(channels) * len(images) * hands
+        seen.counts["bus_deliveries"] += len(channels) * len(images) * hands
     seen.counts["ifmap_bus_words"] += ifmap_words
     seen.counts["filter_bus_words"] += weights
     seen.counts["dram_reads"] += weights
@@ -127,8 +130,10 @@ def run_pass(shape, mapping, buses, tile, demand, seen):
     seen.counts["glb_reads"] += ifmap_words + len(psums)
     seen.counts["glb_writes"] += len(psums)
     for _psum in psums:
+        seen.counts["bus_deliveries"] += 1 + 1  # to the foot of its column, and away from its head
         seen.counts["pe_to_pe_words"] += len([pe for pe in product(sets, range(shape.R))][1:])
     seen.active_pes = max(seen.active_pes, pes)
+    before = seen.cycles.total()
 
     first_windows = len({row for turn, (row, _) in fetched if turn == 0}) * shape.S * len(channels)
     until_first = bus_cycles(first_windows, buses[0])
@@ -144,6 +149,7 @@ def run_pass(shape, mapping, buses, tile, demand, seen):
     if late > 0:
         seen.cycles["psum_bus" if ends["psum_bus"] >= ends["ifmap_bus"] else "ifmap_bus"] += late
     seen.cycles["filter_load"] += bus_cycles(weights, buses[1])
+    seen.counts["pe_active_cycles"] += pes * (seen.cycles.total() - before)
     return True
 
 

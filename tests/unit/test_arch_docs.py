@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from zapsim.arch.energy_table import ENERGY_ACTIONS
 from zapsim.arch.load import known_archs, load_arch
-from zapsim.arch.spec import ENERGY_ACTIONS
 from zapsim.arch.spec import __dict__ as spec_names
 
 ROOT = Path(__file__).parents[2]

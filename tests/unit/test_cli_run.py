@@ -137,6 +137,16 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"zapsim {zapsim.__version__}\n"
 
 
+def test_area(capsys):
+    assert main(["area", "--arch", "eyeriss", "--set", "predictor.unit=ideal"]) == 0
+    heading, row = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["name", "mm²", "mac", "spads", "noc", "glb", "predictor", "process"]
+    assert row.split()[:2] == ["eyeriss", "12.21"]
+    assert "0 (0.0%)" in row
+    assert main(["area"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(known_archs())
+
+
 def test_archs(capsys):
     assert main(["archs"]) == 0
     out = capsys.readouterr().out

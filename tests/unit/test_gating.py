@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.reference import gating_walker
 from tests.reference.systolic_cases import masks, shapes
-from zapsim.timing.gating import outputs_per_pixel, switching_macs, window_nonzero
+from zapsim.timing.gating import expected_window_nonzero, outputs_per_pixel, switching_macs, window_nonzero
 from zapsim.trace.packed import PackedMap
 from zapsim.workload import ConvShape
 
@@ -28,6 +28,18 @@ def test_windows_equal_the_walkers(data: st.DataObject) -> None:
     for n, y, x, group in np.ndindex(window.shape):
         first_filter = group * shape.K_per_group
         assert window[n, y, x, group] == gating_walker.nonzero_products(shape, nonzero, (n, y, x, first_filter))
+
+
+@given(st.data())
+def test_expected_windows_are_those_of_a_map_without_zeros(data: st.DataObject) -> None:
+    shape = data.draw(shapes(largest=4))
+    full = window_nonzero(shape, PackedMap.full(shape.N, shape.H, shape.W, shape.C))
+    assert (expected_window_nonzero(shape, 0.0) == full).all()
+    zeros = data.draw(st.floats(0, 1))
+    some = expected_window_nonzero(shape, zeros)
+    assert int(some.sum()) == int(np.floor(full.sum() * (1 - zeros) + 0.5))
+    assert (np.abs(some - full * (1 - zeros)) < 1.0 + 1e-9).all()
+    assert not expected_window_nonzero(shape, 1.0).any()
 
 
 @given(st.data())

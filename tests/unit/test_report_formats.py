@@ -25,15 +25,15 @@ def outcome(cycles: Cycles, counts: Counts, *energy: float) -> Outcome:
 
 
 PLAIN = Comparison(
-    outcome(Cycles(compute=600_000, ramp=1000), Counts(macs_executed=2_000_000), 4e6, 1e6, 1e6, 1e6, 3e6, 0, 2e6),
-    outcome(Cycles(compute=600_000, ramp=1000), Counts(macs_executed=2_000_000), 4e6, 1e6, 1e6, 1e6, 3e6, 0, 2e6),
+    outcome(Cycles(compute=600_000, ramp=1000), Counts(macs_executed=2_000_000), 4e6, 1e6, 1e6, 1e6, 3e6, 0, 2e6, 0),
+    outcome(Cycles(compute=600_000, ramp=1000), Counts(macs_executed=2_000_000), 4e6, 1e6, 1e6, 1e6, 3e6, 0, 2e6, 0),
 )
 PREDICTED = Comparison(
-    outcome(Cycles(compute=4_000_000), Counts(macs_executed=30_000_000), 60e6, 2e7, 1e7, 1e7, 30e6, 0, 9e6),
+    outcome(Cycles(compute=4_000_000), Counts(macs_executed=30_000_000), 60e6, 2e7, 1e7, 1e7, 30e6, 0, 9e6, 0),
     outcome(
         Cycles(compute=2_000_000, psum_bus=2_500_000, predictor=100_000),
         Counts(macs_executed=24_000_000, macs_skipped=6_000_000, macs_lost=3_000_000, predictor_macs=90_000),
-        48e6, 1.6e7, 1e7, 1e7, 30e6, 1.5e6, 1e7,
+        48e6, 1.6e7, 1e7, 1e7, 30e6, 1.5e6, 1e7, 0,
     ),
 )  # fmt: skip
 RESULT = RunResult(
@@ -47,6 +47,7 @@ RESULT = RunResult(
     arch="chip",
     arch_summary="12×14 row-stationary, 200 MHz",
     clock_hz=200e6,
+    energy_note="energies scaled from 65 nm",
     policy="zap",
     baseline="gate-input",
     layers=(
@@ -138,7 +139,9 @@ def test_terminal_table_says_the_same():
 
 def test_headline_and_notes_are_single_lines():
     assert all("\n" not in line for line in (headline(RESULT), *notes(RESULT)))
-    bare = replace(RESULT, patterns=(), thresholds=(), quality={}, quality_note="", layers=RESULT.layers[1:])
+    bare = replace(
+        RESULT, patterns=(), thresholds=(), quality={}, quality_note="", energy_note="", layers=RESULT.layers[1:]
+    )
     assert headline(bare).split(" · ")[1:3] == ["no predictors", "chip (12×14 row-stationary, 200 MHz)"]
     assert len(notes(bare)) == 1
 
@@ -187,7 +190,7 @@ def test_totals_are_sums():
 
 
 def test_a_layer_that_takes_nothing():
-    nothing = outcome(Cycles(), Counts(macs_skipped=2_000_000), 0, 0, 0, 0, 0, 0, 0)
+    nothing = outcome(Cycles(), Counts(macs_skipped=2_000_000), 0, 0, 0, 0, 0, 0, 0, 0)
     dead = Comparison(PLAIN.baseline, nothing)
     assert (dead.speedup, dead.cycle_saving, dead.energy_saving, dead.mac_saving) == (math.inf, 1, 1, 1)
     assert nothing.predictor_share == 0

@@ -163,6 +163,13 @@ class OutputLanesArray(Section):
 Array = Annotated[RowStationaryArray | SystolicArray | OutputLanesArray, Field(discriminator="dataflow")]
 
 
+def pe_count(array: Array) -> int:
+    """Return how many PEs (lanes, in an array of lanes) an array has."""
+    if isinstance(array, OutputLanesArray):
+        return array.clusters * array.pes * array.lanes
+    return array.rows * array.cols
+
+
 def array_summary(array: Array) -> str:
     """Return an array in a few words."""
     if isinstance(array, OutputLanesArray):

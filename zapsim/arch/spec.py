@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from zapsim.arch.area_table import AreaTable
 from zapsim.arch.arrays import Array
+from zapsim.arch.energy_table import EnergyTable
 from zapsim.arch.memory import Buffers, Dram
-from zapsim.arch.section import Energy, Frequency, Latency, Positive, Section, Width, Words, blame
-from zapsim.counts import Counts
-from zapsim.errors import did_you_mean
-
-ENERGY_ACTIONS: tuple[str, ...] = (
-    *(name for name in Counts().as_dict() if name not in {"macs_skipped", "macs_lost"}),
-    "cycles",
-)
-"""What an energy table may price: the counts by their names, and ``cycles`` (clock network and leakage)."""
-
-
-def _known_action(action: str) -> str:
-    if action not in ENERGY_ACTIONS:
-        hint = did_you_mean(action, ENERGY_ACTIONS) or f"; known: {', '.join(ENERGY_ACTIONS)}"
-        raise ValueError(f"unknown action{hint}")
-    return action
+from zapsim.arch.scaling import scaled
+from zapsim.arch.section import Frequency, Latency, Positive, Section, Width, Words, blame
 
 
 class PredictorUnit(Section):
@@ -57,20 +45,6 @@ class PredictorUnit(Section):
     def _lanes_given(self) -> Self:
         if self.unit == "dedicated" and "lanes" not in self.model_fields_set:
             raise blame("lanes", "missing, a dedicated unit needs it (MACs a cycle)")
-        return self
-
-
-class EnergyTable(Section):
-    """Energy per action in pJ; words are of the architecture's width."""
-
-    technology: str
-    actions: dict[Annotated[str, AfterValidator(_known_action)], Energy]
-
-    @model_validator(mode="after")
-    def _gating_saves(self) -> Self:
-        gated, executed = (self.actions.get(action) for action in ("macs_gated", "macs_executed"))
-        if gated is not None and executed is not None and gated > executed:
-            raise blame("actions.macs_gated", f"{gated:g} pJ is more than the {executed:g} pJ of macs_executed")
         return self
 
 
@@ -114,6 +88,19 @@ class ArchSpec(Section):
     def glb_words(self) -> int:
         """Words of the GLB that a layer can use while it runs."""
         return int(self.buffers.glb.working / self.word_bytes)
+
+    @property
+    def prices(self) -> Mapping[str, float]:
+        """Energy in pJ of each action: the table's, or what ``energy.scale`` makes of it."""
+        energy = self.energy
+        return energy.actions if energy.scale is None else scaled(energy.actions, energy.scale, self.word)
+
+    @property
+    def energy_note(self) -> str:
+        """What a reader must know of the energies beside their sources; empty if nothing."""
+        scaled_from = "" if self.energy.scale is None else f"{self.energy.scale.note(self.word)}, not measured"
+        without = "" if self.energy.include_dram else "energies without DRAM"
+        return "; ".join(note for note in (scaled_from, without) if note)
 
     @property
     def hash(self) -> str:

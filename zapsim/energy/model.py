@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from zapsim.arch.spec import ENERGY_ACTIONS, ArchSpec
+from zapsim.arch.arrays import pe_count
+from zapsim.arch.energy_table import ENERGY_ACTIONS
+from zapsim.arch.spec import ArchSpec
 from zapsim.counts import Counts
 from zapsim.errors import ConfigError
 
@@ -14,12 +16,16 @@ _PREFIXES = {  # what an action's name begins with -> component
     "ifmap_bus": "noc",
     "filter_bus": "noc",
     "psum_bus": "noc",
+    "bus_deliveries": "noc",
     "pe_to_pe": "noc",
     "glb": "glb",
     "dram": "dram",
     "predictor": "predictor",
     "mask_bits": "predictor",
     "cycles": "clock",
+    "pe_active": "clock",
+    "pe_idle": "clock",
+    "pe_control": "control",
 }
 
 COMPONENTS: tuple[str, ...] = tuple(dict.fromkeys(_PREFIXES.values()))
@@ -32,23 +38,42 @@ COMPONENT_OF: dict[str, str] = {
 
 
 def energy_by_component(arch: ArchSpec, counts: Counts, total_cycles: int) -> dict[str, float]:
-    """Return pJ by component (every component of :data:`COMPONENTS`, also those that are 0).
+    """Return pJ by component: every one of :data:`COMPONENTS`, also those that are 0, but for DRAM if left out.
+
+    Parameters
+    ----------
+    arch
+        Says what an action costs (``energy``), how many PEs there are, and whether DRAM counts.
+    counts
+        Actions of the array and of the predictor, with the PE-cycles of all `total_cycles`.
+    total_cycles
+        Cycles of the layer, with those in which the array waits.
 
     Raises
     ------
     ConfigError
         If an action occurred for which the architecture's table has no energy.
     """
-    occurred = counts.as_dict() | {"cycles": total_cycles}
-    table = arch.energy.actions
-    missing = [action for action in ENERGY_ACTIONS if occurred[action] and action not in table]
+    occurred = counts.as_dict() | {
+        "cycles": total_cycles,
+        "pe_idle_cycles": max(pe_count(arch.array) * total_cycles - counts.pe_active_cycles, 0),
+        "pe_control_cycles": counts.pe_active_cycles,
+    }
+    table = arch.prices
+    left_out = set() if arch.energy.include_dram else {"dram"}
+    missing = [
+        action
+        for action in ENERGY_ACTIONS
+        if occurred[action] and action not in table and COMPONENT_OF[action] not in left_out
+    ]
     if missing:
         raise ConfigError(
             f"{arch.name}: energy.actions.{action}: missing, and it occurred {occurred[action]} times; "
             "set its energy (such as '1 pJ'; '0 pJ' if it shall not count)"
             for action in missing
         )
-    energy = dict.fromkeys(COMPONENTS, 0.0)
+    energy = {component: 0.0 for component in COMPONENTS if component not in left_out}
     for action in ENERGY_ACTIONS:
-        energy[COMPONENT_OF[action]] += occurred[action] * table.get(action, 0.0)
+        if COMPONENT_OF[action] in energy:
+            energy[COMPONENT_OF[action]] += occurred[action] * table.get(action, 0.0)
     return energy

@@ -99,6 +99,11 @@ def pass_costs(
     )
 
 
+def active_pes(shape: ConvShape, have: Resources, of: PassSizes) -> Ints:
+    """Return the PEs that a pass uses; the others have no clock (JSSC 2017, section V-B)."""
+    return np.asarray(shape.R * of.r * of.t * set_columns(have, of.e), dtype=np.int64)
+
+
 def column_outputs(shape: ConvShape, have: Resources, of: PassSizes) -> Ints:
     """Return the outputs of the PE column that has most of them, summed over the images."""
     return of.p * shape.Q * of.n * rows_in_turn(have, of.e)
@@ -108,20 +113,24 @@ def pass_actions(shape: ConvShape, have: Resources, of: PassSizes, costs: PassCo
     """Return the actions of passes that depend on the mapping, by their names in :class:`zapsim.counts.Counts`.
 
     Each of the R × e places of a set (two a PE if rows are paired) receives one ifmap row of every channel and image;
-    each PE column receives the filters; a psum enters at the foot of a column and is handed up its R · r PEs. The GLB
-    gives ifmaps and psums and takes psums, the ones of the first channels too (that is what JSSC 2017, Table V,
-    counts); filters bypass it, and what DRAM and GLB exchange is left out, as it is there.
+    each PE column receives the filters; a psum enters at the foot of a column, is handed up its R · r PEs and leaves. A
+    PE is active as long as the pass takes. The GLB gives ifmaps and psums and takes psums, the ones of the first
+    channels too (that is what JSSC 2017, Table V, counts); filters bypass it, and what DRAM and GLB exchange is left
+    out, as it is there.
     """
     columns = touched(shape, np.array(shape.Q), axis=1)
+    ifmap, filter_ = shape.R * of.e * of.qr * of.t * of.n * columns, costs.filter * set_columns(have, of.e)
     return {
-        "ifmap_spad_writes": shape.R * of.e * of.qr * of.t * of.n * columns,
-        "filter_spad_writes": costs.filter * set_columns(have, of.e),
+        "ifmap_spad_writes": ifmap,
+        "filter_spad_writes": filter_,
         "ifmap_bus_words": costs.ifmap,
         "filter_bus_words": costs.filter,
         "psum_bus_words": 2 * costs.psum,
+        "bus_deliveries": ifmap + filter_ + 2 * costs.psum,
         "pe_to_pe_words": costs.psum * (shape.R * of.r - 1),
         "glb_reads": costs.psum + costs.ifmap,
         "glb_writes": costs.psum,
+        "pe_active_cycles": active_pes(shape, have, of) * costs.cycles,
     }
 
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.arch.arrays import PassParameters, RowStationaryArray
+from zapsim.arch.arrays import PassParameters, RowStationaryArray, pe_count
 from zapsim.arch.spec import ArchSpec
 from zapsim.mapping.row_stationary import (
     Ints,
@@ -91,9 +91,21 @@ def map_layer(shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,)
         check_mapping(shape, have, pinned)
         return pinned
     check_mappable(shape, have)
-    prices = () if wanted.objective == "latency" else tuple(sorted(arch.energy.actions.items()))
+    prices = () if wanted.objective == "latency" else _prices(arch)
     stages = tuple(max(round(share * SHARES), 1) for share in shares)
     return search(replace(shape, name=""), have, Objective(wanted.objective, prices, stages))
+
+
+def _prices(arch: ArchSpec) -> tuple[tuple[str, float], ...]:
+    """Return the prices of what counts as energy in results, in a fixed order.
+
+    Idle and control cycles follow from the others: a cycle makes all PEs idle, an active PE one less.
+    """
+    prices = {action: pj for action, pj in arch.prices.items() if arch.energy.include_dram or action[:4] != "dram"}
+    idle, control = prices.pop("pe_idle_cycles", 0.0), prices.pop("pe_control_cycles", 0.0)
+    prices["cycles"] = prices.get("cycles", 0.0) + idle * pe_count(arch.array)
+    prices["pe_active_cycles"] = prices.get("pe_active_cycles", 0.0) + control - idle
+    return tuple(sorted(prices.items()))
 
 
 @lru_cache(maxsize=4096)

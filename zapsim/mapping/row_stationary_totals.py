@@ -126,16 +126,20 @@ def least_totals(
 
     often, all_psums = len(stages), int(psums.sum())
     psum = all_psums * c_tiles
+    ifmap_taken = often * R * shape.P * C * shape.N * columns * ceil(K, of.p)
+    filters_taken = often * K * C * R * S * pe_columns * i_tiles
     per_group = {
         "cycles": busy + often * ceil(filter_, have.filter_bus),
-        "ifmap_spad_writes": often * R * shape.P * C * shape.N * columns * ceil(K, of.p),
-        "filter_spad_writes": often * K * C * R * S * pe_columns * i_tiles,
+        "ifmap_spad_writes": ifmap_taken,
+        "filter_spad_writes": filters_taken,
         "ifmap_bus_words": often * ifmap,
         "filter_bus_words": often * filter_,
         "psum_bus_words": 2 * psum,
+        "bus_deliveries": ifmap_taken + filters_taken + 2 * psum,
         "pe_to_pe_words": all_psums * _hops(shape, of),
         "glb_reads": psum + often * ifmap,
         "glb_writes": psum,
+        "pe_active_cycles": np.full_like(psum, all_psums * C * R * S),  # a MAC takes its PE a cycle
     }
     totals = {name: shape.groups * value for name, value in per_group.items()}
     loads = _ifmap_loads(shape, of, best_m(shape, have, of) if m is None else m)

@@ -108,6 +108,7 @@ def _json(result: RunResult) -> str:
         "arch": result.arch,
         "arch_summary": result.arch_summary,
         "clock_hz": result.clock_hz,
+        "energy_note": result.energy_note,
         "policy": result.policy,
         "baseline": result.baseline,
         "provenance": result.provenance,

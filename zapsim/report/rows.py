@@ -87,6 +87,8 @@ def notes(result: RunResult) -> list[str]:
     """Return the lines that belong under a table: quality's origin, layers without a predictor, provenance."""
     unpredicted = [f"{one.shape.name} ({one.setting})" for one in result.layers if one.setting.startswith("not")]
     lines = [f"Quality: {result.quality_note}"] if result.quality_note else []
+    if result.energy_note:
+        lines.append(f"{result.energy_note[0].upper()}{result.energy_note[1:]}.")
     if unpredicted:
         lines.append("Layers " + ", ".join(unpredicted) + ".")
     lines.append(", ".join(f"{name} {_plain(value)}" for name, value in result.provenance.items()))

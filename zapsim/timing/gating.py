@@ -39,6 +39,26 @@ def _window_nonzero(ifmap_nonzero: PackedMap, shape: ConvShape) -> NDArray[np.in
     return out
 
 
+def expected_window_nonzero(shape: ConvShape, zeros: float) -> NDArray[np.int32]:
+    """Return :func:`window_nonzero` of a map of which only the share of `zeros` is known, spread evenly.
+
+    Whole numbers, rounded so that their sum is that of the expected values.
+    """
+    axes = zip((shape.P, shape.Q), (shape.R, shape.S), (shape.H, shape.W), (0, 1), strict=True)
+    rows, columns = (_taps_inside(shape, outputs, taps, size, axis) for outputs, taps, size, axis in axes)
+    inside = np.multiply.outer(rows, columns) * shape.C_per_group
+    expected = np.broadcast_to(inside[None, :, :, None], (shape.N, shape.P, shape.Q, shape.groups)) * (1 - zeros)
+    whole = np.diff(np.floor(np.cumsum(expected) + 0.5), prepend=0.0)
+    return whole.reshape(expected.shape).astype(np.int32)
+
+
+def _taps_inside(shape: ConvShape, outputs: int, taps: int, size: int, axis: int) -> NDArray[np.int64]:
+    """Return how many taps of each output lie in the map and not in its padding, along one axis."""
+    first = np.arange(outputs) * shape.stride[axis] - shape.padding[2 * axis]
+    places = first[:, np.newaxis] + np.arange(taps) * shape.dilation[axis]
+    return np.asarray(((places >= 0) & (places < size)).sum(axis=1), dtype=np.int64)
+
+
 def switching_macs(shape: ConvShape, outputs: NDArray[np.int32] | None, window: NDArray[np.int32] | None) -> int:
     """Return the MACs that switch.
 

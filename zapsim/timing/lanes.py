@@ -44,9 +44,10 @@ class LanesEngine:
         work = lane_work(shape, mapping, demand)
         macs = _macs(shape, demand, work)
         storage, cycles, tiles = storage_counts(shape, arch, work, demand, macs)
-        counts = Counts(macs_executed=macs.executed, macs_gated=macs.gated) + storage
-        busy = work.busy_lane_cycles
-        return StageResult(cycles, counts, work.active_pes(), tiles, work.lane_cycles / busy if busy else 1.0)
+        pes, busy = work.active_pes(), work.busy_lane_cycles
+        clocked = pes * mapping.array.lanes * cycles.total
+        counts = Counts(macs_executed=macs.executed, macs_gated=macs.gated, pe_active_cycles=clocked) + storage
+        return StageResult(cycles, counts, pes, tiles, work.lane_cycles / busy if busy else 1.0)
 
 
 def _macs(shape: ConvShape, demand: Demand, work: LaneWork) -> Macs:

@@ -65,6 +65,7 @@ def storage_counts(
         ifmap_bus_words=ifmap.bus,
         filter_bus_words=filters.bus,
         psum_bus_words=work.outputs,
+        bus_deliveries=ifmap.written + filters.written + work.outputs,
         glb_reads=ifmap.bus + filters.bus,
         glb_writes=work.outputs,
         dram_reads=ifmap.dram + filters.dram,

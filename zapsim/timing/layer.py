@@ -12,7 +12,7 @@ import numpy as np
 
 from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec
-from zapsim.counts import Counts, Cycles
+from zapsim.counts import Counts, Cycles, clocked_while_waiting
 from zapsim.timing.engine import Engine, Mapping, StageResult
 from zapsim.timing.predictor import PredictorResult, alive, run_predictor
 from zapsim.timing.stages import needed_outputs, ofmap_dram_words, share_computed, stage_demands
@@ -134,6 +134,7 @@ def compose(
             predictor=waits.predictor + predictor.prediction.array_cycles + beside,
         ),
     )
+    counts = clocked_while_waiting(counts, sum(result.cycles.total for result in results), cycles.total)
     skipped = shape.macs - counts.macs_executed - counts.macs_gated
     return LayerTiming(
         cycles,

@@ -122,5 +122,7 @@ def _on_array(engine: Engine[Mapping], arch: ArchSpec, shape: ConvShape, pattern
     outside = PackedMap.full(*pattern.shape).without(pattern)
     first, second = (engine.time_stage(depthwise, arch, mapping, Demand(kept)) for kept in (None, outside))
     counts = first.counts + second.counts
-    counts = replace(counts, macs_executed=0, macs_gated=0, macs_lost=0, dram_reads=0, dram_writes=0)
+    counts = replace(
+        counts, macs_executed=0, macs_gated=0, macs_lost=0, dram_reads=0, dram_writes=0, pe_active_cycles=0
+    )
     return counts, first.cycles.total + second.cycles.total

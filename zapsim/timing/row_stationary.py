@@ -16,7 +16,7 @@ from zapsim.counts import Counts, Cycles
 from zapsim.kernels import bits
 from zapsim.kernels.row_stationary import pass_work
 from zapsim.mapping.row_stationary import Ints, Resources, set_columns, strip_rows
-from zapsim.mapping.row_stationary_passes import layer_passes, pass_actions, pass_costs, pass_grid, tiles
+from zapsim.mapping.row_stationary_passes import active_pes, layer_passes, pass_actions, pass_costs, pass_grid, tiles
 from zapsim.mapping.row_stationary_search import map_layer
 from zapsim.timing.engine import STANDARD, Demand, StageResult
 from zapsim.timing.gating import outputs_per_pixel, switching_macs
@@ -60,7 +60,7 @@ class RowStationaryEngine:
         ifmap_loads = _ifmap_loads(shape, mapping, demand, present)
         actions["dram_reads"] = actions["filter_bus_words"] + ifmap_loads
         columns = sizes.t * set_columns(have, sizes.e)
-        active = shape.R * sizes.r * columns * (times > 0)
+        active = active_pes(shape, have, sizes) * (times > 0)
         waiting, working = total(costs.compute * columns), total(shape.S * sizes.q * costs.psum)
         imbalance = waiting / working if working else 1.0
         in_turn = pass_tiles(shape, have, mapping, costs, present, ifmap_loads)

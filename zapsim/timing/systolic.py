@@ -52,8 +52,10 @@ class SystolicEngine:
         read = (asked if demand.gate else work.outputs) * shape.macs_per_output
         storage = storage_counts(mapping, work, Use(read, switching))
         tiles = fold_tiles(shape, mapping, work, arch.glb_words, demand.ifmap_coded_words)
-        dram = Counts(dram_reads=tiles.read_words, dram_writes=int(tiles.spilled_words.sum()))
-        return StageResult(stage_cycles(mapping, work), macs + storage + dram, _active_pes(mapping, work), tiles)
+        cycles, pes = stage_cycles(mapping, work), _active_pes(mapping, work)
+        moved = Counts(dram_reads=tiles.read_words, dram_writes=int(tiles.spilled_words.sum()))
+        clocked = Counts(pe_active_cycles=pes * cycles.total)
+        return StageResult(cycles, macs + storage + moved + clocked, pes, tiles)
 
 
 def stage_cycles(mapping: SystolicMapping, work: Work) -> Cycles:
