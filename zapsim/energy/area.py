@@ -72,11 +72,12 @@ def count_parts(arch: ArchSpec) -> dict[str, int]:
     words = _array_parts(arch.array)
     counts["macs"] = words.pop("macs")
     counts |= {f"{part}_bits": number * arch.word for part, number in words.items()}
-    counts["glb_bits"] = arch.buffers.glb.size * 8
-    dedicated = arch.predictor.unit == "dedicated"
-    buffer = 0 if arch.area is None else arch.area.predictor_buffer
-    counts["predictor_lanes"] = arch.predictor.lanes if dedicated else 0
-    counts["predictor_buffer_bits"] = buffer * arch.word if dedicated else 0
+    beside = 0 if arch.buffers.filters is None else arch.buffers.filters.size
+    counts["glb_bits"] = (arch.buffers.glb.size + beside) * 8
+    if arch.predictor.unit == "dedicated":
+        lines = 0 if arch.area is None else arch.area.predictor_buffer
+        counts["predictor_lanes"] = arch.predictor.lanes
+        counts["predictor_buffer_bits"] = (lines + (arch.predictor.weights or 0)) * arch.word
     return counts
 
 
