@@ -9,9 +9,11 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import yaml
 from numba.core import config
 
 from tests.builders import arch, conv, random_layer, with_mask
+from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
 from zapsim.arch.spec import ArchSpec
 from zapsim.timing.engine import Demand
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.kernels
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding-a-dataflow.md"
 BLOCKS = dict(re.findall(r"```python\n# zapsim/(\S+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))
+FILE = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[0])
 POLICIES = ("dense", "gate-input", "zap-gate", "zap", "zap-perfect", "oracle")
 
 
@@ -52,6 +55,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, ModuleT
 @pytest.fixture(scope="module")
 def spec(page: dict[str, ModuleType]) -> ArchSpec:
     """Return an architecture with a vector unit of 4 lanes."""
+    assert page["arch"].VectorArray.model_validate(FILE["array"]).lanes == 8
     return arch().model_copy(update={"array": page["arch"].VectorArray(dataflow="vector", lanes=4)})
 
 
@@ -67,6 +71,14 @@ def run(page: dict[str, ModuleType], spec: ArchSpec, layer: LayerTrace, policy: 
 
 def test_the_page_shows_what_it_promises() -> None:
     assert list(BLOCKS) == [f"{package}/vector.py" for package in ("arch", "mapping", "kernels", "timing")]
+
+
+def test_the_page_s_architecture_file_is_whole(tmp_path: Path) -> None:
+    """With an array that is shipped in place of the page's."""
+    changed = FILE | {"array": {"dataflow": "weight-stationary", "rows": 4, "cols": 4}}
+    path = tmp_path / "vector_8.yaml"
+    path.write_text(yaml.safe_dump(changed), encoding="utf-8")
+    assert load_arch(str(path)).name == "vector_8"
 
 
 @pytest.mark.parametrize("policy", POLICIES)
