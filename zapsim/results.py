@@ -130,6 +130,8 @@ class RunResult:
         In the network's order.
     provenance
         Versions, seed and hashes: everything that a result file must say to be traced back.
+    each_image
+        All layers of each image, if images run one by one; else empty.
     """
 
     network: str
@@ -147,6 +149,7 @@ class RunResult:
     baseline: str
     layers: tuple[LayerResult, ...]
     provenance: dict[str, Any]
+    each_image: tuple[Comparison, ...] = ()
 
     @property
     def total(self) -> Comparison:

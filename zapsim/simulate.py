@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numba
@@ -59,13 +61,17 @@ def simulate(
     indices = trace.image_indices(images)
     baseline = policy.baseline()
     totals: dict[str, Comparison] = {}
+    batches: list[Comparison] = []
     for start in range(0, len(indices), batch):
+        of_batch: list[Comparison] = []
         for layer in trace.layers(chosen.name, indices[start : start + batch]):
             name = layer.shape.name
             found = Comparison(run_layer(arch, layer, baseline), run_layer(arch, layer, policy))
             totals[name] = totals[name] + found if name in totals else found
+            of_batch.append(found)
             if progress is not None:
                 progress(name)
+        batches.append(reduce(add, of_batch))
     return RunResult(
         network=trace.header.network.name,
         images=tuple(trace.header.images[index].name for index in indices),
@@ -84,6 +90,7 @@ def simulate(
             LayerResult(layer.shape, _setting(layer, chosen), totals[layer.shape.name]) for layer in trace.header.layers
         ),
         provenance=_provenance(arch, trace, policy, batch),
+        each_image=tuple(batches) if batch == 1 else (),
     )
 
 

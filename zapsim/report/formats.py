@@ -15,7 +15,7 @@ from rich.table import Table
 
 from zapsim.report.consoles import plain_console
 from zapsim.report.parts import print_in_parts
-from zapsim.report.rows import COLUMNS, FILE_COLUMNS, Cell, Column, headline, notes
+from zapsim.report.rows import COLUMNS, FILE_COLUMNS, Cell, Column, headline, notes, spreads
 from zapsim.results import Comparison, Outcome, RunResult
 
 
@@ -56,7 +56,10 @@ def _table(result: RunResult) -> str:
 
 
 def _csv(result: RunResult) -> str:
-    """Plain values, one row a layer and a total; lines that begin with ``#`` hold headline and provenance."""
+    """Plain values, one row a layer and a total; lines that begin with ``#`` hold headline and provenance.
+
+    Rows ``images: mean``, ``deviation``, ``low`` and ``high`` follow where images ran one by one.
+    """
     text = io.StringIO()
     for line in (headline(result), *notes(result)):
         text.write(f"# {line}\n")
@@ -64,6 +67,10 @@ def _csv(result: RunResult) -> str:
     writer.writerow(["layer", *(column.key for column in FILE_COLUMNS)])
     for name, comparison in _lines(result):
         writer.writerow([name, *(column.value(comparison) for column in FILE_COLUMNS)])
+    found = spreads(result)
+    for kind in ("mean", "deviation", "low", "high") if found else ():
+        cells = (getattr(found[column.key], kind) if column.key in found else "" for column in FILE_COLUMNS)
+        writer.writerow([f"images: {kind}", *cells])
     return text.getvalue()
 
 
@@ -117,7 +124,8 @@ def _json(result: RunResult) -> str:
         {"shape": asdict(layer.shape), "setting": layer.setting, **_comparison(layer.comparison)}
         for layer in result.layers
     ]
-    whole = {**head, "layers": layers, "total": _comparison(result.total)}
+    over_images = {key: asdict(found) for key, found in spreads(result).items()}
+    whole = {**head, "layers": layers, "total": _comparison(result.total), "over_images": over_images}
     return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from zapsim.results import Comparison, RunResult
+from zapsim.spread import Spread, spread
 
 Cell = str | int | float
 
@@ -58,6 +60,41 @@ FILE_COLUMNS: tuple[Column, ...] = (
 """Columns of CSV and JSON: also what the array's rigidity and the wait for the busiest PE take."""
 
 
+SPREAD_COLUMNS: tuple[Column, ...] = (
+    Column("macs_skipped", "MACs skipped, M", lambda c: c.policy.counts.macs_skipped, ",.1f", 1e6),
+    *(column for column in FILE_COLUMNS if column.key not in {"bound", "macs"}),
+)
+"""What differs from one image to the next."""
+
+_NOTED = ("cycle_saving", "energy_saving", "mac_saving", "cycles", "energy_pj")
+
+
+def spreads(result: RunResult) -> dict[str, Spread]:
+    """Return mean, deviation and interval over images by column, where at least two images ran one by one."""
+    if len(result.each_image) < 2:
+        return {}
+    found = {}
+    for column in SPREAD_COLUMNS:
+        values = [float(column.value(one)) for one in result.each_image]
+        if all(map(math.isfinite, values)):
+            found[column.key] = spread(values)
+    return found
+
+
+def _spread_note(result: RunResult) -> list[str]:
+    """Return one line on how much the images differ."""
+    found = spreads(result)
+    columns = {column.key: column for column in SPREAD_COLUMNS}
+    parts = []
+    for column, of in ((columns[key], found[key]) for key in _NOTED if key in found):
+        show = column.show if column.show.endswith("%") else ",.4g"
+        mean, deviation, low, high = (
+            format(value / column.unit, show) for value in (of.mean, of.deviation, of.low, of.high)
+        )
+        parts.append(f"{column.heading} {mean} ± {deviation} (95 %: {low} to {high})")
+    return [f"Over {len(result.each_image)} images, one by one: {'; '.join(parts)}."] if parts else []
+
+
 def headline(result: RunResult) -> str:
     """Return the one line that says what a table is about."""
     seconds = result.total.policy.cycles.total / result.clock_hz
@@ -84,11 +121,12 @@ def _thresholds(result: RunResult) -> list[str]:
 
 
 def notes(result: RunResult) -> list[str]:
-    """Return the lines that belong under a table: quality's origin, layers without a predictor, provenance."""
+    """Return the lines that belong under a table: quality's origin, how images differ, provenance and the like."""
     unpredicted = [f"{one.shape.name} ({one.setting})" for one in result.layers if one.setting.startswith("not")]
     lines = [f"Quality: {result.quality_note}"] if result.quality_note else []
     if result.energy_note:
         lines.append(f"{result.energy_note[0].upper()}{result.energy_note[1:]}.")
+    lines += _spread_note(result)
     if unpredicted:
         lines.append("Layers " + ", ".join(unpredicted) + ".")
     lines.append(", ".join(f"{name} {_plain(value)}" for name, value in result.provenance.items()))

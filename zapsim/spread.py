@@ -1,0 +1,64 @@
+"""How much figures differ from one image to the next: mean, standard deviation, and the mean's 95 % interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import fsum, sqrt
+from typing import Final
+
+_T: Final = (
+    12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281,
+    2.2010, 2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009, 2.0930, 2.0860,
+    2.0796, 2.0739, 2.0687, 2.0639, 2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423,
+)  # fmt: skip
+"""Quantiles of 97.5 % of Student's t for 1, 2, 3 and so on degrees of freedom."""
+
+_Z: Final = 1.959963984540054
+"""The same of the normal distribution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A figure over images that are run one by one.
+
+    Attributes
+    ----------
+    images
+        How many there are, at least two.
+    mean, deviation
+        Mean, and standard deviation of one image (with images − 1 in the denominator).
+    low, high
+        Where the mean of all images like these lies with 95 % confidence, by Student's t: as if the figure were
+        normally distributed over images.
+    """
+
+    images: int
+    mean: float
+    deviation: float
+    low: float
+    high: float
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Return the spread of at least two finite values.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer.
+    """
+    images = len(values)
+    if images < 2:
+        raise ValueError(f"a spread needs at least two values, got {images}")
+    mean = fsum(values) / images
+    deviation = sqrt(fsum((value - mean) ** 2 for value in values) / (images - 1))
+    reach = t_quantile(images - 1) * deviation / sqrt(images)
+    return Spread(images, mean, deviation, mean - reach, mean + reach)
+
+
+def t_quantile(freedom: int) -> float:
+    """Return the quantile of 97.5 % of Student's t (beyond 30 degrees of freedom by Cornish and Fisher's expansion)."""
+    if freedom <= len(_T):
+        return _T[freedom - 1]
+    return _Z + (_Z**3 + _Z) / (4 * freedom) + (5 * _Z**5 + 16 * _Z**3 + 3 * _Z) / (96 * freedom**2)
