@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from zapsim.errors import WorkloadError
 
@@ -142,17 +143,22 @@ class ConvShape:
     @property
     def ifmap_words_read(self) -> int:
         """Values of the unpadded ifmaps that some output reads: a stride wider than the filter passes others by."""
-        read = self.N * self.C
-        sizes = (self.P, self.R, self.H), (self.Q, self.S, self.W)
-        for axis, (outputs, taps, values) in enumerate(sizes):
-            step, gap, first = self.stride[axis], self.dilation[axis], self.padding[2 * axis]
-            places = {out * step + tap * gap - first for out in range(outputs) for tap in range(taps)}
-            read *= sum(0 <= place < values for place in places)
-        return read
+        rows, columns = (
+            _values_read(outputs, taps, values, self.stride[axis], self.dilation[axis], self.padding[2 * axis])
+            for axis, (outputs, taps, values) in enumerate(((self.P, self.R, self.H), (self.Q, self.S, self.W)))
+        )
+        return self.N * self.C * rows * columns
 
     def batch(self, N: int) -> ConvShape:
         """Return the same layer for a batch of N."""
         return replace(self, N=N)
+
+
+@lru_cache(maxsize=1024)
+def _values_read(outputs: int, taps: int, values: int, stride: int, dilation: int, padding: int) -> int:
+    """Return how many of the values along one axis some output reads."""
+    places = {out * stride + tap * dilation - padding for out in range(outputs) for tap in range(taps)}
+    return sum(0 <= place < values for place in places)
 
 
 @dataclass(frozen=True, slots=True)

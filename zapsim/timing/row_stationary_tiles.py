@@ -90,9 +90,11 @@ class _Grid:
     def _by_set(self, values: np.ndarray) -> np.ndarray:
         """Return (classes, groups, filter tiles, strips, images) as (groups, sets, strips, images, classes, tiles)."""
         kinds, groups, filter_tiles, strips, images = values.shape
-        short = self.sets * self.per_set - filter_tiles
-        padded = np.pad(values, ((0, 0), (0, 0), (0, short), (0, 0), (0, 0)))
-        by_set: np.ndarray = padded.reshape(kinds, groups, self.sets, self.per_set, strips, images)
+        if self.sets * self.per_set > filter_tiles:  # the last set has fewer
+            padded = np.zeros((kinds, groups, self.sets * self.per_set, strips, images), dtype=values.dtype)
+            padded[:, :, :filter_tiles] = values
+            values = padded
+        by_set: np.ndarray = values.reshape(kinds, groups, self.sets, self.per_set, strips, images)
         return by_set.transpose(1, 2, 4, 5, 0, 3)
 
     def of_passes(self, costs: PassCosts, strip_words: Ints) -> _Words:

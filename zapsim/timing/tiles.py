@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from zapsim.kernels import shares as kernels
+
 Ints = NDArray[np.int64]
 
 
@@ -84,8 +86,8 @@ def shared_out(total: int, weights: Ints) -> Ints:
 
     The first i entries together get ceil(total · their weight / all weight). Without any weight, nothing is shared out.
     """
-    reached = np.cumsum(weights, dtype=np.int64)
-    whole = int(reached[-1]) if len(reached) else 0
+    reached = np.cumsum(weights, dtype=np.int64) if total else weights
+    whole = int(reached[-1]) if total and len(reached) else 0
     if not whole:
         return np.zeros(len(weights), dtype=np.int64)
     if total > 2**62 // whole:  # total · weight would not fit
@@ -97,7 +99,6 @@ def shared_out(total: int, weights: Ints) -> Ints:
 
 def even_shares(totals: Ints, parts: Ints) -> Ints:
     """Return each total divided into its number of parts as evenly as whole numbers allow: int64 (sum of parts,)."""
-    first = np.cumsum(parts) - parts
-    index = np.arange(int(parts.sum()), dtype=np.int64) - np.repeat(first, parts)
-    whole, count = np.repeat(totals, parts), np.repeat(parts, parts)
-    return (index + 1) * whole // count - index * whole // count
+    shares = np.empty(int(parts.sum()), dtype=np.int64)
+    kernels.even_shares(totals, parts, shares)
+    return shares

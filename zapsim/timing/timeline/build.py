@@ -134,19 +134,18 @@ def _on_array(first: Tiles, prediction: Prediction) -> Tiles:
     )
 
 
-def _order(prediction: Prediction, phase: Ints, block: Ints, first: Tiles) -> Ints:
+def _order(prediction: Prediction, phase: Ints, block: Ints, first: Tiles) -> Ints | slice:
     """Return the order of the tiles on the array.
 
     By tile, a block's later phases come when stage A has reached what the predictor's window sees of other blocks, and
     has had one block more to do meanwhile if the predictor is a unit of its own.
     """
-    index = np.arange(len(phase))
     if not prediction.by_tile:
-        return index
+        return slice(None)
     more = 0 if prediction.array_cycles else 1
     after = np.minimum(first.reach[block] + more, first.blocks - 1)
     turn = np.where(phase == A, block, after)
-    return np.lexsort((index, phase, block, phase > A, turn))
+    return np.lexsort((np.arange(len(phase)), phase, block, phase > A, turn))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -44,10 +44,16 @@ class Channel:
 
     def cycles(self, words: Words) -> Words:
         """Return the cycles that the channel takes for requests of so many words (each); 0 for none."""
-        in_bytes = -(-words * self.bits // 8)
-        bursts = -(-in_bytes // self.burst)
+        bursts = _ceil(words * self.bits, 8 * self.burst)
         numerator, denominator = self.byte_cycles
-        return -(-bursts * (self.burst * numerator) // denominator)
+        return _ceil(bursts * (self.burst * numerator), denominator)
+
+
+def _ceil(number: Words, divisor: int) -> Words:
+    """Return quotients rounded up of what is not negative; dividing by a power of two is shifting."""
+    if divisor & (divisor - 1) == 0:
+        return (number + (divisor - 1)) >> (divisor.bit_length() - 1)
+    return (number + (divisor - 1)) // divisor
 
 
 def channel_of(arch: ArchSpec) -> Channel:
