@@ -18,7 +18,11 @@ from zapsim.arch.spec import ArchSpec
 from zapsim.energy.model import energy_by_component
 from zapsim.results import Comparison, LayerResult, Outcome, RunResult
 from zapsim.timing.engines import ENGINES
-from zapsim.timing.layer import time_layer
+from zapsim.timing.layer import NOTHING_STAYS, LayerTiming, Residency, time_layer
+from zapsim.timing.residency import resident_maps
+from zapsim.timing.timeline.engines import timeline_engine
+from zapsim.timing.timeline.fast import run_fast
+from zapsim.timing.timeline.schedule import TimelineEngine
 from zapsim.trace.model import LayerTrace, OperatingPoint, TracedLayer
 from zapsim.trace.reader import Trace
 
@@ -31,7 +35,8 @@ def simulate(
     point: str | None = None,
     images: Sequence[int] | None = None,
     batch: int = 1,
-    progress: Callable[[str], None] | None = None,
+    engine: str = "fast",
+    progress: Callable[[str, LayerTiming], None] | None = None,
 ) -> RunResult:
     """Run every layer of `trace` on `arch` under `policy` and under the policy's baseline.
 
@@ -45,8 +50,10 @@ def simulate(
         Indices of the images (None: all); they run one after the other in batches of `batch`, and results are sums.
     batch
         Images that share the array's loads.
+    engine
+        Of the timeline (:data:`TIMELINES`); all give the same numbers.
     progress
-        Called with a layer's name when that layer is done for one batch.
+        Called with a layer's name and its timing under `policy` when the layer is done for one batch.
 
     Raises
     ------
@@ -59,18 +66,21 @@ def simulate(
     """
     chosen = trace.operating_point(point)
     indices = trace.image_indices(images)
-    baseline = policy.baseline()
+    baseline, timeline = policy.baseline(), timeline_engine(engine)
     totals: dict[str, Comparison] = {}
     batches: list[Comparison] = []
     for start in range(0, len(indices), batch):
         of_batch: list[Comparison] = []
-        for layer in trace.layers(chosen.name, indices[start : start + batch]):
+        together = indices[start : start + batch]
+        stays = resident_maps(arch, [layer.shape.batch(len(together)) for layer in trace.header.layers])
+        for layer, resident in zip(trace.layers(chosen.name, together), stays, strict=True):
             name = layer.shape.name
-            found = Comparison(run_layer(arch, layer, baseline), run_layer(arch, layer, policy))
+            before, after = (layer_timing(arch, layer, one, resident, timeline) for one in (baseline, policy))
+            found = Comparison(layer_outcome(arch, before), layer_outcome(arch, after))
             totals[name] = totals[name] + found if name in totals else found
             of_batch.append(found)
             if progress is not None:
-                progress(name)
+                progress(name, after)
         batches.append(reduce(add, of_batch))
     return RunResult(
         network=trace.header.network.name,
@@ -94,15 +104,28 @@ def simulate(
     )
 
 
-def run_layer(arch: ArchSpec, layer: LayerTrace, policy: Policy) -> Outcome:
+def run_layer(arch: ArchSpec, layer: LayerTrace, policy: Policy, resident: Residency = NOTHING_STAYS) -> Outcome:
     """Return cycles, actions and energy of one layer (its images as one batch)."""
-    engine = ENGINES[arch.array.dataflow]
-    timing = time_layer(engine, arch, layer, policy)
-    energy = energy_by_component(arch, timing.counts, timing.cycles.total)
+    return layer_outcome(arch, layer_timing(arch, layer, policy, resident))
+
+
+def layer_timing(
+    arch: ArchSpec,
+    layer: LayerTrace,
+    policy: Policy,
+    resident: Residency = NOTHING_STAYS,
+    timeline: TimelineEngine = run_fast,
+) -> LayerTiming:
+    """Return cycles and actions of one layer on the engine of its architecture."""
+    return time_layer(ENGINES[arch.array.dataflow], arch, layer, policy, resident=resident, timeline=timeline)
+
+
+def layer_outcome(arch: ArchSpec, timing: LayerTiming) -> Outcome:
+    """Return a layer's timing with its energy."""
     return Outcome(
         timing.cycles,
         timing.counts,
-        energy,
+        energy_by_component(arch, timing.counts, timing.cycles.total),
         timing.asked_macs,
         timing.predictor_busy_cycles,
         timing.active_pes,

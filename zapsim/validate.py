@@ -17,13 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zapsim.arch.load import load_arch
 from zapsim.arch.spec import ArchSpec
-from zapsim.counts import clocked_while_waiting
 from zapsim.energy.model import energy_by_component
 from zapsim.errors import ConfigError, did_you_mean
 from zapsim.timing.coding import expected_coded_words
 from zapsim.timing.engine import Demand, StageResult
 from zapsim.timing.engines import ENGINES
 from zapsim.timing.gating import expected_window_nonzero
+from zapsim.timing.layer import LayerTiming, compose
+from zapsim.timing.predictor import PredictorResult
 from zapsim.workload import ConvShape
 
 _ZEROS = ("ifmap_zeros", "ofmap_zeros")
@@ -44,22 +45,23 @@ class Dense:
         return self.result.cycles.total / self.arch.clock * 1e3
 
     @property
+    def timing(self) -> LayerTiming:
+        """The layer on array and DRAM channel, which overlap as the architecture's prefetches say."""
+        return compose(
+            self.arch, self.shape, [self.result], PredictorResult(), self.ofmap_words, asked_macs=self.shape.macs
+        )
+
+    @property
     def total_ms(self) -> float:
-        """Time with that of the maps on the DRAM link: filters are fetched meanwhile (JSSC 2017, section VI)."""
-        return self.processing_ms + self.map_words * self.arch.word_bytes / self.arch.dram.bandwidth * 1e3
+        """Time of the layer, DRAM included."""
+        return self.timing.cycles.total / self.arch.clock * 1e3
 
     @property
     def chip_energy_mj(self) -> float:
         """Energy of the chip in all that time, without DRAM."""
-        array, total = self.result.cycles.total, round(self.total_ms * 1e-3 * self.arch.clock)
-        counts = clocked_while_waiting(self.result.counts, array, total)
-        parts = energy_by_component(self.arch, counts, total)
+        timing = self.timing
+        parts = energy_by_component(self.arch, timing.counts, timing.cycles.total)
         return sum(pj for part, pj in parts.items() if part != "dram") * 1e-9
-
-    @property
-    def map_words(self) -> int:
-        """Words of ifmaps and ofmaps that pass the DRAM link; filters do not count."""
-        return self.result.counts.dram_reads - self.result.counts.filter_bus_words + self.ofmap_words
 
 
 def _megabytes(dense: Dense, words: int) -> float:

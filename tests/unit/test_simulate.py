@@ -38,7 +38,7 @@ def test_images_are_summed_one_after_the_other(trace):
 @pytest.mark.parametrize("batch", [1, 2, 3, 5])
 def test_batches_cover_every_image_once(trace, batch):
     steps = []
-    result = simulate(ARCH, trace, PRESETS["zap"], batch=batch, progress=steps.append)
+    result = simulate(ARCH, trace, PRESETS["zap"], batch=batch, progress=lambda name, _: steps.append(name))
     dense = 3 * sum(layer.shape.macs for layer in LAYERS)
     assert result.total.policy.counts.macs_dense == result.total.baseline.counts.macs_dense == dense
     assert steps == [layer.shape.name for layer in LAYERS] * -(-3 // batch)

@@ -13,7 +13,9 @@ from zapsim.errors import ZapsimError
 if TYPE_CHECKING:
     from zapsim.arch.policy import Policy
     from zapsim.arch.spec import ArchSpec
+    from zapsim.report.timeline_file import TimedLayer
     from zapsim.results import RunResult
+    from zapsim.timing.layer import LayerTiming
     from zapsim.trace.reader import Trace
 
 _FORMATS = ("table", "csv", "json", "markdown", "latex")
@@ -25,6 +27,8 @@ examples:
   zapsim run --arch eyeriss.yaml
   zapsim run --arch eyeriss.yaml --policy oracle --format markdown
   zapsim run --arch systolic_16x16 --set array.rows=8 --set array.cols=32 --out table.csv
+  zapsim run --arch eyeriss --set predictor.granularity=tile --timeline timeline.json
+  zapsim run --arch systolic_16x16 --set dram.preset=ddr3-1600 --set buffers.prefetch.ifmap=0
   zapsim run --arch my_chip.yaml --trace my_net.safetensors --images 0 1 2 --format json --out result.json
 
 `run_sim.py --arch X` is the same as `zapsim run --arch X`.
@@ -65,6 +69,14 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="also draw MAC, cycle and energy savings (png, svg or pdf)"
     )
+    parser.add_argument(
+        "--timeline", type=Path, metavar="FILE",
+        help="also write when every tile is loaded, computed and stored, as JSON for ui.perfetto.dev or chrome://tracing",
+    )  # fmt: skip
+    parser.add_argument(
+        "--engine", choices=("fast", "event"), default="fast",
+        help="of the timeline: compiled, or its readable reference, which is slow and gives the same (default: fast)",
+    )  # fmt: skip
     parser.set_defaults(execute=execute)
 
 
@@ -72,7 +84,7 @@ def execute(args: argparse.Namespace) -> int:
     """Run the simulation and show or write its result."""
     from zapsim.arch.load import load_arch
     from zapsim.arch.policy import preset
-    from zapsim.files import check_writable
+    from zapsim.files import check_writable, write_atomically
     from zapsim.report.plot import check_plot, plot_savings
     from zapsim.trace.reader import Trace
 
@@ -83,31 +95,49 @@ def execute(args: argparse.Namespace) -> int:
         check_writable(args.out, (args.trace, Path(args.arch)))
     if args.plot is not None:
         check_plot(args.plot)
+    if args.timeline is not None:
+        check_writable(args.timeline, (args.trace, Path(args.arch)))
     arch = load_arch(args.arch, args.overrides)
     policy = preset(args.policy, arch.inputs)
     trace = Trace(args.trace)
-    result = _simulate(args, arch, trace, policy)
+    timed: list[TimedLayer] = []
+    result = _simulate(args, arch, trace, policy, timed)
     _show(result, form, args.out)
     if args.plot is not None:
         plot_savings(result, args.plot)
         print(f"wrote {args.plot}", file=sys.stderr)
+    if args.timeline is not None:
+        from zapsim.report.rows import headline
+        from zapsim.report.timeline_file import timeline_json
+
+        write_atomically(args.timeline, timeline_json(timed, arch.clock, headline(result)))
+        print(f"wrote {args.timeline}", file=sys.stderr)
     return 0
 
 
-def _simulate(args: argparse.Namespace, arch: ArchSpec, trace: Trace, policy: Policy) -> RunResult:
-    """Run with a progress bar on stderr (only in a terminal, gone when done)."""
+def _simulate(
+    args: argparse.Namespace, arch: ArchSpec, trace: Trace, policy: Policy, timed: list[TimedLayer]
+) -> RunResult:
+    """Run with a progress bar on stderr (only in a terminal, gone when done); with --timeline, fill `timed`."""
     from rich.console import Console
     from rich.progress import Progress
 
+    from zapsim.report.timeline_file import TimedLayer
     from zapsim.simulate import simulate
 
     images = len(args.images or trace.header.images)
     steps = len(trace.header.layers) * -(-images // args.batch)
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("starting", total=steps)
+
+        def done(name: str, timing: LayerTiming) -> None:
+            bar.update(task, advance=1, description=name)
+            if args.timeline:
+                timed.append(TimedLayer(name, timing.timeline))
+
         return simulate(
-            arch, trace, policy, point=args.point, images=args.images, batch=args.batch,
-            progress=lambda name: bar.update(task, advance=1, description=name),
+            arch, trace, policy, point=args.point, images=args.images, batch=args.batch, engine=args.engine,
+            progress=done,
         )  # fmt: skip
 
 

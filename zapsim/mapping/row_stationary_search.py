@@ -1,8 +1,8 @@
 """The mapping of a layer: pinned by name, or the best of the whole space (m, n, e, p, q, r, t).
 
-Best is what the architecture asks for (fewest cycles, least energy or least product of both, over all stages), then
-fewest GLB words, then fewest DRAM words, then the smallest (m, n, e, p, q, r, t). The search is exhaustive in
-effect: candidates are left out only when a lower bound of theirs is above the best found.
+Best is what the architecture asks for (fewest cycles of array and DRAM channel, least energy or least product of both,
+over all stages), then fewest GLB words, then fewest DRAM words, then the smallest (m, n, e, p, q, r, t). The search is
+exhaustive in effect: candidates are left out only when a lower bound of theirs is above the best found.
 """
 
 from __future__ import annotations
@@ -48,19 +48,51 @@ Found = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """The DRAM channel as far as mappings differ in it: what it reads, maps as if they were not coded.
+
+    Attributes
+    ----------
+    word_cycles
+        Cycles of the array that a word takes.
+    ifmap_waits, filter_waits
+        Whether the array waits for all of these words, because nothing of them is fetched ahead.
+    """
+
+    word_cycles: float = 0.0
+    ifmap_waits: bool = False
+    filter_waits: bool = False
+
+    @classmethod
+    def of(cls, arch: ArchSpec) -> Link:
+        """Return the channel of an architecture."""
+        dram, ahead = arch.dram, arch.buffers.prefetch
+        each = arch.word_bytes * arch.clock / (dram.bandwidth * (1 - dram.refresh))
+        return cls(each, not ahead.ifmap, not ahead.filter)
+
+    def latency(self, totals: Totals) -> NDArray[np.float64]:
+        """Return the cycles of array and channel: what does not overlap adds up, what does takes the longer."""
+        filters = totals.actions["filter_bus_words"] * self.word_cycles
+        ifmaps = totals.actions["dram_reads"] * self.word_cycles - filters
+        exposed = ifmaps * self.ifmap_waits + filters * self.filter_waits
+        return np.asarray(np.maximum(totals.cycles + exposed, ifmaps + filters), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
 class Objective:
     """What is least in the best mapping, of a layer in `stages`; `prices` are pJ by action (and ``cycles``)."""
 
     name: str = "latency"
     prices: tuple[tuple[str, float], ...] = ()
     stages: Stages = DENSE
+    link: Link = Link()
 
     def score(self, totals: Totals) -> NDArray[np.float64]:
         """Return what is to be least: cycles, pJ (of what depends on the mapping), or their product."""
-        cycles = totals.cycles.astype(np.float64)
+        cycles = self.link.latency(totals)
         if self.name == "latency":
             return cycles
-        occurred = totals.actions | {"cycles": totals.cycles}
+        occurred: dict[str, NDArray[np.float64] | Ints] = {**totals.actions, "cycles": cycles}
         energy = np.zeros_like(cycles)
         for action, price in self.prices:
             if action in occurred:
@@ -93,7 +125,7 @@ def map_layer(shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,)
     check_mappable(shape, have)
     prices = () if wanted.objective == "latency" else _prices(arch)
     stages = tuple(max(round(share * SHARES), 1) for share in shares)
-    return search(replace(shape, name=""), have, Objective(wanted.objective, prices, stages))
+    return search(replace(shape, name=""), have, Objective(wanted.objective, prices, stages, Link.of(arch)))
 
 
 def _prices(arch: ArchSpec) -> tuple[tuple[str, float], ...]:

@@ -36,6 +36,12 @@ def _not_asked(found: Comparison) -> float:
     return 1 - found.policy.asked_macs / found.policy.counts.macs_dense
 
 
+def _stalled(found: Comparison) -> float:
+    """Share of the policy's cycles in which the array does nothing, for DRAM, a full buffer or the predictor."""
+    cycles = found.policy.cycles
+    return cycles.stalled / cycles.total if cycles.total else 0.0
+
+
 COLUMNS: tuple[Column, ...] = (
     Column("macs", "MACs, M", lambda c: c.policy.counts.macs_dense, ",.1f", 1e6),
     Column("not_asked_share", "not asked", _not_asked, ".1%"),
@@ -44,6 +50,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("energy_saving", "energy saved", lambda c: c.energy_saving, ".1%"),
     Column("baseline_cycles", "base cycles, k", lambda c: c.baseline.cycles.total, ",.0f", 1e3),
     Column("cycles", "cycles, k", lambda c: c.policy.cycles.total, ",.0f", 1e3),
+    Column("stalled_share", "stalled", _stalled, ".1%"),
     Column("speedup", "speedup", lambda c: c.speedup, ".2f"),
     Column("baseline_energy_pj", "base energy, µJ", lambda c: c.baseline.total_energy_pj, ",.1f", 1e6),
     Column("energy_pj", "energy, µJ", lambda c: c.policy.total_energy_pj, ",.1f", 1e6),
