@@ -199,7 +199,7 @@ class OneCycleAnOutput:
 
     served = STANDARD
 
-    def map_layer(self, shape: ConvShape, arch: ArchSpec, shares: object = (1.0,)) -> None:
+    def map_layer(self, shape: ConvShape, arch: ArchSpec, shares: object = (1.0,), coded: float = 1.0) -> None:
         """Need no mapping."""
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: None, demand: Demand) -> StageResult:

@@ -261,7 +261,7 @@ def _run(spec: ValidationSpec, row: Mapping[str, str], where: str) -> Dense:
         ifmap_coded_words=None if arch.dram.compression == "none" else coded,
         window_nonzero=expected_window_nonzero(shape, ifmap_zeros) if gated else None,
     )
-    result = engine.time_stage(shape, arch, engine.map_layer(shape, arch), demand)
+    result = engine.time_stage(shape, arch, engine.map_layer(shape, arch, (1.0,), coded / shape.ifmap_words), demand)
     return Dense(shape, arch, result, expected_coded_words(arch, shape.outputs, ofmap_zeros))
 
 

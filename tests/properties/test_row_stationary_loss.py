@@ -15,6 +15,7 @@ from zapsim.arch.arrays import PassParameters
 from zapsim.arch.load import load_arch
 from zapsim.mapping.row_stationary import Resources
 from zapsim.mapping.row_stationary_passes import layer_passes, pass_costs
+from zapsim.timing.coding import coded_words
 from zapsim.timing.engine import Demand, StageResult
 from zapsim.timing.row_stationary import RowStationaryEngine, work_per_pass
 from zapsim.trace.model import LayerTrace
@@ -44,7 +45,8 @@ def mappings() -> tuple[PassParameters, PassParameters]:
     """Return the mapping of the dense layer, and the one for both stages."""
     shape = layer().shape
     shares = [kept.count() / shape.outputs for kept in stages()]
-    return ENGINE.map_layer(shape, ARCH), ENGINE.map_layer(shape, ARCH, shares)
+    coded = coded_words(ARCH, layer().ifmap_nonzero) / shape.ifmap_words
+    return ENGINE.map_layer(shape, ARCH, (1.0,), coded), ENGINE.map_layer(shape, ARCH, shares, coded)
 
 
 @cache
@@ -70,8 +72,8 @@ def test_causes_add_up_to_the_loss() -> None:
     loss = both.total - dense.cycles.total
     assert sum(causes.values()) == pytest.approx(loss)
     thousands = {cause: round(cycles / 1e3) for cause, cycles in causes.items()}
-    assert thousands == {"skipped outputs": -2797, "busiest column": 1116, "buses": 445, "filters": 1180, "ramp": 855}
-    assert round(loss / dense.cycles.total, 3) == 0.061
+    assert thousands == {"skipped outputs": -2797, "busiest column": 1138, "buses": 779, "filters": 1180, "ramp": 855}
+    assert round(loss / dense.cycles.total, 3) == 0.088
 
 
 def run_pass(mapping: PassParameters, kept: PackedMap) -> tuple[int, int]:
@@ -94,4 +96,4 @@ def test_the_machine_loses_as_much() -> None:
     dense, staged = mappings()
     full = PackedMap.full(*stages()[0].shape)
     passes = [run_pass(dense, full), *(run_pass(staged, kept) for kept in stages())]
-    assert [round(model / machine - 1, 2) for model, machine in passes] == [0.03, 0.0, 0.07]
+    assert [round(model / machine - 1, 2) for model, machine in passes] == [0.04, 0.0, 0.06]

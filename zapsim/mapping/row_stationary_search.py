@@ -49,31 +49,33 @@ Found = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The DRAM channel as far as mappings differ in it: what it reads, maps as if they were not coded.
+    """The DRAM channel as far as mappings differ in it: what it reads.
 
     Attributes
     ----------
-    word_cycles
-        Cycles of the array that a word takes.
+    word_cycles, ifmap_word_cycles
+        Cycles of the array that a word of filters takes, and a plain word of ifmaps, as it is coded.
     ifmap_waits, filter_waits
         Whether the array waits for all of these words, because nothing of them is fetched ahead.
     """
 
     word_cycles: float = 0.0
+    ifmap_word_cycles: float = 0.0
     ifmap_waits: bool = False
     filter_waits: bool = False
 
     @classmethod
-    def of(cls, arch: ArchSpec) -> Link:
-        """Return the channel of an architecture."""
+    def of(cls, arch: ArchSpec, coded: float) -> Link:
+        """Return the channel of an architecture, for a map of which it holds a share `coded` (rounded to 1/32)."""
         dram, ahead = arch.dram, arch.buffers.prefetch
         each = arch.word_bytes * arch.clock / (dram.bandwidth * (1 - dram.refresh))
-        return cls(each, not ahead.ifmap, not ahead.filter)
+        return cls(each, each * round(coded * SHARES) / SHARES, not ahead.ifmap, not ahead.filter)
 
     def latency(self, totals: Totals) -> NDArray[np.float64]:
         """Return the cycles of array and channel: what does not overlap adds up, what does takes the longer."""
-        filters = totals.actions["filter_bus_words"] * self.word_cycles
-        ifmaps = totals.actions["dram_reads"] * self.word_cycles - filters
+        filter_words = totals.actions["filter_bus_words"]
+        filters = filter_words * self.word_cycles
+        ifmaps = (totals.actions["dram_reads"] - filter_words) * self.ifmap_word_cycles
         exposed = ifmaps * self.ifmap_waits + filters * self.filter_waits
         return np.asarray(np.maximum(totals.cycles + exposed, ifmaps + filters), dtype=np.float64)
 
@@ -100,7 +102,7 @@ class Objective:
         return energy if self.name == "energy" else energy * cycles
 
 
-def map_layer(shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,)) -> PassParameters:
+def map_layer(shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,), coded: float = 1.0) -> PassParameters:
     """Return the mapping pinned for the layer's name, or else the best one.
 
     Parameters
@@ -109,6 +111,8 @@ def map_layer(shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,)
         What is put where.
     shares
         Share of the outputs that each stage computes, as far as it is known beforehand (rounded to 1/32).
+    coded
+        Size of the ifmap in DRAM as a share of its plain size.
 
     Raises
     ------
@@ -125,7 +129,7 @@ def map_layer(shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,)
     check_mappable(shape, have)
     prices = () if wanted.objective == "latency" else _prices(arch)
     stages = tuple(max(round(share * SHARES), 1) for share in shares)
-    return search(replace(shape, name=""), have, Objective(wanted.objective, prices, stages, Link.of(arch)))
+    return search(replace(shape, name=""), have, Objective(wanted.objective, prices, stages, Link.of(arch, coded)))
 
 
 def _prices(arch: ArchSpec) -> tuple[tuple[str, float], ...]:

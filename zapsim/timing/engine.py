@@ -114,10 +114,13 @@ class Engine(Protocol[Mapping]):
     def served(self) -> Served:
         """Policies that the engine can serve; ``time_layer`` refuses all others."""
 
-    def map_layer(self, shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,), /) -> Mapping:
+    def map_layer(
+        self, shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,), coded: float = 1.0, /
+    ) -> Mapping:
         """Return how `shape` is put on the array; raises MappingError if it cannot be.
 
-        `shares` are the shares of outputs that the layer's stages compute, for arrays whose best mapping depends on it.
+        For arrays whose best mapping depends on it: `shares` of the outputs that the layer's stages compute, and the
+        size of the ifmap in DRAM as a share of its plain size.
         """
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: Mapping, demand: Demand) -> StageResult:

@@ -24,7 +24,9 @@ class LanesEngine:
 
     served = Served(frozenset({"dense", "gate", "skip", "early-exit"}), frozenset({"dense", "gate", "skip"}))
 
-    def map_layer(self, shape: ConvShape, arch: ArchSpec, _shares: Sequence[float] = (1.0,)) -> LanesMapping:
+    def map_layer(
+        self, shape: ConvShape, arch: ArchSpec, _shares: Sequence[float] = (1.0,), _coded: float = 1.0
+    ) -> LanesMapping:
         """Return how `shape` is dealt to the lanes of `arch`; the same for every mask."""
         return map_lanes(shape, arch)
 

@@ -91,7 +91,9 @@ def time_layer(
     shape = layer.shape
     needed = needed_outputs(layer, policy)
     stages = stage_demands(arch, layer, policy, needed)
-    mapping = engine.map_layer(shape, arch, [share_computed(shape, stage) for stage in stages])
+    coded = stages[0].ifmap_coded_words
+    in_dram = 1.0 if coded is None else coded / shape.ifmap_words
+    mapping = engine.map_layer(shape, arch, [share_computed(shape, stage) for stage in stages], in_dram)
     results = [_at_home(engine.time_stage(shape, arch, mapping, demand), resident) for demand in stages]
     if len(results) > 1:
         results[1] = _without_second_loads(arch, *results)

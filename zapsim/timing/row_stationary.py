@@ -31,9 +31,11 @@ class RowStationaryEngine:
 
     served = STANDARD
 
-    def map_layer(self, shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,)) -> PassParameters:
+    def map_layer(
+        self, shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,), coded: float = 1.0
+    ) -> PassParameters:
         """Return the layer's mapping: the one pinned by its name, or the best one found for its stages."""
-        return map_layer(shape, arch, shares)
+        return map_layer(shape, arch, shares, coded)
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: PassParameters, demand: Demand) -> StageResult:
         """Return cycles and actions of one stage; a pass in which nothing is kept costs and loads nothing."""

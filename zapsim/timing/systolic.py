@@ -26,7 +26,9 @@ class SystolicEngine:
 
     served = STANDARD
 
-    def map_layer(self, shape: ConvShape, arch: ArchSpec, _shares: Sequence[float] = (1.0,)) -> SystolicMapping:
+    def map_layer(
+        self, shape: ConvShape, arch: ArchSpec, _shares: Sequence[float] = (1.0,), _coded: float = 1.0
+    ) -> SystolicMapping:
         """Return how `shape` is put on the array of `arch`; the same for every mask."""
         return map_systolic(shape, systolic_array(arch))
 
