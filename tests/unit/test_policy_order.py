@@ -1,0 +1,57 @@
+"""What better policies must be better at, on the bundled traces of real networks, on every kind of array."""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from zapsim.arch.load import load_arch
+from zapsim.arch.policy import preset
+from zapsim.results import Comparison
+from zapsim.simulate import simulate
+from zapsim.trace.reader import Trace
+
+TRACES = Path(__file__).parents[2] / "traces"
+NETWORKS = ("digits_cnn", "vgg16_hed_chelsea")
+ARRAYS = {
+    "eyeriss": (),
+    "systolic_16x16": (),
+    "systolic_16x16, output-stationary": ("array.dataflow=output-stationary",),
+    "systolic_16x16, input-stationary": ("array.dataflow=input-stationary",),
+    "tpu_128x128": (),
+    "lanes_256": (),
+    "snapea": (),
+    "cnvlutin_like": (),
+}
+
+pytestmark = [pytest.mark.parametrize("array", ARRAYS), pytest.mark.parametrize("network", NETWORKS)]
+
+
+@cache
+def run(array: str, network: str, policy: str) -> Comparison:
+    spec = load_arch(array.split(",")[0], ARRAYS[array])
+    return simulate(spec, Trace(TRACES / f"{network}.safetensors"), preset(policy, spec.inputs)).total
+
+
+def test_executed_macs_fall_from_policy_to_policy(array: str, network: str) -> None:
+    executed = [run(array, network, policy).policy.counts for policy in ("dense", "zap", "zap-perfect", "oracle")]
+    assert executed[0].macs_executed == executed[0].macs_dense
+    assert [one.macs_executed for one in executed] == sorted((one.macs_executed for one in executed), reverse=True)
+    assert {one.macs_dense for one in executed} == {executed[0].macs_dense}
+
+
+def test_gated_outputs_take_the_array_s_time_and_less_energy(array: str, network: str) -> None:
+    """The total may differ: a busy predictor, and an ofmap with more zeros where DRAM holds it coded."""
+    found = run(array, network, "zap-gate")
+    before, after = (one.cycles.as_dict() for one in (found.baseline, found.policy))
+    for part in ("compute", "imbalance", "ifmap_bus", "psum_bus", "filter_load", "ramp"):
+        assert after[part] == before[part], part
+    assert found.policy.cycles.total - after["predictor"] <= found.baseline.cycles.total
+    assert found.energy_saving > 0
+
+
+def test_perfect_knowledge_never_costs_energy(array: str, network: str) -> None:
+    zap, perfect = run(array, network, "zap").policy, run(array, network, "zap-perfect").policy
+    oracle = run(array, network, "oracle").policy
+    assert oracle.total_energy_pj <= perfect.total_energy_pj * (1 + 1e-9)
+    assert perfect.total_energy_pj <= zap.total_energy_pj * (1 + 1e-9)
