@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.parametrize("array", ARRAYS), pytest.mark.parametrize(
 
 @cache
 def run(array: str, network: str, policy: str) -> Comparison:
-    spec = load_arch(array.split(",")[0], ARRAYS[array])
+    spec = load_arch(array.split(",", maxsplit=1)[0], ARRAYS[array])
     return simulate(spec, Trace(TRACES / f"{network}.safetensors"), preset(policy, spec.inputs)).total
 
 
