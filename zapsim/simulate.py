@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from operator import add
 from typing import Any
@@ -17,6 +17,7 @@ from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec
 from zapsim.energy.model import energy_by_component
 from zapsim.results import Comparison, LayerResult, Outcome, RunResult
+from zapsim.timing.engine import Engine
 from zapsim.timing.engines import ENGINES
 from zapsim.timing.layer import NOTHING_STAYS, LayerTiming, Residency, time_layer
 from zapsim.timing.residency import resident_maps
@@ -115,9 +116,10 @@ def layer_timing(
     policy: Policy,
     resident: Residency = NOTHING_STAYS,
     timeline: TimelineEngine = run_fast,
+    engines: Mapping[str, Engine[Any]] = ENGINES,
 ) -> LayerTiming:
-    """Return cycles and actions of one layer on the engine of its architecture."""
-    return time_layer(ENGINES[arch.array.dataflow], arch, layer, policy, resident=resident, timeline=timeline)
+    """Return cycles and actions of one layer on the engine of its architecture, one of `engines`."""
+    return time_layer(engines[arch.array.dataflow], arch, layer, policy, resident=resident, timeline=timeline)
 
 
 def layer_outcome(arch: ArchSpec, timing: LayerTiming) -> Outcome:

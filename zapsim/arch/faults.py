@@ -90,11 +90,23 @@ def _fault(detail: ErrorDetails, place: Place, top: type[BaseModel], top_keys: S
 
 def _expected(kind: str, context: dict[str, Any]) -> str:
     """Return what a value of a simple type should be."""
-    bounds = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
+    bounds = {
+        "greater_than_equal": ("at least", "ge"),
+        "greater_than": ("more than", "gt"),
+        "less_than_equal": ("at most", "le"),
+    }
+    if kind == "too_short":
+        return "a list with at least one value"
     if kind in bounds:
         words, key = bounds[kind]
         return f"{words} {context[key]:,}"
-    types_ = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "text in quotes"}
+    types_ = {
+        "int": "a whole number",
+        "float": "a number",
+        "bool": "true or false",
+        "string": "text in quotes",
+        "list": "a list",
+    }
     return types_.get(kind.split("_", maxsplit=1)[0], f"another value ({kind.replace('_', ' ')})")
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from zapsim.arch.document import Document, document
+from zapsim.arch.document import Document, KeyPath, document
 from zapsim.arch.faults import known_keys, translate
 from zapsim.arch.overrides import override
 from zapsim.arch.presets import config_directory, with_presets
@@ -38,22 +38,55 @@ def load_arch(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ArchSp
         With every fault found, each one line; see its `faults`.
     """
     path = find_arch(name_or_path)
-    found = override(_with_bases(path, ()), overrides)
+    return check_arch(override(_with_bases(path, ()), overrides), path.name)
+
+
+def read_arch(name_or_path: str | Path, beside: Path | None = None) -> tuple[Document, str]:
+    """Return the values of a file and of its bases, not checked yet, and the file's name.
+
+    Parameters
+    ----------
+    name_or_path, beside
+        As for :func:`find_arch`.
+
+    Raises
+    ------
+    ConfigError
+        If a file is missing or is no YAML.
+    """
+    path = find_arch(name_or_path, beside)
+    return _with_bases(path, ()), path.name
+
+
+def check_arch(found: Document, file: str) -> ArchSpec:
+    """Return the architecture that the values of `file` describe.
+
+    Raises
+    ------
+    ConfigError
+        With every fault found, each one line; see its `faults`.
+    """
     tree = found.nested()
     faults = list(found.faults)
     if _NOT_A_KEY in tree:
         del tree[_NOT_A_KEY]
         hint = "a value's source stands beside it, as in {value: 2 pJ, source: ...}"
-        faults.append(f"{found.origin((_NOT_A_KEY,), path.name)}: {_NOT_A_KEY}: unknown key; {hint}")
+        faults.append(f"{found.origin((_NOT_A_KEY,), file)}: {_NOT_A_KEY}: unknown key; {hint}")
+    spec = None
     try:
         spec = ArchSpec.model_validate(tree)
     except ValidationError as error:
-        for place, fault in translate(error, ArchSpec, _TOP_KEYS):
-            label = path.name if fault == "missing" else found.origin(place, path.name)
+        for place, fault in arch_faults(error):
+            label = file if fault == "missing" else found.origin(place, file)
             faults.append(f"{label}: {'.'.join(place)}: {fault}" if place else f"{label}: {fault}")
-    if faults:
+    if faults or spec is None:
         raise ConfigError(dict.fromkeys(faults))
     return spec.model_copy(update={"sources": found.sources()})
+
+
+def arch_faults(error: ValidationError) -> Iterator[tuple[KeyPath, str]]:
+    """Yield path and fault of every complaint about an architecture."""
+    return translate(error, ArchSpec, _TOP_KEYS)
 
 
 def known_archs() -> list[str]:

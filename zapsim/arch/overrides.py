@@ -34,16 +34,21 @@ def _one(base: Document, text: str) -> Document:
         return _with_fault(base, f"{ORIGIN}: {dotted}: {error}")
     if keys == ["base"]:
         return _with_fault(base, f"{ORIGIN}: base: only a file can have one")
-    path = _resolve(base, keys)
+    return with_value(base, keys, Leaf(value, SOURCE, ORIGIN))
+
+
+def with_value(base: Document, keys: Sequence[str], leaf: Leaf) -> Document:
+    """Return `base` with `leaf` at the path that `keys` mean; a path through a value becomes a fault."""
+    path = resolve(base, keys)
     for length in range(1, len(path)):
         holder = base.leaves.get(path[:length])
         if holder is not None and holder.value not in ({}, None):
             inner = ".".join(path[:length])
-            return _with_fault(base, f"{ORIGIN}: {dotted}: {inner} is a value, not a section")
-    return with_presets(Document({path: Leaf(value, SOURCE, ORIGIN)})).over(base)
+            return _with_fault(base, f"{leaf.origin}: {'.'.join(keys)}: {inner} is a value, not a section")
+    return with_presets(Document({path: leaf})).over(base)
 
 
-def _resolve(base: Document, keys: list[str]) -> KeyPath:
+def resolve(base: Document, keys: Sequence[str]) -> KeyPath:
     """Return the path that `keys` mean; a layer's name that holds dots is found if `base` has it."""
     known = prefixes(base.leaves)
     for length in range(len(keys), 0, -1):

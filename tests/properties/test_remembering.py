@@ -1,0 +1,181 @@
+"""An engine that remembers gives what a fresh one gives, whatever of the architecture changes in between."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from tests.builders import ARRAYS, BUSES, SPADS, arch, conv, random_layer
+from zapsim.arch.policy import preset
+from zapsim.arch.spec import ENERGY_ACTIONS, ArchSpec
+from zapsim.errors import ZapsimError
+from zapsim.simulate import layer_outcome, layer_timing
+from zapsim.timing.engines import ENGINES
+from zapsim.timing.remembering import READ, READ_TO_MAP, RememberingEngine
+from zapsim.timing.stages import needed_outputs, stage_demands
+
+pytestmark = pytest.mark.kernels
+
+LAYERS = [random_layer(np.random.default_rng(seed), conv(f"conv{seed}", K=8), correlated=True) for seed in range(2)]
+OF_EVERY_ARRAY = {"rows": [5, 6, 7], "cols": [4, 5]}
+OF_ROW_STATIONARY: dict[str, list[Any]] = {
+    "spads": [SPADS, SPADS | {"filter": "40 words"}, SPADS | {"psum": "2 words"}, SPADS | {"ifmap": "4 words"}],
+    "buses": [BUSES, BUSES | {"ifmap": 2}, BUSES | {"psum": 1}, BUSES | {"filter": 1}],
+    "balance": ["none", "filter-sort", "row-pairing"],
+    "mapping": [{"objective": "latency"}, {"objective": "energy"}, {"objective": "edp"}],
+}
+OF_SYSTOLIC: dict[str, list[Any]] = {
+    "drain": ["overlapped", "serial"],
+    "partial_folds": ["full", "shrunk"],
+    "fold_boundary": ["crossed", "kept"],
+    "pixel_order": ["raster", "grouped"],
+    "channel_order": ["as-is", "by-density"],
+}
+OF_LANES: dict[str, list[Any]] = {
+    "clusters": [1, 2], "pes": [1, 2], "lanes": [2, 3], "macs_per_lane": [1, 2], "sync": ["lane", "pe", "array"],
+    "dispatch": ["static", "queue"], "filter_buffer": ["64 words", "512 words"], "buses": [BUSES, BUSES | {"ifmap": 2}],
+    "spread": [{"pes": "filters"}, {"lanes": "filters"}],
+}  # fmt: skip
+OF_ARRAY = {
+    "row-stationary": OF_EVERY_ARRAY | OF_ROW_STATIONARY,
+    "weight-stationary": OF_EVERY_ARRAY | OF_SYSTOLIC,
+    "output-stationary": OF_EVERY_ARRAY | OF_SYSTOLIC,
+    "input-stationary": OF_EVERY_ARRAY | OF_SYSTOLIC,
+    "output-lanes": OF_LANES,
+}
+OF_THE_REST: dict[str, list[Any]] = {
+    "word": ["16 bit", "8 bit"],
+    "clock": ["100 MHz", "300 MHz"],
+    "buffers": [
+        {"glb": {"size": "2 KiB"}},
+        {"glb": {"size": "32 KiB"}, "prefetch": {"ifmap": 0}},
+        {"glb": {"size": "8 KiB", "resident": "2 KiB"}, "prefetch": {"ofmap": 0, "filter": 2}},
+        {"glb": {"size": "8 KiB"}, "filters": {"size": "1 KiB"}},
+    ],
+    "predictor": [
+        {"unit": "array"},
+        {"unit": "ideal"},
+        {"unit": "dedicated", "lanes": 2, "latency": "3 cycles"},
+        {"unit": "dedicated", "lanes": 9, "weights": "40 words", "granularity": "tile"},
+    ],
+    "energy": [
+        {"technology": "none", "actions": dict.fromkeys(ENERGY_ACTIONS, "1 pJ") | {"dram_reads": price}}
+        for price in ("1 pJ", "500 pJ")
+    ],
+}
+
+
+@st.composite
+def archs(draw) -> ArchSpec:
+    dataflow = draw(st.sampled_from(sorted(ENGINES)))
+    array = ARRAYS[dataflow] | {
+        key: draw(st.sampled_from(values)) for key, values in OF_ARRAY[dataflow].items() if draw(st.booleans())
+    }
+    rest = {key: draw(st.sampled_from(values)) for key, values in OF_THE_REST.items() if draw(st.booleans())}
+    coding = draw(st.sampled_from(["none", "rlc"])) if dataflow == "row-stationary" else "none"
+    dram = {
+        "bandwidth": draw(st.sampled_from(["400 MB/s", "4 GB/s"])),
+        "latency": draw(st.sampled_from(["0 ns", "50 ns"])),
+        "burst": draw(st.sampled_from(["1 B", "64 B"])),
+        "compression": coding,
+    }
+    try:
+        return arch(dataflow, array={"dataflow": dataflow} | array, dram=dram, **rest)
+    except ValidationError:  # lanes that share an output and do not wait for one another, and the like
+        return arch(dataflow)
+
+
+def run(spec, layer, policy, engines):
+    return layer_outcome(spec, layer_timing(spec, layer, policy, engines=engines))
+
+
+def outcome(spec, layer, name, engines):
+    try:
+        return run(spec, layer, preset(name, spec.inputs), engines)
+    except ZapsimError as error:
+        return str(error)
+
+
+REMEMBERING = {name: RememberingEngine(engine) for name, engine in ENGINES.items()}
+"""Asked by all examples, so that what one example left behind would show in another."""
+
+
+@given(
+    archs(),
+    st.sampled_from(LAYERS),
+    st.sampled_from(["dense", "gate-input", "zap-gate", "zap", "oracle", "skip-input"]),
+)
+def test_remembered_is_fresh(spec, layer, name):
+    assert outcome(spec, layer, name, REMEMBERING) == outcome(spec, layer, name, ENGINES)
+
+
+class Watched:
+    """Looks like an architecture and notes what is read of it."""
+
+    def __init__(self, spec):
+        self._spec, self.read = spec, set()
+
+    def __getattr__(self, name):
+        self.read.add(name)
+        return getattr(self._spec, name)
+
+
+@given(archs())
+def test_engines_read_no_more_than_is_in_the_key(spec):
+    engine, shape = ENGINES[spec.array.dataflow], LAYERS[0].shape
+    demand_free = {
+        "name",
+        "word_bytes",
+        "glb_words",
+    }  # the name only for messages; the others follow from word and size
+    mapping_seen, timing_seen = Watched(spec), Watched(spec)
+    try:
+        mapping = engine.map_layer(shape, mapping_seen, (0.5, 0.25))
+        demand = _first_demand(engine, spec)
+        engine.time_stage(shape, timing_seen, mapping, demand)
+    except ZapsimError:
+        return
+    assert mapping_seen.read - demand_free <= set(READ_TO_MAP)
+    assert timing_seen.read - demand_free <= set(READ)
+
+
+def _first_demand(engine, spec):
+    policy = preset("zap", spec.inputs)
+    return stage_demands(spec, LAYERS[0], policy, needed_outputs(LAYERS[0], policy))[0]
+
+
+def test_equal_layers_are_timed_once_where_no_mask_matters():
+    class Counting:
+        served = ENGINES["weight-stationary"].served
+
+        def __init__(self):
+            self.timed = 0
+
+        def map_layer(self, *arguments):
+            return ENGINES["weight-stationary"].map_layer(*arguments)
+
+        def time_stage(self, *arguments):
+            self.timed += 1
+            return ENGINES["weight-stationary"].time_stage(*arguments)
+
+    counting = Counting()
+    engines = {"weight-stationary": RememberingEngine(counting)}
+    spec = arch("weight-stationary")
+    for layer in LAYERS:  # of one shape, with different masks
+        run(spec, layer, preset("dense", "dense"), engines)
+    assert counting.timed == 1
+    for layer in (*LAYERS, *LAYERS):
+        run(spec, layer, preset("zap", "dense"), engines)
+    assert counting.timed == 1 + 1 + 2  # they share the pattern's stage, not the rest
+
+
+def test_forgets_what_was_not_asked_for_longest():
+    engine = RememberingEngine(ENGINES["weight-stationary"], most=3)
+    engines = {"weight-stationary": engine}
+    for rows in (2, 3, 4, 5, 6):
+        spec = arch("weight-stationary", array={"dataflow": "weight-stationary", "rows": rows, "cols": 4})
+        run(spec, LAYERS[0], preset("zap", "dense"), engines)
+    assert len(engine._stages) == len(engine._mappings) == 3

@@ -1,0 +1,150 @@
+"""The driver: every design once, lost ones again, twice failed ones recorded, budgets kept."""
+
+from collections import Counter, deque
+from contextlib import AbstractContextManager
+
+import pytest
+
+from tests.explore_support import load
+from zapsim.explore.api import Memory
+from zapsim.explore.backends import Done
+from zapsim.explore.driver import Driver
+from zapsim.explore.evaluate import Point
+from zapsim.explore.space_file import Budget
+from zapsim.explore.strategies import make_strategy
+from zapsim.explore.worker import Failure
+
+
+class Silent:
+    def start(self, known, most):
+        self.known, self.most = known, most
+
+    def advance(self, points):
+        pass
+
+
+class Flaky(AbstractContextManager):
+    """Evaluates nothing really; dies (or fails) at some designs as often as it is told."""
+
+    workers = 2
+
+    def __init__(self, deaths=(), failures=()):
+        self.deaths, self.failures = Counter(deaths), Counter(failures)
+        self.waiting = deque()
+        self.asked = Counter()
+
+    def __exit__(self, *_):
+        pass
+
+    def has_room(self):
+        return len(self.waiting) < 4
+
+    def submit(self, task):
+        assert self.has_room()
+        self.waiting.append(task)
+
+    def collect(self):
+        task = self.waiting.pop()  # the last first: any order must do
+        found = []
+        for number in task.numbers:
+            self.asked[number] += 1
+            if self.deaths[number]:
+                self.deaths[number] -= 1
+                return [Done(task, None)]
+            if self.failures[number]:
+                self.failures[number] -= 1
+                found.append(Failure(number, "MemoryError: none left"))
+            else:
+                found.append(Point(number, "ok", "", {"seconds": 0.001}, (float(number), -float(number))))
+        return [Done(task, found)]
+
+
+def drive(space, backend, sink=None):
+    sink = sink or Memory()
+    return Driver(make_strategy(space), backend, sink, space.budget, Silent(), None).run(), sink
+
+
+def statuses(sink):
+    return {point.number: point.status for point in sink.points}
+
+
+@pytest.mark.parametrize("strategy", ["grid", "random", "sobol", "search"])
+def test_every_design_once(tmp_path, strategy):
+    space = load(tmp_path, strategy=strategy)
+    summary, sink = drive(space, Flaky())
+    assert sorted(point.number for point in sink.points) == list(range(12))
+    assert (summary.evaluated, summary.stopped) == (12, "")
+
+
+def test_what_is_lost_once_is_tried_again(tmp_path):
+    backend = Flaky(deaths={3: 1, 7: 1}, failures={5: 1})
+    summary, sink = drive(load(tmp_path), backend)
+    assert set(statuses(sink).values()) == {"ok"}
+    assert len(sink.points) == summary.evaluated == 12
+    assert backend.asked[5] == 2
+
+
+def test_what_fails_twice_is_recorded(tmp_path):
+    summary, sink = drive(load(tmp_path), Flaky(deaths={3: 9}, failures={5: 9}))
+    found = statuses(sink)
+    assert {number for number, status in found.items() if status == "error"} == {3, 5}
+    assert len(found) == len(sink.points) == 12
+    reasons = {point.number: point.reason for point in sink.points}
+    assert (reasons[3], reasons[5]) == ("the worker process died", "MemoryError: none left")
+    assert summary.reasons["error: the worker process died"] == 1
+
+
+def test_neighbours_of_a_killer_survive(tmp_path):
+    """Of the designs in one task with a design that kills, only that one is given up."""
+    backend = Flaky(deaths={1: 99})
+    _, sink = drive(load(tmp_path), backend)
+    assert [number for number, status in statuses(sink).items() if status != "ok"] == [1]
+    assert backend.asked[1] == 2
+
+
+@pytest.mark.parametrize("strategy", ["grid", "random", "sobol", "search"])
+def test_budget_of_points(tmp_path, strategy):
+    space = load(tmp_path, strategy=strategy, budget={"points": 7})
+    summary, sink = drive(space, Flaky())
+    assert len(sink.points) == 7
+    assert summary.stopped == "7 points"
+
+
+def test_a_budget_of_all_is_no_stop(tmp_path):
+    summary, _ = drive(load(tmp_path, budget={"points": 13}), Flaky())
+    assert summary.stopped == ""
+
+
+def test_budget_of_minutes(tmp_path):
+    space = load(tmp_path)
+    driver = Driver(make_strategy(space), Flaky(), Memory(), Budget(minutes=1e-9), Silent(), None)
+    summary = driver.run()
+    assert summary.stopped == "1e-09 minutes"
+    assert summary.evaluated < 12
+
+
+def test_known_designs_are_not_evaluated_again(tmp_path):
+    space, sink = load(tmp_path, strategy="search"), Memory()
+    sink.done = {number: (float(number), -float(number)) for number in range(5)}
+    summary, _ = drive(space, Flaky(), sink)
+    assert sorted(point.number for point in sink.points) == list(range(5, 12))
+    assert summary.known == 5
+
+
+def test_what_constraints_leave_out_is_counted(tmp_path):
+    space = load(tmp_path, constraints=["array.rows > 6", "accuracy_drop <= 1"])
+    summary, sink = drive(space, Flaky())
+    assert summary.excluded == {"array.rows > 6": 4, "accuracy_drop <= 1": 4}
+    assert len(sink.points) == 4
+
+
+def test_search_goes_the_same_way_whatever_is_known(tmp_path):
+    """Resuming replays the search: what is on disk is no hint that it would not have had."""
+    parameters = {"array.rows": list(range(4, 24)), "array.cols": list(range(4, 24))}
+    space = load(tmp_path, parameters=parameters, strategy={"name": "search", "population": 8}, budget={"points": 60})
+    _, whole = drive(space, Flaky())
+    sink = Memory()
+    for point in whole.points[:23]:
+        sink.done[point.number] = point.costs
+    _, rest = drive(space, Flaky(), sink)
+    assert {point.number for point in rest.points} == {point.number for point in whole.points[23:]}

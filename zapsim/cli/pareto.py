@@ -1,0 +1,71 @@
+"""``zapsim pareto``: the best designs of an exploration, as table, CSV and plot."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from zapsim.cli._arguments import Subparsers
+from zapsim.errors import ZapsimError
+
+_EPILOG = """\
+examples:
+  zapsim pareto results/
+  zapsim pareto results/ --minimise latency area --where "accuracy_drop <= 0.5"
+  zapsim pareto results/ --csv front.csv --plot front.png --plot front.html
+
+The front holds the designs that no other is at least as good as in everything and better in something. Names are
+columns of the results or metrics (docs/exploring.md); an .html plot is interactive.
+"""
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "pareto",
+        help="show the best designs of an exploration",
+        description="Show the Pareto front of the results that `zapsim explore` wrote.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder of the results")
+    parser.add_argument(
+        "--minimise", nargs="+", default=[], metavar="NAME", help="what to have little of (default: the objectives)"
+    )
+    parser.add_argument("--maximise", nargs="+", default=[], metavar="NAME", help="what to have much of")
+    parser.add_argument(
+        "--where", action="append", default=[], metavar="CONDITION", help="what designs must meet; may be repeated"
+    )
+    parser.add_argument("--limit", type=int, default=30, metavar="N", help="rows of the table (default: 30)")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the front with all its columns")
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Show the front."""
+    from zapsim.explore.pareto import load_front
+    from zapsim.files import check_writable, write_atomically
+    from zapsim.report.consoles import stdout_console
+    from zapsim.report.front import front_csv, print_front
+
+    if args.limit < 1:
+        raise ZapsimError(f"--limit must be at least 1, got {args.limit}")
+    if args.csv is not None:
+        check_writable(args.csv)
+    found = load_front(args.folder, args.minimise, args.maximise, args.where)
+    if not found.best:
+        raise ZapsimError(f"{args.folder}: no design meets the constraints")
+    goals = [(goal.column, goal.maximise) for goal in found.goals]
+    counts = ", ".join(f"{count:,} {status}" for status, count in sorted(found.statuses.items()))
+    console = stdout_console()
+    console.print(
+        f"{found.name}: {len(found.best):,} on the front of {len(found.rows):,} designs ({counts})", highlight=False
+    )
+    print_front(found.best, found.choices, goals, console, args.limit)
+    for note in found.notes:
+        console.print(f"Quality of {note}", style="dim", highlight=False, soft_wrap=True)
+    if args.csv is not None:
+        write_atomically(args.csv, front_csv(found.best, found.notes))
+        print(f"wrote {args.csv}", file=sys.stderr)
+    return 0

@@ -1,0 +1,95 @@
+"""A space as its YAML file says it: keys and types checked, what they mean not yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field, ValidationError
+
+from zapsim.arch.faults import known_keys, translate
+from zapsim.arch.section import Positive, Section
+from zapsim.arch.yaml_file import read_mapping
+from zapsim.errors import ConfigError
+
+Strategy = Literal["grid", "random", "sobol", "search"]
+STRATEGIES: tuple[Strategy, ...] = ("grid", "random", "sobol", "search")
+
+
+def _listed(value: object) -> object:
+    """Let a single value stand for a list of one."""
+    return value if isinstance(value, list) or value is None else [value]
+
+
+def _named(value: object) -> object:
+    """Let ``strategy: grid`` stand for ``strategy: {name: grid}``."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+Texts: TypeAlias = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
+Anything: TypeAlias = Annotated[list[Any], BeforeValidator(_listed)]
+
+
+class StrategySection(Section):
+    """How designs are chosen: in what way, from which seed, and for `search` how many at a time."""
+
+    name: Strategy
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1, strict=True)] = 0
+    population: Annotated[int, Field(ge=4, le=10_000, strict=True)] = 24
+
+
+class Budget(Section):
+    """When to stop: after so many points, or so many minutes, whichever comes first."""
+
+    points: Positive | None = None
+    minutes: Annotated[float, Field(gt=0)] | None = None
+
+
+class SpaceFile(Section):
+    """The keys of a space file."""
+
+    name: str = ""
+    arch: Texts
+    trace: Texts
+    point: Texts | None = None
+    images: list[Annotated[int, Field(ge=0, strict=True)]] | None = Field(default=None, min_length=1)
+    batch: Positive = 1
+    policy: Texts = Field(default_factory=lambda: ["zap"])
+    set: dict[str, Any] = Field(default_factory=dict)
+    parameters: dict[str, Any]
+    constraints: Anything = Field(default_factory=list)
+    objectives: Annotated[Anything, Field(min_length=1)]
+    record: Annotated[list[str], BeforeValidator(_listed)] = Field(default_factory=list)
+    strategy: Annotated[StrategySection, BeforeValidator(_named)] = StrategySection(name="grid")
+    budget: Budget = Budget()
+
+
+def read_space_file(path: Path) -> dict[str, Any]:
+    """Return what stands in the file at `path`.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read or is no mapping.
+    """
+    return read_mapping(path)
+
+
+def check_space(given: Mapping[str, Any], file: str) -> SpaceFile:
+    """Return the space that a mapping describes.
+
+    Raises
+    ------
+    ConfigError
+        With every fault found, each one line that begins with `file` and its path.
+    """
+    try:
+        return SpaceFile.model_validate(given)
+    except ValidationError as error:
+        found = translate(error, SpaceFile, known_keys(SpaceFile))
+        raise ConfigError(
+            dict.fromkeys(
+                f"{file}: {'.'.join(place)}: {fault}" if place else f"{file}: {fault}" for place, fault in found
+            )
+        ) from None
