@@ -19,13 +19,11 @@ _QUANTITY = re.compile(
 _BINARY: Final = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _SIZES: Final = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, **_BINARY}
 _FREQUENCIES: Final = {"Hz": 1, "kHz": 10**3, "MHz": 10**6, "GHz": 10**9}
-_ENERGIES: Final[dict[str, int | Decimal]] = {
-    "fJ": Decimal("1e-3"), "pJ": 1, "nJ": 10**3, "uJ": 10**6, "µJ": 10**6, "mJ": 10**9, "J": 10**12,
-}  # fmt: skip
+_ENERGIES: Final[dict[str, int | Decimal]] = {"fJ": Decimal("1e-3"), "pJ": 1, "nJ": 10**3}
 _AREAS: Final = {"um2": 1, "µm²": 1, "mm2": 10**6, "mm²": 10**6}
-_TIMES: Final[dict[str, int | Decimal]] = {
-    "ps": Decimal("1e-3"), "ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9,
-}  # fmt: skip
+_TIMES: Final[dict[str, int | Decimal]] = {"ps": Decimal("1e-3"), "ns": 1, "us": 10**3, "µs": 10**3}
+_OF_NETWORKS: Final = {"uJ": 10**6, "µJ": 10**6, "mJ": 10**9, "J": 10**12, "ms": 10**6, "s": 10**9}
+"""Energies and times too large for one action."""
 _NODES: Final = {"nm": 1}
 _VOLTAGES: Final[dict[str, int | Decimal]] = {"V": 1, "mV": Decimal("1e-3")}
 _BANDWIDTHS: Final = {f"{unit}/s": scale for unit, scale in _SIZES.items()}
@@ -116,6 +114,7 @@ def parse_quantity(value: object) -> float:
     """Return a quantity of any kind in its base unit: B, B/s, Hz, ns, pJ, µm², nm, V, bits, cycles or words."""
     kinds: tuple[Mapping[str, int | Decimal], ...] = (
         _SIZES, _BANDWIDTHS, _FREQUENCIES, _TIMES, _ENERGIES, _AREAS, _NODES, _VOLTAGES, _WIDTHS, _CYCLES, _WORDS,
+        _OF_NETWORKS,
     )  # fmt: skip
     units = {unit: scale for kind in kinds for unit, scale in kind.items()}
     return float(_parse(value, units, "a quantity", "64 KiB"))

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.builders import ARRAYS, BUSES, SPADS, arch, conv, random_layer
+from zapsim.arch.energy_table import ENERGY_ACTIONS
 from zapsim.arch.policy import preset
-from zapsim.arch.spec import ENERGY_ACTIONS, ArchSpec
+from zapsim.arch.spec import ArchSpec
 from zapsim.errors import ZapsimError
 from zapsim.simulate import layer_outcome, layer_timing
 from zapsim.timing.engines import ENGINES
