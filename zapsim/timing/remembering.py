@@ -24,8 +24,8 @@ MOST = 65536
 READ: Final[dict[str, Any]] = {"array": True, "word": True, "buffers": True, "dram": {"compression"}}
 """What engines read of an architecture when they time a stage (a test holds them to it)."""
 
-READ_TO_MAP: Final[dict[str, Any]] = READ | {"energy": True}
-"""What they read when they map a layer: the search for mappings of least energy looks at prices."""
+READ_TO_MAP: Final[dict[str, Any]] = READ | {"dram": True, "clock": True, "energy": True}
+"""What they read when they map a layer: a search looks at the DRAM channel and, for least energy, at prices."""
 
 
 class RememberingEngine(Generic[Mapping]):
@@ -43,11 +43,13 @@ class RememberingEngine(Generic[Mapping]):
         """Policies that the engine serves."""
         return self._engine.served
 
-    def map_layer(self, shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,), /) -> Mapping:
+    def map_layer(
+        self, shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,), coded: float = 1.0, /
+    ) -> Mapping:
         """Return how `shape` is put on the array."""
-        key = shape, tuple(shares), self._keys(arch)[1]
+        key = shape, tuple(shares), coded, self._keys(arch)[1]
         if key not in self._mappings:
-            self._mappings[key] = self._engine.map_layer(shape, arch, shares)
+            self._mappings[key] = self._engine.map_layer(shape, arch, shares, coded)
             _forget(self._mappings, self._most)
         self._mappings.move_to_end(key)
         return self._mappings[key]
