@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from tests.reference.row_stationary_cases import EYERISS, arch_of, layers, mappings, resources
 from tests.reference.row_stationary_search import all_mappings, best_mapping
 from zapsim.arch.arrays import PassParameters
+from zapsim.arch.load import load_arch
 from zapsim.mapping.row_stationary import Resources, check_mapping, touched
-from zapsim.mapping.row_stationary_search import Objective, search
+from zapsim.mapping.row_stationary_search import Objective, map_layer, search
 from zapsim.mapping.row_stationary_totals import SHARES, Candidates, Stages, layer_totals, least_totals
 from zapsim.timing.engine import Demand
 from zapsim.timing.row_stationary import RowStationaryEngine
@@ -42,6 +43,16 @@ def test_search_is_exhaustive_in_effect(name: str, case: tuple[ConvShape, Resour
         return {"latency": found.cycles.total, "energy": energy, "edp": energy * found.cycles.total}[name]
 
     assert search(shape, have, Objective(name, tuple(sorted(PRICES.items())))) == best_mapping(shape, have, score)
+
+
+@pytest.mark.parametrize("objective", ["latency", "energy"])
+def test_looking_at_everything_finds_the_same(objective: str) -> None:
+    shape = ConvShape("conv5_1", C=512, H=14, W=14, K=512, R=3, S=3, padding=(1, 1, 1, 1))
+    pruned, exhaustive = (
+        map_layer(shape, load_arch("eyeriss", [f"array.mapping.objective={objective}", f"array.mapping.search={how}"]))
+        for how in ("pruned", "exhaustive")
+    )
+    assert pruned == exhaustive
 
 
 @settings(max_examples=15)

@@ -42,9 +42,14 @@ class PassParameters(Section):
 
 
 class RowStationaryMapping(Section):
-    """How layers are mapped: searched for `objective`, except those pinned by name."""
+    """How layers are mapped: searched for `objective`, except those pinned by name.
+
+    Both ways to search find the same mappings: ``pruned`` leaves out what a bound shows to be no better, ``exhaustive``
+    looks at all.
+    """
 
     objective: Literal["latency", "energy", "edp"] = "latency"
+    search: Literal["pruned", "exhaustive"] = "pruned"
     pinned: dict[str, PassParameters] = Field(default_factory=dict)
 
 

@@ -129,7 +129,8 @@ def map_layer(shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,)
     check_mappable(shape, have)
     prices = () if wanted.objective == "latency" else _prices(arch)
     stages = tuple(max(round(share * SHARES), 1) for share in shares)
-    return search(replace(shape, name=""), have, Objective(wanted.objective, prices, stages, Link.of(arch, coded)))
+    objective = Objective(wanted.objective, prices, stages, Link.of(arch, coded))
+    return search(replace(shape, name=""), have, objective, exhaustive=wanted.search == "exhaustive")
 
 
 def _prices(arch: ArchSpec) -> tuple[tuple[str, float], ...]:
@@ -145,25 +146,30 @@ def _prices(arch: ArchSpec) -> tuple[tuple[str, float], ...]:
 
 
 @lru_cache(maxsize=4096)
-def search(shape: ConvShape, have: Resources, objective: Objective) -> PassParameters:
+def search(shape: ConvShape, have: Resources, objective: Objective, *, exhaustive: bool = False) -> PassParameters:
     """Return the best mapping of a layer that can be mapped; found once for each shape and array.
 
     Parameters are chosen one level after another, (e, q, r, t), then n, then p; at each, a lower bound for all choices
-    of the next says what is looked at first, and what not at all.
+    of the next says what is looked at first, and, unless the search is `exhaustive`, what not at all.
     """
+
+    def hopeless(bound: float) -> bool:
+        return not exhaustive and bound > best[0] * SLACK
+
     best: Found = (np.inf,)
     frames = _frames(shape, have)
     of_any = frames._replace(n=np.ones_like(frames.n), p=np.ones_like(frames.p))
     for bound, frame in _most_promising_first(shape, have, objective, frames, best_m(shape, have, of_any), frames.n):
-        if bound > best[0] * SLACK:
+        if hopeless(bound):
             break
         batches = _each_n(shape, have, frame)
         of_any = batches._replace(p=np.ones_like(batches.p))
         most = best_m(shape, have, of_any)
         for inner, batch in _most_promising_first(shape, have, objective, batches, most, batches.p):
-            if inner > best[0] * SLACK:
+            if hopeless(inner):
                 break
-            best = min(best, _best_below(best, shape, have, objective, _each_p(shape, have, batch)))
+            limit: Found = (np.inf,) if exhaustive else best
+            best = min(best, _best_below(limit, shape, have, objective, _each_p(shape, have, batch)))
     m, n, e, p, q, r, t = (int(value) for value in best[-7:])
     return PassParameters(m=m, n=n, e=e, p=p, q=q, r=r, t=t)
 
