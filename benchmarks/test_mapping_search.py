@@ -12,12 +12,12 @@ import pytest
 
 from zapsim.arch.load import load_arch
 from zapsim.mapping.row_stationary import Resources, check_mapping
-from zapsim.mapping.row_stationary_search import Objective, search
+from zapsim.mapping.row_stationary_search import Objective, search, search_prices
 from zapsim.workload import ConvShape
 
 EYERISS = load_arch("eyeriss")
 HAVE = Resources.of(EYERISS)
-PRICES = tuple(sorted(EYERISS.energy.actions.items()))
+PRICES = search_prices(EYERISS)
 SAME = (1, 1, 1, 1)
 SHAPES = {
     "3x3": ConvShape("", C=256, H=56, W=56, K=256, R=3, S=3, padding=SAME),

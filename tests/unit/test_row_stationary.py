@@ -11,9 +11,11 @@ from tests.reference.row_stationary_walker import walk
 from zapsim.arch.arrays import PassParameters
 from zapsim.arch.load import load_arch
 from zapsim.counts import Cycles
+from zapsim.energy.model import energy_by_component
 from zapsim.errors import MappingError
 from zapsim.mapping.row_stationary import Resources, check_mapping, sets_beside
-from zapsim.mapping.row_stationary_search import search
+from zapsim.mapping.row_stationary_search import Objective, search, search_prices
+from zapsim.mapping.row_stationary_totals import Candidates, layer_totals
 from zapsim.timing.engine import Demand, StageResult
 from zapsim.timing.row_stationary import RowStationaryEngine
 from zapsim.trace.packed import PackedMap
@@ -222,3 +224,23 @@ def test_counts_near_the_largest_are_exact() -> None:
     assert counts.macs_executed == 2**52
     assert counts.ifmap_spad_reads == 2**52
     assert counts.filter_bus_words >= 2**40
+
+
+def test_a_mapping_s_energy_is_what_results_say_of_it() -> None:
+    """Idle PEs and control too: the search counts them by the cycles and the active PEs that they follow from."""
+    shape = ConvShape("layer", C=8, H=10, W=10, K=12, R=3, S=3, padding=(1, 1, 1, 1))
+    prices = ["energy.actions.pe_idle_cycles=0.7 pJ", "array.mapping.objective=energy", "energy.include_dram=false"]
+    arch = load_arch("eyeriss", prices)
+    have, engine = Resources.of(arch), RowStationaryEngine()
+    found = []
+    for n, e, p, q, r, t in ((1, 5, 4, 2, 1, 2), (1, 10, 6, 2, 1, 1), (1, 2, 12, 4, 2, 1)):
+        mapping = PassParameters(m=12, n=n, e=e, p=p, q=q, r=r, t=t)
+        result = engine.time_stage(shape, arch, mapping, Demand())
+        fixed = ("macs_executed", "ifmap_spad_reads", "filter_spad_reads", "psum_spad_reads", "psum_spad_writes")
+        moving = replace(result.counts, **dict.fromkeys(fixed, 0))
+        energy = sum(energy_by_component(arch, moving, result.cycles.total).values())
+        of = Candidates(*(np.array([value]) for value in (n, e, p, q, r, t)))
+        score = Objective("energy", search_prices(arch)).score(layer_totals(shape, have, of))[0]
+        assert score == pytest.approx(energy)
+        found.append(energy)
+    assert len(set(found)) == 3

@@ -127,13 +127,13 @@ def map_layer(shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,)
         check_mapping(shape, have, pinned)
         return pinned
     check_mappable(shape, have)
-    prices = () if wanted.objective == "latency" else _prices(arch)
+    prices = () if wanted.objective == "latency" else search_prices(arch)
     stages = tuple(max(round(share * SHARES), 1) for share in shares)
     objective = Objective(wanted.objective, prices, stages, Link.of(arch, coded))
     return search(replace(shape, name=""), have, objective, exhaustive=wanted.search == "exhaustive")
 
 
-def _prices(arch: ArchSpec) -> tuple[tuple[str, float], ...]:
+def search_prices(arch: ArchSpec) -> tuple[tuple[str, float], ...]:
     """Return the prices of what counts as energy in results, in a fixed order.
 
     Idle and control cycles follow from the others: a cycle makes all PEs idle, an active PE one less.

@@ -113,6 +113,7 @@ def headline(result: RunResult) -> str:
         f"{result.arch} ({result.arch_summary})",
         f"policy {result.policy} against {result.baseline}",
         f"{seconds * 1e3:.1f} ms",
+        *([result.energy_note] if result.energy_note else []),
     ]
     return " · ".join(parts)
 
@@ -131,8 +132,6 @@ def notes(result: RunResult) -> list[str]:
     """Return the lines that belong under a table: quality's origin, how images differ, provenance and the like."""
     unpredicted = [f"{one.shape.name} ({one.setting})" for one in result.layers if one.setting.startswith("not")]
     lines = [f"Quality: {result.quality_note}"] if result.quality_note else []
-    if result.energy_note:
-        lines.append(f"{result.energy_note[0].upper()}{result.energy_note[1:]}.")
     lines += _spread_note(result)
     if unpredicted:
         lines.append("Layers " + ", ".join(unpredicted) + ".")
