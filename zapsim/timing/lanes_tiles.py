@@ -14,7 +14,7 @@ from zapsim.timing.lanes_work import Ints, LaneWork
 from zapsim.timing.tiles import Tiles, even_shares, shared_out
 from zapsim.workload import ConvShape
 
-MOST_TILES = 2**14
+MOST_TILES = 2**12
 """Tiles that are told apart; where there would be more, a tile is several rows."""
 
 

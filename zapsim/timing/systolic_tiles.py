@@ -16,7 +16,7 @@ from zapsim.timing.systolic_work import Counters, Work
 from zapsim.timing.tiles import Tiles, even_shares, shared_out
 from zapsim.workload import ConvShape
 
-MOST_TILES = 2**14
+MOST_TILES = 2**12
 """Folds that are told apart; in a stage with more, neighbouring folds of a tile become one."""
 
 
