@@ -8,10 +8,24 @@ import sys
 from collections.abc import Sequence
 
 import zapsim
-from zapsim.cli import adapt, archs, area, evaluate, explore, pareto, run, trace, trace_info, train, tune, validate
+from zapsim.cli import (
+    adapt,
+    archs,
+    area,
+    evaluate,
+    explain,
+    explore,
+    pareto,
+    run,
+    trace,
+    trace_info,
+    train,
+    tune,
+    validate,
+)
 from zapsim.errors import ZapsimError
 
-_COMMANDS = (run, explore, pareto, train, tune, adapt, evaluate, trace, trace_info, archs, area, validate)
+_COMMANDS = (run, explain, explore, pareto, train, tune, adapt, evaluate, trace, trace_info, archs, area, validate)
 
 _EPILOG = """\
 examples:

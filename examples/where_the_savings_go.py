@@ -1,0 +1,117 @@
+"""Where the savings go: from zero outputs to cycles and joules saved, on several arrays, by cause.
+
+    python examples/where_the_savings_go.py --out docs/results
+    python examples/where_the_savings_go.py --traces traces/digits_cnn.safetensors --quick
+
+Writes tables (Markdown), a CSV with all steps and one waterfall a trace. The arrays are the shipped ones, with the
+changes that their names say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from zapsim.arch.load import load_arch
+from zapsim.arch.policy import preset
+from zapsim.files import write_atomically
+from zapsim.report.explanation import MEANINGS, plot_explanations
+from zapsim.report.losses import Explanation, Step, explain
+from zapsim.report.rows import headline
+from zapsim.simulate import simulate
+from zapsim.trace.reader import Trace
+
+TRACES = Path(__file__).parents[1] / "traces"
+BUNDLED = ("vgg16_hed_chelsea", "efficientnet_lite0_coffee")
+ARRAYS = (  # what it is called here, name of the file, changes to it
+    ("eyeriss", "eyeriss", ()),
+    ("eyeriss, by tile", "eyeriss", ("predictor.granularity=tile",)),
+    ("eyeriss, filters sorted", "eyeriss", ("array.balance=filter-sort",)),
+    ("16×16 weight-stationary", "systolic_16x16", ()),
+    ("16×16 output-stationary", "systolic_16x16", ("array.dataflow=output-stationary",)),
+    ("16×16 input-stationary", "systolic_16x16", ("array.dataflow=input-stationary",)),
+    ("128×128 weight-stationary", "tpu_128x128", ()),
+    ("128×128 output-stationary", "tpu_128x128", ("array.dataflow=output-stationary",)),
+    ("128×128 input-stationary", "tpu_128x128", ("array.dataflow=input-stationary",)),
+    ("256 lanes", "lanes_256", ()),
+    ("256 lanes, 32 predictor lanes", "lanes_256", ("predictor.lanes=32",)),
+)
+DRAWN = ("eyeriss", "16×16 input-stationary", "128×128 weight-stationary", "256 lanes")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Explain every array on every trace, and write what was found."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--traces", type=Path, nargs="+", help="default: the bundled photographs")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: a temporary folder)")
+    parser.add_argument("--quick", action="store_true", help="two arrays and the digits: shows that it runs")
+    args = parser.parse_args(arguments)
+    bundled = [path for name in BUNDLED if (path := TRACES / f"{name}.safetensors").exists()]
+    paths = args.traces or ([TRACES / "digits_cnn.safetensors"] if args.quick else bundled)
+    folder = args.out or Path(tempfile.mkdtemp(prefix="zapsim-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    parts, rows = [], []
+    for path in paths:
+        found = {
+            name: explained(Trace(path), arch, changes) for name, arch, changes in ARRAYS[:: 9 if args.quick else 1]
+        }
+        parts.append(section(found, f"where-the-savings-go-{path.stem}.png"))
+        rows += [
+            (path.stem, array, what, step.cause, step.share)
+            for array, one in found.items()
+            for what, steps in (("cycles", one.cycles), ("energy", one.energy))
+            for step in steps
+        ]
+        drawn = [found[name] for name in DRAWN if name in found]
+        plot_explanations(drawn, folder / f"where-the-savings-go-{path.stem}.png")
+    write_atomically(folder / "where-the-savings-go.csv", csv_text(rows))
+    tables = "\n".join(parts)
+    write_atomically(folder / "where-the-savings-go-tables.md", tables)
+    print(tables)
+    print(f"wrote {folder}")
+
+
+def explained(trace: Trace, name: str, changes: tuple[str, ...]) -> Explanation:
+    """Return what becomes of the trace's zeros on one array."""
+    arch = load_arch(name, changes)
+    runs = (simulate(arch, trace, preset(policy, arch.inputs)) for policy in ("oracle", "zap-perfect", "zap"))
+    return explain(*runs)
+
+
+def section(found: dict[str, Explanation], plot: str) -> str:
+    """Return the tables of one trace."""
+    run = next(iter(found.values())).run
+    text = [f"## {run.network}, {', '.join(run.images)}", "", headline(run).split(f" · {run.arch}")[0] + ".", ""]
+    text += ["### Cycles", "", table(found, lambda one: one.cycles)]
+    text += ["### Energy", "", table(found, lambda one: one.energy), f"![waterfalls]({plot})", ""]
+    return "\n".join(text)
+
+
+def table(found: dict[str, Explanation], steps: Callable[[Explanation], tuple[Step, ...]]) -> str:
+    """Return one row an array and one column a step, in percentage points of the array's own baseline."""
+    causes = list(dict.fromkeys(step.cause for one in found.values() for step in steps(one)))
+    lines = ["| array | " + " | ".join(causes) + " | **saved** |", "|---|" + "---:|" * (len(causes) + 1)]
+    for array, one in found.items():
+        shares = {step.cause: step.share for step in steps(one)}
+        cells = [f"{100 * shares[cause]:+.1f}" for cause in causes]
+        lines.append(f"| {array} | " + " | ".join(cells) + f" | **{100 * sum(shares.values()):+.1f}** |")
+    return "\n".join(lines) + "\n"
+
+
+def csv_text(rows: list[tuple[str, str, str, str, float]]) -> str:
+    """Return all steps as CSV."""
+    text = io.StringIO()
+    for cause, meaning in MEANINGS.items():
+        text.write(f"# {cause}: {meaning}\n")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["trace", "array", "of", "cause", "share"])
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Where the savings go: steps sum to the saving, a hand-worked layer, the command."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.builders import write_trace
+from zapsim.arch.load import load_arch
+from zapsim.arch.policy import preset
+from zapsim.cli import main
+from zapsim.errors import ZapsimError
+from zapsim.report.explanation import MEANINGS
+from zapsim.report.losses import CYCLE_CAUSES, explain
+from zapsim.simulate import simulate
+from zapsim.trace.reader import Trace
+
+ARRAYS = (
+    ("eyeriss", ()), ("systolic_16x16", ()), ("systolic_16x16", ("array.dataflow=input-stationary",)),
+    ("tpu_128x128", ("predictor.granularity=tile",)), ("lanes_256", ("predictor.unit=array",)),
+)  # fmt: skip
+
+
+def runs(name, changes=(), trace="traces/digits_cnn.safetensors"):
+    arch, found = load_arch(name, changes), Trace(trace)
+    return [simulate(arch, found, preset(policy, arch.inputs)) for policy in ("oracle", "zap-perfect", "zap")]
+
+
+@pytest.mark.parametrize(("name", "changes"), ARRAYS)
+def test_steps_sum_to_what_is_saved(name, changes):
+    oracle, perfect, predicted = runs(name, changes)
+    found = explain(oracle, perfect, predicted)
+    assert sum(step.share for step in found.cycles) == pytest.approx(predicted.total.cycle_saving, abs=1e-12)
+    assert sum(step.share for step in found.energy) == pytest.approx(predicted.total.energy_saving, abs=1e-12)
+
+
+def test_steps_by_hand():
+    oracle, perfect, predicted = runs("lanes_256")
+    found = {step.cause: step.share for step in explain(oracle, perfect, predicted).cycles}
+    weights = [layer.comparison.baseline.cycles.total for layer in predicted.layers]
+
+    def left_out(run, layers):
+        """Return the share of the cycles that would be saved if they fell as the MACs asked for."""
+        asked = [1 - one.comparison.policy.asked_macs / one.comparison.policy.counts.macs_dense for one in run.layers]
+        return sum(asked[layer] * weights[layer] for layer in layers) / sum(weights)
+
+    everywhere, predicting = range(len(weights)), [1, 2]  # the first of three convolutions has no predictor
+    assert found["zero outputs"] == pytest.approx(left_out(oracle, everywhere))
+    assert found["no predictor"] == pytest.approx(-left_out(oracle, [0]))
+    assert found["pattern"] == pytest.approx(left_out(perfect, predicting) - left_out(oracle, predicting))
+    assert found["errors"] == pytest.approx(left_out(predicted, predicting) - left_out(perfect, predicting))
+    waits = sum(layer.comparison.policy.cycles.predictor for layer in predicted.layers)
+    assert found["predictor"] == pytest.approx(-waits / sum(weights))
+
+
+def test_every_part_of_the_cycles_has_a_cause():
+    cycles = runs("lanes_256")[0].total.policy.cycles
+    named = [part for parts in CYCLE_CAUSES.values() for part in parts]
+    assert sorted(named) == sorted(cycles.as_dict())
+    assert set(CYCLE_CAUSES) < set(MEANINGS)
+
+
+def test_runs_of_different_designs_are_refused():
+    oracle, perfect, _ = runs("lanes_256")
+    with pytest.raises(ZapsimError, match="different architectures"):
+        explain(oracle, perfect, runs("lanes_256", ("array.pes=8",))[2])
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json", "markdown"])
+def test_on_the_command_line(tmp_path: Path, form: str, capsys):
+    trace = str(write_trace(tmp_path / "t.safetensors"))
+    out, plot = tmp_path / "out", tmp_path / "out.svg"
+    command = ["explain", "--arch", "eyeriss", "--trace", trace, "--format", form, "--plot", str(plot)]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert main([*command, "--out", str(out)]) == 0
+    assert out.read_text() == printed
+    assert "zero outputs" in printed
+    if form == "json":
+        found = json.loads(printed)
+        assert sum(found["cycles"].values()) == pytest.approx(found["saved"]["cycles"])
+    if form == "csv":
+        rows = list(csv.DictReader(line for line in printed.splitlines() if not line.startswith("#")))
+        assert {row["of"] for row in rows} == {"cycles", "energy"}
+    first = plot.read_bytes()
+    assert main(command) == 0
+    assert plot.read_bytes() == first
+
+
+def test_a_plot_that_cannot_be_drawn_is_said_before_the_work(capsys):
+    assert main(["explain", "--arch", "eyeriss", "--plot", "x.jpg"]) == 2
+    assert "must end in one of" in capsys.readouterr().err
