@@ -20,6 +20,7 @@ pytestmark = pytest.mark.reference
 
 PRICES = {"cycles": 5.0, "glb_reads": 6.0, "glb_writes": 6.0, "dram_reads": 200.0, "pe_to_pe_words": 2.0}
 PRICES |= {"ifmap_spad_writes": 1.0, "filter_spad_writes": 1.0, "ifmap_bus_words": 2.0, "macs_executed": 1.0}
+PRICES |= {"pe_active_cycles": 3.0, "bus_deliveries": 0.5}
 
 
 @st.composite

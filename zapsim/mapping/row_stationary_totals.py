@@ -139,12 +139,31 @@ def least_totals(
         "pe_to_pe_words": all_psums * _hops(shape, of),
         "glb_reads": psum + often * ifmap,
         "glb_writes": psum,
-        "pe_active_cycles": np.full_like(psum, all_psums * C * R * S),  # a MAC takes its PE a cycle
+        # A MAC takes its PE a cycle, and all PEs of a pass wait while it is filled.
+        "pe_active_cycles": all_psums * C * R * S + often * _least_filling(shape, have, of),
     }
     totals = {name: shape.groups * value for name, value in per_group.items()}
     loads = _ifmap_loads(shape, of, best_m(shape, have, of) if m is None else m)
     totals["dram_reads"] = totals["filter_bus_words"] + often * loads
     return Totals(totals.pop("cycles"), totals)
+
+
+def _least_filling(shape: ConvShape, have: Resources, of: Candidates) -> Ints:
+    """Return the least PE cycles that pass while filters, first windows and last psums are moved, in full passes.
+
+    What full passes hold is bounded from below so that it falls as n and p grow, as the other bounds do.
+    """
+    pt, qr, columns = of.p * of.t, of.q * of.r, set_columns(have, of.e)
+    filters, channels = np.maximum(shape.K_per_group - pt + 1, 0), shape.C_per_group - shape.C_per_group % qr
+    often = (shape.P // of.e) * (shape.N // of.n)
+    first = touched(shape, columns, axis=0) * shape.S * channels * (shape.K_per_group // pt)
+    last = filters * columns * (shape.C_per_group // qr)
+    cycles = (
+        ceil(filters * channels * shape.R * shape.S * often, have.filter_bus)
+        + ceil(first * often, have.ifmap_bus)
+        + ceil(last * often, have.psum_bus)
+    )
+    return np.asarray(shape.R * of.r * of.t * columns * cycles, dtype=np.int64)
 
 
 def best_m(shape: ConvShape, have: Resources, of: Candidates) -> Ints:
