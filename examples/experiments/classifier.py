@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,7 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 from zapsim.frontend.guard import frozen
-from zapsim.frontend.images import ImageSet
+from zapsim.frontend.images import ImageSet, load_images
+from zapsim.frontend.preprocessing import Preprocessing
 
 
 def train_classifier(model: nn.Module, images: ImageSet, epochs: int, seed: int, batch: int = 128) -> None:
@@ -49,3 +51,10 @@ def accuracy(model: nn.Module, images: ImageSet, batch: int = 500) -> float:
         for inputs, labels in images.batches(batch):
             right += int((model(inputs).argmax(dim=1).numpy() == labels).sum())
     return right / len(images)
+
+
+def idx_images(folder: Path, part: str, preprocessing: Preprocessing) -> ImageSet:
+    """Return the labelled images of ``train`` or ``t10k`` of a set in MNIST's format, zipped or not."""
+    names = [f"{part}-{what}-ubyte" for what in ("images-idx3", "labels-idx1")]
+    files = [next((p for p in (folder / f"{n}.gz", folder / n) if p.exists()), folder / n) for n in names]
+    return load_images([files[0]], preprocessing, files[1])

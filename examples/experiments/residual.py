@@ -13,13 +13,13 @@ import argparse
 from pathlib import Path
 
 import torch
-from classifier import accuracy, train_classifier
-from comparison import COLUMNS, Experiment, compare, write_results
+from classifier import accuracy, idx_images, train_classifier
+from comparison import COLUMNS, Experiment, compare, target_table, write_results
 from safetensors.torch import save_file
 
 from zapsim.frontend.evaluation_table import markdown
 from zapsim.frontend.graph import Graph, trace_graph
-from zapsim.frontend.images import ImageSet, load_images
+from zapsim.frontend.images import ImageSet
 from zapsim.frontend.network import Network
 from zapsim.frontend.networks.resnet import resnet18
 from zapsim.frontend.networks.vgg8 import PREPROCESSING
@@ -44,8 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(args.threads)
     torch.manual_seed(SEED)
     net = network()
-    train = load_images([_file(args.data, "train-images-idx3")], PREPROCESSING, _file(args.data, "train-labels-idx1"))
-    test = load_images([_file(args.data, "t10k-images-idx3")], PREPROCESSING, _file(args.data, "t10k-labels-idx1"))
+    train, test = (idx_images(args.data, part, PREPROCESSING) for part in ("train", "t10k"))
     train = train.sample(min(args.images, len(train)), SEED)
     test = test.sample(min(args.test_images, len(test)), SEED)
     _base(net, train, args)
@@ -54,9 +53,21 @@ def main(arguments: list[str] | None = None) -> None:
     options = TrainingOptions(PATTERN, epochs=args.epochs, batch=16, seed=SEED)
     predictors = train_predictors(net.model, graph, learning, options).predictors
     budgets = BUDGETS[1::2] if args.quick else BUDGETS
-    experiment = Experiment(net, graph, calibration, test, budgets, budgets[1:2])
+    # Statistics are measured in batches of 128.
+    many = len(calibration) >= 128
+    experiment = Experiment(net, graph, calibration, test, budgets, budgets[1:2], recalibrated=many)
     records = compare(experiment, PATTERN, predictors)
-    text = _report(experiment, train, learning, args) + "\n" + markdown(records, COLUMNS) + _layers(graph)
+    methods = ("ZAP", "ZAP, recalibrated", "neighbours", "rule", "random")
+    limits = target_table(records, (PATTERN,), [(method, limit) for limit in (0.005, 0.01) for method in methods])
+    text = f"""{_report(experiment, train, learning, args)}
+## Most MACs skipped within a limit of lost accuracy
+
+{limits}
+## All points
+
+{markdown(records, COLUMNS)}
+![lost accuracy over MACs saved](residual.png)
+{_layers(graph)}"""
     write_results(args.out, "residual", text, records, f"ResNet-18 on Fashion-MNIST, {len(test)} test images")
 
 
@@ -69,7 +80,9 @@ in {args.base_epochs} epoch(s) and classifies {right:.2%} of {len(experiment.tes
 {len(learning)} of these images in {args.epochs} epoch(s), pattern {PATTERN}; thresholds are set on as many of them.
 A sum's predictor sits behind the sum's ReLU and skips the last convolution of the main path.
 
-*E*: budget of lost activation, summed over layers. *lost*: top-1 lost, with its 95 % interval.
+*E*: budget of lost activation, summed over layers, weighed by what it does to the output. *lost*: top-1 lost, with its
+95 % interval. **rule**: zero where all computed neighbours are zero (Shomron and Weiser 2018). **neighbours**: the same
+with a knob, which is tuned per layer as ZAP's is. Neither takes MACs. **random**: as many outputs as ZAP, layer by layer.
 """
 
 
@@ -90,11 +103,6 @@ def _base(net: Network, train: ImageSet, args: argparse.Namespace) -> None:
     if kept:
         args.work.mkdir(parents=True, exist_ok=True)
         save_file({name: value.contiguous() for name, value in net.model.state_dict().items()}, kept)
-
-
-def _file(folder: Path, name: str) -> Path:
-    zipped = folder / f"{name}-ubyte.gz"
-    return zipped if zipped.exists() else folder / f"{name}-ubyte"
 
 
 def _arguments(given: list[str] | None) -> argparse.Namespace:
