@@ -81,8 +81,9 @@ in {args.base_epochs} epoch(s) and classifies {right:.2%} of {len(experiment.tes
 A sum's predictor sits behind the sum's ReLU and skips the last convolution of the main path.
 
 *E*: budget of lost activation, summed over layers, weighed by what it does to the output. *lost*: top-1 lost, with its
-95 % interval. **rule**: zero where all computed neighbours are zero (Shomron and Weiser 2018). **neighbours**: the same
-with a knob, which is tuned per layer as ZAP's is. Neither takes MACs. **random**: as many outputs as ZAP, layer by layer.
+95 % interval. **rule**: zero where all computed neighbours are zero (Shomron and Weiser 2018). **neighbours**: the
+same with a knob, which is tuned per layer as ZAP's is. Neither takes MACs. **random**: as many outputs as ZAP, layer by
+layer.
 """
 
 
