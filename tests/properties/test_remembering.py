@@ -1,5 +1,6 @@
 """An engine that remembers gives what a fresh one gives, whatever of the architecture changes in between."""
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from zapsim.arch.policy import preset
 from zapsim.arch.spec import ArchSpec
 from zapsim.errors import ZapsimError
 from zapsim.simulate import layer_outcome, layer_timing
+from zapsim.timing.engine import Demand
 from zapsim.timing.engines import ENGINES
 from zapsim.timing.remembering import READ, READ_TO_MAP, RememberingEngine
 from zapsim.timing.stages import needed_outputs, stage_demands
@@ -173,10 +175,22 @@ def test_equal_layers_are_timed_once_where_no_mask_matters():
     assert counting.timed == 1 + 1 + 2  # they share the pattern's stage, not the rest
 
 
+def test_every_field_of_a_demand_is_in_the_key():
+    """A field that is added must be thought of."""
+    assert {one.name for one in fields(Demand)} == {
+        "kept", "positions", "gate", "window_nonzero", "ifmap_nonzero", "exit_macs", "ifmap_coded_words",
+    }  # fmt: skip
+
+
 def test_forgets_what_was_not_asked_for_longest():
-    engine = RememberingEngine(ENGINES["weight-stationary"], most=3)
+    engine = RememberingEngine(ENGINES["weight-stationary"], room=10_000)
     engines = {"weight-stationary": engine}
     for rows in (2, 3, 4, 5, 6):
         spec = arch("weight-stationary", array={"dataflow": "weight-stationary", "rows": rows, "cols": 4})
         run(spec, LAYERS[0], preset("zap", "dense"), engines)
-    assert len(engine._stages) == len(engine._mappings) == 3
+    kept = sum(known.size for known in engine._stages.values())
+    assert 0 < kept <= 10_000
+    assert engine._left == 10_000 - kept
+    last = [key for key in engine._stages if '"rows":6' in key[2]]
+    assert last == list(engine._stages)[-len(last) :]
+    assert last

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Generic
 
 import numpy as np
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.timing.engine import Demand, Engine, Mapping, Served, StageResult
-from zapsim.trace.packed import PackedMap
 from zapsim.workload import ConvShape
 
-MOST = 65536
-"""Stages remembered at most; the one that was not asked for the longest goes first."""
+ROOM = 96 * 2**20
+"""Bytes of tiles that are kept; the stages that were not asked for the longest go first."""
+
+_MOST_MAPPINGS = 16384
 
 READ: Final[dict[str, Any]] = {"array": True, "word": True, "buffers": True, "dram": {"compression"}}
 """What engines read of an architecture when they time a stage (a test holds them to it)."""
@@ -31,11 +32,12 @@ READ_TO_MAP: Final[dict[str, Any]] = READ | {"dram": True, "clock": True, "energ
 class RememberingEngine(Generic[Mapping]):
     """Gives what `engine` gives, from memory where it can."""
 
-    def __init__(self, engine: Engine[Mapping], most: int = MOST) -> None:
+    def __init__(self, engine: Engine[Mapping], room: int = ROOM) -> None:
         self._engine = engine
-        self._most = most
+        self._left = room
         self._mappings: OrderedDict[Hashable, Mapping] = OrderedDict()
-        self._stages: OrderedDict[Hashable, tuple[Demand, StageResult]] = OrderedDict()
+        self._one_of_equals: dict[Mapping, Mapping] = {}
+        self._stages: OrderedDict[Hashable, _Known[Mapping]] = OrderedDict()
         self._last: tuple[ArchSpec, str, str] | None = None
 
     @property
@@ -49,20 +51,27 @@ class RememberingEngine(Generic[Mapping]):
         """Return how `shape` is put on the array."""
         key = shape, tuple(shares), coded, self._keys(arch)[1]
         if key not in self._mappings:
-            self._mappings[key] = self._engine.map_layer(shape, arch, shares, coded)
-            _forget(self._mappings, self._most)
+            found = self._engine.map_layer(shape, arch, shares, coded)
+            self._mappings[key] = self._one_of_equals.setdefault(found, found)
+            if len(self._mappings) > _MOST_MAPPINGS:
+                self._mappings.popitem(last=False)
         self._mappings.move_to_end(key)
         return self._mappings[key]
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: Mapping, demand: Demand) -> StageResult:
         """Return cycles and actions of one stage."""
-        key = replace(shape, name=""), mapping, self._keys(arch)[0], _same(demand)
-        if key not in self._stages:
-            # The demand is kept with the result: while its maps live, their identities are theirs alone.
-            self._stages[key] = demand, self._engine.time_stage(shape, arch, mapping, demand)
-            _forget(self._stages, self._most)
-        self._stages.move_to_end(key)
-        return self._stages[key][1]
+        key = replace(shape, name=""), id(mapping), self._keys(arch)[0], _same(demand)
+        known = self._stages.get(key)
+        if known is None:
+            # What keys name by identity is kept with the result: while it lives, its identity is its own.
+            found = self._engine.time_stage(shape, arch, mapping, demand)
+            known = self._stages[key] = _Known(found, demand, mapping)
+            self._left -= known.size
+            while self._left < 0:
+                self._left += self._stages.popitem(last=False)[1].size
+        else:
+            self._stages.move_to_end(key)
+        return known.result
 
     def _keys(self, arch: ArchSpec) -> tuple[str, str]:
         """Return what is read of `arch` to time a stage, and to map a layer."""
@@ -72,20 +81,24 @@ class RememberingEngine(Generic[Mapping]):
         return self._last[1:]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known(Generic[Mapping]):
+    """A stage that was timed, and what it was timed for."""
+
+    result: StageResult
+    demand: Demand
+    mapping: Mapping
+
+    @property
+    def size(self) -> int:
+        """Bytes of its tiles."""
+        tiles = self.result.tiles
+        arrays = (getattr(tiles, one.name) for one in fields(tiles))
+        return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+
+
 def _same(demand: Demand) -> tuple[Hashable, ...]:
     """Return what makes a demand the same as another: the same maps (not: maps with the same bits), the same values."""
-    return tuple(_token(getattr(demand, one.name)) for one in fields(demand))
-
-
-def _token(value: object) -> Hashable:
-    if isinstance(value, PackedMap):
-        return id(value)
-    if isinstance(value, np.ndarray):
-        return value.tobytes() if value.dtype == np.bool_ else id(value)
-    assert isinstance(value, Hashable)
-    return value
-
-
-def _forget(known: OrderedDict[Hashable, Any], most: int) -> None:
-    while len(known) > most:
-        known.popitem(last=False)
+    positions = None if demand.positions is None else demand.positions.tobytes()
+    maps = (demand.kept, demand.window_nonzero, demand.ifmap_nonzero, demand.exit_macs)
+    return (*map(id, maps), positions, demand.gate, demand.ifmap_coded_words)
