@@ -1,6 +1,7 @@
 """Reading traces: every damage is refused with one line, before memory is taken; one map does not need the others."""
 
 import json
+import mmap
 
 import numpy as np
 import pytest
@@ -273,3 +274,17 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     with pytest.raises(TraceError) as caught:
         Trace(path)
     assert str(caught.value) == f"{path}: cannot be read (Permission denied)"
+
+
+def test_maps_of_one_image_are_the_file_itself(tmp_path):
+    """Several processes that read a trace have it in memory once; and none can write to it by mistake."""
+    path = write_trace(tmp_path / "tiny.safetensors")
+    before = path.read_bytes()
+    for layer in Trace(path).layers():
+        bits = layer.ifmap_nonzero.bits
+        held = bits
+        while isinstance(held, np.ndarray):
+            held = held.base
+        assert isinstance(held, mmap.mmap)
+        bits[:] = 0
+    assert path.read_bytes() == before

@@ -73,7 +73,9 @@ class PackedMap:
 
     @classmethod
     def stack(cls, maps: Sequence[PackedMap]) -> PackedMap:
-        """Join the images of several maps of one shape."""
+        """Join the images of several maps of one shape; a single one stays as it is."""
+        if len(maps) == 1:
+            return maps[0]
         return cls(np.concatenate([one.bits for one in maps]), maps[0].channels)
 
     def unpack(self) -> NDArray[np.bool_]:

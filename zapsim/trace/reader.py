@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -48,6 +49,7 @@ class Trace:
             raise TraceError(f"{self.path}: not a whole safetensors file ({error})") from None
         self.header = self._read_header()
         self._check_tensors()
+        self._bytes, self._places = _mapped(self.path)
 
     def _read_header(self) -> TraceHeader:
         metadata = self._file.metadata() or {}
@@ -141,11 +143,28 @@ class Trace:
             raise TraceError(f"{self.path}: map {name}: {error}") from None
 
     def _tensor(self, name: str) -> NDArray[Any]:
-        """Return one tensor of the file, with its digest checked."""
-        try:
-            values = np.ascontiguousarray(self._file.get_tensor(name))
-        except SafetensorError:
-            raise TraceError(f"{self.path}: no map {name}") from None
+        """Return one tensor of the file, with its digest checked; not a copy: the file is mapped into memory."""
+        place = self._places.get(name)
+        if place is None:
+            raise TraceError(f"{self.path}: no map {name}")
+        start, end = place["data_offsets"]
+        raw = self._bytes[start:end].view(_DTYPES[place["dtype"]]).reshape(place["shape"])
+        values = np.require(raw, requirements=("C", "A"))
         if hashlib.sha256(values.data).hexdigest() != self.header.digests.get(name):
             raise TraceError(f"{self.path}: map {name} does not match its digest: the file was damaged or changed")
         return values
+
+
+_DTYPES = {"U8": "u1", "U16": "<u2", "U32": "<u4"}
+
+
+def _mapped(path: Path) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    """Return the data of a safetensors file, mapped into memory, and the place of each tensor in it.
+
+    Processes that read the same file share its pages. The mapping is private: nothing can be written to the file.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        places = json.loads(file.read(length))
+    whole = np.asarray(np.memmap(path, dtype=np.uint8, mode="c"))
+    return whole[8 + length :], places
