@@ -12,6 +12,7 @@ from zapsim.cli import (
     adapt,
     archs,
     area,
+    compare,
     evaluate,
     explain,
     explore,
@@ -25,7 +26,22 @@ from zapsim.cli import (
 )
 from zapsim.errors import ZapsimError
 
-_COMMANDS = (run, explain, explore, pareto, train, tune, adapt, evaluate, trace, trace_info, archs, area, validate)
+_COMMANDS = (
+    run,
+    explain,
+    explore,
+    pareto,
+    compare,
+    train,
+    tune,
+    adapt,
+    evaluate,
+    trace,
+    trace_info,
+    archs,
+    area,
+    validate,
+)
 
 _EPILOG = """\
 examples:

@@ -39,6 +39,10 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument("--limit", type=int, default=30, metavar="N", help="rows of the table (default: 30)")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the front with all its columns")
+    parser.add_argument(
+        "--plot", type=Path, action="append", default=[], metavar="FILE",
+        help="draw the front (png, svg, pdf; html: interactive); may be repeated",
+    )  # fmt: skip
     parser.set_defaults(execute=execute)
 
 
@@ -48,11 +52,14 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.files import check_writable, write_atomically
     from zapsim.report.consoles import stdout_console
     from zapsim.report.front import front_csv, print_front
+    from zapsim.report.front_plot import Picture, check_front_plot, plot_front
 
     if args.limit < 1:
         raise ZapsimError(f"--limit must be at least 1, got {args.limit}")
     if args.csv is not None:
         check_writable(args.csv)
+    for path in args.plot:
+        check_front_plot(path)
     found = load_front(args.folder, args.minimise, args.maximise, args.where)
     if not found.best:
         raise ZapsimError(f"{args.folder}: no design meets the constraints")
@@ -68,4 +75,8 @@ def execute(args: argparse.Namespace) -> int:
     if args.csv is not None:
         write_atomically(args.csv, front_csv(found.best, found.notes))
         print(f"wrote {args.csv}", file=sys.stderr)
+    for path in args.plot:
+        title = f"{found.name}: {len(found.best):,} on the front of {len(found.rows):,} designs"
+        plot_front(Picture(title, found.rows, found.best, goals, found.choices), path)
+        print(f"wrote {path}", file=sys.stderr)
     return 0

@@ -73,6 +73,23 @@ class Evaluator:
         point.values["finished"] = datetime.now(UTC).isoformat(timespec="milliseconds")
         return point
 
+    def outcomes(self, number: int) -> tuple[list[tuple[str, Outcome]], ArchSpec]:
+        """Return name and outcome of each layer of a design, and its architecture.
+
+        Raises
+        ------
+        ZapsimError
+            If there is no such architecture, or a layer does not fit.
+        """
+        design = self._space.lattice.design(number)
+        arch, policy = self._made(design)
+        return self._layers(arch, self._space.workloads[design[1]], policy), arch
+
+    def _made(self, design: Design) -> tuple[ArchSpec, Policy]:
+        space = self._space
+        arch = space.archs[design[0]].spec(space.patches(design))
+        return arch, preset(space.policies[design[2]], arch.inputs)
+
     def _point(self, number: int) -> Point:
         space = self._space
         design = space.lattice.design(number)
@@ -80,8 +97,7 @@ class Evaluator:
         workload = space.workloads[design[1]]
         values |= {"trace_sha256": workload.trace_sha256, "zapsim": zapsim.__version__}
         try:
-            arch = space.archs[design[0]].spec(space.patches(design))
-            policy = preset(space.policies[design[2]], arch.inputs)
+            arch, policy = self._made(design)
             values |= {"id": self._id(arch, design), "arch_sha256": arch.hash}
             return self._measured(number, design, arch, policy, values)
         except UnusableTraceError:

@@ -65,6 +65,8 @@ def _space(given: Mapping[str, Any], file: str, folder: Path) -> Space:
         strategy=said.strategy,
         budget=said.budget,
         identity=_identity(said, archs, workloads, axes, goals),
+        given=given,
+        folder=folder.resolve(),
     )
 
 

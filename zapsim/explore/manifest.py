@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zapsim.errors import ZapsimError, shown
+from zapsim.explore.load import load_space
 from zapsim.explore.space import Space
 from zapsim.files import write_atomically
 
@@ -26,11 +27,7 @@ def open_folder(folder: Path, space: Space) -> bool:
     """
     path = folder / FILE
     if path.is_file():
-        before = read_manifest(folder)["identity"]
-        changes = list(_changes(before, json.loads(json.dumps(space.identity))))
-        if changes:
-            more = f" (and {len(changes) - 1} more changes)" if len(changes) > 1 else ""
-            raise ZapsimError(f"{folder}: holds results of another space: {changes[0]}{more}; choose another folder")
+        _check_same(folder, space, "choose another folder")
         return True
     if folder.exists() and not folder.is_dir():
         raise ZapsimError(f"{folder}: is a file, not a folder")
@@ -47,9 +44,33 @@ def open_folder(folder: Path, space: Space) -> bool:
         "designs": space.lattice.size,
         "quality_notes": {f"{one.trace}/{one.point}": one.quality_note for one in space.workloads},
         "identity": space.identity,
+        "given": space.given,
+        "folder": str(space.folder),
     }
     write_atomically(path, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", parents=True)
     return False
+
+
+def space_of_folder(folder: Path) -> Space:
+    """Return the space that a folder holds results of, made anew.
+
+    Raises
+    ------
+    ZapsimError
+        If it cannot be made any more, or has become another (a changed architecture or trace).
+    """
+    manifest = read_manifest(folder)
+    space = load_space(manifest["given"], Path(manifest["folder"]))
+    _check_same(folder, space, "explore it again")
+    return space
+
+
+def _check_same(folder: Path, space: Space, advice: str) -> None:
+    before = read_manifest(folder)["identity"]
+    changes = list(_changes(before, json.loads(json.dumps(space.identity))))
+    if changes:
+        more = f" (and {len(changes) - 1} more changes)" if len(changes) > 1 else ""
+        raise ZapsimError(f"{folder}: holds results of another space: {changes[0]}{more}; {advice}")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

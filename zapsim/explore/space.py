@@ -104,6 +104,8 @@ class Space:
         How designs are chosen, and when to stop.
     identity
         All that decides which designs there are and what comes out of each, as plain values.
+    given, folder
+        What the space was made from, and the folder that its paths are relative to.
     """
 
     file: str
@@ -122,6 +124,8 @@ class Space:
     strategy: StrategySection
     budget: Budget
     identity: Mapping[str, Any]
+    given: Mapping[str, Any]
+    folder: Path
 
     @cached_property
     def hash(self) -> str:

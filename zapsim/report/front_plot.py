@@ -1,0 +1,199 @@
+"""A front of designs drawn: a still picture (matplotlib), or a page to explore it in (plotly)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from zapsim.errors import ZapsimError
+from zapsim.files import check_writable, write_atomically
+from zapsim.report.plot import check_plot, save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Row: TypeAlias = Mapping[str, Any]
+
+_COLOURS = 10
+"""Kinds of designs that are told apart by colour; if there are more, they all look alike."""
+
+_MOST_POINTS = 20_000
+"""Designs beyond the front that are drawn at most, evenly chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is drawn.
+
+    Attributes
+    ----------
+    title
+        Above it.
+    rows, best
+        All designs, and those on the front, by column.
+    goals
+        Columns that the front is about, and whether much of it is better.
+    choices
+        Columns of what was chosen; the first ones that are text tell designs apart by colour.
+    """
+
+    title: str
+    rows: Sequence[Row]
+    best: Sequence[Row]
+    goals: Sequence[tuple[str, bool]]
+    choices: Sequence[str]
+
+
+def check_front_plot(path: Path) -> None:
+    """Refuse what cannot be drawn, before there is anything to draw.
+
+    Raises
+    ------
+    ZapsimError
+        If the file's ending is not one of html, png, svg, pdf, it cannot be written, or a library is missing.
+    """
+    if path.suffix != ".html":
+        check_plot(path)
+        return
+    check_writable(path)
+    if find_spec("plotly") is None:
+        raise ZapsimError("interactive plots need plotly: pip install 'zapsim[report]'")
+
+
+def plot_front(picture: Picture, path: Path) -> None:
+    """Draw a front, in the way that the file's ending asks for."""
+    if path.suffix == ".html":
+        write_atomically(path, front_page(picture))
+    else:
+        draw_front(picture, path)
+
+
+def draw_front(picture: Picture, path: Path) -> None:
+    """Draw every pair of goals against each other: all designs pale, the front in full colour."""
+    from matplotlib.figure import Figure
+
+    names = [column for column, _ in picture.goals]
+    pairs = list(combinations(names, 2)) or [(names[0], names[0])]
+    across = min(len(pairs), 3)
+    down = -(-len(pairs) // across)
+    figure = Figure(figsize=(4.6 * across, 4.0 * down), layout="constrained")
+    grid = figure.subplots(down, across, squeeze=False).ravel()
+    for axes, (x, y) in zip(grid, pairs, strict=False):
+        _scatter(axes, picture, x, y)
+    for axes in grid[len(pairs) :]:
+        axes.set_axis_off()
+    handles, labels = grid[0].get_legend_handles_labels()
+    if len(labels) > 1:
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), fontsize=8)
+    figure.suptitle(picture.title, fontsize=10, wrap=True, parse_math=False)
+    save_figure(figure, path)
+
+
+def _scatter(axes: Axes, picture: Picture, x: str, y: str) -> None:
+    kinds = kinds_of(picture)
+    for index, (kind, rows) in enumerate(_by_kind(_thinned(picture.rows), kinds).items()):
+        colour = f"C{index}"
+        on_front = _by_kind(picture.best, kinds).get(kind, [])
+        axes.scatter([row[x] for row in rows], [row[y] for row in rows], s=6, color=colour, alpha=0.15, linewidths=0)
+        axes.scatter([row[x] for row in on_front], [row[y] for row in on_front], s=22, color=colour, label=kind,
+                     edgecolors="black", linewidths=0.5)  # fmt: skip
+    for name, scale, label in ((x, axes.set_xscale, axes.set_xlabel), (y, axes.set_yscale, axes.set_ylabel)):
+        label(_heading(name, dict(picture.goals)), parse_math=False)
+        values = [row[name] for row in picture.rows]
+        if min(values) > 0 and max(values) > 20 * min(values):
+            scale("log")
+
+
+def kinds_of(picture: Picture) -> tuple[str, ...]:
+    """Return the columns of choices that tell designs apart by colour: text, with few combinations."""
+    chosen: tuple[str, ...] = ()
+    for column in picture.choices:
+        if not all(isinstance(row[column], str) or row[column] is None for row in picture.rows):
+            continue
+        more = (*chosen, column)
+        if len({tuple(row[one] for one in more) for row in picture.rows}) <= _COLOURS:
+            chosen = more
+    return chosen
+
+
+def _by_kind(rows: Sequence[Row], kinds: Sequence[str]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        name = ", ".join(str(row[one]) for one in kinds if row[one] is not None) or "designs"
+        found.setdefault(name, []).append(row)
+    return dict(sorted(found.items()))
+
+
+def _thinned(rows: Sequence[Row]) -> Sequence[Row]:
+    return rows if len(rows) <= _MOST_POINTS else rows[:: -(-len(rows) // _MOST_POINTS)]
+
+
+def _heading(column: str, goals: Mapping[str, bool]) -> str:
+    return column.removeprefix("objective.") + (" (more is better)" if goals.get(column) else "")
+
+
+def front_page(picture: Picture) -> str:
+    """Return an HTML page: goals against each other, and a line through all choices and goals for each design.
+
+    The page holds the library, so that it works without a network.
+    """
+    import plotly.graph_objects as go
+    import plotly.io
+
+    names = [column for column, _ in picture.goals]
+    kinds = kinds_of(picture)
+    scatter = go.Figure(layout={"title": picture.title, "template": "plotly_white"})
+    x, y, size = names[0], names[min(1, len(names) - 1)], names[2] if len(names) > 2 else None
+    for kind, rows in _by_kind(_thinned(picture.rows), kinds).items():
+        scatter.add_scattergl(
+            x=[row[x] for row in rows], y=[row[y] for row in rows], mode="markers", name=kind, legendgroup=kind,
+            marker={"size": 4, "opacity": 0.25}, text=[_hover(row, picture) for row in rows], hoverinfo="text",
+        )  # fmt: skip
+    scatter.add_scattergl(
+        x=[row[x] for row in picture.best], y=[row[y] for row in picture.best], mode="markers", name="front",
+        marker={"size": 9, "line": {"width": 1, "color": "black"}, "showscale": size is not None,
+                "color": [row[size] for row in picture.best] if size else "black",
+                "colorbar": {"title": size, "orientation": "h", "y": -0.25}},
+        text=[_hover(row, picture) for row in picture.best], hoverinfo="text",
+    )  # fmt: skip
+    scatter.update_xaxes(title=_heading(x, dict(picture.goals)))
+    scatter.update_yaxes(title=_heading(y, dict(picture.goals)))
+    lines = go.Figure(
+        go.Parcoords(
+            dimensions=[_dimension(column, picture.best) for column in (*picture.choices, *names)],
+            line={"color": [row[x] for row in picture.best], "colorscale": "Viridis"},
+        ),
+        layout={"title": "The front: choices and goals (drag along an axis to choose)", "template": "plotly_white"},
+    )
+    parts = [
+        plotly.io.to_html(figure, full_html=False, include_plotlyjs=first, div_id=name)
+        for first, name, figure in ((True, "goals", scatter), (False, "choices", lines))
+    ]
+    head = f'<!doctype html><html><head><meta charset="utf-8"><title>{_escaped(picture.title)}</title></head><body>'
+    return "\n".join([head, *parts, "</body></html>", ""])
+
+
+def _hover(row: Row, picture: Picture) -> str:
+    shown = {"id": str(row["id"])[:8]} | {one: row[one] for one in picture.choices if row[one] is not None}
+    shown |= {column: row[column] for column, _ in picture.goals}
+    return "<br>".join(_escaped(f"{name.removeprefix('objective.')}: {value}") for name, value in shown.items())
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _dimension(column: str, rows: Sequence[Row]) -> dict[str, Any]:
+    """Return an axis of the lines; text stands at whole numbers."""
+    values = [row[column] for row in rows]
+    label = column.removeprefix("objective.")
+    if all(isinstance(value, (int, float)) for value in values):
+        return {"label": label, "values": values}
+    words = sorted({str(value) for value in values})
+    place = {word: index for index, word in enumerate(words)}
+    ticks = {"tickvals": list(place.values()), "ticktext": words}
+    return {"label": label, "values": [place[str(value)] for value in values], **ticks}
