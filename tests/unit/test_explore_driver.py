@@ -9,10 +9,8 @@ from tests.explore_support import load
 from zapsim.explore.api import Memory
 from zapsim.explore.backends import Done
 from zapsim.explore.driver import Driver
-from zapsim.explore.evaluate import Point
-from zapsim.explore.space_file import Budget
+from zapsim.explore.evaluate import Failure, Point
 from zapsim.explore.strategies import make_strategy
-from zapsim.explore.worker import Failure
 
 
 class Silent:
@@ -61,7 +59,7 @@ class Flaky(AbstractContextManager):
 
 def drive(space, backend, sink=None):
     sink = sink or Memory()
-    return Driver(make_strategy(space), backend, sink, space.budget, Silent(), None).run(), sink
+    return Driver(space, make_strategy(space), backend, sink, Silent(), None).run(), sink
 
 
 def statuses(sink):
@@ -116,9 +114,7 @@ def test_a_budget_of_all_is_no_stop(tmp_path):
 
 
 def test_budget_of_minutes(tmp_path):
-    space = load(tmp_path)
-    driver = Driver(make_strategy(space), Flaky(), Memory(), Budget(minutes=1e-9), Silent(), None)
-    summary = driver.run()
+    summary, _ = drive(load(tmp_path, budget={"minutes": 1e-9}), Flaky())
     assert summary.stopped == "1e-09 minutes"
     assert summary.evaluated < 12
 

@@ -289,6 +289,6 @@ def test_same_evaluations_by_one_evaluator_in_any_order(mixed):
     space, _, table = mixed
     evaluator, rows = Evaluator(space), {row["design"]: row for row in table.to_pylist()}
     for number in sorted(rows, key=lambda one: hash((one, 7))):
-        point = evaluator(number)
+        (point,) = evaluator([number])
         assert store.row(point)["cycles"] == rows[number]["cycles"] if point.status == "ok" else True
         assert point.values.get("objective.energy") == rows[number]["objective.energy"]

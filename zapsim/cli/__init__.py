@@ -27,21 +27,8 @@ from zapsim.cli import (
 from zapsim.errors import ZapsimError
 
 _COMMANDS = (
-    run,
-    explain,
-    explore,
-    pareto,
-    compare,
-    train,
-    tune,
-    adapt,
-    evaluate,
-    trace,
-    trace_info,
-    archs,
-    area,
-    validate,
-)
+    run, explain, explore, pareto, compare, train, tune, adapt, evaluate, trace, trace_info, archs, area, validate,
+)  # fmt: skip
 
 _EPILOG = """\
 examples:

@@ -90,7 +90,7 @@ def run_space(space: Space, folder: Path | None, how: How, watcher: Watcher) -> 
         sink = Store(folder, space)
     most = _most(space)
     with make_backend(space, how, most - len(sink.done)) as backend:
-        driver = Driver(make_strategy(space), backend, sink, space.budget, watcher, most)
+        driver = Driver(space, make_strategy(space), backend, sink, watcher, most)
         summary = driver.run()
     if not sink.done:
         raise ZapsimError(f"{space.file}: the constraints leave no design")

@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from zapsim.errors import ZapsimError
-from zapsim.explore.evaluate import Evaluator
+from zapsim.explore.evaluate import Evaluator, Found
 from zapsim.explore.space import Space
-from zapsim.explore.worker import Found, evaluate_chunk, evaluate_prepared, prepare, ready
+from zapsim.explore.worker import evaluate_prepared, prepare, ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Serial(AbstractContextManager["Serial"]):
         if not self._waiting:
             return []
         task = self._waiting.popleft()
-        return [Done(task, evaluate_chunk(self._evaluator, task.numbers))]
+        return [Done(task, self._evaluator(task.numbers))]
 
 
 class Processes(AbstractContextManager["Processes"]):

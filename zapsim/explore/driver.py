@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from zapsim.explore.backends import Backend, Done, Task
-from zapsim.explore.evaluate import Point
-from zapsim.explore.space_file import Budget
+from zapsim.explore.evaluate import Failure, Point
+from zapsim.explore.space import Space
 from zapsim.explore.strategies import Costs, Strategy
-from zapsim.explore.worker import Failure
 
 _CHUNK_SECONDS = 0.4
 """Time that a task should take: long enough to hide its way to a worker and back, short enough to lose little."""
@@ -82,13 +81,13 @@ class Driver:
     """One run of an exploration."""
 
     def __init__(
-        self, strategy: Strategy, backend: Backend, sink: Sink, budget: Budget, watcher: Watcher, most: int | None
+        self, space: Space, strategy: Strategy, backend: Backend, sink: Sink, watcher: Watcher, most: int | None
     ) -> None:
         self._strategy, self._backend, self._sink = strategy, backend, sink
-        self._budget, self._watcher = budget, watcher
+        self._budget, self._watcher, self._lattice = space.budget, watcher, space.lattice
         self._summary = Summary(known=len(sink.done))
         self._started = time.monotonic()
-        self._left = budget.points
+        self._left = space.budget.points
         self._again: deque[Task] = deque()
         self._in_flight = 0
         self._pace = 0.0  # seconds a design, of one worker
@@ -129,7 +128,7 @@ class Driver:
         while start < len(numbers) and not self._is_over():
             while not self._backend.has_room():
                 self._collect()
-            size = self._chunk(len(numbers) - start)
+            size = self._whole(numbers[start:], self._chunk(len(numbers) - start))
             self._submit(Task(tuple(numbers[start : start + size])))
             start += size
 
@@ -137,6 +136,12 @@ class Driver:
         by_time = round(_CHUNK_SECONDS / self._pace) if self._pace else 4
         fair = -(-left // (2 * self._backend.workers)) if self._strategy.adaptive else left
         return max(1, min(by_time, fair, _MOST_AT_ONCE))
+
+    def _whole(self, numbers: Sequence[int], size: int) -> int:
+        """Return about `size`, so that designs which share most of their evaluation come together if they are few."""
+        keys = [self._lattice.shared(self._lattice.design(number)) for number in numbers[: 2 * size + 1]]
+        ends = [end for end in range(size // 2 + 1, len(keys)) if keys[end] != keys[end - 1]]
+        return min(ends, key=lambda end: abs(end - size), default=size)
 
     def _submit(self, task: Task) -> None:
         self._backend.submit(task)

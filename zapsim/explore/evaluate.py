@@ -1,26 +1,34 @@
-"""Evaluating designs: architecture, simulation, metrics, constraints. One :class:`Evaluator` lives in every process."""
+"""Evaluating designs: architecture, simulation, metrics, constraints. One :class:`Evaluator` lives in every process.
+
+Designs are evaluated several at a time, layer by layer: of what they have in common (a mapping, the array's part of a
+layer) only one layer's is in memory.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeAlias
+from functools import partial, reduce
+from itertools import groupby
+from operator import add
+from typing import Literal, TypeAlias
 
 import zapsim
 from zapsim.arch.policy import Policy, preset
 from zapsim.arch.spec import ArchSpec
-from zapsim.energy.area import total_area
 from zapsim.errors import TraceError, ZapsimError
 from zapsim.explore.expression import Value
 from zapsim.explore.lattice import Design
-from zapsim.explore.metrics import METRICS, Run, Stage, mac_units, quality_metrics
-from zapsim.explore.space import Constraint, Space, Workload, path_values
+from zapsim.explore.measures import arch_metrics, broken, columns, layer_row, run_metrics
+from zapsim.explore.metrics import Run, Stage, quality_metrics
+from zapsim.explore.space import Space, Workload, path_values
 from zapsim.results import Outcome
 from zapsim.simulate import layer_outcome, layer_timing
 from zapsim.timing.engines import ENGINES
+from zapsim.timing.layer import Residency
 from zapsim.timing.remembering import RememberingEngine
 from zapsim.timing.residency import resident_maps
 from zapsim.trace.model import LayerTrace
@@ -28,6 +36,9 @@ from zapsim.trace.reader import Trace
 
 Status: TypeAlias = Literal["ok", "infeasible", "invalid", "error"]
 """``infeasible``: breaks a constraint; ``invalid``: no such architecture, or no layer fits; ``error``: failed twice."""
+
+_ROOM = 16 * 2**20
+"""Bytes of tiles that each engine keeps: those of a layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,103 +67,178 @@ class Point:
     layers: tuple[dict[str, Value], ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A design whose evaluation failed through no fault of the design: a bug, no memory."""
+
+    number: int
+    error: str
+
+
+Found: TypeAlias = Point | Failure
+
+
+class UnusableTraceError(ZapsimError):
+    """A trace cannot be read where designs are evaluated: the fault of no design, and nothing can go on."""
+
+
+@dataclass(slots=True)
+class _Job:
+    """A design on its way; `found` is set as soon as it is known what becomes of it."""
+
+    number: int
+    design: Design
+    workload: Workload
+    values: dict[str, Value]
+    found: Found | None = None
+    seconds: float = 0.0
+    made: tuple[ArchSpec, Policy] | None = None
+    names: dict[str, Value] = field(default_factory=dict)
+    layers: dict[str, Outcome] = field(default_factory=dict)
+    baseline: dict[str, Outcome] = field(default_factory=dict)
+
+
 class Evaluator:
     """Evaluates designs of one space, and remembers what several of them have in common."""
 
     def __init__(self, space: Space, with_layers: bool = False) -> None:
         self._space = space
         self._with_layers = with_layers
-        self._engines = {name: RememberingEngine(engine) for name, engine in ENGINES.items()}
+        self._engines = {name: RememberingEngine(engine, _ROOM) for name, engine in ENGINES.items()}
         self._maps: dict[tuple[str, str], list[list[LayerTrace]]] = {}
 
-    def __call__(self, number: int) -> Point:
-        """Return the evaluated design of a number; mistakes of the user's make it invalid, others are raised."""
-        start = time.perf_counter()
-        point = self._point(number)
-        point.values["seconds"] = time.perf_counter() - start
-        point.values["finished"] = datetime.now(UTC).isoformat(timespec="milliseconds")
-        return point
+    def __call__(self, numbers: Sequence[int]) -> list[Found]:
+        """Evaluate designs, in the order of their numbers' list; mistakes of the user's make a design invalid.
 
-    def outcomes(self, number: int) -> tuple[list[tuple[str, Outcome]], ArchSpec]:
-        """Return name and outcome of each layer of a design, and its architecture.
+        Raises
+        ------
+        UnusableTraceError
+            If a trace cannot be read.
+        """
+        jobs = [self._job(number) for number in numbers]
+        for job in jobs:
+            self._attempt(job, self._make)
+        left = [job for job in jobs if job.found is None]
+        for _, together in groupby(left, key=lambda job: job.design[1]):
+            self._simulate(list(together))
+        for job in left:
+            self._attempt(job, self._measure)
+        finished = datetime.now(UTC).isoformat(timespec="milliseconds")
+        found = []
+        for job in jobs:
+            assert job.found is not None
+            if isinstance(job.found, Point):
+                job.found.values.update(seconds=job.seconds, finished=finished)
+            found.append(job.found)
+        return found
+
+    def outcomes(self, number: int) -> tuple[dict[str, Outcome], ArchSpec]:
+        """Return the outcome of each layer of a design, by name, and its architecture.
 
         Raises
         ------
         ZapsimError
             If there is no such architecture, or a layer does not fit.
         """
+        job = self._job(number)
+        self._attempt(job, self._make)
+        if job.found is None:
+            self._simulate([job])
+        if job.found is not None or job.made is None:
+            reason = job.found.reason if isinstance(job.found, Point) else "failed"
+            raise ZapsimError(f"design {number}: {reason}")
+        return job.layers, job.made[0]
+
+    def _job(self, number: int) -> _Job:
         design = self._space.lattice.design(number)
-        arch, policy = self._made(design)
-        return self._layers(arch, self._space.workloads[design[1]], policy), arch
-
-    def _made(self, design: Design) -> tuple[ArchSpec, Policy]:
-        space = self._space
-        arch = space.archs[design[0]].spec(space.patches(design))
-        return arch, preset(space.policies[design[2]], arch.inputs)
-
-    def _point(self, number: int) -> Point:
-        space = self._space
-        design = space.lattice.design(number)
-        values = space.chosen(design)
-        workload = space.workloads[design[1]]
+        workload = self._space.workloads[design[1]]
+        values = self._space.chosen(design)
         values |= {"trace_sha256": workload.trace_sha256, "zapsim": zapsim.__version__}
+        return _Job(number, design, workload, values)
+
+    def _attempt(self, job: _Job, step: Callable[[_Job], None]) -> None:
+        """Take a step with a job, unless it is settled; what goes wrong settles it."""
+        if job.found is not None:
+            return
+        start = time.perf_counter()
         try:
-            arch, policy = self._made(design)
-            values |= {"id": self._id(arch, design), "arch_sha256": arch.hash}
-            return self._measured(number, design, arch, policy, values)
+            step(job)
         except UnusableTraceError:
             raise
         except ZapsimError as error:
-            return Point(number, "invalid", str(error).splitlines()[0], values)
+            job.found = Point(job.number, "invalid", str(error).splitlines()[0], job.values)
+        except Exception as error:  # whatever it is, the other designs go on
+            job.found = Failure(job.number, f"{type(error).__name__}: {error}")
+        finally:
+            job.seconds += time.perf_counter() - start
 
-    def _measured(self, number: int, design: Design, arch: ArchSpec, policy: Policy, values: dict[str, Value]) -> Point:
-        """Return the point of an architecture that exists: simulated, unless a constraint rules it out before."""
-        space, workload = self._space, self._space.workloads[design[1]]
-        names: dict[str, Value] = {**values, **path_values(arch, space.paths)}
-        names |= quality_metrics(workload.quality, policy) | arch_metrics(arch)
-        broken = _broken(space.constraints, names, Stage.ARCH)
-        if broken is not None:
-            return Point(number, "infeasible", broken, values | columns(space.record, names))
-        layers = self._layers(arch, workload, policy)
-        outcome, baseline = _sum(one[1] for one in layers), None
-        if space.needs_baseline:
-            baseline = _sum(one[1] for one in self._layers(arch, workload, policy.baseline()))
-        run = Run(arch, outcome, baseline)
-        names |= run_metrics(run, space.record)
-        values |= columns(space.record, names)
-        details = tuple(layer_row(name, Run(arch, one, None)) for name, one in layers) if self._with_layers else ()
-        broken = _broken(space.constraints, names, Stage.BASELINE)
-        if broken is not None:
-            return Point(number, "infeasible", broken, values, layers=details)
-        costs = []
-        for objective in space.objectives:
-            value = objective.expression.value(names)
-            if value is None or isinstance(value, str):
-                return Point(number, "invalid", f"{objective.text} has no value", values, layers=details)
-            values[f"objective.{objective.text}"] = float(value)
-            costs.append(objective.cost(float(value)))
-        return Point(number, "ok", "", values, tuple(costs), details)
+    def _make(self, job: _Job) -> None:
+        """Make the architecture; a constraint may rule it out before anything is simulated."""
+        space = self._space
+        arch = space.archs[job.design[0]].spec(space.patches(job.design))
+        policy = preset(space.policies[job.design[2]], arch.inputs)
+        job.values |= {"id": self._id(job, arch), "arch_sha256": arch.hash}
+        names: dict[str, Value] = {**job.values, **path_values(arch, space.paths)}
+        names |= quality_metrics(job.workload.quality, policy) | arch_metrics(arch)
+        job.made, job.names = (arch, policy), names
+        reason = broken(space.constraints, names, Stage.ARCH)
+        if reason is not None:
+            job.found = Point(job.number, "infeasible", reason, job.values | columns(space.record, names))
 
-    def _id(self, arch: ArchSpec, design: Design) -> str:
+    def _id(self, job: _Job, arch: ArchSpec) -> str:
         """Return what identifies a result: everything that it depends on, and nothing else."""
-        space, workload = self._space, self._space.workloads[design[1]]
+        space, workload = self._space, job.workload
         parts = (
-            arch.hash, workload.trace_sha256, workload.point, space.policies[design[2]], space.images, space.batch,
+            arch.hash, workload.trace_sha256, workload.point, space.policies[job.design[2]], space.images, space.batch,
             zapsim.__version__,
         )  # fmt: skip
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
-    def _layers(self, arch: ArchSpec, workload: Workload, policy: Policy) -> list[tuple[str, Outcome]]:
-        """Return name and outcome of each layer, summed over the batches of images."""
-        totals: dict[str, Outcome] = {}
-        for layers in self._traced(workload):
-            stays = resident_maps(arch, [layer.shape for layer in layers])
-            for layer, resident in zip(layers, stays, strict=True):
-                name = layer.shape.name
-                timing = layer_timing(arch, layer, policy, resident, engines=self._engines)
-                found = layer_outcome(arch, timing)
-                totals[name] = totals[name] + found if name in totals else found
-        return list(totals.items())
+    def _simulate(self, jobs: Sequence[_Job]) -> None:
+        """Run the layers of one workload, each for all jobs before the next."""
+        for layers in self._traced(jobs[0].workload):
+            shapes = [layer.shape for layer in layers]
+            stays = [resident_maps(job.made[0], shapes) if job.made else () for job in jobs]
+            for index, layer in enumerate(layers):
+                for job, resident in zip(jobs, stays, strict=True):
+                    if job.found is None:
+                        self._attempt(job, partial(self._run, layer, resident[index]))
+
+    def _run(self, layer: LayerTrace, resident: Residency, job: _Job) -> None:
+        """Run one layer, and its baseline if a metric asks for it; batches of images add up."""
+        assert job.made is not None
+        arch, policy = job.made
+        runs = [(policy, job.layers)]
+        if self._space.needs_baseline:
+            runs.append((policy.baseline(), job.baseline))
+        for one, outcomes in runs:
+            timing = layer_timing(arch, layer, one, resident, engines=self._engines)
+            found, name = layer_outcome(arch, timing), layer.shape.name
+            outcomes[name] = outcomes[name] + found if name in outcomes else found
+
+    def _measure(self, job: _Job) -> None:
+        """Take the metrics of a job whose layers have run, and judge it."""
+        assert job.made is not None
+        space, names, arch = self._space, job.names, job.made[0]
+        baseline = reduce(add, job.baseline.values()) if job.baseline else None
+        names |= run_metrics(Run(arch, reduce(add, job.layers.values()), baseline), space.record)
+        values = job.values | columns(space.record, names)
+        details: tuple[dict[str, Value], ...] = ()
+        if self._with_layers:
+            details = tuple(layer_row(name, Run(arch, one, None)) for name, one in job.layers.items())
+        reason = broken(space.constraints, names, Stage.BASELINE)
+        if reason is not None:
+            job.found = Point(job.number, "infeasible", reason, values, layers=details)
+            return
+        costs = []
+        for objective in space.objectives:
+            value = objective.expression.value(names)
+            if value is None or isinstance(value, str):
+                job.found = Point(job.number, "invalid", f"{objective.text} has no value", values, layers=details)
+                return
+            values[f"objective.{objective.text}"] = float(value)
+            costs.append(objective.cost(float(value)))
+        job.found = Point(job.number, "ok", "", values, tuple(costs), details)
 
     def _traced(self, workload: Workload) -> list[list[LayerTrace]]:
         """Return the layers of each batch; the trace is mapped into memory, not copied, and read once."""
@@ -171,50 +257,3 @@ class Evaluator:
         indices, batch = trace.image_indices(self._space.images), self._space.batch
         starts = range(0, len(indices), batch)
         return [list(trace.layers(workload.point, indices[start : start + batch])) for start in starts]
-
-
-class UnusableTraceError(ZapsimError):
-    """A trace cannot be read where designs are evaluated: the fault of no design, and nothing can go on."""
-
-
-def arch_metrics(arch: ArchSpec) -> dict[str, Value]:
-    """Return what is known of an architecture before anything runs on it, by metric name, in base units."""
-    area = None if arch.area is None else total_area(arch) * METRICS["area"].scale
-    return {"mac_units": mac_units(arch), "area": area}
-
-
-def run_metrics(run: Run, record: Iterable[str]) -> dict[str, Value]:
-    """Return the metrics of `record` that come from a simulation, by name, in base units."""
-    chosen = (METRICS[name] for name in record)
-    return {one.name: one.of(run) for one in chosen if one.of is not None}
-
-
-def columns(record: Iterable[str], names: dict[str, Value]) -> dict[str, Value]:
-    """Return the values of metrics by column, in its unit, and make them known to expressions by that name too."""
-    found: dict[str, Value] = {}
-    for name in record:
-        metric, value = METRICS[name], names.get(name)
-        scaled = value / metric.scale if isinstance(value, (int, float)) and metric.scale != 1 else value
-        found[metric.column] = scaled
-    names.update(found)
-    return found
-
-
-def layer_row(name: str, run: Run) -> dict[str, Value]:
-    """Return the metrics of one layer by column."""
-    names = [one.name for one in METRICS.values() if one.stage == Stage.RUN]
-    return {"layer": name, **columns(names, dict(run_metrics(run, names)))}
-
-
-def _broken(constraints: Iterable[Constraint], names: Mapping[str, Any], stage: Stage) -> str | None:
-    """Return the first constraint, of those known at `stage`, that does not hold."""
-    early = (one for one in constraints if one.stage <= stage)
-    return next((one.expression.text for one in early if one.expression.value(names) is False), None)
-
-
-def _sum(outcomes: Iterable[Outcome]) -> Outcome:
-    total: Outcome | None = None
-    for one in outcomes:
-        total = one if total is None else total + one
-    assert total is not None
-    return total

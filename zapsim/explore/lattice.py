@@ -18,6 +18,9 @@ from zapsim.errors import ConfigError
 Design: TypeAlias = tuple[int, ...]
 """A choice (index) for each axis."""
 
+HEAVY = 2
+"""From this weight on, a change of an axis makes most of an evaluation anew."""
+
 MOST_DESIGNS = 2**62
 """Designs are numbered in int64."""
 
@@ -163,6 +166,10 @@ class Lattice:
             for choice in steps:
                 if choice != here and 0 <= choice < axis.size:
                     yield self.canonical((*design[:one], choice, *design[one + 1 :]))
+
+    def shared(self, design: Design) -> tuple[int, ...]:
+        """Return the choices along the heavy axes: designs that agree in them share most of their evaluation."""
+        return tuple(choice for choice, axis in zip(design, self.axes, strict=True) if axis.weight >= HEAVY)
 
     def locality(self, design: Design) -> tuple[int, ...]:
         """Return a key that sorts designs as :meth:`walk` does."""

@@ -132,6 +132,6 @@ def _of_design(folder: Path, beginning: str) -> Side:
         raise ZapsimError(f"{folder}: has {many} with '{beginning}'")
     row = rows[0]
     outcomes, arch = Evaluator(space).outcomes(row["design"])
-    layers = tuple(_layer(name, outcome, arch.clock) for name, outcome in outcomes)
+    layers = tuple(_layer(name, outcome, arch.clock) for name, outcome in outcomes.items())
     chosen = ", ".join(f"{name} {row[name]}" for name in found.choices if row[name] is not None)
     return Side(f"{folder.name}@{row['id'][:8]}", f"{found.name} {row['id'][:8]}: {chosen or row['arch']}", layers)

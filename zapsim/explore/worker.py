@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import pickle
 import signal
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
 
 import numba
 
-from zapsim.explore.evaluate import Evaluator, Point, UnusableTraceError
-
-_evaluators: dict[bytes, Evaluator] = {}
-"""The evaluator of this process, by the job that it was made for: one at a time."""
+from zapsim.explore.evaluate import Evaluator, Found
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A design whose evaluation failed through no fault of the design: a bug, no memory."""
+class _Local(threading.local):
+    """What a thread works with: its evaluator, and the job that it was made for."""
 
-    number: int
-    error: str
+    job: bytes = b""
+    evaluator: Evaluator | None = None
 
 
-Found: TypeAlias = Point | Failure
+_local = _Local()
 
 
 def prepare(job: bytes) -> None:
@@ -41,31 +36,18 @@ def ready() -> bool:
 
 def evaluate_prepared(numbers: Sequence[int]) -> list[Found]:
     """Evaluate designs with the evaluator that :func:`prepare` made."""
-    return evaluate_chunk(next(iter(_evaluators.values())), numbers)
+    assert _local.evaluator is not None
+    return _local.evaluator(numbers)
 
 
 def evaluate_job(job: bytes, numbers: Sequence[int]) -> list[Found]:
-    """Evaluate designs of `job` in a process that others use too."""
+    """Evaluate designs of `job` in a process that others use too, in several threads perhaps."""
     numba.set_num_threads(1)
-    return evaluate_chunk(_evaluator(job), numbers)
-
-
-def evaluate_chunk(evaluator: Evaluator, numbers: Sequence[int]) -> list[Found]:
-    """Evaluate designs; what fails is reported in its place."""
-    found: list[Found] = []
-    for number in numbers:
-        try:
-            found.append(evaluator(number))
-        except UnusableTraceError:
-            raise
-        except Exception as error:  # whatever it is, the other designs go on
-            found.append(Failure(number, f"{type(error).__name__}: {error}"))
-    return found
+    return _evaluator(job)(numbers)
 
 
 def _evaluator(job: bytes) -> Evaluator:
-    if job not in _evaluators:
+    if _local.evaluator is None or _local.job != job:
         space, with_layers = pickle.loads(job)
-        _evaluators.clear()
-        _evaluators[job] = Evaluator(space, with_layers)
-    return _evaluators[job]
+        _local.job, _local.evaluator = job, Evaluator(space, with_layers)
+    return _local.evaluator

@@ -40,8 +40,9 @@ from zapsim.workload import ConvShape
 SLACK = 1 + 1e-9
 """Bounds are sums of floats, rounded otherwise than what they bound."""
 
-CHUNK = 2048
-"""Candidates that are looked at together: enough to keep numpy busy, few enough to stop early."""
+FIRST_CHUNK, CHUNK = 256, 2048
+"""Candidates that are looked at together: few until there is a good one, which makes most others hopeless, then twice
+as many each time, up to what keeps numpy busy."""
 
 Found = tuple[float, ...]
 """Score, GLB words, DRAM words and (m, n, e, p, q, r, t) of a mapping: the least is the best."""
@@ -159,13 +160,15 @@ def search(shape: ConvShape, have: Resources, objective: Objective, *, exhaustiv
     best: Found = (np.inf,)
     frames = _frames(shape, have)
     of_any = frames._replace(n=np.ones_like(frames.n), p=np.ones_like(frames.p))
-    for bound, frame in _most_promising_first(shape, have, objective, frames, best_m(shape, have, of_any), frames.n):
+    most = best_m(shape, have, of_any)
+    for bound, frame in _most_promising_first(shape, have, objective, frames, most, frames.n, FIRST_CHUNK):
         if hopeless(bound):
             break
         batches = _each_n(shape, have, frame)
         of_any = batches._replace(p=np.ones_like(batches.p))
         most = best_m(shape, have, of_any)
-        for inner, batch in _most_promising_first(shape, have, objective, batches, most, batches.p):
+        first = FIRST_CHUNK if best[0] == np.inf else CHUNK
+        for inner, batch in _most_promising_first(shape, have, objective, batches, most, batches.p, first):
             if hopeless(inner):
                 break
             limit: Found = (np.inf,) if exhaustive else best
@@ -191,14 +194,24 @@ def _best_of(shape: ConvShape, have: Resources, objective: Objective, of: Candid
 
 
 def _most_promising_first(
-    shape: ConvShape, have: Resources, objective: Objective, of: Candidates, m: Ints, choices: Ints
+    shape: ConvShape, have: Resources, objective: Objective, of: Candidates, m: Ints, choices: Ints, first: int
 ) -> Iterator[tuple[float, Candidates]]:
-    """Yield candidates in chunks that have about :data:`CHUNK` choices left, each after its least bound."""
+    """Yield candidates in chunks that have about so many choices left (`first`: the first one), by least bound."""
     bounds = objective.score(least_totals(shape, have, of, objective.stages, m))
     order = np.argsort(bounds, kind="stable")
-    chunk = np.cumsum(choices[order]) // CHUNK
+    chunk = np.searchsorted(_chunk_ends(int(choices.sum()), first), np.cumsum(choices[order]))
     for chosen in np.split(order, np.flatnonzero(np.diff(chunk)) + 1):
         yield float(bounds[chosen[0]]), of.take(chosen)
+
+
+def _chunk_ends(total: int, first: int) -> Ints:
+    """Return at how many choices each chunk ends."""
+    sizes = [first]
+    reached = first
+    while reached < total:
+        sizes.append(min(2 * sizes[-1], CHUNK))
+        reached += sizes[-1]
+    return np.cumsum(sizes)
 
 
 def _frames(shape: ConvShape, have: Resources) -> Candidates:
