@@ -138,3 +138,19 @@ def test_long_values_are_clipped_and_kept_on_one_line(tmp_path):
     assert faults(tmp_path, text) == [
         f"a.yaml: clock: expected a frequency such as '200 MHz', got '{shown}' (units: Hz, kHz, MHz, GHz)"
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "fault"),
+    [
+        ("lanes_256", "buffers.glb.resident=108 KiB",
+         "buffers.glb.resident: 110592 B leave nothing of the 110592 B of size to work with"),
+        ("lanes_256", "buffers.filters.size=1 KiB",
+         "buffers.filters: belongs to a row-stationary array, not to one with dataflow: output-lanes"),
+        ("eyeriss", "dram.refresh=1", "dram.refresh: expected less than 1, got 1"),
+    ],
+)  # fmt: skip
+def test_memories_that_cannot_be(name, change, fault):
+    with pytest.raises(ConfigError) as caught:
+        load_arch(name, [change])
+    assert str(caught.value) == f"--set: {fault}"

@@ -6,7 +6,8 @@ import pytest
 from tests.builders import OneCycleAnOutput, arch, conv, random_layer, random_map, with_mask
 from zapsim.arch.policy import PRESETS, Policy, preset
 from zapsim.counts import Counts, Cycles
-from zapsim.errors import PolicyError
+from zapsim.errors import MappingError, PolicyError
+from zapsim.timing.engines import ENGINES
 from zapsim.timing.layer import time_layer
 from zapsim.timing.predictor import predictor_counts
 from zapsim.timing.stages import needed_outputs
@@ -176,3 +177,17 @@ def test_conservation_of_a_layer_with_every_option(rng):
         counts = run(policy, layer).counts
         assert counts.macs_dense == shape.macs
     assert random_map(rng, (1, 2, 2, 2), 0.0, correlated=True).count() == 0
+
+
+@pytest.mark.parametrize("dataflow", ["weight-stationary", "output-lanes"])
+def test_a_buffer_holds_a_tile(dataflow):
+    least = {"weight-stationary": 60, "output-lanes": 24}[dataflow]  # 6×5 PEs, 2×2×3 lanes, words of 2 bytes
+    for size in (least, least - 1):
+        spec = arch(dataflow, buffers={"glb": {"size": f"{size} B"}})
+        if size == least:
+            assert time_layer(ENGINES[dataflow], spec, LAYER, PRESETS["zap"]).cycles.total
+        else:
+            with pytest.raises(
+                MappingError, match=f"do not hold a tile, a word for each MAC unit; set at least {least} B"
+            ):
+                time_layer(ENGINES[dataflow], spec, LAYER, PRESETS["zap"])

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from zapsim.arch.area_table import AreaTable
-from zapsim.arch.arrays import Array
+from zapsim.arch.arrays import Array, RowStationaryArray
 from zapsim.arch.energy_table import EnergyTable
 from zapsim.arch.memory import Buffers, Dram
 from zapsim.arch.scaling import scaled
@@ -78,6 +78,13 @@ class ArchSpec(Section):
     energy: EnergyTable
     area: AreaTable | None = None
     sources: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _filters_have_a_bus(self) -> Self:
+        if self.buffers.filters is not None and not isinstance(self.array, RowStationaryArray):
+            fault = f"belongs to a row-stationary array, not to one with dataflow: {self.array.dataflow}"
+            raise blame("buffers.filters", fault)
+        return self
 
     @property
     def word_bytes(self) -> float:

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from zapsim.arch.arrays import pe_count
 from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec
 from zapsim.counts import Counts, Cycles, clocked_while_waiting
+from zapsim.errors import MappingError
 from zapsim.timing.engine import Engine, Mapping, StageResult
 from zapsim.timing.predictor import PredictorResult, alive, run_predictor
 from zapsim.timing.stages import needed_outputs, ofmap_dram_words, share_computed, stage_demands
@@ -88,6 +90,7 @@ def time_layer(
         If the layer cannot be mapped.
     """
     engine.served.check(arch.array.dataflow, policy)
+    check_buffer(arch)
     shape = layer.shape
     needed = needed_outputs(layer, policy)
     stages = stage_demands(arch, layer, policy, needed)
@@ -106,6 +109,22 @@ def time_layer(
     ofmap_words = 0 if resident.ofmap else ofmap_dram_words(arch, layer, needed)
     asked = shape.outputs if needed is None else needed.count()
     return compose(arch, shape, results, predictor, ofmap_words, asked * shape.macs_per_output, timeline)
+
+
+def check_buffer(arch: ArchSpec) -> None:
+    """Check that the GLB holds a tile; what a row-stationary array needs, its mappings say.
+
+    Raises
+    ------
+    MappingError
+        If it does not; with the least size.
+    """
+    needed = -(-pe_count(arch.array) * arch.word // 8)
+    if arch.array.dataflow != "row-stationary" and arch.buffers.glb.working < needed:
+        raise MappingError(
+            f"{arch.name}: buffers.glb.size: {arch.buffers.glb.working} B do not hold a tile, a word for each MAC unit; "
+            f"set at least {needed} B"
+        )
 
 
 def compose(
