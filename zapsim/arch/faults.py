@@ -94,6 +94,7 @@ def _expected(kind: str, context: dict[str, Any]) -> str:
         "greater_than_equal": ("at least", "ge"),
         "greater_than": ("more than", "gt"),
         "less_than_equal": ("at most", "le"),
+        "less_than": ("less than", "lt"),
     }
     if kind == "too_short":
         return "a list with at least one value"

@@ -119,12 +119,10 @@ def check_buffer(arch: ArchSpec) -> None:
     MappingError
         If it does not; with the least size.
     """
-    needed = -(-pe_count(arch.array) * arch.word // 8)
-    if arch.array.dataflow != "row-stationary" and arch.buffers.glb.working < needed:
-        raise MappingError(
-            f"{arch.name}: buffers.glb.size: {arch.buffers.glb.working} B do not hold a tile, a word for each MAC unit; "
-            f"set at least {needed} B"
-        )
+    needed, there = -(-pe_count(arch.array) * arch.word // 8), arch.buffers.glb.working
+    if arch.array.dataflow != "row-stationary" and there < needed:
+        fault = f"{there} B do not hold a tile, a word for each MAC unit; set at least {needed} B"
+        raise MappingError(f"{arch.name}: buffers.glb.size: {fault}")
 
 
 def compose(
