@@ -147,7 +147,7 @@ def test_long_values_are_clipped_and_kept_on_one_line(tmp_path):
          "buffers.glb.resident: 110592 B leave nothing of the 110592 B of size to work with"),
         ("lanes_256", "buffers.filters.size=1 KiB",
          "buffers.filters: belongs to a row-stationary array, not to one with dataflow: output-lanes"),
-        ("eyeriss", "dram.refresh=1", "dram.refresh: expected less than 1, got 1"),
+        ("eyeriss", "dram.refresh=1", "dram.refresh: expected less than 1.0, got 1"),
     ],
 )  # fmt: skip
 def test_memories_that_cannot_be(name, change, fault):
