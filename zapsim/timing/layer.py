@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from zapsim.arch.arrays import pe_count
+from zapsim.arch.arrays import OutputLanesArray, SystolicArray, pe_count
 from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec
 from zapsim.counts import Counts, Cycles, clocked_while_waiting
@@ -119,8 +119,10 @@ def check_buffer(arch: ArchSpec) -> None:
     MappingError
         If it does not; with the least size.
     """
+    if not isinstance(arch.array, SystolicArray | OutputLanesArray):
+        return
     needed, there = -(-pe_count(arch.array) * arch.word // 8), arch.buffers.glb.working
-    if arch.array.dataflow != "row-stationary" and there < needed:
+    if there < needed:
         fault = f"{there} B do not hold a tile, a word for each MAC unit; set at least {needed} B"
         raise MappingError(f"{arch.name}: buffers.glb.size: {fault}")
 
