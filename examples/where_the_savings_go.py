@@ -26,7 +26,7 @@ from zapsim.simulate import simulate
 from zapsim.trace.reader import Trace
 
 TRACES = Path(__file__).parents[1] / "traces"
-BUNDLED = ("vgg16_hed_chelsea", "efficientnet_lite0_coffee")
+BUNDLED = ("vgg16_hed_chelsea", "efficientnet_lite0_chelsea")
 ARRAYS = (  # what it is called here, name of the file, changes to it
     ("eyeriss", "eyeriss", ()),
     ("eyeriss, by tile", "eyeriss", ("predictor.granularity=tile",)),
