@@ -1,5 +1,7 @@
 """Training: it learns, it beats chance, and it is the same twice."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -97,9 +99,9 @@ def test_a_layer_done_in_groups_of_channels_learns_the_same_bits(monkeypatch: py
         monkeypatch.setattr("zapsim.frontend.learner._GROUP_VALUES", values)
         predictor = Predictor(40, "2/5")
         predictor.load_state_dict(first)
-        learner = Learner("layer", predictor, 0.01)
+        learner = Learner("layer", predictor)
         for _ in range(3):
-            learner.step(ofmap, estimate=True)
+            learner.step(ofmap, 0.01, estimate=True)
         return learner, len(list(channel_groups(ofmap)))
 
     (whole, one), (parted, three) = learnt(2**20), learnt(1)
@@ -110,7 +112,20 @@ def test_a_layer_done_in_groups_of_channels_learns_the_same_bits(monkeypatch: py
     assert parted.saving == whole.saving > 0
 
 
-@pytest.mark.parametrize("fault", [{"epochs": 0}, {"batch": 0}, {"lr": -1.0}, {"pattern": "1/7"}])
+def test_the_rate_falls_to_nothing_along_a_cosine_or_stays():
+    rates = [TrainingOptions(lr=0.5).rate(step, 4) for step in range(4)]
+    assert rates == pytest.approx([0.5, 0.25 * (1 + 0.5**0.5), 0.25, 0.25 * (1 - 0.5**0.5)])
+    assert {TrainingOptions(lr=0.5, schedule="constant").rate(step, 4) for step in range(4)} == {0.5}
+
+
+def test_the_schedule_reaches_the_optimiser():
+    falling, constant = train(), train(replace(OPTIONS, schedule="constant"))
+    assert not torch.equal(falling.predictors["2"].conv1.weight, constant.predictors["2"].conv1.weight)
+
+
+@pytest.mark.parametrize(
+    "fault", [{"epochs": 0}, {"batch": 0}, {"lr": -1.0}, {"pattern": "1/7"}, {"schedule": "linear"}]
+)
 def test_impossible_options_are_refused(fault: dict[str, object]):
     with pytest.raises(ZapsimError):
         TrainingOptions(**fault)

@@ -73,6 +73,12 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("--epochs", type=int, default=5, metavar="N", help="passes over the crops (default: 5)")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="crops a step (default: 8)")
     parser.add_argument("--lr", type=float, default=0.01, metavar="X", help="Adam's learning rate (default: 0.01)")
+    parser.add_argument(
+        "--schedule",
+        choices=("cosine", "constant"),
+        default="cosine",
+        help="how the rate goes on: down to 0 along half a cosine (default), or constant, as in the paper",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="predictor file to write")
     parser.add_argument(
         "--checkpoint",
@@ -98,7 +104,7 @@ def execute(args: argparse.Namespace) -> int:
     check_output(args.out)
     check_output(checkpoint)
     pattern, layer_patterns = _patterns(args.pattern)
-    options = TrainingOptions(pattern, args.epochs, args.batch, args.lr, args.seed, layer_patterns)
+    options = TrainingOptions(pattern, args.epochs, args.batch, args.lr, args.schedule, args.seed, layer_patterns)
     use_threads(args.threads)
     network = load_network(args.network, args.weights, args.device, args.seed)
     images = load_crops(args.images, network.preprocessing, args.crops, args.seed)

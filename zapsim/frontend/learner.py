@@ -35,17 +35,17 @@ class Learner:
         Share of the layer's outputs that the predictor would have skipped at threshold 0, when last estimated.
     """
 
-    def __init__(self, name: str, predictor: Predictor, lr: float) -> None:
+    def __init__(self, name: str, predictor: Predictor) -> None:
         self.name = name
         self.predictor = predictor.train()
         self.last = float("nan")
         self.saving = float("nan")
         self.losses: list[float] = []
         self.history: list[float] = []
-        self._optimiser = torch.optim.Adam(predictor.parameters(), lr=lr, weight_decay=0.0)
+        self._optimiser = torch.optim.Adam(predictor.parameters(), weight_decay=0.0)
 
-    def step(self, ofmap: torch.Tensor, estimate: bool) -> None:
-        """Take one optimisation step on the activations of a batch; `estimate` the saving on the way."""
+    def step(self, ofmap: torch.Tensor, lr: float, estimate: bool) -> None:
+        """Take one optimisation step of rate `lr` on a batch's activations; `estimate` the saving on the way."""
         check_finite(self.name, ofmap)
         pattern = self.predictor.pattern_of(ofmap)
         outside = int((~pattern).sum()) * ofmap.shape[0] * ofmap.shape[1]
@@ -60,6 +60,8 @@ class Learner:
             if estimate:
                 skipped += int(((scores.detach() <= 0) & ~pattern).count_nonzero())
             scores.backward(slope.mul_(2 / outside))
+        for group in self._optimiser.param_groups:
+            group["lr"] = lr
         self._optimiser.step()
         self.last = total / outside
         if not np.isfinite(self.last):

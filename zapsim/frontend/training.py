@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from math import cos, pi
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -31,11 +32,14 @@ from zapsim.patterns import pattern_tile
 
 CHECKPOINT_INTERVAL_S = 60.0
 
+Schedule = Literal["cosine", "constant"]
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """How predictors are trained; the defaults are the paper's, but for fewer images a batch.
+    """How predictors are trained; the defaults are the paper's, but for fewer images a batch and the schedule.
 
+    `lr` is the rate of the first step; by `schedule` it falls to 0 along half a cosine, or stays (the paper's).
     `layer_patterns` holds the layers with another pattern than `pattern`.
     """
 
@@ -43,6 +47,7 @@ class TrainingOptions:
     epochs: int = 5
     batch: int = 8
     lr: float = 0.01
+    schedule: Schedule = "cosine"
     seed: int = 0
     layer_patterns: Mapping[str, str] = field(default_factory=dict)
 
@@ -53,10 +58,16 @@ class TrainingOptions:
             raise FrontendError(f"epochs and batch must be at least 1, got {self.epochs} and {self.batch}")
         if not self.lr > 0:
             raise FrontendError(f"the learning rate must be positive, got {self.lr}")
+        if self.schedule not in get_args(Schedule):
+            raise FrontendError(f"schedule must be one of {', '.join(get_args(Schedule))}, got '{self.schedule}'")
 
     def pattern_of(self, layer: str) -> str:
         """Return a layer's pattern."""
         return self.layer_patterns.get(layer, self.pattern)
+
+    def rate(self, step: int, steps: int) -> float:
+        """Return the learning rate of a step, of `steps` in all."""
+        return self.lr if self.schedule == "constant" else self.lr * (1 + cos(pi * step / steps)) / 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,10 +119,13 @@ def train_predictors(
     with LayerDisplay(options.epochs * batches, learners, progress) as display, frozen(model):
         for epoch, step, chosen in _batches(len(images), options, start):
             last = step == batches - 1
+            rate = options.rate(epoch * batches + step, options.epochs * batches)
 
-            def learn(site: ConvSite, ofmap: torch.Tensor, estimate: bool = display.shown or last) -> None:
+            def learn(
+                site: ConvSite, ofmap: torch.Tensor, rate: float = rate, estimate: bool = display.shown or last
+            ) -> None:
                 if site.name in learners:
-                    learners[site.name].step(ofmap, estimate)
+                    learners[site.name].step(ofmap, rate, estimate)
 
             with Interception(graph, on_ofmap=learn):
                 model(images.tensor(chosen).to(device))
@@ -157,7 +171,7 @@ def _learners(graph: Graph, options: TrainingOptions, device: torch.device) -> d
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         predictors = {site.name: Predictor(site.shape.K, options.pattern_of(site.name)) for site in graph.eligible}
-    return {name: Learner(name, one.to(device), options.lr) for name, one in predictors.items()}
+    return {name: Learner(name, one.to(device)) for name, one in predictors.items()}
 
 
 def _batches(
