@@ -116,13 +116,15 @@ def test_layers_of_every_array(dataflow: str, granularity: str, unit: str) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["digits_cnn", "vgg16_hed_chelsea"])
+@pytest.mark.parametrize(
+    "name", ["digits_cnn", "vgg16_hed_chelsea", "efficientnet_lite0_chelsea", "vgg8_fashion_1_3", "vgg8_fashion_3_5"]
+)
 @pytest.mark.parametrize("arch_name", ["eyeriss", "tpu_128x128", "lanes_256"])
 def test_bundled_traces(name: str, arch_name: str) -> None:
     trace = Trace(f"traces/{name}.safetensors")
     spec = load_arch(arch_name)
     layers = list(trace.layers(trace.header.operating_points[0].name, [0]))
-    for layer in layers if name == "digits_cnn" else layers[::4]:
+    for layer in layers[:: max(1, len(layers) // 3)]:
         for policy in ("dense", "zap"):
             chosen = preset(policy, spec.inputs)
             fast, event = (

@@ -154,3 +154,21 @@ def test_memories_that_cannot_be(name, change, fault):
     with pytest.raises(ConfigError) as caught:
         load_arch(name, [change])
     assert str(caught.value) == f"--set: {fault}"
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("eyeriss", "array.balance=filter-sort", "array.balance = filter-sort"),
+        ("systolic_16x16", "array.pixel_order=grouped", "array.pixel_order = grouped"),
+        ("systolic_16x16", "array.channel_order=by-density", "array.channel_order = by-density"),
+    ],
+)
+def test_blocks_that_differ_between_stages_cannot_alternate(name, change, said):
+    load_arch(name, [change])
+    with pytest.raises(ConfigError, match=f"granularity: 'tile' needs blocks that are the same .* not {said}"):
+        load_arch(name, [change, "predictor.granularity=tile"])
+    boundary = ["array.dataflow=input-stationary", "array.fold_boundary=crossed", "predictor.granularity=tile"]
+    with pytest.raises(ConfigError, match=r"array\.fold_boundary = crossed"):
+        load_arch("systolic_16x16", boundary)
+    load_arch("systolic_16x16", boundary[1:])

@@ -86,6 +86,20 @@ class ArchSpec(Section):
             raise blame("buffers.filters", fault)
         return self
 
+    @model_validator(mode="after")
+    def _blocks_are_the_same_in_both_stages(self) -> Self:
+        """Refuse what deals a stage's outputs anew while stages alternate block by block."""
+        anew = [("balance", "filter-sort"), ("pixel_order", "grouped"), ("channel_order", "by-density")]
+        if self.array.dataflow == "input-stationary":
+            anew.append(("fold_boundary", "crossed"))
+        for key, value in anew if self.predictor.granularity == "tile" else ():
+            if getattr(self.array, key, None) == value:
+                fault = (
+                    f"'tile' needs blocks of the same outputs in both stages, but array.{key} = {value} deals them anew"
+                )
+                raise blame("predictor.granularity", fault)
+        return self
+
     @property
     def word_bytes(self) -> float:
         """Bytes of a word."""

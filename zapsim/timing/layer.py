@@ -7,6 +7,7 @@ here it is known which MACs were skipped. Source: Shomron et al., ECCV 2020, sec
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import ceil
 
 import numpy as np
 
@@ -99,7 +100,7 @@ def time_layer(
     mapping = engine.map_layer(shape, arch, [share_computed(shape, stage) for stage in stages], in_dram)
     results = [_at_home(engine.time_stage(shape, arch, mapping, demand), resident) for demand in stages]
     if len(results) > 1:
-        results[1] = _without_second_loads(arch, *results)
+        results[1] = _without_second_loads(arch, results[0], results[1], in_dram)
     predictor = PredictorResult()
     if needed is not None and policy.knowledge != "oracle":
         room = min(result.tiles.room for result in results)
@@ -192,11 +193,12 @@ def _at_home(result: StageResult, resident: Residency) -> StageResult:
     return _loading(result, replace(result.tiles, ifmap_words=np.zeros_like(result.tiles.ifmap_words)))
 
 
-def _without_second_loads(arch: ArchSpec, first: StageResult, rest: StageResult) -> StageResult:
+def _without_second_loads(arch: ArchSpec, first: StageResult, rest: StageResult, in_dram: float) -> StageResult:
     """Return stage B without the loads of what stage A has left in the GLB, first ifmaps, then filters.
 
     An operand is left there if it stays anyway, or if both stages leave room for it: for all of the layer's, or with
-    ``granularity: tile`` for what the blocks that are alive have of it.
+    ``granularity: tile`` for what the blocks that are alive have of it. On chip, ifmaps are not coded: they take the
+    words that came, over `in_dram`.
     """
     by_tile = arch.predictor.granularity == "tile" and first.tiles.blocks == rest.tiles.blocks
     tiles, before = rest.tiles, first.tiles
@@ -208,7 +210,7 @@ def _without_second_loads(arch: ArchSpec, first: StageResult, rest: StageResult)
         """Return the words that must lie in the room for an operand to be there."""
         return 0 if stays else int(np.bincount(blocks[0], loaded, 1).max()) * at_a_time
 
-    ifmap = size(before.ifmap_words, before.ifmap_stays and tiles.ifmap_stays)
+    ifmap = ceil(size(before.ifmap_words, before.ifmap_stays and tiles.ifmap_stays) / in_dram)
     if ifmap <= room:
         left = _missing(before.ifmap_words, tiles.ifmap_words, blocks)
         tiles, room = replace(tiles, ifmap_words=left), room - ifmap

@@ -53,11 +53,17 @@ class SystolicEngine:
         )
         read = (asked if demand.gate else work.outputs) * shape.macs_per_output
         storage = storage_counts(mapping, work, Use(read, switching))
-        tiles = fold_tiles(shape, mapping, work, arch.glb_words, demand.ifmap_coded_words)
+        tiles = fold_tiles(shape, mapping, work, _pixels(shape, demand), arch.glb_words, demand.ifmap_coded_words)
         cycles, pes = stage_cycles(mapping, work), _active_pes(mapping, work)
         moved = Counts(dram_reads=tiles.read_words, dram_writes=int(tiles.spilled_words.sum()))
         clocked = Counts(pe_active_cycles=pes * cycles.total)
         return StageResult(cycles, macs + storage + moved + clocked, pes, tiles)
+
+
+def _pixels(shape: ConvShape, demand: Demand) -> int:
+    """Return the pixels that a stage puts on the array."""
+    positions = demand.positions
+    return shape.N * (shape.P * shape.Q if positions is None or demand.gate else int(positions.sum()))
 
 
 def stage_cycles(mapping: SystolicMapping, work: Work) -> Cycles:

@@ -34,7 +34,7 @@ class _Words:
 
 
 def fold_tiles(
-    shape: ConvShape, mapping: SystolicMapping, work: Work, glb_words: int, ifmap_coded_words: int | None
+    shape: ConvShape, mapping: SystolicMapping, work: Work, pixels: int, glb_words: int, ifmap_coded_words: int | None
 ) -> Tiles:
     """Return every fold of the stage that has work, in order.
 
@@ -45,6 +45,8 @@ def fold_tiles(
     ----------
     shape, mapping, work
         The layer, on the array, and the tiles of the stage.
+    pixels
+        Pixels that the stage puts on the array, needed or not.
     glb_words
         Words that the on-chip buffer holds.
     ifmap_coded_words
@@ -69,7 +71,10 @@ def fold_tiles(
     read[(first == 0) | _alone(parts)] = spilled
     outputs = np.zeros_like(first)
     outputs[at_end] = each.vectors * each.cols
-    blocks = mapping.groups * mapping.col_folds
+    by_pixels = mapping.array.dataflow == "input-stationary"
+    in_group = -(-pixels // mapping.array.cols) if by_pixels else mapping.col_folds
+    block = each.tile // mapping.col_folds * in_group + each.tile % mapping.col_folds
+    blocks = mapping.groups * in_group
     return Tiles(
         cycles=even_shares(_tile_cycles(mapping, each), parts),
         ifmap_words=ifmap,
@@ -77,10 +82,10 @@ def fold_tiles(
         psum_words=read,
         spilled_words=written,
         outputs=outputs,
-        block=np.repeat(each.tile, parts),
+        block=np.repeat(block, parts),
         blocks=blocks,
-        reach=_reach(shape, mapping, blocks),
-        visits=mapping.col_folds if mapping.array.dataflow == "input-stationary" else 1,
+        reach=_reach(shape, in_group, blocks) if by_pixels else np.arange(blocks, dtype=np.int64),
+        visits=in_group if by_pixels else 1,
         room=max(words.room, 0),
         ifmap_stays=words.ifmap_stays,
         filters_stay=words.filters_stay,
@@ -114,14 +119,12 @@ def _tile_cycles(mapping: SystolicMapping, each: Work) -> Counters:
     return cycles
 
 
-def _reach(shape: ConvShape, mapping: SystolicMapping, blocks: int) -> Counters:
-    """Return the last block whose outputs the predictor sees; a tile of filters has all of its pixels itself."""
+def _reach(shape: ConvShape, in_group: int, blocks: int) -> Counters:
+    """Return the last block whose outputs the predictor sees, of blocks that share a group's pixels evenly."""
     block = np.arange(blocks, dtype=np.int64)
-    if mapping.array.dataflow != "input-stationary":
-        return block
     window = 2 * shape.Q + 2  # pixels from an output to the last one that its 5×5 window sees
-    below = -(-window * mapping.col_folds // (shape.N * shape.P * shape.Q))
-    last = block - block % mapping.col_folds + mapping.col_folds - 1
+    below = -(-window * in_group // (shape.N * shape.P * shape.Q))
+    last = block - block % in_group + in_group - 1
     return np.asarray(np.minimum(block + below, last), dtype=np.int64)
 
 
