@@ -166,7 +166,7 @@ def test_memories_that_cannot_be(name, change, fault):
 )
 def test_blocks_that_differ_between_stages_cannot_alternate(name, change, said):
     load_arch(name, [change])
-    with pytest.raises(ConfigError, match=f"granularity: 'tile' needs blocks that are the same .* not {said}"):
+    with pytest.raises(ConfigError, match=f"granularity: 'tile' needs blocks of the same outputs .* {said}"):
         load_arch(name, [change, "predictor.granularity=tile"])
     boundary = ["array.dataflow=input-stationary", "array.fold_boundary=crossed", "predictor.granularity=tile"]
     with pytest.raises(ConfigError, match=r"array\.fold_boundary = crossed"):
