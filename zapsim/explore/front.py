@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def front(costs: Sequence[Sequence[float]]) -> list[int]:
+def front(costs: Sequence[Sequence[float]] | NDArray[np.float64]) -> list[int]:
     """Return the indices of the designs on the front, in their order; equal ones are all on it.
 
     Parameters

@@ -1,156 +1,210 @@
-"""Multi-objective search: Optuna's NSGA-II proposes, and the neighbours of the front found so far are looked at.
+"""Multi-objective search: evaluate what may be on the front, by a model of the costs that learns from every result.
 
-NSGA-II finds the front's region; walking along the front finds all of it, because designs that differ by one step of
-one parameter are mostly alike. No design is evaluated twice: what NSGA-II proposes again is answered from memory.
+Small spaces are ranked whole. Of large ones, those designs are ranked that Optuna's NSGA-II proposes, the neighbours of
+the front found so far, and some at random. No design is evaluated twice.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, zip_longest
+from typing import Protocol
 
 import numpy as np
-import optuna
+from numpy.typing import NDArray
 
+from zapsim.explore import model
 from zapsim.explore.front import front
-from zapsim.explore.lattice import Design
+from zapsim.explore.lattice import Design, Lattice
 from zapsim.explore.space import Space
 from zapsim.explore.strategies import Admission, Costs
 
-_START = 4
-"""Populations drawn at random before anything is bred."""
+_START = 2.5
+"""Generations that are drawn at random before anything is ranked."""
 
-_TRIES = 8
-"""Times its share that NSGA-II may propose what is known already, before neighbours and chance take over."""
+_RANKED_WHOLE = 5000
+"""Spaces up to this size are ranked whole."""
 
-_DRAWS = 10_000
-"""Random designs looked at for one that is new."""
+_POOL, _NEIGHBOURS = 1500, 750
+"""Designs of a larger space that are ranked at a time, and neighbours of the front among them, at most."""
+
+_TRIES = 20_000
+"""Designs drawn for those that are new among them."""
+
+_NEAR, _OTHERS = 400, 200
+"""Designs that the model learns from, at most: the nearest to the front, and an even choice of the others."""
+
+_OPTIMISM = 2.0
+"""Standard deviations by which costs may be less than expected when designs are ranked."""
+
+_GROWTH = 12
+"""A generation is at least one in so many of the designs known: a long search takes larger steps."""
 
 
 class Search:
-    """NSGA-II and the neighbours of the front, half and half; chance where these have no new design to offer."""
+    """Proposes what is most likely to be on the front."""
 
     adaptive = True
 
     def __init__(self, space: Space) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._space = space
-        self._size = space.strategy.population
-        self._rng = np.random.default_rng(space.strategy.seed)
-        sampler = optuna.samplers.NSGAIISampler(population_size=self._size, seed=space.strategy.seed)
-        self._study = optuna.create_study(directions=["minimize"] * len(space.objectives), sampler=sampler)
-        self._distributions: dict[str, optuna.distributions.BaseDistribution] = {
-            str(index): optuna.distributions.IntDistribution(0, axis.size - 1)
-            if axis.ordered
-            else optuna.distributions.CategoricalDistribution(tuple(range(axis.size)))
-            for index, axis in enumerate(space.lattice.axes)
-        }
+        self._lattice, self._size = space.lattice, space.strategy.population
+        self._model = model.Costs(space.lattice, len(space.objectives))
         self._admit = Admission(space)
         self.excluded = self._admit.excluded
         self._known: dict[int, Costs] = {}
-        self._asked: list[tuple[optuna.trial.Trial, int]] = []
-        self._first = iter(self._random_designs())
-        self._shown: Counter[int] = Counter()
+        small = space.lattice.size <= _RANKED_WHOLE
+        self._source: _Source = _Whole(space, self._admit) if small else _Sampled(space, self._admit)
 
     def propose(self) -> list[int]:
         """Return the next generation of new designs; none if the space is used up."""
-        if len(self._known) < _START * self._size // 2:
-            return self._drawn(_START * self._size // 2)
-        bred = self._bred(self._size // 2)
-        near = self._near_front(self._size - len(bred))
-        return bred + near + self._drawn(self._size - len(bred) - len(near))
+        size = max(self._size, len(self._known) // _GROWTH)
+        valid = {number: costs for number, costs in self._known.items() if costs}
+        first = round(_START * self._size)
+        if len(self._known) < first or len(valid) < 2:
+            chosen = list(islice(self._source.at_random(), max(size, first - len(self._known))))
+        else:
+            pool = self._source.pool(valid)
+            ranking = self._ranking(valid, list(pool.values())) if pool else []
+            numbers = list(pool)
+            chosen = [numbers[index] for index in ranking[:size]]
+        for number in chosen:
+            self._admit.take(number)
+        return chosen
 
     def tell(self, results: Mapping[int, Costs]) -> None:
         """Take the results of the last generation."""
         self._known |= results
-        for trial, number in self._asked:
-            self._answer(trial, number)
-        asked = {number for _, number in self._asked}
-        self._asked = []
+        self._source.tell(results)
+
+    def _ranking(self, valid: Mapping[int, Costs], pool: Sequence[Design]) -> list[int]:
+        """Return the places of the pool's designs, the most promising first.
+
+        Promising is what is dominated least, or not at all, if it costs as little as it may; what is most like designs
+        that are no candidates comes last.
+        """
+        lessons = _lessons(valid)
+        known = [self._lattice.design(number) for number in lessons]
+        mean, deviation, scaled = self._model.predict(known, [valid[number] for number in lessons], pool)
+        margin = margins(mean - _OPTIMISM * deviation, scaled[front(scaled)])
+        return [int(place) for place in np.lexsort((margin, self._doubtful(valid, pool)))]
+
+    def _doubtful(self, valid: Mapping[int, Costs], pool: Sequence[Design]) -> NDArray[np.bool_]:
+        """Return whether the known design that is most like each of the pool's is no candidate."""
+        if len(valid) == len(self._known):
+            return np.zeros(len(pool), dtype=np.bool_)
+        some = list(self._known)[-_NEAR - _OTHERS :]
+        failed = np.array([not self._known[number] for number in some])
+        likeness = self._model.likeness(pool, [self._lattice.design(number) for number in some])
+        return np.asarray(failed[likeness.argmax(axis=1)])
+
+
+def margins(costs: NDArray[np.float64], best: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return by how much each design is dominated by the front: float64 (designs,), below 0 if it is not.
+
+    Parameters
+    ----------
+    costs
+        float64 (designs, objectives).
+    best
+        float64 (front, objectives).
+    """
+    found = np.full(len(costs), -np.inf)
+    for member in best:
+        np.maximum(found, (costs - member).min(axis=1), out=found)
+    return found
+
+
+def _lessons(valid: Mapping[int, Costs]) -> list[int]:
+    """Return the designs that the model learns from."""
+    numbers = list(valid)
+    if len(numbers) <= _NEAR + _OTHERS:
+        return numbers
+    costs = np.asarray(list(valid.values()), dtype=np.float64)
+    costs = (costs - costs.min(axis=0)) / np.maximum(np.ptp(costs, axis=0), 1e-300)
+    order = np.argsort(margins(costs, costs[front(costs)]), kind="stable")
+    others = order[_NEAR:][:: -(-(len(order) - _NEAR) // _OTHERS)]
+    return [numbers[index] for index in (*order[:_NEAR], *others)]
+
+
+class _Source(Protocol):
+    """Where new designs come from: admitted ones, that are not taken yet."""
+
+    def at_random(self) -> Iterator[int]:
+        """Yield designs in random order."""
+
+    def pool(self, valid: Mapping[int, Costs]) -> dict[int, Design]:
+        """Return designs to rank, by number, given what is known."""
+
+    def tell(self, results: Mapping[int, Costs]) -> None:
+        """Take results."""
+
+
+class _Whole:
+    """All of a small space."""
+
+    def __init__(self, space: Space, admit: Admission) -> None:
+        rng = np.random.default_rng(space.strategy.seed)
+        admitted = ((admit.allows(design), design) for design in space.lattice.walk())
+        self._all = {number: design for number, design in admitted if number is not None}
+        numbers = list(self._all)
+        self._shuffled = (numbers[index] for index in rng.permutation(len(numbers)))
+
+    def at_random(self) -> Iterator[int]:
+        """Yield designs in random order."""
+        return self._shuffled
+
+    def pool(self, _valid: Mapping[int, Costs]) -> dict[int, Design]:
+        """Return what is left."""
+        return self._all
+
+    def tell(self, results: Mapping[int, Costs]) -> None:
+        """Strike out what is known now."""
         for number in results:
-            if number not in asked:
-                self._teach(number)
+            self._all.pop(number, None)
 
-    def _bred(self, most: int) -> list[int]:
-        """Return up to `most` new designs that NSGA-II proposes."""
-        new: list[int] = []
-        for _ in range(_TRIES * most):
-            trial = self._study.ask(self._distributions)
-            design = self._space.lattice.canonical(
-                [int(trial.params[str(index)]) for index in range(len(trial.params))]
-            )
-            number = self._admit(design)
+
+class _Sampled:
+    """A part of a large space: bred designs, neighbours of the front, and random ones."""
+
+    def __init__(self, space: Space, admit: Admission) -> None:
+        from zapsim.explore.breeding import Breeder
+
+        self._lattice, self._admit, self._size = space.lattice, admit, space.strategy.population
+        self._breeder = Breeder(space)
+        self._rng = np.random.default_rng(space.strategy.seed)
+
+    def at_random(self) -> Iterator[int]:
+        """Yield designs in random order."""
+        return (number for number, _ in self._new(_draws(self._lattice, self._rng, _TRIES)))
+
+    def pool(self, valid: Mapping[int, Costs]) -> dict[int, Design]:
+        """Return designs of all three kinds."""
+        numbers = list(valid)
+        best = [numbers[index] for index in front(list(valid.values()))]
+        found = dict(self._new(self._breeder.offspring(2 * self._size)))
+        found |= islice(self._new(_neighbours(self._lattice, best)), _NEIGHBOURS)
+        draws = self._new(_draws(self._lattice, self._rng, _TRIES))
+        return found | dict(islice(draws, max(_POOL - len(found), 0)))
+
+    def tell(self, results: Mapping[int, Costs]) -> None:
+        """Let the breeder learn."""
+        self._breeder.tell(results)
+
+    def _new(self, designs: Iterable[Design]) -> Iterator[tuple[int, Design]]:
+        for design in designs:
+            number = self._admit.allows(design)
             if number is not None:
-                new.append(number)
-                self._asked.append((trial, number))
-            else:
-                self._answer(trial, self._space.lattice.number(design))
-            if len(new) == most:
-                break
-        return new
+                yield number, design
 
-    def _answer(self, trial: optuna.trial.Trial, number: int) -> None:
-        """Tell NSGA-II what a design costs; one that is no candidate counts as failed."""
-        costs = self._known.get(number)
-        if costs:
-            self._study.tell(trial, costs)
-        else:
-            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
 
-    def _teach(self, number: int) -> None:
-        """Tell NSGA-II of a design that it did not propose."""
-        costs = self._known[number]
-        if costs:
-            params = {str(index): choice for index, choice in enumerate(self._space.lattice.design(number))}
-            self._study.add_trial(
-                optuna.trial.create_trial(params=params, distributions=self._distributions, values=costs)
-            )
+def _neighbours(lattice: Lattice, numbers: Sequence[int]) -> Iterator[Design]:
+    """Yield the neighbours of some designs, one of each in turn."""
+    for round_ in zip_longest(*(lattice.neighbours(lattice.design(number)) for number in numbers)):
+        yield from (design for design in round_ if design is not None)
 
-    def _near_front(self, most: int) -> list[int]:
-        """Return up to `most` new neighbours of the front, one of each of its designs in turn."""
-        candidates = [number for number, costs in self._known.items() if costs]
-        best = [candidates[index] for index in front([self._known[number] for number in candidates])]
-        best.sort(key=lambda number: self._shown[number])
-        ways = {number: self._new_neighbours(number) for number in best}
-        new: list[int] = []
-        while ways and len(new) < most:
-            for number in list(ways):
-                found = next(ways[number], None)
-                if found is None:
-                    del ways[number]
-                    continue
-                self._shown[number] += 1
-                new.append(found)
-                if len(new) == most:
-                    break
-        return new
 
-    def _new_neighbours(self, number: int) -> Iterator[int]:
-        lattice = self._space.lattice
-        for design in lattice.neighbours(lattice.design(number)):
-            found = self._admit(design)
-            if found is not None:
-                yield found
-
-    def _drawn(self, most: int) -> list[int]:
-        """Return up to `most` new designs drawn at random."""
-        new: list[int] = []
-        while len(new) < most:
-            design = next(self._first, None)
-            if design is None:
-                break
-            number = self._admit(design)
-            if number is not None:
-                new.append(number)
-        return new
-
-    def _random_designs(self) -> Iterator[Design]:
-        """Yield designs in random order until new ones are hardly found any more."""
-        lattice = self._space.lattice
-        if lattice.size <= _DRAWS:
-            designs = list(lattice.walk())
-            yield from (designs[index] for index in self._rng.permutation(len(designs)))
-            return
-        sizes = np.array([axis.size for axis in lattice.axes])
-        for _ in range(_DRAWS * 100):
-            yield lattice.canonical([int(choice) for choice in self._rng.integers(sizes)])
+def _draws(lattice: Lattice, rng: np.random.Generator, tries: int) -> Iterator[Design]:
+    """Yield designs at random, the same again perhaps."""
+    sizes = np.array([axis.size for axis in lattice.axes])
+    for _ in range(tries):
+        yield lattice.canonical([int(choice) for choice in rng.integers(sizes)])

@@ -52,19 +52,30 @@ class Admission:
 
     def __init__(self, space: Space) -> None:
         self._space = space
-        self._seen: set[int] = set()
+        self._taken: set[int] = set()
         self.excluded: Counter[str] = Counter()
 
-    def __call__(self, design: Design) -> int | None:
-        """Return the number of `design` if it is admitted, and take note of it."""
+    def allows(self, design: Design) -> int | None:
+        """Return the number of `design` if it is admitted."""
         number = self._space.lattice.number(design)
-        if number in self._seen:
+        if number in self._taken:
             return None
-        self._seen.add(number)
         broken = self._space.excludes(design)
-        if broken is not None:
-            self.excluded[broken.expression.text] += 1
-            return None
+        if broken is None:
+            return number
+        self.excluded[broken.expression.text] += 1
+        self._taken.add(number)
+        return None
+
+    def take(self, number: int) -> None:
+        """Take note that a design is not new any more."""
+        self._taken.add(number)
+
+    def __call__(self, design: Design) -> int | None:
+        """Return the number of `design` if it is admitted, and take it."""
+        number = self.allows(design)
+        if number is not None:
+            self.take(number)
         return number
 
 
