@@ -69,7 +69,7 @@ def test_the_front_as_a_table_and_as_csv(explored, capsys):
     front = load_front(explored / "out")
     assert out.splitlines()[0] == f"space: {len(front.best)} on the front of 18 designs (18 ok)"
     assert "latency_ms ↓" in out
-    assert "Quality of tiny/t0: 4 pictures" in out
+    assert "Quality of 2 operating points: 4 pictures" in out
     lines = [line for line in (explored / "front.csv").read_text().splitlines() if not line.startswith("#")]
     rows = list(csv.DictReader(lines))
     assert [float(row["latency_ms"]) for row in rows] == [row["latency_ms"] for row in front.best]

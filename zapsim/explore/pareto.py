@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -105,8 +105,18 @@ def load_front(
         rows=tuple(counting),
         best=tuple(best),
         statuses=Counter(one["status"] for one in rows),
-        notes=tuple(f"{point}: {note}" for point, note in manifest["quality_notes"].items() if note),
+        notes=tuple(_notes(manifest["quality_notes"])),
     )
+
+
+def _notes(quality: Mapping[str, str]) -> Iterator[str]:
+    """Yield each note with the operating points that it is about."""
+    points: dict[str, list[str]] = {}
+    for point, note in quality.items():
+        points.setdefault(note, []).append(point)
+    for note, of in points.items():
+        if note:
+            yield f"{of[0] if len(of) == 1 else f'{len(of)} operating points'}: {note}"
 
 
 def _meeting(rows: Iterable[Row], where: Sequence[str], names: Sequence[str]) -> list[Row]:

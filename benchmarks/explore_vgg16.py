@@ -1,0 +1,92 @@
+"""How fast designs are evaluated: the space of examples/eyeriss_vgg16.yaml, with one worker, with two, and going on.
+
+python benchmarks/explore_vgg16.py             all of its 10,080 designs
+python benchmarks/explore_vgg16.py --points 1000 --workers 1 2
+
+For each: seconds, designs a second, processor seconds of all processes, and the most memory that they had together
+(proportional set size: shared pages count once).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import yaml
+
+ROOT = Path(__file__).parents[1]
+COMMAND = [sys.executable, "-c", "import sys; from zapsim.cli import main; sys.exit(main(sys.argv[1:]))", "explore"]
+
+
+class Memory(threading.Thread):
+    """Looks at the memory of a process and its children ten times a second."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._pid, self.most = pid, 0
+
+    def run(self) -> None:
+        """Look until the process is gone."""
+        while True:
+            try:
+                process = psutil.Process(self._pid)
+                family = [process, *process.children(recursive=True)]
+            except psutil.NoSuchProcess:
+                return
+            total = 0
+            for one in family:
+                try:
+                    total += one.memory_full_info().pss
+                except (psutil.NoSuchProcess, psutil.AccessDenied):
+                    continue
+            self.most = max(self.most, total)
+            time.sleep(0.1)
+
+
+def explore(space: Path, out: Path, workers: int) -> tuple[float, float, int]:
+    """Return seconds, processor seconds, and the most bytes of memory of one exploration."""
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    process = subprocess.Popen([*COMMAND, str(space), "--out", str(out), "--workers", str(workers)], cwd=ROOT)
+    memory = Memory(process.pid)
+    memory.start()
+    if process.wait():
+        raise SystemExit("the exploration failed")
+    after, seconds = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - start
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, memory.most
+
+
+def main() -> None:
+    """Print one row a run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--points", type=int, help="only so many designs, drawn at random")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    args = parser.parse_args()
+    space = yaml.safe_load((ROOT / "examples" / "eyeriss_vgg16.yaml").read_text(encoding="utf-8"))
+    space["trace"] = str(ROOT / "traces" / "vgg16_hed_chelsea.safetensors")
+    if args.points:
+        space |= {"strategy": "random", "budget": {"points": args.points}}
+    print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "space.yaml"
+        file.write_text(yaml.safe_dump(space, sort_keys=False), encoding="utf-8")
+        for workers in args.workers:
+            out = Path(folder) / f"out{workers}"
+            for what in ("all", "going on when all is done"):
+                seconds, processor, most = explore(file, out, workers)
+                print(
+                    f"{workers} workers, {what}: {seconds:.1f} s, {processor:.1f} s of processors, "
+                    f"{most / 2**20:.0f} MiB at most",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""Explore the two example spaces, and show what is best in them: which array, and what accuracy buys.
+
+    python examples/explorations.py
+    python examples/explorations.py --work build --out docs/results
+    python examples/explorations.py --quick
+
+Prints Markdown; with --out, writes exploration-tables.md, and of each space its front as CSV and as a plot. They
+explore in --work, and go on there if they were stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from zapsim.explore.api import How, run_space
+from zapsim.explore.load import load_space
+from zapsim.explore.pareto import Front, Row, load_front
+from zapsim.explore.progress import Display
+from zapsim.explore.space import Space
+from zapsim.explore.space_file import Budget
+from zapsim.files import write_atomically
+from zapsim.report.front import cell, front_csv
+from zapsim.report.front_plot import Picture, plot_front
+
+HERE = Path(__file__).parent
+VGG16, FASHION = HERE / "eyeriss_vgg16.yaml", HERE / "codesign_fashion.yaml"
+QUICK_POINTS = 40
+DROPS = (0.0, 0.1, 0.3, 0.5, 1.0)
+"""Percentage points of accuracy that may be lost, at most."""
+
+FIGURES = ("latency_ms", "energy_mj", "edp_mj_ms", "area_mm2")
+
+
+def main() -> None:
+    """Explore, and print or write what is best."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, help="folder of the explorations (default: a temporary one)")
+    parser.add_argument("--out", type=Path, help="folder for tables and plots")
+    parser.add_argument("--workers", type=int, help="processes (default: as many as there are cores)")
+    parser.add_argument("--quick", action="store_true", help=f"only {QUICK_POINTS} random designs of each space")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        work = args.work or Path(scratch)
+        arrays = explored(VGG16, work, args.workers, args.quick)
+        codesign = explored(FASHION, work, args.workers, args.quick)
+    text = "\n".join([*array_tables(arrays), *codesign_tables(codesign)])
+    if args.out is None:
+        print(text)
+        return
+    write_atomically(args.out / "exploration-tables.md", text + "\n", parents=True)
+    for path, front in ((VGG16, arrays), (FASHION, codesign)):
+        write_atomically(args.out / f"exploration-{path.stem}.csv", front_csv(front.best, front.notes))
+        goals = [(goal.column, goal.maximise) for goal in front.goals]
+        title = f"{front.name}: {len(front.best):,} on the front of {len(front.rows):,} designs"
+        plot_front(
+            Picture(title, front.rows, front.best, goals, ("arch", "policy")), args.out / f"exploration-{path.stem}.png"
+        )
+
+
+def explored(path: Path, work: Path, workers: int | None, quick: bool) -> Front:
+    """Explore a space file (or go on), and return its front."""
+    space = load_space(path)
+    if quick:
+        space = fewer(space)
+    folder = work / (path.stem + ("_quick" if quick else ""))
+    with Display(space) as watcher:
+        run_space(space, folder, How(workers=workers), watcher)
+    return load_front(folder)
+
+
+def fewer(space: Space) -> Space:
+    """Return the space with a small budget of random designs."""
+    section = space.strategy.model_copy(update={"name": "random"})
+    identity = {**space.identity, "strategy": section.model_dump()}
+    return replace(space, strategy=section, identity=identity, budget=Budget(points=QUICK_POINTS))
+
+
+def array_tables(front: Front) -> Iterator[str]:
+    """Yield what is best on each kind of array."""
+    yield f"## {front.name}\n"
+    yield f"{len(front.rows):,} designs within the constraints, {len(front.best):,} of them on the front.\n"
+    for column, what in (("latency_ms", "Fastest"), ("energy_mj", "Least energy"), ("edp_mj_ms", "Least EDP")):
+        yield f"{what} design of each kind of array, within area budgets:\n"
+        yield from table(
+            ["array", "area at most", "design", "policy", *FIGURES],
+            [
+                [arch, f"{area} mm²", choices(row, front), row["policy"], *(cell(row[name]) for name in FIGURES)]
+                for arch in kinds(front)
+                for area in (5, 10, 20, 40)
+                for row in least(front.rows, column, lambda one, arch=arch, area=area: fits(one, arch, area))
+            ],
+        )
+
+
+def codesign_tables(front: Front) -> Iterator[str]:
+    """Yield what accuracy buys."""
+    yield f"## {front.name}\n"
+    yield f"{len(front.rows):,} designs within the constraints, {len(front.best):,} of them on the front.\n"
+    for column, what in (("energy_mj", "Least energy"), ("edp_mj_ms", "Least EDP")):
+        yield f"{what} for at most so many percentage points of top-1 accuracy:\n"
+        yield from table(
+            ["array", "accuracy drop at most", "pattern, thresholds", "policy", "design", "accuracy drop", *FIGURES],
+            [
+                [
+                    arch, f"{drop} points", operating_point(row), row["policy"], choices(row, front),
+                    cell(row["accuracy_drop"]), *(cell(row[name]) for name in FIGURES),
+                ]
+                for arch in kinds(front)
+                for drop in DROPS
+                for row in least(front.rows, column, lambda one, arch=arch, drop=drop: keeps(one, arch, drop))
+            ],
+        )  # fmt: skip
+
+
+def kinds(front: Front) -> list[str]:
+    """Return the architectures of a front."""
+    return sorted({row["arch"] for row in front.rows})
+
+
+def fits(row: Row, arch: str, area: float) -> bool:
+    """Return whether a design is of this architecture and not larger."""
+    return row["arch"] == arch and row["area_mm2"] <= area
+
+
+def keeps(row: Row, arch: str, drop: float) -> bool:
+    """Return whether a design is of this architecture and loses no more."""
+    return row["arch"] == arch and row["accuracy_drop"] <= drop
+
+
+def least(rows: Sequence[Row], column: str, counts: object) -> list[Row]:
+    """Return the design with least of a column among those that count, if there is any."""
+    assert callable(counts)
+    return sorted((row for row in rows if counts(row)), key=lambda row: row[column])[:1]
+
+
+def operating_point(row: Row) -> str:
+    """Return pattern and thresholds; none where there is no predictor."""
+    if not row["policy"].startswith("zap"):
+        return "–"
+    return f"{row['trace'].removeprefix('vgg8_fashion_').replace('_', '/')}, {row['point']}"
+
+
+def choices(row: Row, front: Front) -> str:
+    """Return the parameters of a design in a few words."""
+    words = {
+        "array.dataflow": str, "array.rows": "{} rows".format, "array.cols": "{} columns".format,
+        "array.pes": "{} PEs".format, "array.lanes": "{} lanes".format,
+        "buffers.glb.size": lambda size: f"{size // 1024} KiB", "dram.preset": str,
+        "predictor.lanes": "predictor {}".format, "predictor.granularity": "by {}".format,
+    }  # fmt: skip
+    return ", ".join(words[name](row[name]) for name in words if name in front.choices and row[name] is not None)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield a Markdown table."""
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + "---|" * len(head)
+    yield from ("| " + " | ".join(row) + " |" for row in rows)
+    yield ""
+
+
+if __name__ == "__main__":
+    main()
