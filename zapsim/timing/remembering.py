@@ -20,7 +20,7 @@ from zapsim.workload import ConvShape
 ROOM = 96 * 2**20
 """Bytes of tiles that are kept; the stages that were not asked for the longest go first."""
 
-_MOST_MAPPINGS = 16384
+_MOST_MAPPINGS, _MOST_ARCHS = 16384, 256
 
 READ: Final[dict[str, Any]] = {"array": True, "word": True, "buffers": True, "dram": {"compression"}}
 """What engines read of an architecture when they time a stage (a test holds them to it)."""
@@ -38,7 +38,8 @@ class RememberingEngine(Generic[Mapping]):
         self._mappings: OrderedDict[Hashable, Mapping] = OrderedDict()
         self._one_of_equals: dict[Mapping, Mapping] = {}
         self._stages: OrderedDict[Hashable, _Known[Mapping]] = OrderedDict()
-        self._last: tuple[ArchSpec, str, str] | None = None
+        self._read: OrderedDict[int, tuple[ArchSpec, str, str]] = OrderedDict()
+        self._nameless: dict[ConvShape, ConvShape] = {}
 
     @property
     def served(self) -> Served:
@@ -60,7 +61,9 @@ class RememberingEngine(Generic[Mapping]):
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: Mapping, demand: Demand) -> StageResult:
         """Return cycles and actions of one stage."""
-        key = replace(shape, name=""), id(mapping), self._keys(arch)[0], _same(demand)
+        if shape not in self._nameless:
+            self._nameless[shape] = replace(shape, name="")
+        key = self._nameless[shape], id(mapping), self._keys(arch)[0], _same(demand)
         known = self._stages.get(key)
         if known is None:
             # What keys name by identity is kept with the result: while it lives, its identity is its own.
@@ -75,10 +78,12 @@ class RememberingEngine(Generic[Mapping]):
 
     def _keys(self, arch: ArchSpec) -> tuple[str, str]:
         """Return what is read of `arch` to time a stage, and to map a layer."""
-        if self._last is None or self._last[0] is not arch:
+        if id(arch) not in self._read:  # kept with the architecture, so that its identity is its own
             to_time, to_map = (arch.model_dump_json(include=read) for read in (READ, READ_TO_MAP))
-            self._last = arch, to_time, to_map
-        return self._last[1:]
+            self._read[id(arch)] = arch, to_time, to_map
+            if len(self._read) > _MOST_ARCHS:
+                self._read.popitem(last=False)
+        return self._read[id(arch)][1:]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
