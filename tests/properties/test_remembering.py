@@ -133,7 +133,8 @@ def test_engines_read_no_more_than_is_in_the_key(spec):
         "name",
         "word_bytes",
         "glb_words",
-    }  # the name only for messages; the others follow from word and size
+        "prices",
+    }  # the name only for messages; the others follow from word and size, and from energy and word
     mapping_seen, timing_seen = Watched(spec), Watched(spec)
     try:
         mapping = engine.map_layer(shape, mapping_seen, (0.5, 0.25))
