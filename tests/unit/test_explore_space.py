@@ -173,14 +173,14 @@ def test_paths_are_relative_to_the_file(tmp_path):
 
 
 def test_large_grids_are_asked_for(tmp_path):
-    many = {"from": 1, "to": 1000, "steps": 1000}
-    space = load(tmp_path, parameters={"array.rows": many, "array.cols": many})
+    many = {path: {"from": 1, "to": 60, "steps": 60} for path in ("array.rows", "array.cols", "predictor.lanes")}
+    space = load(tmp_path, parameters=many)
     with pytest.raises(
-        ZapsimError, match=r"the grid has 2,000,000 designs \(2 × 1000 × 1000\); --yes evaluates them all"
+        ZapsimError, match=r"the grid has 432,000 designs \(2 × 60 × 60 × 60\); --yes evaluates them all"
     ):
         check_size(space, agreed=False)
     check_size(space, agreed=True)
-    check_size(load(tmp_path, parameters={"array.rows": many, "array.cols": many}, budget={"points": 5}), agreed=False)
-    random = load(tmp_path, parameters={"array.rows": many, "array.cols": many}, strategy="random")
-    with pytest.raises(ZapsimError, match="random over 2,000,000 designs needs a budget"):
+    check_size(load(tmp_path, parameters=many, budget={"points": 5}), agreed=False)
+    random = load(tmp_path, parameters=many, strategy="random")
+    with pytest.raises(ZapsimError, match="random over 432,000 designs needs a budget"):
         check_size(random, agreed=False)
