@@ -212,3 +212,10 @@ def test_a_changed_trace_is_noticed_before_designs_are_compared(explored, capsys
 )
 def test_cells(value, text):
     assert cell(value) == text
+
+
+@pytest.mark.parametrize("command", ["explore", "pareto"])
+def test_without_the_extra(explored, capsys, monkeypatch, command):
+    monkeypatch.setattr("zapsim.explore.extras.find_spec", lambda name: None if name == "pyarrow" else name)
+    arguments = [explored / "space.yaml", "--out", explored / "out"] if command == "explore" else [explored / "out"]
+    assert fault(capsys, command, *arguments) == "exploring needs pyarrow: pip install 'zapsim[explore]'"

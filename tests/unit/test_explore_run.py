@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 import pytest
 import yaml
@@ -292,3 +293,22 @@ def test_same_evaluations_by_one_evaluator_in_any_order(mixed):
         (point,) = evaluator([number])
         assert store.row(point)["cycles"] == rows[number]["cycles"] if point.status == "ok" else True
         assert point.values.get("objective.energy") == rows[number]["objective.energy"]
+
+
+def test_workers_end_with_who_started_them(tmp_path):
+    """Nothing is left behind by ``kill -9``."""
+    file, out = tmp_path / "many.yaml", tmp_path / "out"
+    file.write_text(yaml.safe_dump(many(tmp_path), sort_keys=False))
+    code = "import sys; from zapsim.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "explore", str(file), "--out", str(out), "--workers", "2"]
+    running = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not parts(out, POINTS):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    family = psutil.Process(running.pid).children(recursive=True)
+    assert len(family) >= 2
+    running.kill()
+    running.wait()
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert alive == []

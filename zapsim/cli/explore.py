@@ -51,6 +51,9 @@ def add_parser(commands: Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Explore, and say what became of it."""
+    from zapsim.explore.extras import check_extras
+
+    check_extras()
     from zapsim.explore.api import How, run_space
     from zapsim.explore.load import load_space
     from zapsim.explore.progress import Display

@@ -17,6 +17,9 @@ class _CallableModule(ModuleType):
     """A package that can be called: a function of its name would be hidden by it as soon as it is imported."""
 
     def __call__(self, *arguments: Any, **options: Any) -> pd.DataFrame:
+        from zapsim.explore.extras import check_extras
+
+        check_extras()
         from zapsim.explore.api import explore
 
         return explore(*arguments, **options)

@@ -11,6 +11,7 @@ from typing import Any
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
 from zapsim.errors import ZapsimError
+from zapsim.explore.extras import check_extras
 from zapsim.results import Outcome
 from zapsim.simulate import simulate
 from zapsim.trace.reader import Trace
@@ -120,6 +121,7 @@ def _of_record(layer: Mapping[str, Any], clock: float) -> SideLayer:
 
 def _of_design(folder: Path, beginning: str) -> Side:
     """Return the side of a design, evaluated once more for its layers."""
+    check_extras()
     from zapsim.explore.evaluate import Evaluator
     from zapsim.explore.manifest import space_of_folder
     from zapsim.explore.pareto import load_front

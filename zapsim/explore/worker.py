@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import pickle
 import signal
 import threading
@@ -25,8 +27,17 @@ _local = _Local()
 def prepare(job: bytes) -> None:
     """Make the evaluator of `job` (a pickled space, and whether layers are wanted); one kernel thread a process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process decides when it ends
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     numba.set_num_threads(1)
     _evaluator(job)
+
+
+def _leave_with_parent() -> None:
+    """End this process when the one that started it is gone, however that ended."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def ready() -> bool:
