@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from zapsim.cli._arguments import BUNDLED_TRACE, Subparsers
+from zapsim.cli._arguments import Subparsers, add_design_arguments
 
 _EPILOG = """\
 examples:
@@ -28,18 +28,7 @@ def add_parser(commands: Subparsers) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--arch", required=True, metavar="FILE", help="architecture file, or the bare name of a shipped one"
-    )
-    parser.add_argument(
-        "--trace", type=Path, default=BUNDLED_TRACE, metavar="FILE", help="trace (default: the bundled VGG-16)"
-    )
-    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="PATH=VALUE",
-                        help="change a key of the architecture, as in array.rows=16; may be repeated")  # fmt: skip
-    parser.add_argument("--point", metavar="NAME", help="operating point of the trace (default: its first)")
-    parser.add_argument(
-        "--images", type=int, nargs="+", metavar="I", help="indices of images in the trace (default: all)"
-    )
+    add_design_arguments(parser)
     parser.add_argument("--format", choices=("table", "csv", "json", "markdown"), default="table")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to the terminal")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the steps as a waterfall (png, svg or pdf)")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zapsim.cli._arguments import BUNDLED_TRACE, Subparsers
+from zapsim.cli._arguments import Subparsers, add_design_arguments
 from zapsim.errors import ZapsimError
 
 if TYPE_CHECKING:
@@ -44,24 +44,9 @@ def add_parser(commands: Subparsers) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--arch", required=True, metavar="FILE", help="architecture file, or the bare name of a shipped one"
-    )
-    parser.add_argument(
-        "--trace",
-        type=Path,
-        default=BUNDLED_TRACE,
-        metavar="FILE",
-        help="trace (default: the bundled VGG-16)",
-    )
+    add_design_arguments(parser)
     parser.add_argument(
         "--policy", default="zap", metavar="NAME", help=f"what is done with zeros: {_POLICIES} (default: zap)"
-    )
-    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="PATH=VALUE",
-                        help="change a key of the architecture, as in array.rows=16; may be repeated")  # fmt: skip
-    parser.add_argument("--point", metavar="NAME", help="operating point of the trace (default: its first)")
-    parser.add_argument(
-        "--images", type=int, nargs="+", metavar="I", help="indices of images in the trace (default: all)"
     )
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="images that run together (default: 1)")
     parser.add_argument("--format", choices=_FORMATS, help="default: table, or what the ending of --out says")
