@@ -15,8 +15,10 @@ from zapsim.frontend.images import ImageSet, load_images
 from zapsim.frontend.preprocessing import Preprocessing
 
 
-def train_classifier(model: nn.Module, images: ImageSet, epochs: int, seed: int, batch: int = 128) -> None:
-    """Train `model` in place on labelled images: SGD with a one-cycle learning rate, half the pictures mirrored.
+def train_classifier(
+    model: nn.Module, images: ImageSet, epochs: int, seed: int, batch: int = 128, lr: float = 0.1
+) -> None:
+    """Train `model` in place on labelled images: SGD with one cycle up to `lr` and down, half the pictures mirrored.
 
     The mean loss of every epoch is printed.
     """
@@ -24,8 +26,8 @@ def train_classifier(model: nn.Module, images: ImageSet, epochs: int, seed: int,
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     steps = len(images) // batch
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=0.1, total_steps=epochs * steps)
+    optimiser = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9, weight_decay=5e-4, nesterov=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=lr, total_steps=epochs * steps)
     model.train().to(memory_format=torch.channels_last)
     for epoch in range(epochs):
         started, losses = time.monotonic(), []

@@ -50,14 +50,14 @@ def main(arguments: list[str] | None = None) -> None:
     learning = load_crops(args.train, PREPROCESSING, args.crops, SEED)
     calibration = load_crops(args.train, PREPROCESSING, args.test_crops, SEED + 2)
     test = load_crops(args.held_out, PREPROCESSING, args.test_crops, SEED + 1)
-    options = TrainingOptions(PATTERN, args.epochs, batch=4, seed=SEED)
+    options = TrainingOptions(PATTERN, args.epochs, batch=2, seed=SEED)
     predictors = train_predictors(net.model, graph, learning, options).predictors
     budgets = BUDGETS[1::2] if args.quick else BUDGETS
     experiment = Experiment(net, graph, calibration, test, budgets, budgets[1:2])
     records = compare(experiment, PATTERN, predictors)
+    how = f"{learning.description}, in {args.epochs} epoch(s)"
     about = f"""`python examples/experiments/efficientnet_lite0.py`{" --quick" if args.quick else ""}:
-EfficientNet-Lite0 with its ImageNet weights. Predictors learnt from {learning.description},
-in {args.epochs} epoch(s)."""
+EfficientNet-Lite0 with its ImageNet weights. Predictors learnt from {how}."""
     page = Page("efficientnet_lite0", "EfficientNet-Lite0 on photographs", about, PATTERN, (0.1, 0.2))
     write_page(page, experiment, records, args.out)
 
@@ -65,8 +65,8 @@ in {args.epochs} epoch(s)."""
 def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
-    parser.add_argument("--crops", type=int, default=160, metavar="N", help="that predictors learn from")
-    parser.add_argument("--epochs", type=int, default=2, metavar="N")
+    parser.add_argument("--crops", type=int, default=400, metavar="N", help="that predictors learn from")
+    parser.add_argument("--epochs", type=int, default=3, metavar="N")
     args = parser.parse_args(given)
     if args.quick:
         args.crops, args.test_crops, args.epochs = 8, 4, 1

@@ -100,7 +100,7 @@ def _base(net: Network, train: ImageSet, args: argparse.Namespace) -> None:
     if kept and kept.exists():
         load_weights(net.model, kept)
         return
-    train_classifier(net.model, train, args.base_epochs, SEED)
+    train_classifier(net.model, train, args.base_epochs, SEED, batch=32, lr=0.03)
     if kept:
         args.work.mkdir(parents=True, exist_ok=True)
         save_file({name: value.contiguous() for name, value in net.model.state_dict().items()}, kept)
@@ -111,7 +111,7 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the four idx files")
     parser.add_argument("--out", type=Path, default=Path("docs/results"), metavar="DIR", help="where results go")
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep the trained network there")
-    parser.add_argument("--images", type=int, default=3000, metavar="N", help="that the network learns from")
+    parser.add_argument("--images", type=int, default=4000, metavar="N", help="that the network learns from")
     parser.add_argument("--base-epochs", type=int, default=2, metavar="N")
     parser.add_argument("--predictor-images", type=int, default=400, metavar="N")
     parser.add_argument("--test-images", type=int, default=400, metavar="N")
