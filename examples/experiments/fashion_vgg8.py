@@ -45,7 +45,7 @@ from zapsim.frontend.training import TrainingOptions, train_predictors
 from zapsim.frontend.weights import load_weights
 
 PATTERNS = ("1/3", "2/5", "1/2", "3/5")
-BUDGETS = (0.04, 0.08, 0.12, 0.18, 0.22, 0.25, 0.4)
+BUDGETS = (0.04, 0.08, 0.12, 0.18, 0.25, 0.4)
 """Sums over five layers of the share of activation that is lost, weighed by what it does to the output."""
 RANDOM_BUDGETS = (0.08, 0.18, 0.4)
 FINETUNED = 0.93
