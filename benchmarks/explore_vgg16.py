@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -26,12 +25,18 @@ ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-c", "import sys; from zapsim.cli import main; sys.exit(main(sys.argv[1:]))", "explore"]
 
 
-class Memory(threading.Thread):
-    """Looks at the memory of a process and its children ten times a second."""
+class Watch(threading.Thread):
+    """Looks at memory and processor time of a process and its children four times a second."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
         self._pid, self.most = pid, 0
+        self._seconds: dict[int, float] = {}
+
+    @property
+    def seconds(self) -> float:
+        """Processor seconds of all processes, as last seen of each."""
+        return sum(self._seconds.values())
 
     def run(self) -> None:
         """Look until the process is gone."""
@@ -44,23 +49,24 @@ class Memory(threading.Thread):
             total = 0
             for one in family:
                 try:
+                    used = one.cpu_times()
+                    self._seconds[one.pid] = used.user + used.system
                     total += one.memory_full_info().pss
                 except (psutil.NoSuchProcess, psutil.AccessDenied):
                     continue
             self.most = max(self.most, total)
-            time.sleep(0.1)
+            time.sleep(0.25)
 
 
 def explore(space: Path, out: Path, workers: int) -> tuple[float, float, int]:
     """Return seconds, processor seconds, and the most bytes of memory of one exploration."""
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    start = time.perf_counter()
     process = subprocess.Popen([*COMMAND, str(space), "--out", str(out), "--workers", str(workers)], cwd=ROOT)
-    memory = Memory(process.pid)
-    memory.start()
+    watch = Watch(process.pid)
+    watch.start()
     if process.wait():
         raise SystemExit("the exploration failed")
-    after, seconds = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - start
-    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, memory.most
+    return time.perf_counter() - start, watch.seconds, watch.most
 
 
 def main() -> None:
