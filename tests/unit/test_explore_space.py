@@ -119,6 +119,13 @@ def test_exact_policies_lose_no_accuracy(tmp_path):
         ({"arch": ["eyeriss", "eyeriss.yaml"]}, "space: arch: two architectures are called eyeriss"),
         ({"objectives": ["cylces"]}, "space: objectives.0: 'cylces': unknown name (did you mean 'cycles'?); expected "),
         ({"objectives": ["cycles < 3"]}, "space: objectives.0: 'cycles < 3' is true or false; make it a constraint"),
+        ({"objectives": ["array.dataflow"]}, "space: objectives.0: 'array.dataflow' is text, not a number"),
+        ({"objectives": ["cycles + point"]}, "space: objectives.0: 'cycles + point': text cannot be calculated with"),
+        ({"constraints": ["array.dataflow > 3"]}, "space: constraints.0: 'array.dataflow > 3': text cannot"),
+        (
+            {"parameters": {"array.rows": {"values": [6, 9], "when": {"array.rows": 6}}}},
+            "space: parameters: array.rows: 'when' goes round in a circle",
+        ),
         ({"objectives": ["3 + 4"]}, "space: objectives.0: '3 + 4' is the same for all designs"),
         ({"objectives": ["cycles", "cycles"]}, "space: objectives: one is there twice"),
         ({"objectives": [{"maximize": "cycles"}]}, "space: objectives.0: expected an expression, or {maximise: EXPR"),

@@ -79,4 +79,6 @@ def summary_lines(summary: Summary, space: Space, out: Path) -> list[str]:
     lines += [f"  {count:,} × {reason}" for reason, count in summary.reasons.most_common(8)]
     if summary.stopped:
         lines.append(f"stopped after {summary.stopped} (the budget); the same command with a larger one goes on")
-    return [*lines, f"wrote {out}; `zapsim pareto {out}` shows the best"]
+    if summary.known or summary.statuses["ok"]:
+        return [*lines, f"wrote {out}; `zapsim pareto {out}` shows the best"]
+    return [*lines, f"wrote {out}; no design meets the constraints"]

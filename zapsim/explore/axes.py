@@ -64,11 +64,14 @@ def build_axes(
         needs = [*_fits(parameter), *(_need(place, key, wanted, named) for key, wanted in when.items())]
         axes.append(
             LatticeAxis(
-                f"{place}", len(parameter.labels), _is_ordered(parameter.values), tuple(needs),
+                parameter.path, len(parameter.labels), _is_ordered(parameter.values), tuple(needs),
                 _WEIGHTS.get(parameter.path.split(".")[0], 0),
             )
         )  # fmt: skip
-    return Axes(tuple(parameters), Lattice(tuple(axes)))
+    try:
+        return Axes(tuple(parameters), Lattice(tuple(axes)))
+    except ConfigError as error:
+        raise ConfigError(f"{file}: parameters: {error}") from None
 
 
 def _values(path: str, given: object) -> tuple[Mapping[str, Any], tuple[object, ...]]:

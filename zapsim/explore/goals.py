@@ -10,7 +10,7 @@ from zapsim.arch.variants import Variants
 from zapsim.energy.area import total_area
 from zapsim.errors import ConfigError, did_you_mean, shown
 from zapsim.explore.axes import Axes
-from zapsim.explore.expression import Expression, parse
+from zapsim.explore.expression import Expression, Value, parse
 from zapsim.explore.metrics import BY_COLUMN, METRICS, STANDARD, Metric, Stage, quality_metrics
 from zapsim.explore.space import SPECIAL, Constraint, Objective, Workload, is_path, scalar_at
 from zapsim.explore.space_file import SpaceFile
@@ -47,7 +47,8 @@ def check_goals(
     for index, given in enumerate(said.objectives):
         try:
             objective = _objective(given)
-            known.check(objective.expression, wanted=True)
+            known.check(objective.expression)
+            known.check_kind(objective.expression, number=True)
             objectives.append(objective)
         except ConfigError as error:
             faults += [f"{file}: objectives.{index}: {fault}" for fault in error.faults]
@@ -56,7 +57,8 @@ def check_goals(
             expression = parse(given)
             if not expression.is_condition:
                 raise ConfigError(f"expected a condition such as 'accuracy_drop <= 1.0', got {shown(expression.text)}")
-            known.check(expression, wanted=True)
+            known.check(expression)
+            known.check_kind(expression, number=False)
             constraints.append(Constraint(expression, stage_of(expression)))
         except ConfigError as error:
             faults += [f"{file}: constraints.{index}: {fault}" for fault in error.faults]
@@ -110,11 +112,11 @@ class _Known:
     workloads: Sequence[Workload]
     policies: Sequence[str]
 
-    def check(self, expression: Expression, wanted: bool) -> None:
+    def check(self, expression: Expression) -> None:
         """Refuse names that mean nothing here, or that this space cannot give."""
         for name in expression.names:
             metric = metric_of(name)
-            if metric is not None and wanted:
+            if metric is not None:
                 self._can_be_had(metric)
             elif is_path(name) and not self._is_known(name):
                 words = [*METRICS, *SPECIAL, *self._paths()]
@@ -131,6 +133,16 @@ class _Known:
                     else f"compare {metric.column}"
                 )
                 raise ConfigError(f"'{expression.text}': a number for {name} needs a unit: {how}")
+
+    def check_kind(self, expression: Expression, number: bool) -> None:
+        """Refuse text where there is to be a number: everywhere but in a comparison with other text."""
+        figures: dict[str, Value] = dict.fromkeys((*METRICS, *BY_COLUMN), 1.0)
+        for variants in self.archs.values():
+            named: dict[str, Value] = {**figures, **dict.fromkeys(SPECIAL, "text")}
+            for name in expression.names:
+                named.setdefault(name, scalar_at(variants.base, name))
+            if isinstance(expression.value(named), str) and number:
+                raise ConfigError(f"'{expression.text}' is text, not a number")
 
     def _is_known(self, name: str) -> bool:
         if any(scalar_at(one.base, name) is not None for one in self.archs.values()):
