@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from zapsim.explore.api import How, run_space
@@ -31,6 +32,9 @@ VGG16, FASHION = HERE / "eyeriss_vgg16.yaml", HERE / "codesign_fashion.yaml"
 QUICK_POINTS = 40
 DROPS = (0.0, 0.1, 0.3, 0.5, 1.0)
 """Percentage points of accuracy that may be lost, at most."""
+
+SMALL, AREAS = 10, (2.5, 5, 10, 20, 40)
+"""mm² that designs may take."""
 
 FIGURES = ("latency_ms", "energy_mj", "edp_mj_ms", "area_mm2")
 
@@ -80,40 +84,67 @@ def fewer(space: Space) -> Space:
 
 
 def array_tables(front: Front) -> Iterator[str]:
-    """Yield what is best on each kind of array."""
-    yield f"## {front.name}\n"
-    yield f"{len(front.rows):,} designs within the constraints, {len(front.best):,} of them on the front.\n"
-    for column, what in (("latency_ms", "Fastest"), ("energy_mj", "Least energy"), ("edp_mj_ms", "Least EDP")):
-        yield f"{what} design of each kind of array, within area budgets:\n"
-        yield from table(
-            ["array", "area at most", "design", "policy", *FIGURES],
-            [
-                [arch, f"{area} mm²", choices(row, front), row["policy"], *(cell(row[name]) for name in FIGURES)]
-                for arch in kinds(front)
-                for area in (5, 10, 20, 40)
-                for row in least(front.rows, column, lambda one, arch=arch, area=area: fits(one, arch, area))
-            ],
-        )
+    """Yield what is best on each kind of array, and what prediction has to do with it."""
+    yield from heading(front)
+    yield f"Within {SMALL} mm², what each policy reaches with the best design for it:\n"
+    bests = [
+        (arch, policy, [least(front.rows, name, partial(fits, arch, SMALL, policy)) for name in FIGURES[:3]])
+        for arch in kinds(front)
+        for policy in sorted({row["policy"] for row in front.rows})
+    ]
+    yield from table(
+        ["array", "policy", "least latency_ms", "least energy_mj", "least edp_mj_ms"],
+        [
+            [arch, policy, *(cell(row[name]) for found, name in zip(best, FIGURES, strict=False) for row in found)]
+            for arch, policy, best in bests
+            if best[0]
+        ],
+    )
+    yield "Least EDP of each kind of array, by the area that it may take:\n"
+    yield from table(
+        ["array", "area at most", "design", "policy", *FIGURES],
+        unlike_the_last(
+            [arch, f"{area} mm²", choices(row, front), row["policy"], *(cell(row[name]) for name in FIGURES)]
+            for arch in kinds(front)
+            for area in AREAS
+            for row in least(front.rows, "edp_mj_ms", partial(fits, arch, area, None))
+        ),
+    )
 
 
 def codesign_tables(front: Front) -> Iterator[str]:
     """Yield what accuracy buys."""
-    yield f"## {front.name}\n"
-    yield f"{len(front.rows):,} designs within the constraints, {len(front.best):,} of them on the front.\n"
+    yield from heading(front)
     for column, what in (("energy_mj", "Least energy"), ("edp_mj_ms", "Least EDP")):
-        yield f"{what} for at most so many percentage points of top-1 accuracy:\n"
+        yield f"{what} without a predictor, and for at most so many percentage points of top-1 accuracy lost:\n"
+        wanted = [("no predictor", 0.0, "gate-input"), *((f"{drop} points", drop, None) for drop in DROPS)]
         yield from table(
-            ["array", "accuracy drop at most", "pattern, thresholds", "policy", "design", "accuracy drop", *FIGURES],
-            [
+            ["array", "accuracy lost at most", "pattern, thresholds", "policy", "design", "accuracy lost", *FIGURES],
+            unlike_the_last(
                 [
-                    arch, f"{drop} points", operating_point(row), row["policy"], choices(row, front),
+                    arch, words, operating_point(row), row["policy"], choices(row, front),
                     cell(row["accuracy_drop"]), *(cell(row[name]) for name in FIGURES),
                 ]
                 for arch in kinds(front)
-                for drop in DROPS
-                for row in least(front.rows, column, lambda one, arch=arch, drop=drop: keeps(one, arch, drop))
-            ],
+                for words, drop, policy in wanted
+                for row in least(front.rows, column, partial(keeps, arch, drop, policy))
+            ),
         )  # fmt: skip
+
+
+def heading(front: Front) -> Iterator[str]:
+    """Yield what a part is about."""
+    yield f"## {front.name}\n"
+    yield f"{len(front.rows):,} designs within the constraints, {len(front.best):,} of them on the front.\n"
+
+
+def unlike_the_last(rows: Iterable[list[str]]) -> list[list[str]]:
+    """Leave out rows that say, of more room, the same as the row before."""
+    kept: list[list[str]] = []
+    for row in rows:
+        if not kept or (row[0], row[2:]) != (kept[-1][0], kept[-1][2:]):
+            kept.append(row)
+    return kept
 
 
 def kinds(front: Front) -> list[str]:
@@ -121,19 +152,18 @@ def kinds(front: Front) -> list[str]:
     return sorted({row["arch"] for row in front.rows})
 
 
-def fits(row: Row, arch: str, area: float) -> bool:
-    """Return whether a design is of this architecture and not larger."""
-    return row["arch"] == arch and row["area_mm2"] <= area
+def fits(arch: str, area: float, policy: str | None, row: Row) -> bool:
+    """Return whether a design is of this architecture (and policy) and not larger."""
+    return row["arch"] == arch and row["area_mm2"] <= area and policy in {None, row["policy"]}
 
 
-def keeps(row: Row, arch: str, drop: float) -> bool:
-    """Return whether a design is of this architecture and loses no more."""
-    return row["arch"] == arch and row["accuracy_drop"] <= drop
+def keeps(arch: str, drop: float, policy: str | None, row: Row) -> bool:
+    """Return whether a design is of this architecture (and policy) and loses no more."""
+    return row["arch"] == arch and row["accuracy_drop"] <= drop and policy in {None, row["policy"]}
 
 
-def least(rows: Sequence[Row], column: str, counts: object) -> list[Row]:
+def least(rows: Sequence[Row], column: str, counts: Callable[[Row], bool]) -> list[Row]:
     """Return the design with least of a column among those that count, if there is any."""
-    assert callable(counts)
     return sorted((row for row in rows if counts(row)), key=lambda row: row[column])[:1]
 
 
