@@ -124,7 +124,7 @@ def _predictors(
     kept = args.work / f"vgg8_{pattern.replace('/', '_')}.zap.safetensors" if args.work else None
     if kept and kept.exists():
         return load_predictors(kept).predictors
-    options = TrainingOptions(pattern, epochs=2 if args.quick else 5, batch=64, schedule="constant", seed=SEED)
+    options = TrainingOptions(pattern, epochs=2 if args.quick else 5, batch=64, seed=SEED)
     trained = train_predictors(network.model, graph, images, options)
     if kept:
         save_predictors(kept, network.name, network.weights_sha256, trained.predictors, {"seed": SEED})

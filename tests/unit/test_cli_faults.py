@@ -141,3 +141,12 @@ def test_what_cannot_be_written_is_refused_before_anything_runs(capsys, trace, m
         ("--plot", trace.parent / "r.gif", "a plot's name must end in one of .png, .svg, .pdf"),
     ):
         assert fault(capsys, "run", "--arch", "eyeriss", "--trace", trace, option, path) == f"{path}: {text}"
+
+
+def test_an_unknown_option_is_refused_with_the_one_that_was_meant(capsys, trace):
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", "--arch", "eyeriss", "--trace", str(trace), "--polcy", "zap"])
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("usage: zapsim run ")
+    assert err.endswith("unrecognized arguments: --polcy zap (did you mean '--policy'?)\n")

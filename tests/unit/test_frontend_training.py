@@ -9,10 +9,12 @@ from torch import nn
 
 from tests.frontend_support import small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError, ZapsimError
-from zapsim.frontend.graph import trace_graph
+from zapsim.frontend.baselines import NeighbourRule
+from zapsim.frontend.graph import ConvSite, trace_graph
 from zapsim.frontend.guard import frozen
 from zapsim.frontend.intercept import Interception
-from zapsim.frontend.learner import Learner, channel_groups, score_error
+from zapsim.frontend.learner import Learner, channel_groups
+from zapsim.frontend.losses import ScoreError, mean_activation, plain_error, weighted_error
 from zapsim.frontend.predictor import Predictor
 from zapsim.frontend.training import TrainedPredictors, TrainingOptions, train_predictors
 
@@ -63,24 +65,42 @@ def test_the_same_seed_gives_the_same_predictors_and_another_does_not():
     assert not torch.equal(once.predictors["2"].conv1.weight, other.predictors["2"].conv1.weight)
 
 
-def test_the_loss_is_the_clamped_error_outside_the_pattern():
+@pytest.mark.parametrize("error", [plain_error, weighted_error])
+def test_the_loss_is_the_clamped_error_outside_the_pattern(error: ScoreError):
     scores, ofmap, pattern = scored()
     errors = []
     for image, channel, row, col in np.ndindex(*ofmap.shape):
         if (row + col) % 2:
-            target = 1.0 if ofmap[image, channel, row, col] > 0 else 0.0
-            errors.append((min(max(float(scores[image, channel, row, col]), 0.0), 1.0) - target) ** 2)
-    assert score_error(scores, ofmap, pattern)[0] == pytest.approx(np.sum(errors), rel=1e-5)
+            value, score = float(ofmap[image, channel, row, col]), float(scores[image, channel, row, col])
+            weight = value / 0.8 if value > 0 and error is weighted_error else 1.0
+            errors.append(weight * (min(max(score, 0.0), 1.0) - (value > 0)) ** 2)
+    assert error(scores, ofmap, pattern, 0.8)[0] == pytest.approx(np.sum(errors), rel=1e-5)
 
 
-def test_the_gradient_is_that_of_the_clamped_error():
+def test_the_plain_gradient_is_that_of_the_clamped_error():
     scores, ofmap, pattern = scored()
     scores.requires_grad_()
     error = (scores.clamp(0, 1) - (ofmap > 0).float())[..., ~pattern]
     error.square().sum().backward()
     assert scores.grad is not None
     assert scores.grad.count_nonzero()
-    torch.testing.assert_close(2 * score_error(scores.detach(), ofmap, pattern)[1], scores.grad)
+    torch.testing.assert_close(2 * plain_error(scores.detach(), ofmap, pattern, 0.8)[1], scores.grad)
+
+
+def test_the_weighted_gradient_is_that_of_an_error_which_goes_on_along_a_line_on_the_wrong_side():
+    scores, ofmap, pattern = scored()
+    scores.requires_grad_()
+    missing = torch.where(ofmap > 0, 1 - scores, scores)  # how far from the target, towards the other one
+    error = torch.where(missing > 1, 2 * missing - 1, missing.clamp(min=0).square())
+    weight = torch.where(ofmap > 0, ofmap / 0.8, 1.0)
+    (error * weight)[..., ~pattern].sum().backward()
+    assert scores.grad is not None
+    torch.testing.assert_close(2 * weighted_error(scores.detach(), ofmap, pattern, 0.8)[1], scores.grad)
+
+
+def test_the_unit_of_weights_is_the_mean_of_what_is_not_zero():
+    assert mean_activation(torch.tensor([0.0, 1.0, 0.0, 4.0])) == 2.5
+    assert mean_activation(torch.zeros(3)) == 1.0
 
 
 def scored() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -99,7 +119,7 @@ def test_a_layer_done_in_groups_of_channels_learns_the_same_bits(monkeypatch: py
         monkeypatch.setattr("zapsim.frontend.learner._GROUP_VALUES", values)
         predictor = Predictor(40, "2/5")
         predictor.load_state_dict(first)
-        learner = Learner("layer", predictor)
+        learner = Learner("layer", predictor, weighted_error)
         for _ in range(3):
             learner.step(ofmap, 0.01, estimate=True)
         return learner, len(list(channel_groups(ofmap)))
@@ -112,20 +132,72 @@ def test_a_layer_done_in_groups_of_channels_learns_the_same_bits(monkeypatch: py
     assert parted.saving == whole.saving > 0
 
 
+def test_settled_statistics_stay_and_are_used():
+    torch.manual_seed(0)
+    ofmap = torch.relu(torch.randn(2, 16, 12, 12))
+    learner = Learner("layer", Predictor(16, "1/2"), weighted_error)
+    learner.step(ofmap, 0.01, estimate=False)
+    mean, weight = (getattr(learner.predictor.bn1, name).clone() for name in ("running_mean", "weight"))
+    learner.step(ofmap, 0.01, estimate=False, settled=True)
+    assert torch.equal(learner.predictor.bn1.running_mean, mean)
+    assert not torch.equal(learner.predictor.bn1.weight, weight)
+    learner.step(ofmap, 0.01, estimate=False)
+    assert not torch.equal(learner.predictor.bn1.running_mean, mean)
+
+
+@pytest.mark.parametrize(("recipe", "first"), [("weighted", 4), ("paper", 9)])
+def test_statistics_settle_half_way_but_not_with_the_papers_recipe(recipe: str, first: int):
+    options = TrainingOptions(recipe=recipe)
+    assert [options.settled(step, 8) for step in range(8)] == [step >= first for step in range(8)]
+
+
 def test_the_rate_falls_to_nothing_along_a_cosine_or_stays():
     rates = [TrainingOptions(lr=0.5).rate(step, 4) for step in range(4)]
     assert rates == pytest.approx([0.5, 0.25 * (1 + 0.5**0.5), 0.25, 0.25 * (1 - 0.5**0.5)])
-    assert {TrainingOptions(lr=0.5, schedule="constant").rate(step, 4) for step in range(4)} == {0.5}
+    assert {TrainingOptions(lr=0.5, recipe="paper").rate(step, 4) for step in range(4)} == {0.5}
+    assert [TrainingOptions(recipe=recipe).rate(0, 4) for recipe in ("weighted", "paper")] == [0.03, 0.01]
 
 
-def test_the_schedule_reaches_the_optimiser():
-    falling, constant = train(), train(replace(OPTIONS, schedule="constant"))
-    assert not torch.equal(falling.predictors["2"].conv1.weight, constant.predictors["2"].conv1.weight)
+def test_without_a_step_the_predictor_ranks_as_the_neighbour_rule_does():
+    torch.manual_seed(0)
+    ofmap = torch.relu(torch.randn(4, 3, 9, 8))
+    predictor = Predictor(3, "2/5")
+    predictor.start_as_neighbour_rule()
+    pattern = predictor.pattern_of(ofmap)
+    sums = nn.functional.avg_pool2d(ofmap * pattern, 3, stride=1, padding=1, divisor_override=1)
+    scores = predictor.train()(ofmap).detach()
+    for channel in range(3):
+        found, expected = (values[:, channel][..., ~pattern].flatten() for values in (scores, sums))
+        order = expected.argsort()
+        assert (found[order].diff() >= -1e-6).all()
+        assert found[order[-1]] > found[order[0]] + 0.5
 
 
-@pytest.mark.parametrize(
-    "fault", [{"epochs": 0}, {"batch": 0}, {"lr": -1.0}, {"pattern": "1/7"}, {"schedule": "linear"}]
-)
+def test_beyond_the_rules_own_rate_the_weighted_recipe_loses_less_than_the_rule_and_than_the_papers():
+    weighted, paper = (train(replace(OPTIONS, epochs=12, recipe=recipe)).predictors for recipe in ("weighted", "paper"))
+    network = small_network()
+    lost: dict[str, list[float]] = {}
+
+    def compare(site: ConvSite, ofmap: torch.Tensor) -> None:
+        if site.name not in weighted:
+            return
+        outside = ~weighted[site.name].pattern_of(ofmap)
+        values = ofmap[..., outside].flatten()
+        rule = NeighbourRule("1/2")
+        skipped = int((rule(ofmap)[..., outside] <= 0).sum()) + len(values) // 10
+        for scorer in (weighted[site.name], paper[site.name], rule):
+            order = scorer(ofmap)[..., outside].flatten().argsort(stable=True)
+            lost.setdefault(site.name, []).append(float(values[order[:skipped]].sum()))
+
+    images = smooth_images(32, seed=99)
+    with frozen(network.model), Interception(small_graph(network), on_ofmap=compare):
+        network.model(images.tensor(range(32)))
+    for by_weighted, by_paper, by_rule in lost.values():
+        assert by_weighted < by_paper
+        assert by_weighted < by_rule
+
+
+@pytest.mark.parametrize("fault", [{"epochs": 0}, {"batch": 0}, {"lr": -1.0}, {"pattern": "1/7"}, {"recipe": "linear"}])
 def test_impossible_options_are_refused(fault: dict[str, object]):
     with pytest.raises(ZapsimError):
         TrainingOptions(**fault)

@@ -24,7 +24,7 @@ from zapsim.cli import (
     tune,
     validate,
 )
-from zapsim.errors import ZapsimError
+from zapsim.errors import ZapsimError, did_you_mean
 
 _COMMANDS = (
     run, explain, explore, pareto, compare, train, tune, adapt, evaluate, trace, trace_info, archs, area, validate,
@@ -39,9 +39,22 @@ examples:
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """Refuses what it does not know with its own usage, and says which option was meant."""
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        """Parse; there is nothing else that could know the rest."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            option = next((text.partition("=")[0] for text in unknown if text.startswith("-")), "")
+            known = [name for action in self._actions for name in action.option_strings]
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{did_you_mean(option, known) if option else ''}")
+        return found, unknown
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; each sets ``execute``, a function from arguments to exit code."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="zapsim",
         description="What zero-activation prediction saves on a CNN accelerator, from real masks.",
         epilog=_EPILOG,

@@ -72,12 +72,13 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument("--epochs", type=int, default=5, metavar="N", help="passes over the crops (default: 5)")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="crops a step (default: 8)")
-    parser.add_argument("--lr", type=float, default=0.01, metavar="X", help="Adam's learning rate (default: 0.01)")
+    parser.add_argument("--lr", type=float, metavar="X", help="Adam's rate (default: 0.03; the paper's recipe: 0.01)")
     parser.add_argument(
-        "--schedule",
-        choices=("cosine", "constant"),
-        default="cosine",
-        help="how the rate goes on: down to 0 along half a cosine (default), or constant, as in the paper",
+        "--recipe",
+        choices=("weighted", "paper"),
+        default="weighted",
+        help="weighted: start as the neighbour rule, large activations count more, the rate falls to 0 (default); "
+        "paper: start at random, all outputs count alike, constant rate",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="predictor file to write")
     parser.add_argument(
@@ -104,7 +105,7 @@ def execute(args: argparse.Namespace) -> int:
     check_output(args.out)
     check_output(checkpoint)
     pattern, layer_patterns = _patterns(args.pattern)
-    options = TrainingOptions(pattern, args.epochs, args.batch, args.lr, args.schedule, args.seed, layer_patterns)
+    options = TrainingOptions(pattern, args.epochs, args.batch, args.lr, args.recipe, args.seed, layer_patterns)
     use_threads(args.threads)
     network = load_network(args.network, args.weights, args.device, args.seed)
     images = load_crops(args.images, network.preprocessing, args.crops, args.seed)

@@ -9,6 +9,7 @@ import torch
 
 from zapsim.errors import FrontendError
 from zapsim.frontend.guard import check_finite
+from zapsim.frontend.losses import ScoreError, mean_activation
 from zapsim.frontend.predictor import Predictor
 
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
@@ -24,7 +25,7 @@ class Learner:
     Attributes
     ----------
     predictor
-        What learns, in training mode.
+        What learns, in training mode, from `error`.
     last
         Loss of the last step.
     losses
@@ -35,19 +36,25 @@ class Learner:
         Share of the layer's outputs that the predictor would have skipped at threshold 0, when last estimated.
     """
 
-    def __init__(self, name: str, predictor: Predictor) -> None:
+    def __init__(self, name: str, predictor: Predictor, error: ScoreError) -> None:
         self.name = name
         self.predictor = predictor.train()
         self.last = float("nan")
         self.saving = float("nan")
         self.losses: list[float] = []
         self.history: list[float] = []
+        self._error = error
         self._optimiser = torch.optim.Adam(predictor.parameters(), weight_decay=0.0)
 
-    def step(self, ofmap: torch.Tensor, lr: float, estimate: bool) -> None:
-        """Take one optimisation step of rate `lr` on a batch's activations; `estimate` the saving on the way."""
+    def step(self, ofmap: torch.Tensor, lr: float, estimate: bool, settled: bool = False) -> None:
+        """Take one optimisation step of rate `lr` on a batch's activations.
+
+        `estimate` the saving on the way. Once `settled`, normalisation keeps its running statistics and uses them.
+        """
         check_finite(self.name, ofmap)
+        self.predictor.train(not settled)
         pattern = self.predictor.pattern_of(ofmap)
+        unit = mean_activation(ofmap)
         outside = int((~pattern).sum()) * ofmap.shape[0] * ofmap.shape[1]
         self._optimiser.zero_grad()
         total, skipped = 0.0, 0
@@ -55,7 +62,7 @@ class Learner:
             part = ofmap[:, channels]
             with torch.enable_grad():
                 scores = self.predictor(part, channels)
-            squares, slope = score_error(scores.detach(), part, pattern)
+            squares, slope = self._error(scores.detach(), part, pattern, unit)
             total += squares
             if estimate:
                 skipped += int(((scores.detach() <= 0) & ~pattern).count_nonzero())
@@ -110,23 +117,3 @@ def channel_groups(ofmap: torch.Tensor) -> Iterator[slice]:
     size = max(_FEWEST_CHANNELS, fitting - fitting % _FEWEST_CHANNELS)
     for start in range(0, count, size):
         yield slice(start, min(start + size, count))
-
-
-def score_error(scores: torch.Tensor, ofmap: torch.Tensor, pattern: torch.Tensor) -> tuple[float, torch.Tensor]:
-    """Return the sum of squared errors of clamped scores against "is non-zero", and half its gradient.
-
-    Outputs inside the pattern do not count: target and prediction are 1 there by definition. Few new tensors and few
-    passes over them, as both are what this costs.
-
-    Parameters
-    ----------
-    scores, ofmap
-        Of the same shape (images, channels, rows, columns).
-    pattern
-        bool (rows, columns).
-    """
-    error = scores.clamp(0.0, 1.0)
-    within = error == scores  # where the clamp lets gradients through
-    error.sub_(ofmap.sign()).mul_((~pattern).to(scores.dtype))  # no value is negative behind a ReLU
-    squares = float(torch.linalg.vector_norm(error)) ** 2
-    return squares, error.mul_(within)

@@ -2,7 +2,7 @@
 
 Source: Shomron et al., "Thanks for Nothing", ECCV 2020, section 4: mean squared error between the prediction
 clamped to [0, 1] and (x > 0), Adam. The predictors see unmodified activations, so they are independent of one
-another.
+another. The recipe "weighted" starts elsewhere and weighs the errors (docs/decisions/0023).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from zapsim.frontend.guard import device_of, frozen
 from zapsim.frontend.images import ImageSet
 from zapsim.frontend.intercept import Interception
 from zapsim.frontend.learner import Learner
+from zapsim.frontend.losses import plain_error, weighted_error
 from zapsim.frontend.network import weights_digest
 from zapsim.frontend.predictor import Predictor
 from zapsim.frontend.progress import LayerDisplay
@@ -32,22 +33,27 @@ from zapsim.patterns import pattern_tile
 
 CHECKPOINT_INTERVAL_S = 60.0
 
-Schedule = Literal["cosine", "constant"]
+Recipe = Literal["weighted", "paper"]
+
+_RATES: Mapping[Recipe, float] = {"weighted": 0.03, "paper": 0.01}
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """How predictors are trained; the defaults are the paper's, but for fewer images a batch and the schedule.
+    """How predictors are trained.
 
-    `lr` is the rate of the first step; by `schedule` it falls to 0 along half a cosine, or stays (the paper's).
-    `layer_patterns` holds the layers with another pattern than `pattern`.
+    `recipe` "weighted" starts as the neighbour rule, non-zero outputs count as much as their activation, the rate falls
+    from `lr` to 0 along half a cosine, and half-way the statistics of batch normalisation settle: from then on the
+    predictor learns as it will be used. "paper" starts at random, all outputs count alike, and the rate stays.
+    `lr` is 0.03 if not given, and 0.01 with the paper's recipe. `layer_patterns` holds the layers with another pattern
+    than `pattern`.
     """
 
     pattern: str = "1/2"
     epochs: int = 5
     batch: int = 8
-    lr: float = 0.01
-    schedule: Schedule = "cosine"
+    lr: float | None = None
+    recipe: Recipe = "weighted"
     seed: int = 0
     layer_patterns: Mapping[str, str] = field(default_factory=dict)
 
@@ -56,10 +62,10 @@ class TrainingOptions:
             pattern_tile(pattern)
         if self.epochs < 1 or self.batch < 1:
             raise FrontendError(f"epochs and batch must be at least 1, got {self.epochs} and {self.batch}")
-        if not self.lr > 0:
+        if self.lr is not None and not self.lr > 0:
             raise FrontendError(f"the learning rate must be positive, got {self.lr}")
-        if self.schedule not in get_args(Schedule):
-            raise FrontendError(f"schedule must be one of {', '.join(get_args(Schedule))}, got '{self.schedule}'")
+        if self.recipe not in get_args(Recipe):
+            raise FrontendError(f"recipe must be one of {', '.join(get_args(Recipe))}, got '{self.recipe}'")
 
     def pattern_of(self, layer: str) -> str:
         """Return a layer's pattern."""
@@ -67,7 +73,12 @@ class TrainingOptions:
 
     def rate(self, step: int, steps: int) -> float:
         """Return the learning rate of a step, of `steps` in all."""
-        return self.lr if self.schedule == "constant" else self.lr * (1 + cos(pi * step / steps)) / 2
+        first = _RATES[self.recipe] if self.lr is None else self.lr
+        return first if self.recipe == "paper" else first * (1 + cos(pi * step / steps)) / 2
+
+    def settled(self, step: int, steps: int) -> bool:
+        """Say whether statistics stay as they are from this step on."""
+        return self.recipe == "weighted" and 2 * step >= steps
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,13 +130,12 @@ def train_predictors(
     with LayerDisplay(options.epochs * batches, learners, progress) as display, frozen(model):
         for epoch, step, chosen in _batches(len(images), options, start):
             last = step == batches - 1
-            rate = options.rate(epoch * batches + step, options.epochs * batches)
+            at, steps = epoch * batches + step, options.epochs * batches
+            how = (options.rate(at, steps), display.shown or last, options.settled(at, steps))
 
-            def learn(
-                site: ConvSite, ofmap: torch.Tensor, rate: float = rate, estimate: bool = display.shown or last
-            ) -> None:
+            def learn(site: ConvSite, ofmap: torch.Tensor, how: tuple[float, bool, bool] = how) -> None:
                 if site.name in learners:
-                    learners[site.name].step(ofmap, rate, estimate)
+                    learners[site.name].step(ofmap, *how)
 
             with Interception(graph, on_ofmap=learn):
                 model(images.tensor(chosen).to(device))
@@ -134,7 +144,7 @@ def train_predictors(
                     learner.end_epoch()
             if keeper is not None:
                 keeper.save(epoch, step + 1, learners)
-            display.advance(epoch * batches + step + 1)
+            display.advance(at + 1)
     return TrainedPredictors(
         {name: learner.predictor.eval() for name, learner in learners.items()},
         {name: tuple(learner.history) for name, learner in learners.items()},
@@ -171,7 +181,11 @@ def _learners(graph: Graph, options: TrainingOptions, device: torch.device) -> d
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         predictors = {site.name: Predictor(site.shape.K, options.pattern_of(site.name)) for site in graph.eligible}
-    return {name: Learner(name, one.to(device)) for name, one in predictors.items()}
+    if options.recipe == "weighted":
+        for predictor in predictors.values():
+            predictor.start_as_neighbour_rule()
+    error = plain_error if options.recipe == "paper" else weighted_error
+    return {name: Learner(name, one.to(device), error) for name, one in predictors.items()}
 
 
 def _batches(
