@@ -5,11 +5,14 @@
 
 The photographs have no labels: agreement is with the unmodified network, on crops of photographs that no predictor
 saw. The network calls one activation module twice a block, and has no ReLU behind its projections and sums.
+``--train`` takes several folders (those of the results in the repository: photographs and ``collages.py``'s), and
+``--predictors FILE`` what ``zapsim train`` made, instead of training.
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import torch
 from comparison import Experiment, compare
@@ -19,6 +22,7 @@ from zapsim.frontend.graph import trace_graph
 from zapsim.frontend.images import load_crops
 from zapsim.frontend.network import Network
 from zapsim.frontend.networks.installed import package_file
+from zapsim.frontend.predictor_file import check_fit, load_predictors
 from zapsim.frontend.preprocessing import Preprocessing
 from zapsim.frontend.training import TrainingOptions, train_predictors
 from zapsim.frontend.weights import load_weights
@@ -47,15 +51,20 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(args.threads)
     net = network()
     graph = trace_graph(net.model, net.example())
-    learning = load_crops(args.train, PREPROCESSING, args.crops, SEED)
     calibration = load_crops(args.train, PREPROCESSING, args.test_crops, SEED + 2)
     test = load_crops(args.held_out, PREPROCESSING, args.test_crops, SEED + 1)
-    options = TrainingOptions(PATTERN, args.epochs, batch=2, seed=SEED)
-    predictors = train_predictors(net.model, graph, learning, options).predictors
+    if args.predictors:
+        file = load_predictors(args.predictors)
+        check_fit(args.predictors, file.header, net.weights_sha256, graph)
+        predictors, how = file.predictors, file.header.provenance["data"]["what"]
+    else:
+        learning = load_crops(args.train, PREPROCESSING, args.crops, SEED)
+        options = TrainingOptions(PATTERN, args.epochs, batch=2, seed=SEED)
+        predictors = train_predictors(net.model, graph, learning, options).predictors
+        how = f"{learning.description}, in {args.epochs} epoch(s)"
     budgets = BUDGETS[1::2] if args.quick else BUDGETS
     experiment = Experiment(net, graph, calibration, test, budgets, budgets[1:2])
     records = compare(experiment, PATTERN, predictors)
-    how = f"{learning.description}, in {args.epochs} epoch(s)"
     about = f"""`python examples/experiments/efficientnet_lite0.py`{" --quick" if args.quick else ""}:
 EfficientNet-Lite0 with its ImageNet weights. Predictors learnt from {how}."""
     page = Page("efficientnet_lite0", "EfficientNet-Lite0 on photographs", about, PATTERN, (0.1, 0.2))
@@ -67,6 +76,7 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
     add_arguments(parser)
     parser.add_argument("--crops", type=int, default=400, metavar="N", help="that predictors learn from")
     parser.add_argument("--epochs", type=int, default=3, metavar="N")
+    parser.add_argument("--predictors", type=Path, metavar="FILE", help="take these instead of training")
     args = parser.parse_args(given)
     if args.quick:
         args.crops, args.test_crops, args.epochs = 8, 4, 1

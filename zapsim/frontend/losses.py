@@ -10,6 +10,9 @@ from collections.abc import Callable
 
 import torch
 
+STEEPNESS = 8.0
+"""Logits a unit of score: a score of 0 stands for a chance of 2 %, one of 1 for 98 %."""
+
 ScoreError = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, float], tuple[float, torch.Tensor]]
 """Of scores and an ofmap (images, channels, rows, columns), the pattern as bool (rows, columns), and the layer's mean
 activation: the sum of the errors, and half its gradient by the scores."""
@@ -37,12 +40,13 @@ def weighted_error(
     """Return an error in which a non-zero output counts as much as its activation in units of `unit`, and a zero once.
 
     That is what it costs to skip: errors of operating points are shares of activation lost (Shomron et al., section 4).
-    The error is squared within [0, 1]; beyond, it is 0 on the right side, and on the wrong side it goes on along a
-    straight line, so that what is badly wrong still teaches. Returned as error is the square of clamped scores alone.
+    A score stands for the chance that the output is not zero, so weighed, by the logistic function of 8 · (score - ½).
+    The gradient is that of its logistic error over 4; what is returned as error is the squared one, which reads as
+    easily as the plain one.
     """
     target = ofmap.sign()  # no value is negative behind a ReLU
-    error = scores.clamp(0.0, 1.0).sub_(target)
-    weight = torch.add(1 - target, ofmap, alpha=1 / unit).mul_((~pattern).to(scores.dtype))
+    weight = (1 - target).add_(ofmap, alpha=1 / unit).mul_((~pattern).to(scores.dtype))
+    error = scores.sub(0.5).mul_(STEEPNESS).sigmoid_().sub_(target)
     slope = error * weight
     return float(torch.dot(error.flatten(), slope.flatten())), slope
 

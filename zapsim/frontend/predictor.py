@@ -43,19 +43,19 @@ class Predictor(nn.Module):
         nn.init.constant_(self.bn2.bias, 0.5)
 
     def start_as_neighbour_rule(self) -> None:
-        """Set the parameters so that scores rise with the sum of the computed outputs around, and with nothing else.
+        """Set the parameters so that scores depend on the sum of the computed outputs around, and on nothing else.
 
-        The first filter adds up the 3×3 around an output. Its normalised sum, of mean 0 and deviation 1, is moved up by
-        1, so that the ReLU cuts off little of it, and the second filter passes it on.
+        The hidden layer says how far the normalised sum of the 3×3 is below 1 (one deviation above its mean), and
+        lowers the score: it is lowest where all computed neighbours are zero, rises with their sum, and saturates.
         """
         with torch.no_grad():
             for conv in (self.conv1, self.conv2):
                 conv.weight.zero_()
                 assert conv.bias is not None
                 conv.bias.zero_()
-            self.conv1.weight.fill_(1 / 9)
-            self.conv2.weight[:, :, 1, 1] = 1
+            self.conv1.weight.fill_(-1 / 9)
             self.bn1.bias.fill_(1)
+            self.conv2.weight[:, :, 1, 1] = -1
 
     def pattern_of(self, ofmap: torch.Tensor) -> torch.Tensor:
         """Return the pattern over this ofmap as bool (rows, columns)."""

@@ -42,9 +42,10 @@ _RATES: Mapping[Recipe, float] = {"weighted": 0.03, "paper": 0.01}
 class TrainingOptions:
     """How predictors are trained.
 
-    `recipe` "weighted" starts as the neighbour rule, non-zero outputs count as much as their activation, the rate falls
-    from `lr` to 0 along half a cosine, and half-way the statistics of batch normalisation settle: from then on the
-    predictor learns as it will be used. "paper" starts at random, all outputs count alike, and the rate stays.
+    `recipe` "weighted" starts as the neighbour rule, scores are chances with a logistic error, in which non-zero
+    outputs count as much as their activation, the rate falls from `lr` to 0 along half a cosine, and half-way the
+    statistics of batch normalisation settle: from then on the predictor learns as it will be used. "paper" starts at
+    random, all outputs count alike in a squared error, and the rate stays.
     `lr` is 0.03 if not given, and 0.01 with the paper's recipe. `layer_patterns` holds the layers with another pattern
     than `pattern`.
     """
