@@ -72,8 +72,8 @@ def test_causes_add_up_to_the_loss() -> None:
     loss = both.total - dense.cycles.total
     assert sum(causes.values()) == pytest.approx(loss)
     thousands = {cause: round(cycles / 1e3) for cause, cycles in causes.items()}
-    assert thousands == {"skipped outputs": -2797, "busiest column": 1138, "buses": 779, "filters": 1180, "ramp": 855}
-    assert round(loss / dense.cycles.total, 3) == 0.088
+    assert thousands == {"skipped outputs": -3202, "busiest column": 1383, "buses": 935, "filters": 1180, "ramp": 855}
+    assert round(loss / dense.cycles.total, 3) == 0.087
 
 
 def run_pass(mapping: PassParameters, kept: PackedMap) -> tuple[int, int]:
@@ -96,4 +96,4 @@ def test_the_machine_loses_as_much() -> None:
     dense, staged = mappings()
     full = PackedMap.full(*stages()[0].shape)
     passes = [run_pass(dense, full), *(run_pass(staged, kept) for kept in stages())]
-    assert [round(model / machine - 1, 2) for model, machine in passes] == [0.04, 0.0, 0.06]
+    assert [round(model / machine - 1, 2) for model, machine in passes] == [0.04, 0.0, 0.07]

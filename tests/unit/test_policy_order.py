@@ -33,11 +33,19 @@ def run(array: str, network: str, policy: str) -> Comparison:
     return simulate(spec, Trace(TRACES / f"{network}.safetensors"), preset(policy, spec.inputs)).total
 
 
-def test_executed_macs_fall_from_policy_to_policy(array: str, network: str) -> None:
-    executed = [run(array, network, policy).policy.counts for policy in ("dense", "zap", "zap-perfect", "oracle")]
-    assert executed[0].macs_executed == executed[0].macs_dense
-    assert [one.macs_executed for one in executed] == sorted((one.macs_executed for one in executed), reverse=True)
-    assert {one.macs_dense for one in executed} == {executed[0].macs_dense}
+def test_executed_macs_fall_as_masks_shrink(array: str, network: str) -> None:
+    """A predictor's mask need not hold a perfect one's: it also leaves out outputs that are not zero."""
+    policies = ("dense", "zap-perfect", "oracle", "zap")
+    dense, perfect, oracle, zap = (run(array, network, policy).policy.counts for policy in policies)
+    assert dense.macs_executed == dense.macs_dense
+    assert dense.macs_executed >= perfect.macs_executed >= oracle.macs_executed
+    assert zap.macs_executed <= dense.macs_executed
+    assert dense.macs_dense == perfect.macs_dense == oracle.macs_dense
+
+
+def test_a_perfect_predictor_asks_for_less(array: str, network: str) -> None:
+    asked = [run(array, network, policy).policy.asked_macs for policy in ("dense", "zap", "zap-perfect", "oracle")]
+    assert asked == sorted(asked, reverse=True)
 
 
 def test_gated_outputs_take_the_array_s_time_and_less_energy(array: str, network: str) -> None:
@@ -51,7 +59,9 @@ def test_gated_outputs_take_the_array_s_time_and_less_energy(array: str, network
 
 
 def test_perfect_knowledge_never_costs_energy(array: str, network: str) -> None:
+    """Unless it executes more: on a rigid array, errors inside regions of zeros may free whole vectors."""
     zap, perfect = run(array, network, "zap").policy, run(array, network, "zap-perfect").policy
     oracle = run(array, network, "oracle").policy
     assert oracle.total_energy_pj <= perfect.total_energy_pj * (1 + 1e-9)
-    assert perfect.total_energy_pj <= zap.total_energy_pj * (1 + 1e-9)
+    if perfect.counts.macs_executed <= zap.counts.macs_executed:
+        assert perfect.total_energy_pj <= zap.total_energy_pj * (1 + 1e-9)
