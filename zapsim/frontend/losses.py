@@ -15,7 +15,7 @@ STEEPNESS = 8.0
 
 ScoreError = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, float], tuple[float, torch.Tensor]]
 """Of scores and an ofmap (images, channels, rows, columns), the pattern as bool (rows, columns), and the layer's mean
-activation: the sum of the errors, and half its gradient by the scores."""
+activation: the sum of the errors as it is shown, and half the gradient by the scores of what is to be minimised."""
 
 
 def plain_error(
