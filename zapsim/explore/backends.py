@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import sys
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -18,7 +17,7 @@ from typing import Protocol, Self
 from zapsim.errors import ZapsimError
 from zapsim.explore.evaluate import Evaluator, Found
 from zapsim.explore.space import Space
-from zapsim.explore.worker import evaluate_prepared, prepare, ready
+from zapsim.explore.worker import Job, evaluate_prepared, prepare, ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ class Processes(AbstractContextManager["Processes"]):
 
     def __init__(self, space: Space, with_layers: bool, workers: int) -> None:
         self.workers = workers
-        self._job = pickle.dumps((space, with_layers))
+        self._job = Job(space, with_layers)
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         self._context = multiprocessing.get_context(method)
         if method == "forkserver":

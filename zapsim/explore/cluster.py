@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
@@ -14,7 +13,7 @@ import distributed
 from zapsim.errors import ZapsimError
 from zapsim.explore.backends import Done, Task, cores
 from zapsim.explore.space import Space
-from zapsim.explore.worker import evaluate_job
+from zapsim.explore.worker import Job, evaluate_job
 
 LOCAL = "local"
 """What stands for a cluster on this machine instead of an address."""
@@ -48,7 +47,7 @@ class Cluster(AbstractContextManager["Cluster"]):
     """
 
     def __init__(self, space: Space, with_layers: bool, scheduler: str, workers: int | None) -> None:
-        self._job = pickle.dumps((space, with_layers))
+        self._job = Job(space, with_layers)
         self._open = ExitStack()
         self._flying: dict[distributed.Future[Any], Task] = {}
         if scheduler == LOCAL:

@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import uuid4
 
 import numba
 
 from zapsim.explore.evaluate import Evaluator, Found
+from zapsim.explore.space import Space
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """What an exploration evaluates; `name` tells it from others whose tasks the same process gets."""
+
+    space: Space
+    with_layers: bool
+    name: str = field(default_factory=lambda: uuid4().hex)
 
 
 class _Local(threading.local):
-    """What a thread works with: its evaluator, and the job that it was made for."""
+    """What a thread works with: its evaluator, and the name of the job that it was made for."""
 
-    job: bytes = b""
+    job: str = ""
     evaluator: Evaluator | None = None
 
 
 _local = _Local()
 
 
-def prepare(job: bytes) -> None:
-    """Make the evaluator of `job` (a pickled space, and whether layers are wanted); one kernel thread a process."""
+def prepare(job: Job) -> None:
+    """Make the evaluator of `job`; one kernel thread a process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process decides when it ends
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     numba.set_num_threads(1)
@@ -51,14 +62,13 @@ def evaluate_prepared(numbers: Sequence[int]) -> list[Found]:
     return _local.evaluator(numbers)
 
 
-def evaluate_job(job: bytes, numbers: Sequence[int]) -> list[Found]:
+def evaluate_job(job: Job, numbers: Sequence[int]) -> list[Found]:
     """Evaluate designs of `job` in a process that others use too, in several threads perhaps."""
     numba.set_num_threads(1)
     return _evaluator(job)(numbers)
 
 
-def _evaluator(job: bytes) -> Evaluator:
-    if _local.evaluator is None or _local.job != job:
-        space, with_layers = pickle.loads(job)
-        _local.job, _local.evaluator = job, Evaluator(space, with_layers)
+def _evaluator(job: Job) -> Evaluator:
+    if _local.evaluator is None or _local.job != job.name:
+        _local.job, _local.evaluator = job.name, Evaluator(job.space, job.with_layers)
     return _local.evaluator
