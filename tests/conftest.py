@@ -24,7 +24,7 @@ settings.register_profile("interpreted", settings.get_profile("ci"), max_example
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare ``--overwrite``: golden files take what the tests find, to be looked at with ``git diff``."""
-    parser.addoption("--overwrite", action="store_true", help="write the files in tests/golden/ anew")
+    parser.addoption("--overwrite", action="store_true", help="rewrite the files in tests/golden/")
 
 
 def pytest_configure() -> None:
@@ -80,7 +80,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     def check(name: str, found: str) -> None:
         path = Path(__file__).parent / "golden" / name
         if request.config.getoption("overwrite"):
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(found, encoding="utf-8", newline="\n")
         assert found == path.read_text(encoding="utf-8"), f"{path} differs; if it should: pytest --overwrite"
 

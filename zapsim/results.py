@@ -38,7 +38,7 @@ class Outcome:
     @property
     def total_energy_pj(self) -> float:
         """Energy of all components."""
-        return sum(self.energy_pj.values())
+        return math.fsum(self.energy_pj.values())
 
     @property
     def predictor_share(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 
 from zapsim.cli._arguments import Subparsers
 
@@ -49,7 +50,7 @@ def execute(args: argparse.Namespace) -> int:
     for name in args.arch or known_archs():
         arch = load_arch(name, args.overrides)
         area = area_by_component(arch)
-        total = sum(area.values())
+        total = math.fsum(area.values())
         parts = (f"{size:.3g} ({size / total:.1%})" for size in area.values())
         table.add_row(arch.name, f"{total:.4g}", *parts, arch.area.technology if arch.area else "")
     stdout_console().print(table)

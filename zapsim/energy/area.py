@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from zapsim.arch.area_table import AREA_PARTS
@@ -63,7 +64,7 @@ def total_area(arch: ArchSpec) -> float:
     ConfigError
         As :func:`area_by_component`.
     """
-    return sum(area_by_component(arch).values())
+    return math.fsum(area_by_component(arch).values())
 
 
 def count_parts(arch: ArchSpec) -> dict[str, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from zapsim.arch.arrays import pe_count
 from zapsim.arch.energy_table import ENERGY_ACTIONS
 from zapsim.arch.spec import ArchSpec
@@ -72,8 +74,8 @@ def energy_by_component(arch: ArchSpec, counts: Counts, total_cycles: int) -> di
             "set its energy (such as '1 pJ'; '0 pJ' if it shall not count)"
             for action in missing
         )
-    energy = {component: 0.0 for component in COMPONENTS if component not in left_out}
+    terms: dict[str, list[float]] = {component: [] for component in COMPONENTS if component not in left_out}
     for action in ENERGY_ACTIONS:
-        if COMPONENT_OF[action] in energy:
-            energy[COMPONENT_OF[action]] += occurred[action] * table.get(action, 0.0)
-    return energy
+        if COMPONENT_OF[action] in terms:
+            terms[COMPONENT_OF[action]].append(occurred[action] * table.get(action, 0.0))
+    return {component: math.fsum(energies) for component, energies in terms.items()}

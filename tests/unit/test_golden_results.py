@@ -1,0 +1,103 @@
+"""Every shipped architecture under every policy, held to the digests of tests/golden/results_by_architecture.json.
+
+A digest covers the numbers and layer names of the JSON result in their order; headline, versions and hashes are left
+out, so that a digest changes only if a result does. Refusals are held to their message. ``pytest --overwrite`` rewrites
+the file.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from zapsim.arch.load import known_archs, load_arch
+from zapsim.arch.policy import PRESETS, preset
+from zapsim.errors import ZapsimError
+from zapsim.report.formats import render
+from zapsim.simulate import simulate
+from zapsim.trace.reader import Trace
+
+pytestmark = pytest.mark.slow
+
+TRACES = Path(__file__).parents[2] / "traces"
+GOLDEN = Path(__file__).parents[1] / "golden" / "results_by_architecture.json"
+
+WORKLOADS = {"vgg16": ("vgg16_hed_chelsea.safetensors", [0]), "digits": ("digits_cnn.safetensors", [0, 1, 2])}
+
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "default": (),
+    "by tile": ("predictor.granularity=tile",),
+    "predictor on the array": ("predictor.unit=array",),
+    "predictor on the array by tile": ("predictor.unit=array", "predictor.granularity=tile"),
+    "slow DRAM": ("dram.preset=eyeriss-link",),
+    "fast DRAM": ("dram.preset=hbm2",),
+    "no prefetch": ("buffers.prefetch.ifmap=0", "buffers.prefetch.filter=0", "buffers.prefetch.ofmap=0"),
+}
+OF_ARRAY: dict[str, dict[str, tuple[str, ...]]] = {
+    "row-stationary": {
+        "filter-sort": ("array.balance=filter-sort",),
+        "row-pairing": ("array.balance=row-pairing",),
+        "for energy": ("array.mapping.objective=energy",),
+    },
+    "systolic": {
+        "output-stationary": ("array.dataflow=output-stationary",),
+        "input-stationary": ("array.dataflow=input-stationary",),
+        "input-stationary by tile": ("array.dataflow=input-stationary", "predictor.granularity=tile"),
+        "by density": ("array.channel_order=by-density",),
+        "grouped": ("array.pixel_order=grouped",),
+        "output-stationary, folds kept": ("array.dataflow=output-stationary", "array.fold_boundary=kept"),
+        "serial drain, shrunk folds": (
+            "array.dataflow=output-stationary", "array.drain=serial", "array.partial_folds=shrunk",
+        ),
+    },
+    "output-lanes": {"queue": ("array.dispatch=queue",), "in step": ("array.sync=array",)},
+}  # fmt: skip
+
+
+def variants(arch: str) -> dict[str, tuple[str, ...]]:
+    dataflow = load_arch(arch).array.dataflow
+    return VARIANTS | OF_ARRAY[dataflow if dataflow in OF_ARRAY else "systolic"]
+
+
+def leaves(value: object) -> Iterator[object]:
+    """Yield numbers and layer names in the order of the JSON text."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key == "shape":
+                yield inner["name"]
+            yield from leaves(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from leaves(inner)
+    elif not isinstance(value, str):
+        yield value
+
+
+def digest(arch: str, overrides: tuple[str, ...], policy: str, trace: Trace, images: list[int]) -> str:
+    try:
+        spec = load_arch(arch, overrides)
+        result = json.loads(render(simulate(spec, trace, preset(policy, spec.inputs), images=images), "json"))
+    except ZapsimError as error:
+        return f"{type(error).__name__}: {error}"
+    numbers = [*leaves(result["layers"]), *leaves(result["total"]), *leaves(result["over_images"])]
+    return hashlib.sha256(json.dumps(numbers).encode()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("arch", known_archs())
+def test_results_are_those_on_file(request, arch, workload):
+    name, images = WORKLOADS[workload]
+    trace = Trace(TRACES / name)
+    key = f"{arch} on {workload}"
+    results = {
+        f"{policy}, {variant}": digest(arch, overrides, policy, trace, images)
+        for policy in PRESETS
+        for variant, overrides in variants(arch).items()
+    }
+    on_file = json.loads(GOLDEN.read_text(encoding="utf-8")) if GOLDEN.exists() else {}
+    if request.config.getoption("overwrite"):
+        on_file = dict(sorted((on_file | {key: results}).items()))
+        GOLDEN.write_text(json.dumps(on_file, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+    assert results == on_file[key]
