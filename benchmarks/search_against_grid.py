@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from zapsim.explore.evaluate import Evaluator, Point
-from zapsim.explore.front import front
-from zapsim.explore.load import load_space
-from zapsim.explore.search import Search
-from zapsim.explore.space import Space
-from zapsim.explore.strategies import Costs
+from zapsim.exploration.evaluate import Evaluator, Point
+from zapsim.exploration.front import front
+from zapsim.exploration.load import load_space
+from zapsim.exploration.search import Search
+from zapsim.exploration.space import Space
+from zapsim.exploration.strategies import Costs
 
 SPACES = Path(__file__).parent / "spaces"
 

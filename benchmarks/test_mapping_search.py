@@ -11,8 +11,8 @@ import time
 import pytest
 
 from zapsim.arch.load import load_arch
-from zapsim.mapping.row_stationary import Resources, check_mapping
-from zapsim.mapping.row_stationary_search import Objective, search, search_prices
+from zapsim.arrays.row_stationary.mapping import Resources, check_mapping
+from zapsim.arrays.row_stationary.search import Objective, search, search_prices
 from zapsim.workload import ConvShape
 
 EYERISS = load_arch("eyeriss")

@@ -15,10 +15,10 @@ from tests.builders import arch
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import PRESETS, Policy
 from zapsim.arch.spec import ArchSpec
-from zapsim.timing.engines import ENGINES
+from zapsim.arrays.engines import ENGINES
 from zapsim.timing.layer import LayerTiming, time_layer
-from zapsim.trace.model import LayerTrace
-from zapsim.trace.packed import PackedMap
+from zapsim.tracefile.model import LayerTrace
+from zapsim.tracefile.packed import PackedMap
 
 SYSTOLIC = ("weight-stationary", "output-stationary", "input-stationary")
 ARCHS: dict[str, ArchSpec] = {

@@ -14,8 +14,8 @@ from pathlib import Path
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
 from zapsim.errors import PolicyError
-from zapsim.simulate import simulate
-from zapsim.trace.reader import Trace
+from zapsim.simulation import simulate
+from zapsim.tracefile.reader import Trace
 
 TRACES = Path(__file__).parents[1] / "traces"
 ARCHITECTURES = (  # name of the file, changes to it

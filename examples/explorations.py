@@ -17,12 +17,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from zapsim.explore.api import How, run_space
-from zapsim.explore.load import load_space
-from zapsim.explore.pareto import Front, Row, load_front
-from zapsim.explore.progress import Display
-from zapsim.explore.space import Space
-from zapsim.explore.space_file import Budget
+from zapsim.exploration.api import How, run_space
+from zapsim.exploration.load import load_space
+from zapsim.exploration.pareto import Front, Row, load_front
+from zapsim.exploration.progress import Display
+from zapsim.exploration.space import Space
+from zapsim.exploration.space_file import Budget
 from zapsim.files import write_atomically
 from zapsim.report.front import cell, front_csv
 from zapsim.report.front_plot import Picture, plot_front

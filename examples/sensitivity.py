@@ -27,8 +27,8 @@ from zapsim.arch.spec import ArchSpec
 from zapsim.energy.model import COMPONENT_OF, COMPONENTS
 from zapsim.files import write_atomically
 from zapsim.report.plot import check_plot, save_figure
-from zapsim.simulate import simulate
-from zapsim.trace.reader import Trace
+from zapsim.simulation import simulate
+from zapsim.tracefile.reader import Trace
 
 TRACES = Path(__file__).parents[1] / "traces"
 STEP = 0.3

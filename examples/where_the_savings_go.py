@@ -22,8 +22,8 @@ from zapsim.files import write_atomically
 from zapsim.report.explanation import MEANINGS, plot_explanations
 from zapsim.report.losses import Explanation, Step, explain
 from zapsim.report.rows import headline
-from zapsim.simulate import simulate
-from zapsim.trace.reader import Trace
+from zapsim.simulation import simulate
+from zapsim.tracefile.reader import Trace
 
 TRACES = Path(__file__).parents[1] / "traces"
 BUNDLED = ("vgg16_hed_chelsea", "efficientnet_lite0_chelsea")

@@ -12,12 +12,12 @@ from safetensors.numpy import save_file
 
 from zapsim.arch.energy_table import ENERGY_ACTIONS
 from zapsim.arch.spec import ArchSpec
+from zapsim.arrays.engine import STANDARD, Demand, StageResult
+from zapsim.arrays.gating import outputs_per_pixel, switching_macs
+from zapsim.arrays.tiles import whole_stage
 from zapsim.counts import Counts, Cycles
 from zapsim.patterns import pattern_map
-from zapsim.timing.engine import STANDARD, Demand, StageResult
-from zapsim.timing.gating import outputs_per_pixel, switching_macs
-from zapsim.timing.tiles import whole_stage
-from zapsim.trace.model import (
+from zapsim.tracefile.model import (
     Image,
     LayerTrace,
     Network,
@@ -28,8 +28,8 @@ from zapsim.trace.model import (
     map_kinds,
     tensor_name,
 )
-from zapsim.trace.packed import PackedMap
-from zapsim.trace.writer import DIGEST_KEY, METADATA_KEY, TraceWriter, text_digest
+from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.writer import DIGEST_KEY, METADATA_KEY, TraceWriter, text_digest
 from zapsim.workload import ConvShape
 
 SPADS = {"ifmap": "12 words", "filter": "224 words", "psum": "24 words"}

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.builders import trace_header, write_trace
-from zapsim.explore.load import load_space
-from zapsim.explore.space import Space
-from zapsim.trace.model import OperatingPoint, PredictorSetting
+from zapsim.exploration.load import load_space
+from zapsim.exploration.space import Space
+from zapsim.tracefile.model import OperatingPoint, PredictorSetting
 
 VOLATILE = ["seconds", "finished"]
 """Columns that differ from run to run."""

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from tests.reference import bits_walker
 from tests.reference.systolic_cases import shapes
+from zapsim.arrays.gating import outputs_per_pixel, window_nonzero
 from zapsim.kernels import bits
-from zapsim.timing.gating import outputs_per_pixel, window_nonzero
-from zapsim.trace.packed import PackedMap
+from zapsim.tracefile.packed import PackedMap
 
 pytestmark = [pytest.mark.kernels, pytest.mark.reference]
 

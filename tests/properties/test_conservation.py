@@ -11,12 +11,12 @@ from tests.builders import ARRAYS, OneCycleAnOutput, arch, conv, random_layer, w
 from tests.reference.systolic_cases import shapes
 from zapsim.arch.policy import PRESETS, Policy
 from zapsim.arch.spec import ArchSpec
+from zapsim.arrays.engine import Engine
+from zapsim.arrays.engines import ENGINES
 from zapsim.patterns import PATTERNS
-from zapsim.timing.engine import Engine
-from zapsim.timing.engines import ENGINES
 from zapsim.timing.layer import LayerTiming, time_layer
-from zapsim.trace.model import LayerTrace
-from zapsim.trace.packed import PackedMap
+from zapsim.tracefile.model import LayerTrace
+from zapsim.tracefile.packed import PackedMap
 
 pytestmark = pytest.mark.kernels
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zapsim.errors import ConfigError
-from zapsim.explore.front import front
-from zapsim.explore.lattice import Lattice, LatticeAxis, Need
+from zapsim.exploration.front import front
+from zapsim.exploration.lattice import Lattice, LatticeAxis, Need
 
 
 @st.composite

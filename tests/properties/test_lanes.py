@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from tests.reference.lanes_cases import arrays, lanes_arch, shapes
 from tests.reference.lanes_walker import walk, window_macs
 from zapsim.arch.policy import PRESETS, Policy
-from zapsim.mapping.lanes import map_lanes
-from zapsim.simulate import run_layer
-from zapsim.timing.engine import Demand
-from zapsim.timing.gating import window_nonzero
-from zapsim.timing.lanes import LanesEngine
-from zapsim.timing.lanes_work import lane_work
-from zapsim.trace.model import LayerTrace, PredictorSetting
-from zapsim.trace.packed import PackedMap
+from zapsim.arrays.engine import Demand
+from zapsim.arrays.gating import window_nonzero
+from zapsim.arrays.lanes.mapping import map_lanes
+from zapsim.arrays.lanes.timing import LanesEngine
+from zapsim.arrays.lanes.work import lane_work
+from zapsim.simulation import run_layer
+from zapsim.tracefile.model import LayerTrace, PredictorSetting
+from zapsim.tracefile.packed import PackedMap
 
 pytestmark = [pytest.mark.kernels, pytest.mark.reference]
 

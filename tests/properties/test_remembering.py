@@ -13,11 +13,11 @@ from tests.builders import ARRAYS, BUSES, SPADS, arch, conv, random_layer
 from zapsim.arch.energy_table import ENERGY_ACTIONS
 from zapsim.arch.policy import preset
 from zapsim.arch.spec import ArchSpec
+from zapsim.arrays.engine import Demand
+from zapsim.arrays.engines import ENGINES
 from zapsim.errors import ZapsimError
-from zapsim.simulate import layer_outcome, layer_timing
-from zapsim.timing.engine import Demand
-from zapsim.timing.engines import ENGINES
-from zapsim.timing.remembering import READ, READ_TO_MAP, RememberingEngine
+from zapsim.exploration.cached_engine import READ, READ_TO_MAP, RememberingEngine
+from zapsim.simulation import layer_outcome, layer_timing
 from zapsim.timing.stages import needed_outputs, stage_demands
 
 pytestmark = pytest.mark.kernels

@@ -9,11 +9,11 @@ from tests.reference.row_stationary_cases import arch_of, layers, mappings, reso
 from tests.reference.row_stationary_walker import walk
 from tests.reference.systolic_cases import masks
 from zapsim.arch.arrays import PassParameters
-from zapsim.mapping.row_stationary import Resources, check_mapping
-from zapsim.timing.engine import Demand, StageResult
-from zapsim.timing.gating import window_nonzero
-from zapsim.timing.row_stationary import RowStationaryEngine
-from zapsim.trace.packed import PackedMap
+from zapsim.arrays.engine import Demand, StageResult
+from zapsim.arrays.gating import window_nonzero
+from zapsim.arrays.row_stationary.mapping import Resources, check_mapping
+from zapsim.arrays.row_stationary.timing import RowStationaryEngine
+from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
 pytestmark = [pytest.mark.kernels, pytest.mark.reference]

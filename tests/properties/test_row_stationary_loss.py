@@ -13,14 +13,14 @@ import pytest
 from tests.reference.row_stationary_machine import Machine
 from zapsim.arch.arrays import PassParameters
 from zapsim.arch.load import load_arch
-from zapsim.mapping.row_stationary import Resources
-from zapsim.mapping.row_stationary_passes import layer_passes, pass_costs
+from zapsim.arrays.engine import Demand, StageResult
+from zapsim.arrays.row_stationary.equations import layer_passes, pass_costs
+from zapsim.arrays.row_stationary.mapping import Resources
+from zapsim.arrays.row_stationary.timing import RowStationaryEngine, work_per_pass
 from zapsim.timing.coding import coded_words
-from zapsim.timing.engine import Demand, StageResult
-from zapsim.timing.row_stationary import RowStationaryEngine, work_per_pass
-from zapsim.trace.model import LayerTrace
-from zapsim.trace.packed import PackedMap
-from zapsim.trace.reader import Trace
+from zapsim.tracefile.model import LayerTrace
+from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.reader import Trace
 
 BUNDLED = Path(__file__).parents[2] / "traces" / "vgg16_hed_chelsea.safetensors"
 ARCH, ENGINE = load_arch("eyeriss"), RowStationaryEngine()

@@ -9,11 +9,11 @@ import pytest
 from tests.conftest import SEED
 from tests.reference.row_stationary_cases import arch_of
 from tests.reference.row_stationary_machine import Machine, convolution
-from zapsim.mapping.row_stationary import Resources
-from zapsim.mapping.row_stationary_search import Objective, search
-from zapsim.timing.engine import Demand
-from zapsim.timing.row_stationary import RowStationaryEngine
-from zapsim.trace.packed import PackedMap
+from zapsim.arrays.engine import Demand
+from zapsim.arrays.row_stationary.mapping import Resources
+from zapsim.arrays.row_stationary.search import Objective, search
+from zapsim.arrays.row_stationary.timing import RowStationaryEngine
+from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
 pytestmark = [pytest.mark.reference, pytest.mark.slow]

@@ -9,11 +9,11 @@ from tests.reference.row_stationary_cases import EYERISS, arch_of, layers, mappi
 from tests.reference.row_stationary_search import all_mappings, best_mapping
 from zapsim.arch.arrays import PassParameters
 from zapsim.arch.load import load_arch
-from zapsim.mapping.row_stationary import Resources, check_mapping, touched
-from zapsim.mapping.row_stationary_search import Objective, map_layer, search
-from zapsim.mapping.row_stationary_totals import SHARES, Candidates, Stages, layer_totals, least_totals
-from zapsim.timing.engine import Demand
-from zapsim.timing.row_stationary import RowStationaryEngine
+from zapsim.arrays.engine import Demand
+from zapsim.arrays.row_stationary.bounds import SHARES, Candidates, Stages, layer_totals, least_totals
+from zapsim.arrays.row_stationary.mapping import Resources, check_mapping, touched
+from zapsim.arrays.row_stationary.search import Objective, map_layer, search
+from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.workload import ConvShape
 
 pytestmark = pytest.mark.reference

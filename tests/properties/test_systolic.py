@@ -9,10 +9,10 @@ from tests.reference import systolic_machine
 from tests.reference.systolic_cases import arch_of, arrays, masks, ones, shapes, wide_shapes
 from tests.reference.systolic_walker import walk
 from zapsim.arch.arrays import SystolicArray
-from zapsim.timing.engine import Demand, StageResult
-from zapsim.timing.gating import window_nonzero
-from zapsim.timing.systolic import SystolicEngine
-from zapsim.trace.packed import PackedMap
+from zapsim.arrays.engine import Demand, StageResult
+from zapsim.arrays.gating import window_nonzero
+from zapsim.arrays.systolic.timing import SystolicEngine
+from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
 pytestmark = [pytest.mark.kernels, pytest.mark.reference]

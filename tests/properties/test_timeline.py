@@ -12,13 +12,13 @@ from hypothesis.extra import numpy as hnp
 from tests.builders import ARRAYS, arch, conv, random_layer
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import PRESETS, preset
-from zapsim.simulate import run_layer
-from zapsim.timing.engines import ENGINES
+from zapsim.arrays.engines import ENGINES
+from zapsim.simulation import run_layer
 from zapsim.timing.layer import time_layer
 from zapsim.timing.timeline.event import run_events
 from zapsim.timing.timeline.fast import run_fast
 from zapsim.timing.timeline.schedule import Schedule, Times, stalls
-from zapsim.trace.reader import Trace
+from zapsim.tracefile.reader import Trace
 
 pytestmark = pytest.mark.kernels
 

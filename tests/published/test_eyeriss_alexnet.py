@@ -11,13 +11,13 @@ import pytest
 
 from tests.published.networks import alexnet
 from zapsim.arch.load import load_arch
-from zapsim.mapping.row_stationary import glb_strips
+from zapsim.arrays.engine import Demand, StageResult
+from zapsim.arrays.row_stationary.mapping import glb_strips
+from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.timing.coding import expected_coded_words
-from zapsim.timing.engine import Demand, StageResult
 from zapsim.timing.layer import compose
 from zapsim.timing.predictor import PredictorResult
-from zapsim.timing.row_stationary import RowStationaryEngine
-from zapsim.validate import validation_directory
+from zapsim.validation import validation_directory
 from zapsim.workload import ConvShape
 
 pytestmark = pytest.mark.published

@@ -13,13 +13,13 @@ import pytest
 from tests.published.networks import alexnet
 from zapsim.arch.arrays import pe_count
 from zapsim.arch.load import load_arch
+from zapsim.arrays.engine import Demand
+from zapsim.arrays.gating import expected_window_nonzero
+from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.counts import Counts, clocked_while_waiting
 from zapsim.energy.model import COMPONENT_OF, energy_by_component
 from zapsim.timing.coding import expected_coded_words
-from zapsim.timing.engine import Demand
-from zapsim.timing.gating import expected_window_nonzero
-from zapsim.timing.row_stationary import RowStationaryEngine
-from zapsim.validate import Dense, validate
+from zapsim.validation import Dense, validate
 
 pytestmark = pytest.mark.published
 

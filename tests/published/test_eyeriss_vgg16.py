@@ -12,15 +12,15 @@ import pytest
 
 from tests.published.networks import vgg16
 from zapsim.arch.load import load_arch
+from zapsim.arrays.engine import Demand
+from zapsim.arrays.row_stationary.mapping import Resources, check_mapping
+from zapsim.arrays.row_stationary.search import map_layer
+from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.errors import MappingError
-from zapsim.mapping.row_stationary import Resources, check_mapping
-from zapsim.mapping.row_stationary_search import map_layer
 from zapsim.timing.coding import expected_coded_words
-from zapsim.timing.engine import Demand
 from zapsim.timing.layer import compose
 from zapsim.timing.predictor import PredictorResult
-from zapsim.timing.row_stationary import RowStationaryEngine
-from zapsim.validate import Validation, validate, validation_directory
+from zapsim.validation import Validation, validate, validation_directory
 
 pytestmark = pytest.mark.published
 

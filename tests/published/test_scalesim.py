@@ -11,10 +11,10 @@ import pytest
 
 from tests.reference.systolic_cases import arch_of
 from zapsim.arch.arrays import SystolicArray
-from zapsim.mapping.systolic import SystolicMapping, map_systolic
-from zapsim.timing.engine import Demand
-from zapsim.timing.systolic import SystolicEngine
-from zapsim.validate import validation_directory
+from zapsim.arrays.engine import Demand
+from zapsim.arrays.systolic.mapping import SystolicMapping, map_systolic
+from zapsim.arrays.systolic.timing import SystolicEngine
+from zapsim.validation import validation_directory
 from zapsim.workload import ConvShape
 
 pytestmark = pytest.mark.published

@@ -9,7 +9,7 @@ from hypothesis.strategies import DrawFn
 from tests.reference.systolic_cases import shapes
 from zapsim.arch.arrays import PassParameters
 from zapsim.arch.spec import ArchSpec
-from zapsim.mapping.row_stationary import Resources, clamp, glb_strips
+from zapsim.arrays.row_stationary.mapping import Resources, clamp, glb_strips
 from zapsim.workload import ConvShape
 
 EYERISS = Resources(

@@ -14,7 +14,7 @@ from itertools import islice, product
 import numpy as np
 
 from zapsim.arch.arrays import PassParameters
-from zapsim.mapping.row_stationary import Resources
+from zapsim.arrays.row_stationary.mapping import Resources
 from zapsim.workload import ConvShape
 
 FIFO_DEPTH = 8

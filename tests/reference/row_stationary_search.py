@@ -4,10 +4,10 @@ from itertools import product
 
 from tests.reference.row_stationary_cases import arch_of, mapping_of
 from zapsim.arch.arrays import PassParameters
+from zapsim.arrays.engine import Demand
+from zapsim.arrays.row_stationary.mapping import Resources, check_mapping, clamp
+from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.errors import MappingError
-from zapsim.mapping.row_stationary import Resources, check_mapping, clamp
-from zapsim.timing.engine import Demand
-from zapsim.timing.row_stationary import RowStationaryEngine
 from zapsim.workload import ConvShape
 
 

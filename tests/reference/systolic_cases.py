@@ -6,7 +6,7 @@ from hypothesis.strategies import DrawFn
 
 from zapsim.arch.arrays import SystolicArray
 from zapsim.arch.spec import ArchSpec
-from zapsim.trace.packed import PackedMap
+from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
 DATAFLOWS = ("weight-stationary", "output-stationary", "input-stationary")

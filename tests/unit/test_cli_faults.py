@@ -132,7 +132,7 @@ def test_a_layer_that_does_not_fit(capsys, trace):
 
 
 def test_what_cannot_be_written_is_refused_before_anything_runs(capsys, trace, monkeypatch):
-    monkeypatch.setattr("zapsim.simulate.simulate", None)
+    monkeypatch.setattr("zapsim.simulation.simulate", None)
     nowhere = trace.parent / "none"
     for option, path, text in (
         ("--out", nowhere / "r.csv", f"cannot be written (there is no directory {nowhere})"),

@@ -158,6 +158,6 @@ def test_interrupted(capsys, trace, monkeypatch):
     def interrupt(*_args, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("zapsim.simulate.simulate", interrupt)
+    monkeypatch.setattr("zapsim.simulation.simulate", interrupt)
     assert main(["run", "--arch", "eyeriss", "--trace", str(trace)]) == 130
     assert capsys.readouterr().err == "zapsim: interrupted\n"

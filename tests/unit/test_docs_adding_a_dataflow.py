@@ -16,10 +16,10 @@ from tests.builders import arch, conv, random_layer, with_mask
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
 from zapsim.arch.spec import ArchSpec
-from zapsim.timing.engine import Demand
+from zapsim.arrays.engine import Demand
 from zapsim.timing.layer import LayerTiming, time_layer
-from zapsim.trace.model import LayerTrace
-from zapsim.trace.packed import PackedMap
+from zapsim.tracefile.model import LayerTrace
+from zapsim.tracefile.packed import PackedMap
 
 pytestmark = pytest.mark.kernels
 

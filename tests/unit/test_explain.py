@@ -13,8 +13,8 @@ from zapsim.cli import main
 from zapsim.errors import ZapsimError
 from zapsim.report.explanation import MEANINGS
 from zapsim.report.losses import CYCLE_CAUSES, explain
-from zapsim.simulate import simulate
-from zapsim.trace.reader import Trace
+from zapsim.simulation import simulate
+from zapsim.tracefile.reader import Trace
 
 ARRAYS = (
     ("eyeriss", ()), ("systolic_16x16", ()), ("systolic_16x16", ("array.dataflow=input-stationary",)),

@@ -9,7 +9,7 @@ import yaml
 
 from tests.explore_support import labelled_trace, space_of
 from zapsim.cli import main
-from zapsim.explore.pareto import load_front
+from zapsim.exploration.pareto import load_front
 from zapsim.report.front import cell
 
 
@@ -216,6 +216,6 @@ def test_cells(value, text):
 
 @pytest.mark.parametrize("command", ["explore", "pareto"])
 def test_without_the_extra(explored, capsys, monkeypatch, command):
-    monkeypatch.setattr("zapsim.explore.extras.find_spec", lambda name: None if name == "pyarrow" else name)
+    monkeypatch.setattr("zapsim.exploration.extras.find_spec", lambda name: None if name == "pyarrow" else name)
     arguments = [explored / "space.yaml", "--out", explored / "out"] if command == "explore" else [explored / "out"]
     assert fault(capsys, command, *arguments) == "exploring needs pyarrow: pip install 'zapsim[explore]'"

@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from tests.explore_support import labelled_trace
-from zapsim.explore.expression import FUNCTIONS
-from zapsim.explore.load import load_space
-from zapsim.explore.metrics import METRICS
-from zapsim.explore.space_file import STRATEGIES, SpaceFile
+from zapsim.exploration.expression import FUNCTIONS
+from zapsim.exploration.load import load_space
+from zapsim.exploration.metrics import METRICS
+from zapsim.exploration.space_file import STRATEGIES, SpaceFile
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "exploring.md").read_text(encoding="utf-8")

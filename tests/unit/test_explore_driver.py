@@ -6,11 +6,11 @@ from contextlib import AbstractContextManager
 import pytest
 
 from tests.explore_support import load
-from zapsim.explore.api import Memory
-from zapsim.explore.backends import Done
-from zapsim.explore.driver import Driver
-from zapsim.explore.evaluate import Failure, Point
-from zapsim.explore.strategies import make_strategy
+from zapsim.exploration.api import Memory
+from zapsim.exploration.backends import Done
+from zapsim.exploration.driver import Driver
+from zapsim.exploration.evaluate import Failure, Point
+from zapsim.exploration.strategies import make_strategy
 
 
 class Silent:

@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from zapsim.errors import ConfigError
-from zapsim.explore.expression import parse
+from zapsim.exploration.expression import parse
 
 NAMES = {"rows": 8, "array.cols": 4, "kind": "zap", "share": 0.5, "absent": None}
 

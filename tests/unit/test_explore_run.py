@@ -20,14 +20,14 @@ from tests.explore_support import VOLATILE, load, space_of
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
 from zapsim.errors import ZapsimError
-from zapsim.explore import api, store
-from zapsim.explore.api import How, run_space
-from zapsim.explore.backends import Processes
-from zapsim.explore.cluster import Cluster
-from zapsim.explore.evaluate import Evaluator
-from zapsim.explore.store import LAYERS, POINTS, Store, parts, read_table
-from zapsim.simulate import simulate
-from zapsim.trace.reader import Trace
+from zapsim.exploration import api, store
+from zapsim.exploration.api import How, run_space
+from zapsim.exploration.backends import Processes
+from zapsim.exploration.cluster import Cluster
+from zapsim.exploration.evaluate import Evaluator
+from zapsim.exploration.store import LAYERS, POINTS, Store, parts, read_table
+from zapsim.simulation import simulate
+from zapsim.tracefile.reader import Trace
 
 ROOT = Path(__file__).parents[2]
 MIXED = {
@@ -136,7 +136,7 @@ def test_dask_with_a_killed_worker_gives_the_same_table(mixed, monkeypatch):
             super().__init__(*arguments)
             watcher.pids = lambda: [one["pid"] for one in self.client.run(lambda: {"pid": os.getpid()}).values()]
 
-    monkeypatch.setattr("zapsim.explore.cluster.Cluster", Watched)
+    monkeypatch.setattr("zapsim.exploration.cluster.Cluster", Watched)
     summary, found = explored(space, None, How(workers=2, scheduler="local"), watcher)
     assert watcher.killed
     assert stable(found).equals(table)
@@ -144,7 +144,7 @@ def test_dask_with_a_killed_worker_gives_the_same_table(mixed, monkeypatch):
 
 
 def test_nobody_at_the_address(mixed, monkeypatch):
-    monkeypatch.setattr("zapsim.explore.cluster._CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("zapsim.exploration.cluster._CONNECT_SECONDS", 0.2)
     with pytest.raises(ZapsimError, match=r"tcp://127.0.0.1:9: no Dask cluster with workers answers"):
         explored(mixed[0], None, How(scheduler="tcp://127.0.0.1:9"))
 

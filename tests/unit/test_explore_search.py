@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from tests.explore_support import load
-from zapsim.explore.evaluate import Evaluator
-from zapsim.explore.front import front
-from zapsim.explore.lattice import Lattice, LatticeAxis
-from zapsim.explore.load import load_space
-from zapsim.explore.model import Costs
-from zapsim.explore.search import Search, margins
+from zapsim.exploration.evaluate import Evaluator
+from zapsim.exploration.front import front
+from zapsim.exploration.lattice import Lattice, LatticeAxis
+from zapsim.exploration.load import load_space
+from zapsim.exploration.model import Costs
+from zapsim.exploration.search import Search, margins
 
 DIGITS = Path(__file__).parents[2] / "traces" / "digits_cnn.safetensors"
 REAL = {

@@ -5,9 +5,9 @@ import pytest
 from tests.builders import TracedLayer, conv, trace_header, write_trace
 from tests.explore_support import labelled_trace, load, space_of
 from zapsim.errors import ZapsimError
-from zapsim.explore.load import load_space
-from zapsim.explore.metrics import Stage
-from zapsim.explore.strategies import check_size
+from zapsim.exploration.load import load_space
+from zapsim.exploration.metrics import Stage
+from zapsim.exploration.strategies import check_size
 
 
 def fault(folder, **changes) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from zapsim.errors import ConfigError
-from zapsim.explore.values import label, values_of
+from zapsim.exploration.values import label, values_of
 
 
 @pytest.mark.parametrize(

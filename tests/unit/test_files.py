@@ -9,7 +9,7 @@ from tests.builders import trace_header, write_trace
 from zapsim.cli import main
 from zapsim.errors import TraceError, ZapsimError
 from zapsim.files import check_writable, write_atomically
-from zapsim.trace.writer import TraceWriter
+from zapsim.tracefile.writer import TraceWriter
 
 
 def test_files_are_replaced_whole(tmp_path):

@@ -17,8 +17,8 @@ from zapsim.frontend.quality import Quality, measure_quality
 from zapsim.frontend.thresholds import Setting
 from zapsim.frontend.training import TrainingOptions, train_predictors
 from zapsim.patterns import pattern_map
-from zapsim.trace.packed import PackedMap
-from zapsim.trace.reader import Trace
+from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.reader import Trace
 
 pytestmark = pytest.mark.frontend
 

@@ -12,7 +12,7 @@ from zapsim.frontend.operating_points import TunedPoint
 from zapsim.frontend.points_file import save_points
 from zapsim.frontend.predictor_file import load_predictors
 from zapsim.frontend.thresholds import Setting
-from zapsim.trace.reader import Trace
+from zapsim.tracefile.reader import Trace
 
 pytestmark = pytest.mark.frontend
 

@@ -15,7 +15,7 @@ from zapsim.frontend.methods import predicting
 from zapsim.frontend.network import load_network
 from zapsim.frontend.predictor_file import load_predictors
 from zapsim.frontend.recalibration import recalibrate
-from zapsim.trace.reader import Trace
+from zapsim.tracefile.reader import Trace
 
 pytestmark = pytest.mark.frontend
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from zapsim.cli import main
-from zapsim.trace.reader import Trace
+from zapsim.tracefile.reader import Trace
 
 pytestmark = pytest.mark.frontend
 

@@ -18,8 +18,8 @@ from zapsim.frontend.network import Network
 from zapsim.frontend.networks.digits import REQUIREMENT, cnn
 from zapsim.frontend.predictor import Predictor
 from zapsim.frontend.thresholds import Setting, uniform_settings
-from zapsim.trace.model import LayerTrace
-from zapsim.trace.reader import Trace
+from zapsim.tracefile.model import LayerTrace
+from zapsim.tracefile.reader import Trace
 
 pytestmark = pytest.mark.frontend
 

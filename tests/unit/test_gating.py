@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tests.reference import gating_walker
 from tests.reference.systolic_cases import masks, shapes
-from zapsim.timing.gating import expected_window_nonzero, outputs_per_pixel, switching_macs, window_nonzero
-from zapsim.trace.packed import PackedMap
+from zapsim.arrays.gating import expected_window_nonzero, outputs_per_pixel, switching_macs, window_nonzero
+from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
 pytestmark = [pytest.mark.kernels, pytest.mark.reference]

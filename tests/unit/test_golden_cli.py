@@ -78,7 +78,7 @@ def test_prints(golden, capsys, places, name):
     golden(f"cli/{name}.txt", without_what_varies(text, places))
 
 
-@pytest.mark.parametrize("command", ("", *COMMANDS))
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help(golden, capsys, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "100")
     with pytest.raises(SystemExit) as stopped:

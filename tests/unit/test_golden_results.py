@@ -16,8 +16,8 @@ from zapsim.arch.load import known_archs, load_arch
 from zapsim.arch.policy import PRESETS, preset
 from zapsim.errors import ZapsimError
 from zapsim.report.formats import render
-from zapsim.simulate import simulate
-from zapsim.trace.reader import Trace
+from zapsim.simulation import simulate
+from zapsim.tracefile.reader import Trace
 
 pytestmark = pytest.mark.slow
 

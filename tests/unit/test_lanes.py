@@ -7,16 +7,16 @@ from tests.reference.lanes_cases import lanes_arch
 from zapsim.arch.arrays import OutputLanesArray
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import PRESETS, Policy, preset
+from zapsim.arrays.engine import Demand
+from zapsim.arrays.engines import ENGINES
+from zapsim.arrays.lanes.mapping import Extent, lane_macs, map_lanes
+from zapsim.arrays.lanes.timing import LanesEngine
+from zapsim.arrays.lanes.work import lane_work
 from zapsim.counts import Cycles
 from zapsim.errors import ConfigError, MappingError, PolicyError
-from zapsim.mapping.lanes import Extent, lane_macs, map_lanes
-from zapsim.simulate import run_layer
-from zapsim.timing.engine import Demand
-from zapsim.timing.engines import ENGINES
-from zapsim.timing.lanes import LanesEngine
-from zapsim.timing.lanes_work import lane_work
-from zapsim.trace.model import LayerTrace
-from zapsim.trace.packed import PackedMap
+from zapsim.simulation import run_layer
+from zapsim.tracefile.model import LayerTrace
+from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
 pytestmark = pytest.mark.kernels

@@ -5,14 +5,14 @@ import pytest
 
 from tests.builders import OneCycleAnOutput, arch, conv, random_layer, random_map, with_mask
 from zapsim.arch.policy import PRESETS, Policy, preset
+from zapsim.arrays.engines import ENGINES
 from zapsim.counts import Counts, Cycles
 from zapsim.errors import MappingError, PolicyError
-from zapsim.timing.engines import ENGINES
 from zapsim.timing.layer import time_layer
 from zapsim.timing.predictor import predictor_counts
 from zapsim.timing.stages import needed_outputs
-from zapsim.trace.model import LayerTrace, PredictorSetting
-from zapsim.trace.packed import PackedMap
+from zapsim.tracefile.model import LayerTrace, PredictorSetting
+from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
 pytestmark = pytest.mark.kernels

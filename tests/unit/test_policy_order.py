@@ -8,8 +8,8 @@ import pytest
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
 from zapsim.results import Comparison
-from zapsim.simulate import simulate
-from zapsim.trace.reader import Trace
+from zapsim.simulation import simulate
+from zapsim.tracefile.reader import Trace
 
 TRACES = Path(__file__).parents[2] / "traces"
 NETWORKS = ("digits_cnn", "vgg16_hed_chelsea")

@@ -6,13 +6,13 @@ import pytest
 
 from tests.builders import OneCycleAnOutput, arch, conv
 from tests.published.networks import vgg16
+from zapsim.arrays.engine import StageResult
+from zapsim.arrays.tiles import whole_stage
 from zapsim.counts import Counts, Cycles
 from zapsim.patterns import pattern_map
-from zapsim.timing.engine import StageResult
 from zapsim.timing.layer import compose
 from zapsim.timing.predictor import PredictorResult, predictor_counts, run_predictor
-from zapsim.timing.tiles import whole_stage
-from zapsim.trace.packed import PackedMap
+from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
 ENGINE = OneCycleAnOutput()

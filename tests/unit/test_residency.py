@@ -6,10 +6,10 @@ from tests.builders import arch, conv, random_layer
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import PRESETS
 from zapsim.errors import ConfigError
-from zapsim.simulate import layer_timing, simulate
+from zapsim.simulation import layer_timing, simulate
 from zapsim.timing.layer import Residency
 from zapsim.timing.residency import resident_maps
-from zapsim.trace.reader import Trace
+from zapsim.tracefile.reader import Trace
 from zapsim.workload import ConvShape
 
 CHAIN = (

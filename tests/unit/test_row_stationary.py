@@ -10,15 +10,15 @@ from tests.reference.row_stationary_cases import EYERISS, arch_of, mapping_of
 from tests.reference.row_stationary_walker import walk
 from zapsim.arch.arrays import PassParameters
 from zapsim.arch.load import load_arch
+from zapsim.arrays.engine import Demand, StageResult
+from zapsim.arrays.row_stationary.bounds import Candidates, layer_totals
+from zapsim.arrays.row_stationary.mapping import Resources, check_mapping, sets_beside
+from zapsim.arrays.row_stationary.search import Objective, search, search_prices
+from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.counts import Cycles
 from zapsim.energy.model import energy_by_component
 from zapsim.errors import MappingError
-from zapsim.mapping.row_stationary import Resources, check_mapping, sets_beside
-from zapsim.mapping.row_stationary_search import Objective, search, search_prices
-from zapsim.mapping.row_stationary_totals import Candidates, layer_totals
-from zapsim.timing.engine import Demand, StageResult
-from zapsim.timing.row_stationary import RowStationaryEngine
-from zapsim.trace.packed import PackedMap
+from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
 TINY = ConvShape("tiny", C=2, H=3, W=4, K=2, R=2, S=2)

@@ -8,14 +8,14 @@ from tests.builders import random_layer
 from tests.reference.row_stationary_cases import EYERISS, arch_of, mapping_of
 from zapsim.arch.policy import PRESETS
 from zapsim.arch.spec import ArchSpec
+from zapsim.arrays.engine import Demand
+from zapsim.arrays.row_stationary.balance import by_density
+from zapsim.arrays.row_stationary.mapping import Resources, check_mapping
+from zapsim.arrays.row_stationary.timing import RowStationaryEngine, work_per_pass
 from zapsim.errors import MappingError
-from zapsim.mapping.row_stationary import Resources, check_mapping
-from zapsim.simulate import run_layer
-from zapsim.timing.engine import Demand
-from zapsim.timing.row_stationary import RowStationaryEngine, work_per_pass
-from zapsim.timing.row_stationary_balance import by_density
-from zapsim.trace.model import LayerTrace
-from zapsim.trace.packed import PackedMap
+from zapsim.simulation import run_layer
+from zapsim.tracefile.model import LayerTrace
+from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
 pytestmark = pytest.mark.kernels

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zapsim.timing.tiles import even_shares, shared_out
+from zapsim.arrays.tiles import even_shares, shared_out
 
 pytestmark = pytest.mark.kernels
 

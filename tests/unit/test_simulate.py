@@ -7,9 +7,9 @@ from tests.builders import LAYERS, arch, trace_header, write_trace
 from zapsim.arch.policy import PRESETS, preset
 from zapsim.counts import Counts
 from zapsim.errors import ConfigError, PolicyError, TraceError
-from zapsim.simulate import ENGINES, run_layer, simulate
-from zapsim.trace.model import OperatingPoint
-from zapsim.trace.reader import Trace
+from zapsim.simulation import ENGINES, run_layer, simulate
+from zapsim.tracefile.model import OperatingPoint
+from zapsim.tracefile.reader import Trace
 
 pytestmark = pytest.mark.kernels
 ARCH = arch("weight-stationary")

@@ -11,9 +11,9 @@ from tests.builders import arch, trace_header, write_trace
 from zapsim.arch.policy import preset
 from zapsim.report.formats import FORMATS, render
 from zapsim.report.rows import spreads
-from zapsim.simulate import simulate
+from zapsim.simulation import simulate
 from zapsim.spread import spread, t_quantile
-from zapsim.trace.reader import Trace
+from zapsim.tracefile.reader import Trace
 
 
 def test_by_hand():

@@ -5,10 +5,10 @@ import pytest
 
 from tests.builders import arch, conv, random_layer, random_map
 from zapsim.arch.policy import PRESETS, preset
-from zapsim.timing.engines import ENGINES
+from zapsim.arrays.engines import ENGINES
 from zapsim.timing.layer import time_layer
-from zapsim.trace.model import LayerTrace
-from zapsim.trace.packed import PackedMap
+from zapsim.tracefile.model import LayerTrace
+from zapsim.tracefile.packed import PackedMap
 
 
 def test_a_summary_is_computed_once_for_each_map_and_argument(rng):

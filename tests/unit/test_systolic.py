@@ -8,14 +8,14 @@ from pydantic import ValidationError
 
 from tests.reference.systolic_cases import DATAFLOWS, arch_of
 from zapsim.arch.arrays import SystolicArray
+from zapsim.arrays.engine import Demand, StageResult
+from zapsim.arrays.systolic import kernels
+from zapsim.arrays.systolic.mapping import map_systolic, systolic_array
+from zapsim.arrays.systolic.timing import SystolicEngine
+from zapsim.arrays.systolic.work import pixel_words
 from zapsim.counts import Cycles
 from zapsim.errors import MappingError
-from zapsim.kernels import systolic as kernels
-from zapsim.mapping.systolic import map_systolic, systolic_array
-from zapsim.timing.engine import Demand, StageResult
-from zapsim.timing.systolic import SystolicEngine
-from zapsim.timing.systolic_work import pixel_words
-from zapsim.trace.packed import PackedMap
+from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
 ENGINE = SystolicEngine()

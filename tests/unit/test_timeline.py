@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.builders import arch
+from zapsim.arrays.tiles import Tiles, even_shares, shared_out, whole_stage
 from zapsim.errors import ZapsimError
-from zapsim.timing.tiles import Tiles, even_shares, shared_out, whole_stage
 from zapsim.timing.timeline.build import Prediction, build_schedule
 from zapsim.timing.timeline.dram import channel_of
 from zapsim.timing.timeline.event import run_events

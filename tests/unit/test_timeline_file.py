@@ -10,7 +10,7 @@ from tests.builders import arch, conv, random_layer, write_trace
 from zapsim.arch.policy import PRESETS
 from zapsim.cli import main
 from zapsim.report.timeline_file import TimedLayer, timeline_json
-from zapsim.simulate import layer_timing
+from zapsim.simulation import layer_timing
 
 TRACKS = {0: "layers", 1: "array", 2: "DRAM channel", 3: "predictor"}
 

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 
 from tests.builders import map_name, tamper, trace_header, write_trace
 from zapsim.errors import TraceError
-from zapsim.trace.reader import Trace
+from zapsim.tracefile.reader import Trace
 
 MASK = map_name("t=0", 0, "conv2", "mask")
 
@@ -270,7 +270,7 @@ def test_a_changed_header_is_refused(tmp_path):
 
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     path = write_trace(tmp_path / "trace")
-    monkeypatch.setattr("zapsim.trace.reader.os.access", lambda *_args: False)
+    monkeypatch.setattr("zapsim.tracefile.reader.os.access", lambda *_args: False)
     with pytest.raises(TraceError) as caught:
         Trace(path)
     assert str(caught.value) == f"{path}: cannot be read (Permission denied)"

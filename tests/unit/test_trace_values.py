@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zapsim.errors import TraceError
-from zapsim.trace.model import (
+from zapsim.tracefile.model import (
     Image,
     LayerTrace,
     Network,
@@ -16,9 +16,9 @@ from zapsim.trace.model import (
     count_dtype,
     map_kinds,
 )
-from zapsim.trace.packed import PackedMap
-from zapsim.trace.reader import Trace
-from zapsim.trace.writer import TraceWriter
+from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.reader import Trace
+from zapsim.tracefile.writer import TraceWriter
 from zapsim.workload import ConvShape
 
 SHAPES = (

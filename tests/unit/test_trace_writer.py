@@ -8,10 +8,10 @@ import pytest
 from tests.builders import LAYERS, conv, map_name, random_map, trace_header, trace_maps, write_trace
 from zapsim.errors import TraceError
 from zapsim.patterns import PATTERNS
-from zapsim.trace.model import TracedLayer, map_kinds
-from zapsim.trace.packed import PackedMap
-from zapsim.trace.reader import Trace
-from zapsim.trace.writer import TraceWriter
+from zapsim.tracefile.model import TracedLayer, map_kinds
+from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.reader import Trace
+from zapsim.tracefile.writer import TraceWriter
 
 TWO_BY_TWO = trace_header(images=2, points=("t=0", "t=0.5"))
 
@@ -222,7 +222,7 @@ def test_a_full_disk(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     path = tmp_path / "trace"
-    monkeypatch.setattr("zapsim.trace.writer.os.fsync", full)
+    monkeypatch.setattr("zapsim.tracefile.writer.os.fsync", full)
     with pytest.raises(TraceError) as caught:
         write_trace(path)
     assert str(caught.value) == f"{path}: cannot be written (No space left on device)"

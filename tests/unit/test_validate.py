@@ -6,7 +6,7 @@ import pytest
 
 from zapsim.cli import main
 from zapsim.errors import ConfigError
-from zapsim.validate import Comparison, Figure, Target, known_validations, validate
+from zapsim.validation import Comparison, Figure, Target, known_validations, validate
 
 YAML = """\
 name: a chip

@@ -11,7 +11,7 @@ from zapsim.cli._arguments import BUNDLED_TRACE, Subparsers
 from zapsim.errors import ZapsimError
 
 if TYPE_CHECKING:
-    from zapsim.explore.sides import Side
+    from zapsim.exploration.sides import Side
     from zapsim.report.sides import Pair
 
 _EPILOG = """\
@@ -52,7 +52,7 @@ def add_parser(commands: Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Compare and show."""
-    from zapsim.explore.sides import Run, load_side
+    from zapsim.exploration.sides import Run, load_side
     from zapsim.files import check_writable, write_atomically
     from zapsim.report.consoles import stdout_console
     from zapsim.report.plot import check_plot

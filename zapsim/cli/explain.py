@@ -43,8 +43,8 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.report.explanation import plot_explanations, render_explanation
     from zapsim.report.losses import explain
     from zapsim.report.plot import check_plot
-    from zapsim.simulate import simulate
-    from zapsim.trace.reader import Trace
+    from zapsim.simulation import simulate
+    from zapsim.tracefile.reader import Trace
 
     if args.out is not None:
         check_writable(args.out, (args.trace, Path(args.arch)))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from zapsim.cli._arguments import Subparsers
 
 if TYPE_CHECKING:
-    from zapsim.explore.driver import Summary
-    from zapsim.explore.space import Space
+    from zapsim.exploration.driver import Summary
+    from zapsim.exploration.space import Space
 
 _EPILOG = """\
 examples:
@@ -51,12 +51,12 @@ def add_parser(commands: Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Explore, and say what became of it."""
-    from zapsim.explore.extras import check_extras
+    from zapsim.exploration.extras import check_extras
 
     check_extras()
-    from zapsim.explore.api import How, run_space
-    from zapsim.explore.load import load_space
-    from zapsim.explore.progress import Display
+    from zapsim.exploration.api import How, run_space
+    from zapsim.exploration.load import load_space
+    from zapsim.exploration.progress import Display
 
     space = load_space(args.space)
     how = How(args.workers, args.scheduler, args.layers, args.yes)

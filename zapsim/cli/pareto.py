@@ -48,10 +48,10 @@ def add_parser(commands: Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Show the front."""
-    from zapsim.explore.extras import check_extras
+    from zapsim.exploration.extras import check_extras
 
     check_extras()
-    from zapsim.explore.pareto import load_front
+    from zapsim.exploration.pareto import load_front
     from zapsim.files import check_writable, write_atomically
     from zapsim.report.consoles import stdout_console
     from zapsim.report.front import front_csv, print_front

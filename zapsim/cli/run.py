@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zapsim.report.timeline_file import TimedLayer
     from zapsim.results import RunResult
     from zapsim.timing.layer import LayerTiming
-    from zapsim.trace.reader import Trace
+    from zapsim.tracefile.reader import Trace
 
 _FORMATS = ("table", "csv", "json", "markdown", "latex")
 _SUFFIXES = {".csv": "csv", ".json": "json", ".md": "markdown", ".tex": "latex", ".txt": "table"}
@@ -71,7 +71,7 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.arch.policy import preset
     from zapsim.files import check_writable, write_atomically
     from zapsim.report.plot import check_plot, plot_savings
-    from zapsim.trace.reader import Trace
+    from zapsim.tracefile.reader import Trace
 
     if args.batch < 1:
         raise ZapsimError(f"--batch must be at least 1, got {args.batch}")
@@ -108,7 +108,7 @@ def _simulate(
     from rich.progress import Progress
 
     from zapsim.report.timeline_file import TimedLayer
-    from zapsim.simulate import simulate
+    from zapsim.simulation import simulate
 
     images = len(args.images or trace.header.images)
     steps = len(trace.header.layers) * -(-images // args.batch)

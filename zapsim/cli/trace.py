@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zapsim.frontend.network import Network
     from zapsim.frontend.preprocessing import Preprocessing
     from zapsim.frontend.quality import Quality
-    from zapsim.trace.model import ValueKind
+    from zapsim.tracefile.model import ValueKind
 
 _EPILOG = """\
 examples:

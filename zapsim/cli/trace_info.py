@@ -33,7 +33,7 @@ def execute(args: argparse.Namespace) -> int:
     """Print the description."""
     from zapsim.report.consoles import stdout_console
     from zapsim.report.trace_info import print_trace_info
-    from zapsim.trace.reader import Trace
+    from zapsim.tracefile.reader import Trace
 
     print_trace_info(Trace(args.file), args.point, stdout_console())
     return 0

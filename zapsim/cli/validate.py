@@ -35,7 +35,7 @@ def execute(args: argparse.Namespace) -> int:
     """Run and print the validations."""
     from zapsim.report.consoles import stdout_console
     from zapsim.report.validation import print_validation
-    from zapsim.validate import known_validations, validate
+    from zapsim.validation import known_validations, validate
 
     met = True
     for name in args.names or known_validations():

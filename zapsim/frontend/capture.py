@@ -23,10 +23,10 @@ from zapsim.frontend.predictor import Predictor
 from zapsim.frontend.progress import CountColumn, progress_bar
 from zapsim.frontend.quality import Quality, Tally
 from zapsim.frontend.thresholds import Setting
-from zapsim.trace.model import Image, MapKind, OperatingPoint, PredictorSetting, TracedLayer, TraceHeader, ValueKind
-from zapsim.trace.model import Network as TracedNetwork
-from zapsim.trace.packed import PackedMap
-from zapsim.trace.writer import TraceWriter
+from zapsim.tracefile.model import Image, MapKind, OperatingPoint, PredictorSetting, TracedLayer, TraceHeader, ValueKind
+from zapsim.tracefile.model import Network as TracedNetwork
+from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.writer import TraceWriter
 
 NOT_TRAINED = "no predictor was trained for it"
 

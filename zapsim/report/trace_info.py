@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from zapsim.report.parts import print_in_parts
-from zapsim.trace.model import LayerTrace, OperatingPoint
-from zapsim.trace.reader import Trace
+from zapsim.tracefile.model import LayerTrace, OperatingPoint
+from zapsim.tracefile.reader import Trace
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from zapsim.report.parts import print_in_parts
-from zapsim.validate import Comparison, Validation
+from zapsim.validation import Comparison, Validation
 
 _LONG = 40
 """From this many layers on, only the summary of each measure is shown."""

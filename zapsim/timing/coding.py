@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.kernels.rlc import RUN_BITS, zero_level_pairs
-from zapsim.trace.packed import PackedMap
+from zapsim.tracefile.packed import PackedMap
 
 BLOCK_BITS = 64
 """Bits of a block of pairs; one of them tells the last block of a layer from the others."""

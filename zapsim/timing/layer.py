@@ -14,16 +14,16 @@ import numpy as np
 from zapsim.arch.arrays import OutputLanesArray, SystolicArray, pe_count
 from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec
+from zapsim.arrays.engine import Engine, Mapping, StageResult
+from zapsim.arrays.tiles import Ints, Tiles
 from zapsim.counts import Counts, Cycles, clocked_while_waiting
 from zapsim.errors import MappingError
-from zapsim.timing.engine import Engine, Mapping, StageResult
 from zapsim.timing.predictor import PredictorResult, alive, run_predictor
 from zapsim.timing.stages import needed_outputs, ofmap_dram_words, share_computed, stage_demands
-from zapsim.timing.tiles import Ints, Tiles
 from zapsim.timing.timeline.build import build_schedule
 from zapsim.timing.timeline.fast import run_fast
 from zapsim.timing.timeline.schedule import Schedule, TimelineEngine, Times, stalls
-from zapsim.trace.model import LayerTrace
+from zapsim.tracefile.model import LayerTrace
 from zapsim.workload import ConvShape
 
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from zapsim.arch.spec import ArchSpec
+from zapsim.arrays.engine import Demand, Engine, Mapping
+from zapsim.arrays.tiles import Tiles
 from zapsim.counts import Counts
-from zapsim.timing.engine import Demand, Engine, Mapping
-from zapsim.timing.tiles import Tiles
 from zapsim.timing.timeline.build import Prediction
-from zapsim.trace.packed import PackedMap
+from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
 KERNEL_MACS = 9

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec
+from zapsim.arrays.engine import Demand
+from zapsim.arrays.gating import window_nonzero
 from zapsim.errors import PolicyError
 from zapsim.timing.coding import coded_words
-from zapsim.timing.engine import Demand
-from zapsim.timing.gating import window_nonzero
-from zapsim.trace.model import LayerTrace
-from zapsim.trace.packed import PackedMap
+from zapsim.tracefile.model import LayerTrace
+from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from zapsim.arch.spec import ArchSpec
-from zapsim.timing.tiles import Ints, Tiles, shared_out
+from zapsim.arrays.tiles import Ints, Tiles, shared_out
 from zapsim.timing.timeline.dram import channel_of
 from zapsim.timing.timeline.schedule import Schedule
 

@@ -1,0 +1,1 @@
+"""Models of arrays: one room per dataflow, and what they share."""

@@ -1,0 +1,127 @@
+"""What an array engine is: a way to map a layer, and a way to time one stage of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zapsim.arch.policy import Inputs, Outputs, Policy
+from zapsim.arch.spec import ArchSpec
+from zapsim.arrays.tiles import Tiles
+from zapsim.counts import Counts, Cycles
+from zapsim.errors import PolicyError
+from zapsim.tracefile.model import ExitCounts
+from zapsim.tracefile.packed import PackedMap
+from zapsim.workload import ConvShape
+
+Mapping = TypeVar("Mapping")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Demand:
+    """What one stage of a layer asks of the array.
+
+    Attributes
+    ----------
+    kept
+        Outputs to compute (N, P, Q, K); None: all of them.
+    positions
+        bool (P, Q): the pixels at which this stage may compute anything, known before the masks are (a pattern, or the
+        rest); None: all. Nothing is kept elsewhere.
+    gate
+        If set, the outputs that are not kept still take their cycles, and are only gated.
+    window_nonzero
+        int32 (N, P, Q, groups): non-zero ifmap values among the C/groups · R · S that each output multiplies
+        (:func:`zapsim.arrays.gating.window_nonzero`). None: inputs are not gated.
+    ifmap_nonzero
+        If set (N, H, W, C), MACs with a zero ifmap value take no cycle; `window_nonzero` is set too.
+    exit_macs
+        If set (N, P, Q, K), the MACs that each output takes with a check of the sign after every MAC.
+    ifmap_coded_words
+        Words of the whole ifmap as DRAM holds it (:func:`zapsim.timing.coding.coded_words`); None: as they are.
+    """
+
+    kept: PackedMap | None = None
+    positions: NDArray[np.bool_] | None = None
+    gate: bool = False
+    window_nonzero: NDArray[np.int32] | None = None
+    ifmap_nonzero: PackedMap | None = None
+    exit_macs: ExitCounts | None = None
+    ifmap_coded_words: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """Cycles and actions of one stage.
+
+    ``counts`` holds array, spads, buses and GLB of this stage, what it reads from DRAM, and what it writes there for
+    want of room (the ofmap is written once a layer, by ``time_layer``); its executed and gated MACs are the ones that
+    took a cycle, ``macs_skipped`` is 0 (what is skipped is known only for the layer), ``macs_lost`` are those among
+    them that the demand did not ask for. `active_pes` is the largest number of PEs that work at the same time.
+    `imbalance` is the work of the slowest over the mean work of those that wait for each other (1: nobody waits; an
+    engine that does not say leaves it at 1). `tiles` are the same stage tile after tile.
+    """
+
+    cycles: Cycles
+    counts: Counts
+    active_pes: int
+    tiles: Tiles = dataclasses.field(compare=False)
+    imbalance: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The output and input policies that an engine can serve."""
+
+    outputs: frozenset[Outputs]
+    inputs: frozenset[Inputs]
+
+    def check(self, dataflow: str, policy: Policy) -> None:
+        """Refuse a policy that makes no sense on this engine.
+
+        Raises
+        ------
+        PolicyError
+            Naming the field that is not served, and what would be.
+        """
+        asked = (("outputs", policy.outputs, sorted(self.outputs)), ("inputs", policy.inputs, sorted(self.inputs)))
+        for field, value, known in asked:
+            if value not in known:
+                raise PolicyError(
+                    f"policy {policy.name}: a {dataflow} array does not serve {field} = {value}; "
+                    f"it serves: {', '.join(known)}"
+                )
+        if policy.outputs == "early-exit" and policy.inputs != "dense":
+            raise PolicyError(
+                f"policy {policy.name}: outputs = early-exit goes with inputs = dense, got '{policy.inputs}': no trace "
+                "says which zero inputs come before the exit"
+            )
+
+
+STANDARD: Final = Served(frozenset({"dense", "gate", "skip"}), frozenset({"dense", "gate"}))
+"""What an array serves whose MACs all keep one pace: no MAC ends early, none is passed over alone."""
+
+
+class Engine(Protocol[Mapping]):
+    """An array model: the policies that it serves, a mapping and a timing function, nothing else."""
+
+    @property
+    def served(self) -> Served:
+        """Policies that the engine can serve; ``time_layer`` refuses all others."""
+
+    def map_layer(
+        self, shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,), coded: float = 1.0, /
+    ) -> Mapping:
+        """Return how `shape` is put on the array; raises MappingError if it cannot be.
+
+        For arrays whose best mapping depends on it: `shares` of the outputs that the layer's stages compute, and the
+        size of the ifmap in DRAM as a share of its plain size.
+        """
+
+    def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: Mapping, demand: Demand) -> StageResult:
+        """Return cycles and actions of one stage."""

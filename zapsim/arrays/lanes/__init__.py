@@ -1,0 +1,1 @@
+"""Output-lane arrays: SnaPEA- and Cnvlutin-like."""

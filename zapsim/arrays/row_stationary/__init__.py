@@ -1,0 +1,1 @@
+"""Row-stationary arrays: Eyeriss."""

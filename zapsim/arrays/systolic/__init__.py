@@ -1,0 +1,1 @@
+"""Systolic arrays: weight-, output- and input-stationary."""

@@ -1,0 +1,208 @@
+"""What a stage makes a systolic array do: its tiles, compacted to the vectors that are needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zapsim.arrays.systolic import kernels
+from zapsim.arrays.systolic.mapping import SystolicMapping
+from zapsim.tracefile.packed import PackedMap
+
+Counters = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Work:
+    """The tiles of a stage; a tile is what shares the array's columns within one group.
+
+    All arrays are int64 (tiles,), and tiles without work are left out.
+
+    Attributes
+    ----------
+    alike
+        How many tiles the entry stands for.
+    tile
+        Number of the (first) tile among all of the layer.
+    group
+        Group of the tile.
+    cols
+        Columns that the tile uses: filters (weight- and output-stationary) or pixels (input-stationary).
+    vectors
+        Vectors that the tile issues, each on all its columns: pixels (weight- and output-stationary) or filters.
+    folds
+        Folds of the tile.
+    row_pairs
+        r · (r - 1) / 2 summed over the tile's folds, r being the rows that a fold uses.
+    """
+
+    alike: Counters
+    tile: Counters
+    group: Counters
+    cols: Counters
+    vectors: Counters
+    folds: Counters
+    row_pairs: Counters
+
+    def total(self, per_tile: Counters) -> int:
+        """Return the sum of a quantity over all tiles."""
+        return int((self.alike * per_tile).sum())
+
+    @property
+    def outputs(self) -> int:
+        """Outputs that the array computes, asked for or not."""
+        return self.total(self.vectors * self.cols)
+
+
+def pairs(rows: int, vectors: Counters) -> Counters:
+    """Return r · (r - 1) / 2 summed over the folds that `vectors` fill on an array of `rows` rows, one by one."""
+    full, rest = vectors // rows, vectors % rows
+    return full * (rows * (rows - 1) // 2) + rest * (rest - 1) // 2
+
+
+def dense_work(mapping: SystolicMapping) -> Work:
+    """Return the tiles of a layer of which every output is computed: the full ones and the partial one."""
+    array = mapping.array
+    full, rest = divmod(mapping.Sc, array.cols)
+    kinds = [(count, cols) for count, cols in ((full, array.cols), (1, rest)) if count and cols]
+    alike, cols = np.tile(np.array(kinds, dtype=np.int64), (mapping.groups, 1)).T
+    by_rows = array.dataflow == "output-stationary"
+    return Work(
+        alike=alike,
+        tile=np.cumsum(alike) - alike,
+        group=np.repeat(np.arange(mapping.groups, dtype=np.int64), len(kinds)),
+        cols=cols,
+        vectors=np.full_like(alike, mapping.Sr if by_rows else mapping.T),
+        folds=np.full_like(alike, mapping.row_folds),
+        row_pairs=pairs(array.rows, np.full_like(alike, mapping.Sr)),
+    )
+
+
+def masked_work(
+    mapping: SystolicMapping, kept: PackedMap, with_issued: bool, positions: NDArray[np.bool_] | None = None
+) -> tuple[Work, NDArray[np.int32] | None]:
+    """Return the tiles of a stage that needs the outputs `kept` (N, P, Q, K), and where outputs are computed.
+
+    A vector is issued for a tile if at least one of the tile's outputs needs it, and then computes all of them. What
+    is computed beyond `kept` lies on pixels of which something is kept.
+
+    Parameters
+    ----------
+    mapping
+        The layer on the array.
+    kept
+        Outputs needed.
+    with_issued
+        Whether to return the second value, else None: int32 (groups, N·P·Q), the outputs computed at each pixel.
+    positions
+        bool (P, Q): pixels that are put on the array at all, known beforehand; None: all.
+    """
+    words = _ordered_channels(mapping, pixel_words(kept), kept.channels)
+    order = _pixel_order(mapping, words, kept, positions)
+    pixels = words.shape[1]
+    if order is not None:
+        words = np.ascontiguousarray(words[:, order])
+    find = _pixel_tiles if mapping.array.dataflow == "input-stationary" else _filter_tiles
+    work, issued = find(mapping, words, kept.channels // mapping.groups, with_issued)
+    if issued is None or order is None:
+        return work, issued
+    in_map = np.zeros((len(issued), pixels), dtype=np.int32)
+    in_map[:, order] = issued
+    return work, in_map
+
+
+def pixel_words(kept: PackedMap) -> NDArray[np.uint64]:
+    """Return the bits of each pixel as 64-bit words: uint64 (ceil(K / 64), N·P·Q)."""
+    size = kept.bits.shape[-1]
+    flat = kept.bits.reshape(-1, size)
+    if size % 8:
+        padded = np.zeros((len(flat), -(-size // 8) * 8), dtype=np.uint8)
+        padded[:, :size] = flat
+        flat = padded
+    words = np.ascontiguousarray(flat).view("<u8")
+    return np.ascontiguousarray(words.T, dtype=np.uint64)
+
+
+def _ordered_channels(mapping: SystolicMapping, words: NDArray[np.uint64], channels: int) -> NDArray[np.uint64]:
+    """Sort the filters of each group by how many of their outputs are needed, most first, if so set."""
+    if mapping.array.channel_order == "as-is":
+        return words
+    counts = np.empty(channels, dtype=np.int64)
+    kernels.channel_counts(words, counts)
+    within = np.argsort(-counts.reshape(mapping.groups, -1), axis=1, kind="stable")
+    size = within.shape[1]
+    order = (within + size * np.arange(mapping.groups)[:, np.newaxis]).reshape(-1).astype(np.int64)
+    out = np.empty_like(words)
+    kernels.reorder_channels(words, order, out)
+    return out
+
+
+def _pixel_order(
+    mapping: SystolicMapping, words: NDArray[np.uint64], kept: PackedMap, positions: NDArray[np.bool_] | None
+) -> NDArray[np.int64] | None:
+    """Return the pixels that are put on the array, in this order; None: all, as in the map.
+
+    Grouped: by how many eighths of the outputs are needed (rounded up, most first), within an eighth by the masks
+    themselves, read as numbers.
+    """
+    if mapping.array.pixel_order == "raster":
+        return None if positions is None else np.flatnonzero(np.tile(positions.reshape(-1), len(kept.bits)))
+    needed = np.bitwise_count(words).sum(axis=0, dtype=np.int64)
+    eighths = -(-8 * needed // kept.channels)
+    return np.lexsort((*words[::-1], -eighths)).astype(np.int64)
+
+
+def _filter_tiles(
+    mapping: SystolicMapping, words: NDArray[np.uint64], size: int, with_issued: bool
+) -> tuple[Work, NDArray[np.int32] | None]:
+    """Tiles of filters, to which pixels stream (weight-stationary) or which pixels fill row by row."""
+    array = mapping.array
+    starts = np.arange(0, size, array.cols, dtype=np.int64)
+    one_group = np.stack([starts, np.minimum(starts + array.cols, size)], axis=1)
+    bounds = (one_group + size * np.arange(mapping.groups, dtype=np.int64)[:, np.newaxis, np.newaxis]).reshape(-1, 2)
+    vectors = np.empty(len(bounds), dtype=np.int64)
+    kernels.tile_vectors(words, bounds, vectors)
+    if array.dataflow == "weight-stationary":
+        folds = np.full_like(vectors, mapping.row_folds)
+        row_pairs = pairs(array.rows, np.full_like(vectors, mapping.Sr))
+    elif array.crosses_folds:
+        folds = -(-vectors // array.rows)
+        row_pairs = pairs(array.rows, vectors)
+    else:
+        found = np.empty((len(bounds), 2), dtype=np.int64)
+        kernels.tile_folds(words, bounds, array.rows, found)
+        folds, row_pairs = found.T
+    group = np.repeat(np.arange(mapping.groups, dtype=np.int64), len(starts))
+    issued = None
+    if with_issued:
+        issued = np.empty((mapping.groups, words.shape[1]), dtype=np.int32)
+        kernels.issued_outputs(words, bounds, issued)
+    return _with_work(group, bounds[:, 1] - bounds[:, 0], vectors, folds, row_pairs), issued
+
+
+def _pixel_tiles(
+    mapping: SystolicMapping, words: NDArray[np.uint64], size: int, with_issued: bool
+) -> tuple[Work, NDArray[np.int32] | None]:
+    """Tiles of pixels, to which filters stream (input-stationary)."""
+    array, groups = mapping.array, mapping.groups
+    found = np.empty((groups, mapping.col_folds, 2), dtype=np.int64)
+    issued = np.empty((groups, words.shape[1]) if with_issued else (0, 0), dtype=np.int32)
+    kernels.tile_filters(words, array.cols, size, array.crosses_folds, found, issued)
+    vectors, cols = found.reshape(-1, 2).T
+    work = _with_work(
+        group=np.repeat(np.arange(groups, dtype=np.int64), mapping.col_folds),
+        cols=cols,
+        vectors=vectors,
+        folds=np.full_like(vectors, mapping.row_folds),
+        row_pairs=pairs(array.rows, np.full_like(vectors, mapping.Sr)),
+    )
+    return work, issued if with_issued else None
+
+
+def _with_work(group: Counters, cols: Counters, vectors: Counters, folds: Counters, row_pairs: Counters) -> Work:
+    """Leave out the tiles that issue nothing."""
+    busy = vectors > 0
+    tile = np.flatnonzero(busy).astype(np.int64)
+    return Work(np.ones_like(tile), tile, group[busy], cols[busy], vectors[busy], folds[busy], row_pairs[busy])

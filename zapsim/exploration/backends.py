@@ -1,0 +1,183 @@
+"""Where designs are evaluated: in this process, or in processes beside it (on a cluster: :mod:`.cluster`)."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections import deque
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from zapsim.errors import ZapsimError
+from zapsim.exploration.evaluate import Evaluator, Found
+from zapsim.exploration.space import Space
+from zapsim.exploration.worker import Job, evaluate_prepared, prepare, ready
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Designs that are evaluated together, and how often that was tried before."""
+
+    numbers: tuple[int, ...]
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A task that is finished; `found` is None if the worker died of it, or with it."""
+
+    task: Task
+    found: Sequence[Found] | None
+
+
+class Backend(AbstractContextManager["Backend"], Protocol):
+    """Evaluates tasks somewhere.
+
+    Attributes
+    ----------
+    workers
+        How many tasks are worked on at the same time.
+    """
+
+    workers: int
+
+    def has_room(self) -> bool:
+        """Return whether another task would keep a worker busy."""
+
+    def submit(self, task: Task) -> None:
+        """Take a task."""
+
+    def collect(self) -> Iterable[Done]:
+        """Wait until at least one task is finished, and return all that are; none if there is no task."""
+
+
+class Serial(AbstractContextManager["Serial"]):
+    """Evaluates in this process, one task after another."""
+
+    workers = 1
+
+    def __init__(self, space: Space, with_layers: bool) -> None:
+        self._evaluator = Evaluator(space, with_layers)
+        self._waiting: deque[Task] = deque()
+
+    def __exit__(self, *_: object) -> None:
+        self._waiting.clear()
+
+    def has_room(self) -> bool:
+        """Return whether there is nothing to do."""
+        return not self._waiting
+
+    def submit(self, task: Task) -> None:
+        """Take a task."""
+        self._waiting.append(task)
+
+    def collect(self) -> Iterable[Done]:
+        """Evaluate the next task."""
+        if not self._waiting:
+            return []
+        task = self._waiting.popleft()
+        return [Done(task, self._evaluator(task.numbers))]
+
+
+class Processes(AbstractContextManager["Processes"]):
+    """Evaluates in processes beside this one; each is a pool of its own, so that it is known what a dead one was at.
+
+    Raises
+    ------
+    ZapsimError
+        If the processes cannot start.
+    """
+
+    _QUEUED = 2
+    """Tasks of a worker: one that it works on, one that waits so that it need not."""
+
+    def __init__(self, space: Space, with_layers: bool, workers: int) -> None:
+        self.workers = workers
+        self._job = Job(space, with_layers)
+        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+        self._context = multiprocessing.get_context(method)
+        if method == "forkserver":
+            self._context.set_forkserver_preload(["zapsim.exploration.worker"])
+        self._pools = [self._pool() for _ in range(workers)]
+        self._waiting: list[deque[tuple[Task, Future[list[Found]]]]] = [deque() for _ in range(workers)]
+        self._lost: list[Done] = []
+
+    def __enter__(self) -> Self:
+        try:
+            for started in [pool.submit(ready) for pool in self._pools]:
+                started.result()
+        except BrokenProcessPool:
+            self._shut_down()
+            main = getattr(sys.modules["__main__"], "__file__", None)
+            raise ZapsimError(
+                "worker processes cannot start: they ended at once"
+                + (f'; {main} must guard what it runs with `if __name__ == "__main__":`' if main else "")
+            ) from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._shut_down()
+
+    def has_room(self) -> bool:
+        """Return whether some worker has less than it could have waiting."""
+        return min(len(queue) for queue in self._waiting) < self._QUEUED
+
+    def submit(self, task: Task) -> None:
+        """Give a task to the worker that has least to do."""
+        worker = min(range(self.workers), key=lambda one: len(self._waiting[one]))
+        try:
+            future = self._pools[worker].submit(evaluate_prepared, task.numbers)
+        except BrokenProcessPool:
+            self._replace(worker)
+            future = self._pools[worker].submit(evaluate_prepared, task.numbers)
+        self._waiting[worker].append((task, future))
+
+    def collect(self) -> Iterable[Done]:
+        """Wait for workers; those that died are replaced, and what they had waiting goes to their successors."""
+        futures = [future for queue in self._waiting for _, future in queue]
+        if futures and not self._lost:
+            wait(futures, return_when=FIRST_COMPLETED)
+        found, self._lost = self._lost, []
+        for worker, queue in enumerate(self._waiting):
+            while queue and queue[0][1].done():
+                task, future = queue[0]
+                if isinstance(future.exception(), BrokenProcessPool):
+                    self._replace(worker)
+                    found += self._lost
+                    self._lost = []
+                    break
+                queue.popleft()
+                found.append(Done(task, future.result()))
+        return found
+
+    def _replace(self, worker: int) -> None:
+        """Start a worker anew: what the dead one was at is lost, what was waiting for it is submitted again."""
+        self._pools[worker].shutdown(wait=False, cancel_futures=True)
+        self._pools[worker] = self._pool()
+        queue = self._waiting[worker]
+        if queue:
+            self._lost.append(Done(queue.popleft()[0], None))
+        again = [task for task, _ in queue]
+        queue.clear()
+        for task in again:
+            queue.append((task, self._pools[worker].submit(evaluate_prepared, task.numbers)))
+
+    def _pool(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(1, mp_context=self._context, initializer=prepare, initargs=(self._job,))
+
+    def _shut_down(self) -> None:
+        for pool in self._pools:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def cores() -> int:
+    """Return the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,100 @@
+"""Designs evaluated on a Dask cluster: one that runs somewhere, or one of processes on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, ExitStack
+from types import TracebackType
+from typing import Any, Self
+
+import dask
+import distributed
+
+from zapsim.errors import ZapsimError
+from zapsim.exploration.backends import Done, Task, cores
+from zapsim.exploration.space import Space
+from zapsim.exploration.worker import Job, evaluate_job
+
+LOCAL = "local"
+"""What stands for a cluster on this machine instead of an address."""
+
+_LOCAL_SETTINGS = {
+    "distributed.scheduler.allowed-failures": 0,  # the driver tries again, and each design alone
+    "distributed.scheduler.worker-saturation": 1.0,  # so that a dying worker takes one task with it
+}
+
+_CONNECT_SECONDS = 30
+
+
+class Cluster(AbstractContextManager["Cluster"]):
+    """Evaluates on the workers of a Dask scheduler.
+
+    Workers read the traces from the paths that this process has them at.
+
+    Parameters
+    ----------
+    space, with_layers
+        What is evaluated.
+    scheduler
+        Its address, or :data:`LOCAL`.
+    workers
+        Processes of a local cluster (None: as many as there are cores).
+
+    Raises
+    ------
+    ZapsimError
+        If nobody answers at the address, or if no worker does.
+    """
+
+    def __init__(self, space: Space, with_layers: bool, scheduler: str, workers: int | None) -> None:
+        self._job = Job(space, with_layers)
+        self._open = ExitStack()
+        self._flying: dict[distributed.Future[Any], Task] = {}
+        if scheduler == LOCAL:
+            self._open.enter_context(dask.config.set(_LOCAL_SETTINGS))
+            local = distributed.LocalCluster(
+                n_workers=workers or cores(), threads_per_worker=1, processes=True, dashboard_address=None
+            )
+            self.client = self._open.enter_context(distributed.Client(self._open.enter_context(local)))
+        else:
+            try:
+                self.client = self._open.enter_context(distributed.Client(scheduler, timeout=_CONNECT_SECONDS))
+                self.client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
+            except (OSError, TimeoutError, ValueError) as error:
+                self._open.close()
+                raise ZapsimError(f"{scheduler}: no Dask cluster with workers answers ({_first_line(error)})") from None
+        self.workers: int = sum(self.client.nthreads().values())
+        self._most = 2 * self.workers
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.client.cancel(list(self._flying))
+        self._open.close()
+
+    def has_room(self) -> bool:
+        """Return whether another task would keep a worker busy."""
+        return len(self._flying) < self._most
+
+    def submit(self, task: Task) -> None:
+        """Take a task."""
+        self._flying[self.client.submit(evaluate_job, self._job, task.numbers, pure=False)] = task
+
+    def collect(self) -> Iterable[Done]:
+        """Wait until at least one task is finished; one whose worker died with it is lost."""
+        if not self._flying:
+            return []
+        finished = distributed.wait(list(self._flying), return_when="FIRST_COMPLETED").done
+        found = []
+        for future in finished:
+            task = self._flying.pop(future)
+            lost = isinstance(future.exception(), distributed.KilledWorker)
+            found.append(Done(task, None if lost else future.result()))
+        return found
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

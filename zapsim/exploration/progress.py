@@ -1,0 +1,60 @@
+"""Progress on stderr, where it is a terminal (or in a notebook): points a second, the best so far, the time left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from zapsim.exploration.evaluate import Point
+from zapsim.exploration.space import Space
+
+
+class Display:
+    """Context manager that shows how an exploration gets on."""
+
+    def __init__(self, space: Space, wanted: bool = True) -> None:
+        console = Console(stderr=True)
+        shown = wanted and (console.is_terminal or console.is_jupyter)
+        self._space = space
+        self._best: list[float | None] = [None] * len(space.objectives)
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TextColumn("{task.fields[pace]}"), TextColumn("{task.fields[best]}"),
+            TimeElapsedColumn(), TimeRemainingColumn(),
+            console=console, disable=not shown, transient=True,
+        )  # fmt: skip
+        self._task = self._bar.add_task("exploring", total=None, pace="", best="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def start(self, known: int, most: int | None) -> None:
+        """Take note that so many designs are known already, of so many at most."""
+        self._bar.update(self._task, total=None if most is None else most - known)
+
+    def advance(self, points: Sequence[Point]) -> None:
+        """Take note of finished designs."""
+        for point in points:
+            if point.status == "ok":
+                self._best = [
+                    cost if best is None else min(best, cost)
+                    for best, cost in zip(self._best, point.costs, strict=True)
+                ]
+        speed = self._bar.tasks[0].speed
+        best = ", ".join(
+            f"{one.text} {one.cost(value):,.4g}"
+            for one, value in zip(self._space.objectives, self._best, strict=True)
+            if value is not None
+        )
+        pace = f"{speed:.0f} points/s" if speed else ""
+        self._bar.update(self._task, advance=len(points), pace=pace, best=f"best: {best}" if best else "")

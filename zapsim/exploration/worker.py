@@ -1,0 +1,74 @@
+"""What a worker process does: make its evaluator once, then evaluate chunks of designs."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import numba
+
+from zapsim.exploration.evaluate import Evaluator, Found
+from zapsim.exploration.space import Space
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """What an exploration evaluates; `name` tells it from others whose tasks the same process gets."""
+
+    space: Space
+    with_layers: bool
+    name: str = field(default_factory=lambda: uuid4().hex)
+
+
+class _Local(threading.local):
+    """What a thread works with: its evaluator, and the name of the job that it was made for."""
+
+    job: str = ""
+    evaluator: Evaluator | None = None
+
+
+_local = _Local()
+
+
+def prepare(job: Job) -> None:
+    """Make the evaluator of `job`; one kernel thread a process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process decides when it ends
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    numba.set_num_threads(1)
+    _evaluator(job)
+
+
+def _leave_with_parent() -> None:
+    """End this process when the one that started it is gone, however that ended."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def ready() -> bool:
+    """Say that this process has started."""
+    return True
+
+
+def evaluate_prepared(numbers: Sequence[int]) -> list[Found]:
+    """Evaluate designs with the evaluator that :func:`prepare` made."""
+    assert _local.evaluator is not None
+    return _local.evaluator(numbers)
+
+
+def evaluate_job(job: Job, numbers: Sequence[int]) -> list[Found]:
+    """Evaluate designs of `job` in a process that others use too, in several threads perhaps."""
+    numba.set_num_threads(1)
+    return _evaluator(job)(numbers)
+
+
+def _evaluator(job: Job) -> Evaluator:
+    if _local.evaluator is None or _local.job != job.name:
+        _local.job, _local.evaluator = job.name, Evaluator(job.space, job.with_layers)
+    return _local.evaluator

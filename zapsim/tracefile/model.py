@@ -1,0 +1,267 @@
+"""What a trace says: networks, images, layers, operating points, and the maps of one layer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from zapsim.errors import TraceError, shown
+from zapsim.patterns import PATTERNS, pattern_map
+from zapsim.tracefile.packed import PackedMap
+from zapsim.workload import ConvShape, Workload
+
+FORMAT_VERSION: Final = 1
+
+
+def _one_line(text: str) -> str:
+    """Refuse what would break a table's line, or steer a terminal: this text is shown as it is."""
+    if not text.isprintable():
+        raise ValueError(f"must be one printable line, got {shown(text)}")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_one_line)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+MapKind = Literal["ifmap_nonzero", "ofmap_nonzero", "mask"]
+ValueKind = Literal["early_exit_macs"]
+ExitCounts: TypeAlias = NDArray[np.uint16 | np.uint32]
+"""MACs that each output takes until its sign is known, with a check after every MAC."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Network(_Record):
+    """The traced network: its name, the SHA-256 of its weights and where these come from."""
+
+    name: Line
+    weights_sha256: Sha256
+    source: Line
+
+
+class Image(_Record):
+    """One traced image: its name, the SHA-256 of the tensor fed to the network and where it comes from."""
+
+    name: Line
+    sha256: Sha256
+    source: Line
+
+
+class TracedLayer(_Record):
+    """One convolution of the network.
+
+    `shape` has N = 1. `relu` says whether a ReLU follows (else there is no `ofmap_nonzero`). `unpredicted` is the
+    reason why the layer has no predictor, or None if it has one.
+    """
+
+    shape: ConvShape
+    relu: bool
+    unpredicted: Line | None = None
+
+
+class PredictorSetting(_Record):
+    """How one layer's predictor is set at an operating point."""
+
+    pattern: str
+    threshold: float
+
+    @model_validator(mode="after")
+    def _known_pattern(self) -> PredictorSetting:
+        if self.pattern not in PATTERNS:
+            raise ValueError(f"unknown pattern '{self.pattern}'; known: {', '.join(PATTERNS)}")
+        return self
+
+
+class OperatingPoint(_Record):
+    """One setting of all predictors, and the quality measured with it.
+
+    Attributes
+    ----------
+    predictors
+        Setting of each layer that predicts (by layer name).
+    quality
+        Measured figures by name, such as ``top1_accuracy``, ``top1_agreement`` (both shares of 1) or
+        ``relative_output_error`` (norm of the difference over norm of the unmodified network's output).
+    quality_note
+        On what `quality` was measured.
+    """
+
+    name: Line
+    predictors: dict[str, PredictorSetting]
+    quality: dict[Line, float]
+    quality_note: Line
+
+
+class TraceHeader(_Record):
+    """Everything in a trace but the maps.
+
+    `values` names what is held beside the maps, for every layer that a ReLU follows: kinds that need real values.
+    """
+
+    version: Literal[1] = FORMAT_VERSION
+    network: Network
+    images: tuple[Image, ...] = Field(min_length=1)
+    layers: tuple[TracedLayer, ...] = Field(min_length=1)
+    operating_points: tuple[OperatingPoint, ...] = Field(min_length=1)
+    provenance: dict[str, Any]
+    values: tuple[ValueKind, ...] = ()
+    digests: dict[str, Sha256] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TraceHeader:
+        names = {layer.shape.name for layer in self.layers}
+        if len(names) < len(self.layers):
+            raise ValueError("two layers have the same name")
+        for layer in self.layers:
+            _one_line(layer.shape.name)
+            if layer.shape.N != 1:
+                raise ValueError(f"layer {layer.shape.name}: a traced layer has N = 1, got {layer.shape.N}")
+        points = [point.name for point in self.operating_points]
+        if len(set(points)) < len(points):
+            raise ValueError("two operating points have the same name")
+        for point in self.operating_points:
+            if unknown := sorted(set(point.predictors) - names):
+                raise ValueError(f"operating point {point.name} sets unknown layers: {', '.join(unknown)}")
+        maps = [name for name, _ in self.tensors()]
+        if len(set(maps)) < len(maps):
+            raise ValueError("two maps have the same name: a '/' in the name of a layer or operating point")
+        return self
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the header with the digests of all maps: the identity of the trace."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def workload(self) -> Workload:
+        """Return the traced layers as a workload (N = 1)."""
+        return Workload(self.network.name, tuple(layer.shape for layer in self.layers))
+
+    def tensors(self) -> Iterator[tuple[str, tuple[int, int, int]]]:
+        """Yield the name and the shape (rows, columns, bytes or channels) of every map, in file order."""
+        for name, shape, _ in self._stored():
+            yield name, shape
+
+    def dtypes(self) -> dict[str, str]:
+        """Return the type of every map by name, as safetensors calls it: U8, or U16 or U32 for counts."""
+        return {name: dtype for name, _, dtype in self._stored()}
+
+    def _stored(self) -> Iterator[tuple[str, tuple[int, int, int], str]]:
+        for point in self.operating_points:
+            for image in range(len(self.images)):
+                for layer in self.layers:
+                    shape = layer.shape
+                    for kind in map_kinds(layer, point):
+                        yield tensor_name(point.name, image, shape.name, kind), packed_shape(shape, kind), "U8"
+                    for value in self.values if layer.relu else ():
+                        dims = shape.P, shape.Q, shape.K
+                        yield tensor_name(point.name, image, shape.name, value), dims, count_dtype(shape)
+
+
+def count_dtype(shape: ConvShape) -> Literal["U16", "U32"]:
+    """Return the type that holds a layer's MACs per output, as safetensors calls it."""
+    return "U16" if shape.macs_per_output < 2**16 else "U32"
+
+
+def map_kinds(layer: TracedLayer, point: OperatingPoint) -> tuple[MapKind, ...]:
+    """Return which maps a trace holds of `layer` at `point`."""
+    kinds: list[MapKind] = ["ifmap_nonzero"]
+    if layer.relu:
+        kinds.append("ofmap_nonzero")
+    if layer.shape.name in point.predictors:
+        kinds.append("mask")
+    return tuple(kinds)
+
+
+def tensor_name(point: str, image: int, layer: str, kind: MapKind | ValueKind) -> str:
+    """Return the name under which the file holds one map."""
+    return f"{point}/{image}/{layer}/{kind}"
+
+
+def packed_shape(shape: ConvShape, kind: MapKind) -> tuple[int, int, int]:
+    """Return (rows, columns, bytes) of a packed map of one image."""
+    if kind == "ifmap_nonzero":
+        return shape.H, shape.W, -(-shape.C // 8)
+    return shape.P, shape.Q, -(-shape.K // 8)
+
+
+class LayerTrace(BaseModel):
+    """The maps of one layer over the images of a batch (``shape.N`` of them), at one operating point.
+
+    Attributes
+    ----------
+    ifmap_nonzero
+        (N, H, W, C).
+    ofmap_nonzero
+        (N, P, Q, K) after the ReLU, before skipping; None where no ReLU follows.
+    mask
+        (N, P, Q, K), 1 = computed: pattern or predicted non-zero; None where the layer has no predictor.
+    setting
+        Pattern and threshold of the predictor; None exactly where `mask` is.
+    early_exit_macs
+        (N, P, Q, K), 1 to C/groups · R · S; None if the trace holds no values, or where no ReLU follows.
+
+    Raises
+    ------
+    TraceError
+        If a map has another shape than the layer, or a mask leaves out a part of its pattern.
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    shape: ConvShape
+    ifmap_nonzero: PackedMap
+    ofmap_nonzero: PackedMap | None = None
+    mask: PackedMap | None = None
+    setting: PredictorSetting | None = None
+    early_exit_macs: ExitCounts | None = None
+
+    def model_post_init(self, _context: object) -> None:
+        """Check the maps against the shape and each other."""
+        shape = self.shape
+        expected = {
+            "ifmap_nonzero": (shape.N, shape.H, shape.W, shape.C),
+            "ofmap_nonzero": (shape.N, shape.P, shape.Q, shape.K),
+            "mask": (shape.N, shape.P, shape.Q, shape.K),
+            "early_exit_macs": (shape.N, shape.P, shape.Q, shape.K),
+        }
+        for kind, dims in expected.items():
+            found = getattr(self, kind)
+            if found is not None and found.shape != dims:
+                raise TraceError(f"layer {shape.name}: {kind} must be {dims}, got {found.shape}")
+        if (self.mask is None) != (self.setting is None):
+            raise TraceError(f"layer {shape.name}: a mask and its predictor's setting go together")
+        if self.mask is not None and self.pattern_outputs().without(self.mask).count():
+            raise TraceError(f"layer {shape.name}: the mask leaves out outputs of its own pattern")
+        exits, most = self.early_exit_macs, shape.macs_per_output
+        if exits is not None and (exits.min() < 1 or exits.max() > most):
+            found = f"{exits.min()} to {exits.max()}"
+            raise TraceError(f"layer {shape.name}: early_exit_macs must be 1 to {most}, got {found}")
+
+    def pattern_positions(self) -> NDArray[np.bool_]:
+        """Return the pixels that the pattern computes first: bool (P, Q); needs a predicted layer."""
+        return pattern_map(self._pattern(), self.shape.P, self.shape.Q)
+
+    def pattern_outputs(self) -> PackedMap:
+        """Return the outputs that the pattern computes first (N, P, Q, K); needs a predicted layer."""
+        shape = self.shape
+        return _pattern_outputs(self._pattern(), shape.N, shape.P, shape.Q, shape.K)
+
+    def _pattern(self) -> str:
+        if self.setting is None:
+            raise TraceError(f"layer {self.shape.name} has no predictor, so no pattern")
+        return self.setting.pattern
+
+
+@lru_cache(maxsize=32)
+def _pattern_outputs(pattern: str, N: int, P: int, Q: int, K: int) -> PackedMap:
+    """Return one map for all layers that have the same, so that what is read off it is read once."""
+    return PackedMap.of_pattern(pattern_map(pattern, P, Q), N, K)

@@ -1,0 +1,284 @@
+"""Published figures beside ours: dense layers on an architecture, measured as a chip's paper or a simulator measured.
+
+A validation is one YAML (what is compared, and how large an error may be) and one CSV (a row a layer: its shape, the
+shares of zeros that coding needs, what else of the architecture the row sets, and the published figures).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from zapsim.arch.load import load_arch
+from zapsim.arch.spec import ArchSpec
+from zapsim.arrays.engine import Demand, StageResult
+from zapsim.arrays.engines import ENGINES
+from zapsim.arrays.gating import expected_window_nonzero
+from zapsim.energy.model import energy_by_component
+from zapsim.errors import ConfigError, did_you_mean
+from zapsim.timing.coding import expected_coded_words
+from zapsim.timing.layer import LayerTiming, compose
+from zapsim.timing.predictor import PredictorResult
+from zapsim.workload import ConvShape
+
+_ZEROS = ("ifmap_zeros", "ofmap_zeros")
+
+
+@dataclass(frozen=True, slots=True)
+class Dense:
+    """A dense layer as the model sees it; zeros are shares of 1, in maps that DRAM holds coded."""
+
+    shape: ConvShape
+    arch: ArchSpec
+    result: StageResult
+    ofmap_words: int
+
+    @property
+    def processing_ms(self) -> float:
+        """Time of the array, without what DRAM does not hide."""
+        return self.result.cycles.total / self.arch.clock * 1e3
+
+    @property
+    def timing(self) -> LayerTiming:
+        """The layer on array and DRAM channel, which overlap as the architecture's prefetches say."""
+        return compose(
+            self.arch, self.shape, [self.result], PredictorResult(), self.ofmap_words, asked_macs=self.shape.macs
+        )
+
+    @property
+    def total_ms(self) -> float:
+        """Time of the layer, DRAM included."""
+        return self.timing.cycles.total / self.arch.clock * 1e3
+
+    @property
+    def chip_energy_mj(self) -> float:
+        """Energy of the chip in all that time, without DRAM."""
+        timing = self.timing
+        parts = energy_by_component(self.arch, timing.counts, timing.cycles.total)
+        return sum(pj for part, pj in parts.items() if part != "dram") * 1e-9
+
+
+def _megabytes(dense: Dense, words: int) -> float:
+    return words * dense.arch.word_bytes / 1e6
+
+
+MEASURES: dict[str, Callable[[Dense], float]] = {
+    "cycles": lambda dense: dense.result.cycles.total,
+    "processing_ms": lambda dense: dense.processing_ms,
+    "total_ms": lambda dense: dense.total_ms,
+    "mmac": lambda dense: dense.shape.macs / 1e6,
+    "active_pes": lambda dense: dense.result.active_pes,
+    "glb_mb": lambda dense: _megabytes(dense, dense.result.counts.glb_reads + dense.result.counts.glb_writes),
+    "power_mw": lambda dense: dense.chip_energy_mj / dense.total_ms * 1e3,
+    "energy_mj": lambda dense: dense.chip_energy_mj,
+    "dram_mb": lambda dense: _megabytes(dense, dense.result.counts.dram_reads + dense.ofmap_words),
+}
+"""What a CSV's columns can hold, and how we measure the same. MB are 1e6 bytes; times and energies are of the whole
+batch."""
+
+
+class Target(BaseModel):
+    """Largest errors that a validation accepts, as shares of 1: of each layer, on average, and of the layers' sum."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    layer: float | None = None
+    mean: float | None = None
+    sum: float | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Whether anything is aimed at; a measure without a target is shown all the same."""
+        return any(most is not None for most in (self.layer, self.mean, self.sum))
+
+
+class ValidationSpec(BaseModel):
+    """What a validation's YAML holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    source: str
+    arch: str
+    figures: str
+    targets: dict[str, Target] = Field(min_length=1)
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measure of one layer: ours, and the published one."""
+
+    layer: str
+    ours: float
+    published: float
+
+    @property
+    def error(self) -> float:
+        """Signed relative error of ours."""
+        return self.ours / self.published - 1 if self.published else float(self.ours != 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One measure over all layers, with its target."""
+
+    measure: str
+    figures: tuple[Figure, ...]
+    target: Target
+
+    @property
+    def largest(self) -> float:
+        """Largest absolute error of a layer."""
+        return max(abs(figure.error) for figure in self.figures)
+
+    @property
+    def mean(self) -> float:
+        """Mean absolute error of the layers."""
+        return sum(abs(figure.error) for figure in self.figures) / len(self.figures)
+
+    @property
+    def of_sum(self) -> float:
+        """Signed error of the sum over all layers."""
+        return sum(figure.ours for figure in self.figures) / sum(figure.published for figure in self.figures) - 1
+
+    @property
+    def met(self) -> bool:
+        """Whether every target is met."""
+        found = ((self.target.layer, self.largest), (self.target.mean, self.mean), (self.target.sum, abs(self.of_sum)))
+        return all(error <= most for most, error in found if most is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Everything that one validation found."""
+
+    spec: ValidationSpec
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def met(self) -> bool:
+        """Whether every target of every measure is met."""
+        return all(comparison.met for comparison in self.comparisons)
+
+
+def validation_directory() -> Path:
+    """Return where the shipped validations lie."""
+    return Path(__file__).parents[1] / "validation"
+
+
+def known_validations() -> list[str]:
+    """Return the names of the shipped validations."""
+    return sorted(path.stem for path in validation_directory().glob("*.yaml"))
+
+
+def validate(name_or_path: str) -> Validation:
+    """Run a shipped validation by name, or one of the user's by path.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name, or a YAML or CSV that is not as described above.
+    """
+    path = _find(name_or_path)
+    spec = _read_spec(path)
+    table = path.with_name(spec.figures)
+    rows = _read_rows(table, spec)
+    layers = [_run(spec, row, f"{table.name}: line {line}") for line, row in rows]
+    comparisons = []
+    for measure, target in spec.targets.items():
+        figures = [
+            Figure(dense.shape.name, MEASURES[measure](dense), _number(row[measure], f"{table.name}: line {line}"))
+            for dense, (line, row) in zip(layers, rows, strict=True)
+            if row[measure]
+        ]
+        comparisons.append(Comparison(measure, tuple(figures), target))
+    return Validation(spec, tuple(comparisons))
+
+
+def _find(name_or_path: str) -> Path:
+    for path in (Path(name_or_path), validation_directory() / f"{name_or_path}.yaml"):
+        if path.is_file():
+            return path
+    known = known_validations()
+    hint = did_you_mean(name_or_path, known)
+    raise ConfigError(f"{name_or_path}: no such validation{hint}; expected a file, or one of: {', '.join(known)}")
+
+
+def _read_spec(path: Path) -> ValidationSpec:
+    try:
+        spec = ValidationSpec.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path.name}: not YAML ({' '.join(str(error).split())})") from None
+    except ValidationError as error:
+        raise ConfigError(
+            f"{path.name}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+        ) from None
+    unknown = [measure for measure in spec.targets if measure not in MEASURES]
+    if unknown:
+        hint = did_you_mean(unknown[0], MEASURES)
+        raise ConfigError(f"{path.name}: targets.{unknown[0]}: unknown measure{hint}; known: {', '.join(MEASURES)}")
+    return spec
+
+
+def _read_rows(path: Path, spec: ValidationSpec) -> list[tuple[int, dict[str, str]]]:
+    """Return the rows of the CSV with their line numbers; lines that begin with ``#`` are comments."""
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file of figures")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    kept = [(number, line) for number, line in enumerate(lines, start=1) if line and not line.startswith("#")]
+    rows = list(csv.DictReader(line for _, line in kept))
+    if not rows:
+        raise ConfigError(f"{path.name}: holds no row of figures")
+    missing = [column for column in ("layer", "C", "H", "W", "K", "R", "S", *spec.targets) if column not in rows[0]]
+    if missing:
+        raise ConfigError(f"{path.name}: no column {', '.join(missing)}")
+    return [(number, row) for (number, _), row in zip(kept[1:], rows, strict=True)]
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"{where}: expected a number, got '{text}'") from None
+
+
+def _run(spec: ValidationSpec, row: Mapping[str, str], where: str) -> Dense:
+    """Run one row's dense layer; columns with a dot in their name are keys of the architecture."""
+    arch = _arch(spec.arch, tuple(f"{key}={value}" for key, value in row.items() if "." in key))
+    shape = _shape(row, where)
+    ifmap_zeros, ofmap_zeros = (_number(row.get(column) or "0", where) for column in _ZEROS)
+    coded = expected_coded_words(arch, shape.ifmap_words, ifmap_zeros)
+    engine = ENGINES[arch.array.dataflow]
+    gated = arch.inputs == "gate" and ifmap_zeros > 0
+    demand = Demand(
+        ifmap_coded_words=None if arch.dram.compression == "none" else coded,
+        window_nonzero=expected_window_nonzero(shape, ifmap_zeros) if gated else None,
+    )
+    result = engine.time_stage(shape, arch, engine.map_layer(shape, arch, (1.0,), coded / shape.ifmap_words), demand)
+    return Dense(shape, arch, result, expected_coded_words(arch, shape.outputs, ofmap_zeros))
+
+
+@cache
+def _arch(name: str, changes: tuple[str, ...]) -> ArchSpec:
+    return load_arch(name, changes)
+
+
+def _shape(row: Mapping[str, str], where: str) -> ConvShape:
+    """Return the layer of one row; batch, stride and groups are 1, and padding is 0, where there is no column."""
+
+    def whole(column: str, otherwise: int = 1) -> int:
+        return int(_number(row.get(column) or str(otherwise), where))
+
+    C, H, W, K, R, S = (whole(dim) for dim in ("C", "H", "W", "K", "R", "S"))
+    stride, pad = whole("stride"), whole("padding", 0)
+    return ConvShape(
+        row["layer"], C, H, W, K, R, S, N=whole("N"), stride=(stride, stride), padding=(pad, pad, pad, pad),
+        groups=whole("groups"),
+    )  # fmt: skip
