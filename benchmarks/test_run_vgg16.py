@@ -52,6 +52,6 @@ def test_run_all_layers(benchmark, name, policy):
     for layer, outcome in zip(layers(), outcomes, strict=True):
         counts = outcome.counts
         asked = layer.shape.outputs if policy == "dense" or layer.mask is None else layer.mask.count()
-        assert outcome.asked_macs == asked * layer.shape.macs_per_output
-        assert counts.macs_executed - counts.macs_lost == outcome.asked_macs
+        assert outcome.demanded_macs == asked * layer.shape.macs_per_output
+        assert counts.macs_executed - counts.macs_lost == outcome.demanded_macs
         assert counts.macs_executed + counts.macs_skipped == layer.shape.macs

@@ -75,5 +75,5 @@ def test_time_all_layers(benchmark, name, policy, summaries):
     assert found == wanted
     for layer, timing in zip(layers(), found, strict=True):
         asked = layer.shape.outputs if layer.mask is None else layer.mask.count()
-        assert timing.asked_macs == asked * layer.shape.macs_per_output
+        assert timing.demanded_macs == asked * layer.shape.macs_per_output
         assert timing.counts.macs_dense == layer.shape.macs

@@ -46,7 +46,7 @@ def main() -> None:
             except PolicyError as error:
                 print(f"| {name} | {policy} | {error} | | | |")
                 continue
-            not_asked = 1 - total.policy.asked_macs / total.policy.counts.macs_dense
+            not_asked = 1 - total.policy.demanded_macs / total.policy.counts.macs_dense
             shares = (not_asked, total.mac_saving, total.cycle_saving, total.energy_saving)
             print(
                 f"| {' '.join((name, *changes))} | {policy} | " + " | ".join(f"{share:.1%}" for share in shares) + " |"

@@ -45,6 +45,12 @@ ARRAYS: dict[str, dict[str, Any]] = {
 """A small array of each dataflow."""
 
 
+def counts_with_dram(stage: StageResult) -> Counts:
+    """Return the actions of a stage that finds nothing on chip, with the words of its tiles that pass DRAM."""
+    tiles = stage.tiles
+    return stage.counts + Counts(dram_reads=tiles.loaded_words, dram_writes=int(tiles.spilled_words.sum()))
+
+
 def conv(name: str = "conv", **dims: Any) -> ConvShape:
     """Return a small 3×3 layer with 3 channels and 4 filters on a 6×5 map, changed by `dims`."""
     plain: dict[str, Any] = {"C": 3, "H": 6, "W": 5, "K": 4, "R": 3, "S": 3, "padding": (1, 1, 1, 1)}

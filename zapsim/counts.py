@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Self
 
@@ -161,17 +161,3 @@ class Cycles(_Sum):
         """The part that takes most cycles, in words (``psum bus``)."""
         parts = self.as_dict()
         return max(parts, key=lambda name: parts[name]).replace("_", " ")
-
-
-def clocked_while_waiting(counts: Counts, array_cycles: int, total_cycles: int) -> Counts:
-    """Return the counts with the cycles in which the array waits: as many PEs as before stay active.
-
-    Parameters
-    ----------
-    counts
-        With the PE-cycles of the array's own cycles.
-    array_cycles, total_cycles
-        Cycles of the array alone, and with those in which it waits for memory or for the predictor.
-    """
-    active = counts.pe_active_cycles * total_cycles // array_cycles if array_cycles else 0
-    return replace(counts, pe_active_cycles=active)

@@ -20,7 +20,7 @@ class Outcome:
         Where time goes, and the actions.
     energy_pj
         pJ by component.
-    asked_macs
+    demanded_macs
         MACs of the outputs that the policy asks for.
     predictor_busy_cycles
         Cycles in which the predictor works, whether the array waits or not.
@@ -31,7 +31,7 @@ class Outcome:
     cycles: Cycles
     counts: Counts
     energy_pj: dict[str, float]
-    asked_macs: int
+    demanded_macs: int
     predictor_busy_cycles: int
     active_pes: int
 
@@ -51,7 +51,7 @@ class Outcome:
             self.cycles + other.cycles,
             self.counts + other.counts,
             {part: pj + other.energy_pj[part] for part, pj in self.energy_pj.items()},
-            self.asked_macs + other.asked_macs,
+            self.demanded_macs + other.demanded_macs,
             self.predictor_busy_cycles + other.predictor_busy_cycles,
             max(self.active_pes, other.active_pes),
         )

@@ -19,11 +19,11 @@ from zapsim.arrays.engine import Engine
 from zapsim.arrays.engines import ENGINES
 from zapsim.energy.model import energy_by_component
 from zapsim.results import Comparison, LayerResult, Outcome, RunResult
-from zapsim.timing.layer import NOTHING_STAYS, LayerTiming, Residency, time_layer
-from zapsim.timing.residency import resident_maps
-from zapsim.timing.timeline.engines import timeline_engine
+from zapsim.timing.layer import LayerTiming, time_layer
+from zapsim.timing.residency import NOTHING_STAYS, Residency, resident_maps
+from zapsim.timing.timeline import timeline_engine
 from zapsim.timing.timeline.fast import run_fast
-from zapsim.timing.timeline.schedule import TimelineEngine
+from zapsim.timing.timeline.times import TimelineEngine
 from zapsim.tracefile.model import LayerTrace, OperatingPoint, TracedLayer
 from zapsim.tracefile.reader import Trace
 
@@ -128,7 +128,7 @@ def layer_outcome(arch: ArchSpec, timing: LayerTiming) -> Outcome:
         timing.cycles,
         timing.counts,
         energy_by_component(arch, timing.counts, timing.cycles.total),
-        timing.asked_macs,
+        timing.demanded_macs,
         timing.predictor_busy_cycles,
         timing.active_pes,
     )

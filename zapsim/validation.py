@@ -22,9 +22,10 @@ from zapsim.arrays.engines import ENGINES
 from zapsim.arrays.gating import expected_window_nonzero
 from zapsim.energy.model import energy_by_component
 from zapsim.errors import ConfigError, did_you_mean
-from zapsim.timing.coding import expected_coded_words
-from zapsim.timing.layer import LayerTiming, compose
+from zapsim.timing.dram import expected_coded_words
+from zapsim.timing.layer import LayerTiming, combine_stages
 from zapsim.timing.predictor import PredictorResult
+from zapsim.timing.residency import operand_loads
 from zapsim.workload import ConvShape
 
 _ZEROS = ("ifmap_zeros", "ofmap_zeros")
@@ -47,8 +48,9 @@ class Dense:
     @property
     def timing(self) -> LayerTiming:
         """The layer on array and DRAM channel, which overlap as the architecture's prefetches say."""
-        return compose(
-            self.arch, self.shape, [self.result], PredictorResult(), self.ofmap_words, asked_macs=self.shape.macs
+        loads, _ = operand_loads(self.arch, [self.result.tiles])
+        return combine_stages(
+            self.arch, self.shape, [self.result], loads, PredictorResult(), self.ofmap_words, self.shape.macs
         )
 
     @property
@@ -77,7 +79,7 @@ MEASURES: dict[str, Callable[[Dense], float]] = {
     "glb_mb": lambda dense: _megabytes(dense, dense.result.counts.glb_reads + dense.result.counts.glb_writes),
     "power_mw": lambda dense: dense.chip_energy_mj / dense.total_ms * 1e3,
     "energy_mj": lambda dense: dense.chip_energy_mj,
-    "dram_mb": lambda dense: _megabytes(dense, dense.result.counts.dram_reads + dense.ofmap_words),
+    "dram_mb": lambda dense: _megabytes(dense, dense.timing.counts.dram_reads + dense.timing.counts.dram_writes),
 }
 """What a CSV's columns can hold, and how we measure the same. MB are 1e6 bytes; times and energies are of the whole
 batch."""

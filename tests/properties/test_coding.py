@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.reference.rlc_coder import decode, encode
 from zapsim.arch.load import load_arch
 from zapsim.kernels.rlc import zero_level_pairs
-from zapsim.timing.coding import coded_words, expected_coded_words
+from zapsim.timing.dram import coded_words, expected_coded_words
 from zapsim.tracefile.packed import PackedMap
 
 pytestmark = pytest.mark.kernels

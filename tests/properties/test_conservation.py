@@ -73,7 +73,7 @@ def test_macs_are_conserved(name: str, layer: LayerTrace, policy: Policy) -> Non
     assert min(timing.cycles.as_dict().values()) >= 0
     if policy.outputs == "skip":
         # What nobody asked for is skipped, or else lost to the array's rigidity.
-        assert counts.macs_skipped + counts.macs_lost == shape.macs - timing.asked_macs
+        assert counts.macs_skipped + counts.macs_lost == shape.macs - timing.demanded_macs
     else:
         assert counts.macs_skipped == counts.macs_lost == 0
     if name in EXACT:
@@ -179,4 +179,4 @@ def test_stages_are_timed_by_what_they_ask_for(name: str, layer: LayerTrace) -> 
     assert replace(paid.cycles, **waits) == replace(free.cycles, **waits)
     assert paid.cycles.total >= free.cycles.total
     assert free.cycles.predictor == free.predictor_busy_cycles == free.counts.predictor_macs == 0
-    assert paid.asked_macs == free.asked_macs == layer.mask.count() * layer.shape.macs_per_output
+    assert paid.demanded_macs == free.demanded_macs == layer.mask.count() * layer.shape.macs_per_output

@@ -18,7 +18,7 @@ from zapsim.arrays.engines import ENGINES
 from zapsim.errors import ZapsimError
 from zapsim.exploration.cached_engine import READ, READ_TO_MAP, RememberingEngine
 from zapsim.simulation import layer_outcome, layer_timing
-from zapsim.timing.stages import needed_outputs, stage_demands
+from zapsim.timing.stages import layer_mask, stage_demands
 
 pytestmark = pytest.mark.kernels
 
@@ -148,7 +148,7 @@ def test_engines_read_no_more_than_is_in_the_key(spec):
 
 def _first_demand(engine, spec):
     policy = preset("zap", spec.inputs)
-    return stage_demands(spec, LAYERS[0], policy, needed_outputs(LAYERS[0], policy))[0]
+    return stage_demands(spec, LAYERS[0], policy, layer_mask(LAYERS[0], policy))[0]
 
 
 def test_equal_layers_are_timed_once_where_no_mask_matters():

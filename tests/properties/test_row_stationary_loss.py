@@ -17,7 +17,7 @@ from zapsim.arrays.engine import Demand, StageResult
 from zapsim.arrays.row_stationary.equations import layer_passes, pass_costs
 from zapsim.arrays.row_stationary.mapping import Resources
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine, work_per_pass
-from zapsim.timing.coding import coded_words
+from zapsim.timing.dram import coded_words
 from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.reader import Trace

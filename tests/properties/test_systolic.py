@@ -5,6 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tests.builders import counts_with_dram
 from tests.reference import systolic_machine
 from tests.reference.systolic_cases import arch_of, arrays, masks, ones, shapes, wide_shapes
 from tests.reference.systolic_walker import walk
@@ -156,7 +157,7 @@ def test_words_are_conserved(data: st.DataObject) -> None:
     shape, array = data.draw(shapes()), data.draw(arrays())
     kept = data.draw(masks(shape))
     result = time(shape, array, Demand(PackedMap.from_bool(kept)), f"{data.draw(st.integers(1, 500))} B")
-    counts = result.counts
+    counts = counts_with_dram(result)
     hops = counts.pe_to_pe_words
     operand_hops = (
         counts.ifmap_spad_writes + counts.filter_spad_writes - counts.ifmap_bus_words - counts.filter_bus_words

@@ -17,7 +17,8 @@ from zapsim.simulation import run_layer
 from zapsim.timing.layer import time_layer
 from zapsim.timing.timeline.event import run_events
 from zapsim.timing.timeline.fast import run_fast
-from zapsim.timing.timeline.schedule import Schedule, Times, stalls
+from zapsim.timing.timeline.schedule import Schedule
+from zapsim.timing.timeline.times import Times, stalls
 from zapsim.tracefile.reader import Trace
 
 pytestmark = pytest.mark.kernels
@@ -44,7 +45,7 @@ def schedules(draw: st.DrawFn) -> Schedule:
     known = [int(np.searchsorted(after, tile)) for tile in range(tiles)]
     waits = np.array([draw(st.integers(-1, count - 1)) for count in known], dtype=np.int64)
     return Schedule(
-        cycles=cycles(tiles), phase=np.zeros(tiles, dtype=np.int64), loads=cycles(tiles, 3), stores=cycles(tiles),
+        cycles=cycles(tiles), stage=np.zeros(tiles, dtype=np.int64), loads=cycles(tiles, 3), stores=cycles(tiles),
         waits_for=waits, job_after=after, job_cycles=cycles(jobs),
         depths=draw(st.tuples(*[st.integers(0, 3)] * 4)),
         latency=draw(st.integers(0, 4)), job_latency=draw(st.integers(0, 4)),

@@ -9,14 +9,16 @@ from functools import cache
 import numpy as np
 import pytest
 
+from tests.builders import counts_with_dram
 from tests.published.networks import alexnet
 from zapsim.arch.load import load_arch
 from zapsim.arrays.engine import Demand, StageResult
 from zapsim.arrays.row_stationary.mapping import glb_strips
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine
-from zapsim.timing.coding import expected_coded_words
-from zapsim.timing.layer import compose
+from zapsim.timing.dram import expected_coded_words
+from zapsim.timing.layer import combine_stages
 from zapsim.timing.predictor import PredictorResult
+from zapsim.timing.residency import operand_loads
 from zapsim.validation import validation_directory
 from zapsim.workload import ConvShape
 
@@ -77,7 +79,8 @@ def test_a_searched_mapping_is_no_slower(layer: str) -> None:
     def cycles(arch_name: str) -> int:
         arch, shape = load_arch(arch_name), LAYERS[layer]
         result = ours(shape, arch_name)
-        return compose(arch, shape, [result], PredictorResult(), 0, shape.macs).cycles.total
+        loads, _ = operand_loads(arch, [result.tiles])
+        return combine_stages(arch, shape, [result], loads, PredictorResult(), 0, shape.macs).cycles.total
 
     assert cycles("eyeriss") <= cycles("eyeriss_alexnet")
 
@@ -110,7 +113,8 @@ def dram_megabytes(layer: str, ofmap_zeros: float | None = None) -> tuple[float,
     """Return filters and maps that pass the DRAM link, the maps coded as of their shares of zeros."""
     arch, engine, shape = load_arch("eyeriss_alexnet"), RowStationaryEngine(), LAYERS[layer]
     coded = expected_coded_words(arch, shape.ifmap_words, CHIP[layer]["ifmap_zeros"])
-    counts = engine.time_stage(shape, arch, engine.map_layer(shape, arch), Demand(ifmap_coded_words=coded)).counts
+    stage = engine.time_stage(shape, arch, engine.map_layer(shape, arch), Demand(ifmap_coded_words=coded))
+    counts = counts_with_dram(stage)
     zeros = CHIP[layer]["ofmap_zeros"] if ofmap_zeros is None else ofmap_zeros
     ofmap = expected_coded_words(arch, shape.outputs, zeros)
     filters = counts.filter_bus_words

@@ -16,9 +16,9 @@ from zapsim.arch.load import load_arch
 from zapsim.arrays.engine import Demand
 from zapsim.arrays.gating import expected_window_nonzero
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine
-from zapsim.counts import Counts, clocked_while_waiting
+from zapsim.counts import Counts
 from zapsim.energy.model import COMPONENT_OF, energy_by_component
-from zapsim.timing.coding import expected_coded_words
+from zapsim.timing.dram import expected_coded_words
 from zapsim.validation import Dense, validate
 
 pytestmark = pytest.mark.published
@@ -53,8 +53,7 @@ def layer(name: str, gated: bool = True) -> Layer:
     )
     result = engine.time_stage(shape, arch, engine.map_layer(shape, arch), demand)
     dense = Dense(shape, arch, result, expected_coded_words(arch, shape.outputs, ofmap))
-    total = round(dense.total_ms * 1e-3 * arch.clock)
-    return Layer(clocked_while_waiting(result.counts, result.cycles.total, total), total)
+    return Layer(dense.timing.counts, dense.timing.cycles.total)
 
 
 def energies(name: str, arch_name: str = "eyeriss_alexnet", gated: bool = True) -> dict[str, float]:

@@ -17,9 +17,10 @@ from zapsim.arrays.row_stationary.mapping import Resources, check_mapping
 from zapsim.arrays.row_stationary.search import map_layer
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.errors import MappingError
-from zapsim.timing.coding import expected_coded_words
-from zapsim.timing.layer import compose
+from zapsim.timing.dram import expected_coded_words
+from zapsim.timing.layer import combine_stages
 from zapsim.timing.predictor import PredictorResult
+from zapsim.timing.residency import operand_loads
 from zapsim.validation import Validation, validate, validation_directory
 
 pytestmark = pytest.mark.published
@@ -105,5 +106,6 @@ def test_a_searched_mapping_is_no_slower_than_the_chip(layer: str) -> None:
     mapping = engine.map_layer(shape, arch, (1.0,), coded / shape.ifmap_words)
     result = engine.time_stage(shape, arch, mapping, Demand(ifmap_coded_words=coded))
     ofmap_words = expected_coded_words(arch, shape.outputs, float(CHIP[layer]["ofmap_zeros"]))
-    timing = compose(arch, shape, [result], PredictorResult(), ofmap_words, shape.macs)
+    loads, _ = operand_loads(arch, [result.tiles])
+    timing = combine_stages(arch, shape, [result], loads, PredictorResult(), ofmap_words, shape.macs)
     assert timing.cycles.total / arch.clock * 1e3 <= float(CHIP[layer]["total_ms"])

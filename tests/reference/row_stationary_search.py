@@ -2,6 +2,7 @@
 
 from itertools import product
 
+from tests.builders import counts_with_dram
 from tests.reference.row_stationary_cases import arch_of, mapping_of
 from zapsim.arch.arrays import PassParameters
 from zapsim.arrays.engine import Demand
@@ -32,7 +33,7 @@ def best_mapping(shape: ConvShape, have: Resources, score) -> PassParameters:
 
     def rank(mapping: PassParameters):
         found = engine.time_stage(shape, arch, mapping, Demand())
-        counts = found.counts
+        counts = counts_with_dram(found)
         glb = counts.glb_reads + counts.glb_writes
         return score(found), glb, counts.dram_reads, tuple(mapping.model_dump().values())
 

@@ -5,9 +5,10 @@ import pytest
 from tests.builders import arch
 from zapsim.arch.energy_table import ENERGY_ACTIONS
 from zapsim.arch.load import load_arch
-from zapsim.counts import Counts, clocked_while_waiting
+from zapsim.counts import Counts
 from zapsim.energy.model import COMPONENT_OF, COMPONENTS, energy_by_component
 from zapsim.errors import ConfigError
+from zapsim.timing.layer import clocked_cycles
 
 FROM_CYCLES = ("cycles", "pe_idle_cycles", "pe_control_cycles")
 """Actions that are not counts but follow from them."""
@@ -71,10 +72,10 @@ def test_idle_pes_of_lanes_are_lanes():
 
 
 def test_pes_stay_active_while_the_array_waits():
-    counts = Counts(pe_active_cycles=1200, macs_executed=7)
-    assert clocked_while_waiting(counts, 100, 150) == Counts(pe_active_cycles=1800, macs_executed=7)
-    assert clocked_while_waiting(counts, 100, 100) == counts
-    assert clocked_while_waiting(Counts(), 0, 10) == Counts()
+    assert clocked_cycles(1200, array_cycles=100, waiting_cycles=50) == 600
+    assert clocked_cycles(1200, array_cycles=100, waiting_cycles=0) == 0
+    assert clocked_cycles(10, array_cycles=3, waiting_cycles=1) == 3  # 13.3 in all, rounded down
+    assert clocked_cycles(0, array_cycles=0, waiting_cycles=10) == 0
 
 
 def test_parts_sum_to_the_total():

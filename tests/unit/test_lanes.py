@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.builders import counts_with_dram
 from tests.reference.lanes_cases import lanes_arch
 from zapsim.arch.arrays import OutputLanesArray
 from zapsim.arch.load import load_arch
@@ -88,7 +89,7 @@ def test_slices_take_bricks_in_turn():
 def test_counts_by_hand():
     arch = lanes_arch(array(sync="pe"))
     stage = LanesEngine().time_stage(SHAPE, arch, map_lanes(SHAPE, arch), Demand(KEPT))
-    counts = stage.counts
+    counts = counts_with_dram(stage)
     assert (counts.macs_executed, counts.macs_gated) == (20, 0)
     assert (counts.filter_bus_words, counts.filter_spad_writes) == (8, 8)  # both filters, once each
     assert (counts.ifmap_bus_words, counts.glb_reads) == (32, 40)  # the map once for each filter
@@ -117,7 +118,7 @@ def test_values_between_windows_are_not_sent():
     """A 1 × 1 filter with a stride of 2 reads 4 of 16 pixels."""
     shape = ConvShape("layer", C=4, H=4, W=4, K=1, R=1, S=1, stride=(2, 2))
     arch = lanes_arch(array(sync="pe"))
-    counts = LanesEngine().time_stage(shape, arch, map_lanes(shape, arch), Demand()).counts
+    counts = counts_with_dram(LanesEngine().time_stage(shape, arch, map_lanes(shape, arch), Demand()))
     assert (counts.ifmap_bus_words, counts.dram_reads) == (16, 16 + 4)
 
 

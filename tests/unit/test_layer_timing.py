@@ -10,7 +10,7 @@ from zapsim.counts import Counts, Cycles
 from zapsim.errors import MappingError, PolicyError
 from zapsim.timing.layer import time_layer
 from zapsim.timing.predictor import predictor_counts
-from zapsim.timing.stages import needed_outputs
+from zapsim.timing.stages import layer_mask
 from zapsim.tracefile.model import LayerTrace, PredictorSetting
 from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
@@ -67,7 +67,7 @@ def test_by_hand(policy, cycles, executed, gated, skipped, asked):
     assert timing.cycles == Cycles(compute=cycles, dram_write=waits)
     assert waits in {4, 5}
     assert (counts.macs_executed, counts.macs_gated, counts.macs_skipped) == (executed, gated, skipped)
-    assert timing.asked_macs == asked
+    assert timing.demanded_macs == asked
     assert counts.macs_lost == 0
 
 
@@ -103,7 +103,7 @@ def test_a_layer_that_skips_nothing_leaves_its_predictor_off():
     ones = with_mask(LAYER, packed(np.ones((2, 2, 2))))
     for policy in ("zap", "zap-gate"):
         assert run(policy, ones) == run("dense", ones)
-    assert needed_outputs(ones, PRESETS["zap"]) is None
+    assert layer_mask(ones, PRESETS["zap"]) is None
 
 
 def test_an_oracle_on_a_dead_layer_takes_no_time():

@@ -44,7 +44,7 @@ def test_executed_macs_fall_as_masks_shrink(array: str, network: str) -> None:
 
 
 def test_a_perfect_predictor_asks_for_less(array: str, network: str) -> None:
-    asked = [run(array, network, policy).policy.asked_macs for policy in ("dense", "zap", "zap-perfect", "oracle")]
+    asked = [run(array, network, policy).policy.demanded_macs for policy in ("dense", "zap", "zap-perfect", "oracle")]
     assert asked == sorted(asked, reverse=True)
 
 

@@ -10,8 +10,9 @@ from zapsim.arrays.engine import StageResult
 from zapsim.arrays.tiles import whole_stage
 from zapsim.counts import Counts, Cycles
 from zapsim.patterns import pattern_map
-from zapsim.timing.layer import compose
+from zapsim.timing.layer import combine_stages
 from zapsim.timing.predictor import PredictorResult, predictor_counts, run_predictor
+from zapsim.timing.residency import operand_loads
 from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
@@ -37,8 +38,9 @@ def run(unit, overlapped=0, pattern="1/2", shape=SHAPE, room=10**9):
 def exposed(unit, overlapped):
     """Return the cycles in which stage B (7 cycles) waits for the predictor."""
     stages = [stage(overlapped, 60), stage(7, 60)]
-    predictor = run(unit, overlapped, shape=TINY)
-    return compose(arch(predictor=unit), TINY, stages, predictor, 0, TINY.macs).cycles.predictor
+    predictor, spec = run(unit, overlapped, shape=TINY), arch(predictor=unit)
+    loads, _ = operand_loads(spec, [stage.tiles for stage in stages])
+    return combine_stages(spec, TINY, stages, loads, predictor, 0, TINY.macs).cycles.predictor
 
 
 @pytest.mark.parametrize(
@@ -107,7 +109,8 @@ def test_dedicated_unit(lanes, latency, overlapped, busy, waits):
     found = run(dedicated(lanes, latency), overlapped, shape=TINY)
     assert found.busy_cycles == busy
     assert exposed(dedicated(lanes, latency), overlapped) == waits
-    assert found.counts == predictor_counts(TINY, 60) + Counts(dram_reads=80)  # 20 weights a channel
+    assert found.counts == predictor_counts(TINY, 60)
+    assert found.prediction.dram_reads == 80  # 20 weights per channel
 
 
 def test_more_lanes_never_take_longer():
@@ -129,14 +132,14 @@ def test_unit_on_the_array_runs_two_depthwise_layers():
     assert counts.glb_reads == 9 * 180  # what the array says; the pattern is not read a second time
     # The multiplications are the predictor's, not the layer's; its weights are all that comes from DRAM.
     assert counts.macs_executed == counts.macs_gated == counts.macs_lost == 0
-    assert (counts.dram_reads, counts.dram_writes) == (80, 0)
+    assert (found.prediction.dram_reads, found.prediction.spilled_words) == (80, 0)
 
 
 @pytest.mark.parametrize(("room", "spilled"), [(4, 0), (3, 4)])
 def test_mask_bits_that_do_not_fit_go_to_dram_and_come_back(room, spilled):
     found = run(dedicated(9, 8), shape=TINY, room=room)  # 60 bits in 4 words
     assert found.prediction.spilled_words == spilled
-    assert (found.counts.dram_reads, found.counts.dram_writes) == (80 + spilled, spilled)
+    assert found.prediction.dram_reads == 80 + spilled
 
 
 @pytest.mark.parametrize(("room", "reread"), [(64, 0), (63, 60), (3, 60)])
@@ -150,4 +153,4 @@ def test_weights_that_the_unit_cannot_keep_come_again(weights, reads):
     unit = dedicated(9, 8) | ({} if weights is None else {"weights": f"{weights} words"})
     first = replace(stage(60, 60).tiles, visits=3)
     found = run_predictor(ENGINE, arch(predictor=unit), TINY, pattern_of(TINY, "1/2"), first, 10**9)
-    assert found.prediction.weight_words == found.counts.dram_reads == reads
+    assert found.prediction.weight_words == found.prediction.dram_reads == reads

@@ -185,7 +185,7 @@ def test_totals_are_sums():
     assert total.policy.counts == PLAIN.policy.counts + PREDICTED.policy.counts
     assert total.policy.cycles == PLAIN.policy.cycles + PREDICTED.policy.cycles
     assert total.policy.total_energy_pj == PLAIN.policy.total_energy_pj + PREDICTED.policy.total_energy_pj
-    assert total.policy.asked_macs == 23_000_000
+    assert total.policy.demanded_macs == 23_000_000
     assert (total.policy.predictor_busy_cycles, total.policy.active_pes) == (80, 12)
 
 

@@ -7,8 +7,7 @@ from zapsim.arch.load import load_arch
 from zapsim.arch.policy import PRESETS
 from zapsim.errors import ConfigError
 from zapsim.simulation import layer_timing, simulate
-from zapsim.timing.layer import Residency
-from zapsim.timing.residency import resident_maps
+from zapsim.timing.residency import Residency, resident_maps
 from zapsim.tracefile.reader import Trace
 from zapsim.workload import ConvShape
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.builders import counts_with_dram
 from tests.published.networks import alexnet
 from tests.reference.row_stationary_cases import EYERISS, arch_of, mapping_of
 from tests.reference.row_stationary_walker import walk
@@ -52,7 +53,7 @@ def test_dense_by_hand() -> None:
     result = time(Demand())
     assert result.cycles == Cycles(compute=24, filter_load=4, ramp=8)
     assert walked(np.ones((1, 2, 3, 2), dtype=bool)) == result.cycles
-    counts = result.counts
+    counts = counts_with_dram(result)
     assert counts.macs_executed == TINY.macs == 96
     assert counts.filter_spad_writes == 2 * 8 * 2, "each weight goes to the PEs of both ofmap rows"
     assert counts.ifmap_spad_writes == 2 * (4 + 8 + 4), "the middle row goes to two PEs"

@@ -48,7 +48,7 @@ def test_batches_cover_every_image_once(trace, batch):
 def test_the_operating_point_is_chosen(trace):
     first, other = simulate(ARCH, trace, PRESETS["zap"]), simulate(ARCH, trace, PRESETS["zap"], point="t=0.5")
     assert (first.operating_point, other.operating_point) == ("t=0", "t=0.5")
-    assert first.total.policy.asked_macs != other.total.policy.asked_macs
+    assert first.total.policy.demanded_macs != other.total.policy.demanded_macs
     assert (first.patterns, first.thresholds) == (("1/2",), (0.25,))
 
 

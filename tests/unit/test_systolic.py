@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from tests.builders import counts_with_dram
 from tests.reference.systolic_cases import DATAFLOWS, arch_of
 from zapsim.arch.arrays import SystolicArray
 from zapsim.arrays.engine import Demand, StageResult
@@ -175,7 +176,7 @@ def test_counts_are_exact_near_the_largest_layer() -> None:
     ],
 )
 def test_dram_words_weight_stationary(glb: str, reads: int, writes: int) -> None:
-    counts = time(array_of("weight-stationary"), glb=glb).counts
+    counts = counts_with_dram(time(array_of("weight-stationary"), glb=glb))
     assert (counts.dram_reads, counts.dram_writes) == (reads, writes)
 
 
@@ -188,14 +189,14 @@ def test_dram_words_weight_stationary(glb: str, reads: int, writes: int) -> None
     ],
 )
 def test_dram_words_output_stationary(glb: str, reads: int) -> None:
-    counts = time(array_of("output-stationary"), glb=glb).counts
+    counts = counts_with_dram(time(array_of("output-stationary"), glb=glb))
     assert (counts.dram_reads, counts.dram_writes) == (reads, 0)
 
 
 @pytest.mark.kernels
 def test_dram_words_of_a_stage_are_those_that_it_uses() -> None:
     # One output: 3 ifmap words, a tile of 2 filters.
-    counts = time(array_of("weight-stationary"), ["#...", "....", "....", "...."]).counts
+    counts = counts_with_dram(time(array_of("weight-stationary"), ["#...", "....", "....", "...."]))
     assert (counts.dram_reads, counts.dram_writes) == (3 + 6, 0)
 
 

@@ -8,11 +8,13 @@ import pytest
 from tests.builders import arch
 from zapsim.arrays.tiles import Tiles, even_shares, shared_out, whole_stage
 from zapsim.errors import ZapsimError
-from zapsim.timing.timeline.build import Prediction, build_schedule
-from zapsim.timing.timeline.dram import channel_of
+from zapsim.timing.dram import channel_of
+from zapsim.timing.predictor import Prediction
+from zapsim.timing.residency import Loads
 from zapsim.timing.timeline.event import run_events
 from zapsim.timing.timeline.fast import run_fast
-from zapsim.timing.timeline.schedule import Schedule, Stalls, stalls
+from zapsim.timing.timeline.schedule import Schedule, build_schedule
+from zapsim.timing.timeline.times import Stalls, stalls
 
 pytestmark = pytest.mark.kernels
 NONE = np.zeros(3, dtype=np.int64)
@@ -136,14 +138,16 @@ REST = stage([20, 20, 20], [4, 4, 4], [0, 1, 2], 3)
 
 def planned(first: Tiles, rest: Tiles | None, prediction: Prediction, latency=0):
     unit = {"unit": "dedicated", "lanes": 1, "latency": f"{latency} cycles"}
-    return build_schedule(arch(predictor=unit), first, rest, 0, prediction)
+    stages = [first] if rest is None else [first, rest]
+    loads = [Loads(tiles.ifmap_words, tiles.filter_words) for tiles in stages]
+    return build_schedule(arch(predictor=unit), stages, loads, 0, prediction)
 
 
 def test_a_layer_at_a_time():
     plan = planned(FIRST, REST, Prediction(unit_cycles=36), latency=2)
     times, waits = run(plan)
     # 12 cycles of the unit for each tile, beside it: 0-12, 12-24, 24-36, and 2 until the mask is there.
-    assert list(plan.phase) == [0, 0, 0, 2, 2, 2]
+    assert list(plan.stage) == [0, 0, 0, 2, 2, 2]
     assert list(times.job_end) == [12, 24, 36]
     assert list(times.start) == [0, 10, 20, 38, 58, 78]
     assert waits == Stalls(predictor=8)
@@ -157,7 +161,7 @@ def test_a_job_ends_with_the_tile_that_brings_its_inputs_or_later():
 def test_block_by_block_the_unit_works_beside_the_next_block():
     plan = planned(FIRST, REST, Prediction(unit_cycles=24, by_tile=True))
     times, waits = run(plan)
-    assert list(plan.phase) == [0, 0, 2, 0, 2, 2]  # A0 A1 B0 A2 B1 B2
+    assert list(plan.stage) == [0, 0, 2, 0, 2, 2]  # A0 A1 B0 A2 B1 B2
     # A0 0-10 and its job 0-10 (ends with it); A1 10-20, B0 20-40, A2 40-50 with its job until 50, B1, B2.
     assert list(times.start) == [0, 10, 20, 40, 50, 70]
     assert waits == Stalls()
@@ -166,25 +170,25 @@ def test_block_by_block_the_unit_works_beside_the_next_block():
 def test_a_window_that_reaches_into_the_next_block_waits_for_it():
     first = replace(FIRST, reach=ints(1, 2, 2))
     plan = planned(first, REST, Prediction(unit_cycles=24, by_tile=True))
-    assert list(plan.phase) == [0, 0, 0, 2, 2, 2]
+    assert list(plan.stage) == [0, 0, 0, 2, 2, 2]
     assert list(plan.job_after) == [1, 2, 2]
     assert list(plan.waits_for) == [-1, -1, -1, 0, 1, 2]
 
 
 def test_a_unit_on_the_array_is_a_tile_of_its_own():
     by_layer = planned(FIRST, REST, Prediction(array_cycles=6, reread_words=8))
-    assert list(by_layer.phase) == [0, 0, 0, 1, 2, 2, 2]
+    assert list(by_layer.stage) == [0, 0, 0, 1, 2, 2, 2]
     assert list(by_layer.cycles) == [10, 10, 10, 6, 20, 20, 20]
     assert by_layer.loads[3, 2] == 4  # 8 words at 2 a cycle
     by_tile = planned(FIRST, REST, Prediction(array_cycles=6, by_tile=True))
-    assert list(by_tile.phase) == [0, 1, 2, 0, 1, 2, 0, 1, 2]
+    assert list(by_tile.stage) == [0, 1, 2, 0, 1, 2, 0, 1, 2]
     assert list(by_tile.cycles) == [10, 2, 20] * 3
 
 
 def test_stages_cut_into_different_tiles_are_matched_by_their_share_of_the_layer():
     rest = stage([5] * 6, [2] * 6, range(6), 6)
     plan = planned(FIRST, rest, Prediction(unit_cycles=3, by_tile=True))
-    assert list(plan.waits_for[plan.phase == 2]) == [0, 0, 1, 1, 2, 2]
+    assert list(plan.waits_for[plan.stage == 2]) == [0, 0, 1, 1, 2, 2]
 
 
 # --- shares -------------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ class Demand:
     exit_macs
         If set (N, P, Q, K), the MACs that each output takes with a check of the sign after every MAC.
     ifmap_coded_words
-        Words of the whole ifmap as DRAM holds it (:func:`zapsim.timing.coding.coded_words`); None: as they are.
+        Words of the whole ifmap as DRAM holds it (:func:`zapsim.timing.dram.coded_words`); None: as they are.
     """
 
     kept: PackedMap | None = None
@@ -59,12 +59,22 @@ class Demand:
 class StageResult:
     """Cycles and actions of one stage.
 
-    ``counts`` holds array, spads, buses and GLB of this stage, what it reads from DRAM, and what it writes there for
-    want of room (the ofmap is written once a layer, by ``time_layer``); its executed and gated MACs are the ones that
-    took a cycle, ``macs_skipped`` is 0 (what is skipped is known only for the layer), ``macs_lost`` are those among
-    them that the demand did not ask for. `active_pes` is the largest number of PEs that work at the same time.
-    `imbalance` is the work of the slowest over the mean work of those that wait for each other (1: nobody waits; an
-    engine that does not say leaves it at 1). `tiles` are the same stage tile after tile.
+    Attributes
+    ----------
+    cycles
+        Cycles on the array, which sum to those of the tiles; ``compute`` includes the time in which the mean of the
+        array waits for its slowest part.
+    counts
+        Actions of array, spads, buses and GLB. Executed and gated MACs are those that took a cycle; ``macs_lost`` are
+        those among them that the demand did not mark. What DRAM moves, and what was skipped, is known only for the
+        layer: ``dram_reads``, ``dram_writes`` and ``macs_skipped`` are 0.
+    active_pes
+        Largest number of PEs that work at the same time.
+    tiles
+        The same stage tile by tile.
+    imbalance
+        Work of the slowest over the mean work of those that wait for each other (1: nobody waits, or the engine does
+        not say).
     """
 
     cycles: Cycles

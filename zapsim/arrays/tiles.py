@@ -25,9 +25,10 @@ class Tiles:
     cycles
         Cycles on the array; they sum to the stage's.
     ifmap_words, filter_words, psum_words
-        Words that DRAM must bring before the tile starts; together they are the stage's ``dram_reads``.
+        Words that must be on chip before the tile starts, as DRAM holds them. DRAM brings the operands that are not
+        there already (:func:`zapsim.timing.residency.operand_loads`), and all of the psums.
     spilled_words
-        Psums that go to DRAM after the tile, and come back as `psum_words`; they are its ``dram_writes``.
+        Psums that go to DRAM after the tile, and come back as `psum_words`.
     outputs
         Outputs that the tile finishes: they leave the array for good.
     block
@@ -60,8 +61,8 @@ class Tiles:
     filters_stay: bool = False
 
     @property
-    def read_words(self) -> int:
-        """Words that DRAM brings in all."""
+    def loaded_words(self) -> int:
+        """Words that DRAM brings if nothing is on chip beforehand."""
         return int((self.ifmap_words + self.filter_words + self.psum_words).sum())
 
     def __len__(self) -> int:

@@ -29,8 +29,7 @@ from zapsim.exploration.metrics import Run, Stage, quality_metrics
 from zapsim.exploration.space import Space, Workload, path_values
 from zapsim.results import Outcome
 from zapsim.simulation import layer_outcome, layer_timing
-from zapsim.timing.layer import Residency
-from zapsim.timing.residency import resident_maps
+from zapsim.timing.residency import Residency, resident_maps
 from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.reader import Trace
 

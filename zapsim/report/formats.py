@@ -81,7 +81,7 @@ def _outcome(outcome: Outcome) -> dict[str, object]:
         "counts": outcome.counts.as_dict(),
         "energy_pj": outcome.energy_pj,
         "total_energy_pj": outcome.total_energy_pj,
-        "asked_macs": outcome.asked_macs,
+        "demanded_macs": outcome.demanded_macs,
         "predictor_busy_cycles": outcome.predictor_busy_cycles,
         "active_pes": outcome.active_pes,
         "imbalance": outcome.cycles.imbalance_ratio,

@@ -101,4 +101,4 @@ def _steps(
 def _asked(layer: LayerResult) -> float:
     """Return the share of a layer's MACs that the policy asks for."""
     policy = layer.comparison.policy
-    return policy.asked_macs / policy.counts.macs_dense
+    return policy.demanded_macs / policy.counts.macs_dense

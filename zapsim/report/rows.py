@@ -33,7 +33,7 @@ class Column:
 
 def _not_asked(found: Comparison) -> float:
     """Share of MACs whose output nobody asked for, whether the array could save them or not."""
-    return 1 - found.policy.asked_macs / found.policy.counts.macs_dense
+    return 1 - found.policy.demanded_macs / found.policy.counts.macs_dense
 
 
 def _stalled(found: Comparison) -> float:

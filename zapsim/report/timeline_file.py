@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.timing.layer import Timeline
-from zapsim.timing.timeline.schedule import PHASES
+from zapsim.timing.timeline.schedule import STAGES
 
 _TRACKS = ("layers", "array", "DRAM channel", "predictor")
 _LOADS = ("ifmap", "filters", "psums and mask bits")
@@ -57,8 +57,8 @@ def _slices(layer: TimedLayer) -> Iterator[Slice]:
     plan, times = layer.timeline.schedule, layer.timeline.times
     yield 0, layer.name, 0, times.end, len(plan.cycles)
     finish = times.start + plan.cycles
-    names = [f"stage {phase}" for phase in PHASES]
-    yield from _merged(1, names, plan.phase, times.start, finish)
+    names = [f"stage {stage}" for stage in STAGES]
+    yield from _merged(1, names, plan.stage, times.start, finish)
     kinds = np.concatenate([np.full(len(plan.cycles), kind) for kind in range(len(_LOADS) + 1)])
     cycles = np.concatenate([*plan.loads.T, plan.stores])
     ends = np.concatenate([*times.load_end.T, times.store_end])

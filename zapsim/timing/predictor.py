@@ -15,7 +15,6 @@ from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import Demand, Engine, Mapping
 from zapsim.arrays.tiles import Tiles
 from zapsim.counts import Counts
-from zapsim.timing.timeline.build import Prediction
 from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
@@ -27,8 +26,48 @@ WEIGHTS_PER_CHANNEL = 20
 
 
 @dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the predictor takes of the timeline and of DRAM.
+
+    Attributes
+    ----------
+    unit_cycles
+        Cycles of a dedicated unit between the stages, without its latency.
+    array_cycles
+        Cycles of the predictor on the array.
+    concurrent_cycles
+        Cycles of a dedicated unit that works alongside the only stage of gated outputs: nothing waits for a mask bit
+        that is used at once, but the layer lasts at least as long.
+    weight_words
+        Words of its weights that DRAM brings.
+    weights_hidden
+        Whether they come while the channel has nothing else to do.
+    spilled_words
+        Words of mask bits that do not fit on chip and that DRAM keeps until stage B.
+    reread_words
+        Words of the pattern's outputs that DRAM gives back to the array for the predictor.
+    by_tile
+        Whether the stages alternate block by block.
+    """
+
+    unit_cycles: int = 0
+    array_cycles: int = 0
+    concurrent_cycles: int = 0
+    weight_words: int = 0
+    weights_hidden: bool = False
+    spilled_words: int = 0
+    reread_words: int = 0
+    by_tile: bool = False
+
+    @property
+    def dram_reads(self) -> int:
+        """Words that DRAM brings for the predictor."""
+        return self.weight_words + self.spilled_words + self.reread_words
+
+
+@dataclass(frozen=True, slots=True)
 class PredictorResult:
-    """What stage Z costs: its actions, its busy cycles (latency included), and what the timeline makes of it."""
+    """What stage Z costs: its actions (without DRAM), its busy cycles (latency included), its part of the timeline."""
 
     counts: Counts = field(default_factory=Counts)
     busy_cycles: int = 0
@@ -36,7 +75,7 @@ class PredictorResult:
 
 
 def predictor_counts(shape: ConvShape, pattern_outputs: int) -> Counts:
-    """Return the predictor's actions for one layer.
+    """Count the predictor's actions for one layer.
 
     Parameters
     ----------
@@ -57,9 +96,16 @@ def predictor_counts(shape: ConvShape, pattern_outputs: int) -> Counts:
 
 
 def run_predictor(
-    engine: Engine[Mapping], arch: ArchSpec, shape: ConvShape, pattern: PackedMap, first: Tiles, room: int
+    engine: Engine[Mapping],
+    arch: ArchSpec,
+    shape: ConvShape,
+    pattern: PackedMap,
+    first: Tiles,
+    free_words: int,
+    *,
+    gated: bool = False,
 ) -> PredictorResult:
-    """Return what stage Z of one layer costs.
+    """Determine what stage Z of one layer costs.
 
     Parameters
     ----------
@@ -73,43 +119,49 @@ def run_predictor(
         Outputs computed in stage A (N, P, Q, K).
     first
         Tiles of stage A.
-    room
-        Words of the GLB that both stages leave free: for mask bits, and for a unit on the array for the pattern's
-        outputs. What does not fit goes to DRAM and comes back.
+    free_words
+        Words of the GLB that both stages leave free: for mask bits, and, if the predictor runs on the array, for the
+        pattern's outputs. What does not fit goes to DRAM and comes back.
+    gated
+        Whether outputs are only gated: then there is one stage, and a mask bit is used as soon as it is known.
     """
     unit = arch.predictor
     if unit.unit == "ideal":
         return PredictorResult()
-    known = pattern.count()
-    counts = predictor_counts(shape, known)
-    share = alive(arch, first) / max(first.blocks, 1) if unit.granularity == "tile" else 1.0
-    mask = -(-counts.mask_bits_written // arch.word)
-    spilled = mask if mask * share > room else 0
+    pattern_outputs = pattern.count()
+    counts = predictor_counts(shape, pattern_outputs)
+    by_tile = unit.granularity == "tile"
+    on_chip = blocks_on_chip(arch, first) / max(first.blocks, 1) if by_tile else 1.0
+    mask_words = -(-counts.mask_bits_written // arch.word)
+    spilled = mask_words if mask_words * on_chip > free_words else 0
     weights = WEIGHTS_PER_CHANNEL * shape.K
     if unit.weights is not None and unit.weights < weights:
         weights *= first.visits
-    plan = Prediction(weight_words=weights, spilled_words=spilled, by_tile=unit.granularity == "tile")
+    plan = Prediction(
+        weight_words=weights,
+        weights_hidden=gated,
+        spilled_words=0 if gated else spilled,
+        by_tile=by_tile and not gated,
+    )
     if unit.unit == "dedicated":
         cycles = -(-counts.predictor_macs // unit.lanes)
-        plan = replace(plan, unit_cycles=cycles)
-        return PredictorResult(counts + _dram(plan), cycles + unit.latency, plan)
+        busy = cycles + unit.latency
+        plan = replace(plan, concurrent_cycles=busy) if gated else replace(plan, unit_cycles=cycles)
+        return PredictorResult(counts, busy, plan)
     on_array, cycles = _on_array(engine, arch, shape, pattern)
-    reread = known if known * share > room - (0 if spilled else mask * share) else 0
+    left = free_words - (0 if spilled else mask_words * on_chip)
+    reread = pattern_outputs if pattern_outputs * on_chip > left else 0
     plan = replace(plan, array_cycles=cycles, reread_words=reread)
-    return PredictorResult(replace(counts, glb_reads=0) + on_array + _dram(plan), cycles, plan)
+    # The array reads the pattern's outputs as its ifmap: they are not read a second time.
+    return PredictorResult(replace(counts, glb_reads=0) + on_array, cycles, plan)
 
 
-def alive(arch: ArchSpec, first: Tiles) -> int:
-    """Return the blocks of which something is on chip at a time, if the stages alternate block by block."""
+def blocks_on_chip(arch: ArchSpec, first: Tiles) -> int:
+    """Count the blocks of which something is on chip at a time, if the stages alternate block by block."""
     if not first.blocks:
         return 0
     more = 1 if arch.predictor.unit == "dedicated" else 0
     return min(int((first.reach - np.arange(first.blocks)).max()) + 1 + more, first.blocks)
-
-
-def _dram(plan: Prediction) -> Counts:
-    """Return the words that the predictor's part of the timeline moves."""
-    return Counts(dram_reads=plan.weight_words + plan.spilled_words + plan.reread_words, dram_writes=plan.spilled_words)
 
 
 def _on_array(engine: Engine[Mapping], arch: ArchSpec, shape: ConvShape, pattern: PackedMap) -> tuple[Counts, int]:
@@ -120,9 +172,7 @@ def _on_array(engine: Engine[Mapping], arch: ArchSpec, shape: ConvShape, pattern
     )  # fmt: skip
     mapping = engine.map_layer(depthwise, arch)
     outside = PackedMap.full(*pattern.shape).without(pattern)
-    first, second = (engine.time_stage(depthwise, arch, mapping, Demand(kept)) for kept in (None, outside))
-    counts = first.counts + second.counts
-    counts = replace(
-        counts, macs_executed=0, macs_gated=0, macs_lost=0, dram_reads=0, dram_writes=0, pe_active_cycles=0
-    )
+    first, second = (engine.time_stage(depthwise, arch, mapping, Demand(mask)) for mask in (None, outside))
+    # Its MACs are counted as the predictor's, and the PEs' clock for the layer as a whole.
+    counts = replace(first.counts + second.counts, macs_executed=0, macs_gated=0, macs_lost=0, pe_active_cycles=0)
     return counts, first.cycles.total + second.cycles.total

@@ -9,13 +9,13 @@ from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import Demand
 from zapsim.arrays.gating import window_nonzero
 from zapsim.errors import PolicyError
-from zapsim.timing.coding import coded_words
+from zapsim.timing.dram import coded_words
 from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
 
-def needed_outputs(layer: LayerTrace, policy: Policy) -> PackedMap | None:
+def layer_mask(layer: LayerTrace, policy: Policy) -> PackedMap | None:
     """Return the outputs that `policy` computes (N, P, Q, K); None: all, without any prediction.
 
     A layer in which nothing would be skipped is run without its predictor: an operating point that keeps everything
@@ -77,6 +77,6 @@ def ofmap_dram_words(arch: ArchSpec, layer: LayerTrace, needed: PackedMap | None
     )
 
 
-def share_computed(shape: ConvShape, stage: Demand) -> float:
+def computed_share(shape: ConvShape, stage: Demand) -> float:
     """Return the share of the layer's outputs that take time in a stage."""
     return 1.0 if stage.kept is None or stage.gate else stage.kept.count() / shape.outputs

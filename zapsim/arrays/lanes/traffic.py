@@ -68,7 +68,6 @@ def storage_counts(
         bus_deliveries=ifmap.written + filters.written + work.outputs,
         glb_reads=ifmap.bus + filters.bus,
         glb_writes=work.outputs,
-        dram_reads=ifmap.dram + filters.dram,
     )
     cycles = _cycles(work, filters, ifmap)
     room = glb_words - filters.first - (ifmap.dram if ifmap.once else 0)

@@ -60,7 +60,6 @@ class RowStationaryEngine:
         actions = {name: total(per_pass) for name, per_pass in pass_actions(shape, have, sizes, costs).items()}
         actions |= _mac_actions(shape, demand, asked, computed)
         ifmap_loads = _ifmap_loads(shape, mapping, demand, present)
-        actions["dram_reads"] = actions["filter_bus_words"] + ifmap_loads
         columns = sizes.t * set_columns(have, sizes.e)
         active = active_pes(shape, have, sizes) * (times > 0)
         waiting, working = total(costs.compute * columns), total(shape.S * sizes.q * costs.psum)

@@ -55,9 +55,8 @@ class SystolicEngine:
         storage = storage_counts(mapping, work, Use(read, switching))
         tiles = fold_tiles(shape, mapping, work, _pixels(shape, demand), arch.glb_words, demand.ifmap_coded_words)
         cycles, pes = stage_cycles(mapping, work), _active_pes(mapping, work)
-        moved = Counts(dram_reads=tiles.read_words, dram_writes=int(tiles.spilled_words.sum()))
         clocked = Counts(pe_active_cycles=pes * cycles.total)
-        return StageResult(cycles, macs + storage + moved + clocked, pes, tiles)
+        return StageResult(cycles, macs + storage + clocked, pes, tiles)
 
 
 def _pixels(shape: ConvShape, demand: Demand) -> int:

@@ -11,7 +11,8 @@ import simpy
 from simpy.events import EventPriority
 
 from zapsim.kernels.timeline import TENSORS
-from zapsim.timing.timeline.schedule import Schedule, Times
+from zapsim.timing.timeline.schedule import Schedule
+from zapsim.timing.timeline.times import Times
 
 Process = Generator[simpy.Event, Any, None]
 

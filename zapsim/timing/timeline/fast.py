@@ -6,7 +6,8 @@ import numpy as np
 
 from zapsim.errors import ZapsimError
 from zapsim.kernels.timeline import TENSORS, run_tiles
-from zapsim.timing.timeline.schedule import Schedule, Times
+from zapsim.timing.timeline.schedule import Schedule
+from zapsim.timing.timeline.times import Times
 
 
 def run_fast(schedule: Schedule) -> Times:

@@ -1,0 +1,66 @@
+"""When the tiles of a schedule run, and what the array waits for meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zapsim.kernels.timeline import STALLS, stall_cycles
+from zapsim.timing.timeline.schedule import Schedule
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Times:
+    """When everything happens, in cycles from the layer's start.
+
+    Attributes
+    ----------
+    start
+        int64 (tiles,): the first cycle of each tile on the array.
+    load_end
+        int64 (tiles, 3): the cycle after the last one of each load on the channel; 0 if there is none.
+    store_end
+        int64 (tiles,): the same of each store.
+    job_end
+        int64 (jobs,): the same of each job of the predictor.
+    end
+        The cycle in which everything is done.
+    """
+
+    start: Ints
+    load_end: Ints
+    store_end: Ints
+    job_end: Ints
+    end: int
+
+
+class TimelineEngine(Protocol):
+    """An engine that runs a schedule; all engines give the same times."""
+
+    def __call__(self, schedule: Schedule, /) -> Times:
+        """Return when everything happens in `schedule`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stalls:
+    """Cycles in which the array waits, by cause; with the tiles' own cycles they sum to the layer's."""
+
+    dram_read: int = 0
+    dram_write: int = 0
+    buffer: int = 0
+    predictor: int = 0
+
+
+def stalls(schedule: Schedule, times: Times) -> Stalls:
+    """Attribute the cycles in which the array waited (rules: :func:`zapsim.kernels.timeline.stall_cycles`)."""
+    out = np.zeros(STALLS, dtype=np.int64)
+    stores, until = schedule.store_list()
+    plan = schedule.cycles, schedule.loads, stores, until
+    ends = times.start, times.load_end, times.store_end[stores[:, 0]], times.job_end
+    stall_cycles(plan, schedule.depths[3], schedule.latency, ends, times.end, out)
+    return Stalls(*(int(cycles) for cycles in out))
