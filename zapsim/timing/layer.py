@@ -11,7 +11,6 @@ from math import ceil
 
 import numpy as np
 
-from zapsim.arch.arrays import OutputLanesArray, SystolicArray, pe_count
 from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import Engine, Mapping, StageResult
@@ -120,9 +119,7 @@ def check_buffer(arch: ArchSpec) -> None:
     MappingError
         If it does not; with the least size.
     """
-    if not isinstance(arch.array, SystolicArray | OutputLanesArray):
-        return
-    needed, there = -(-pe_count(arch.array) * arch.word // 8), arch.buffers.glb.working
+    needed, there = -(-arch.array.least_glb_words * arch.word // 8), arch.buffers.glb.working
     if there < needed:
         fault = f"{there} B do not hold a tile, a word for each MAC unit; set at least {needed} B"
         raise MappingError(f"{arch.name}: buffers.glb.size: {fault}")

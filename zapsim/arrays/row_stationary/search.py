@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.arch.arrays import PassParameters, RowStationaryArray, pe_count
+from zapsim.arch.arrays import PassParameters, RowStationaryArray
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.row_stationary.bounds import (
     DENSE,
@@ -141,7 +141,7 @@ def search_prices(arch: ArchSpec) -> tuple[tuple[str, float], ...]:
     """
     prices = {action: pj for action, pj in arch.prices.items() if arch.energy.include_dram or action[:4] != "dram"}
     idle, control = prices.pop("pe_idle_cycles", 0.0), prices.pop("pe_control_cycles", 0.0)
-    prices["cycles"] = prices.get("cycles", 0.0) + idle * pe_count(arch.array)
+    prices["cycles"] = prices.get("cycles", 0.0) + idle * arch.array.pe_count
     prices["pe_active_cycles"] = prices.get("pe_active_cycles", 0.0) + control - idle
     return tuple(sorted(prices.items()))
 
