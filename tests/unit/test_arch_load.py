@@ -50,7 +50,7 @@ def test_a_folder_of_the_same_name_is_no_architecture(tmp_path, monkeypatch):
 
 
 def test_configs_shipped_inside_the_package_are_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(load.zapsim, "__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(load, "__file__", str(tmp_path / "arch" / "load.py"))
     (tmp_path / "arch_configs").mkdir()
     write(tmp_path / "arch_configs", "mine.yaml", "")
     assert known_archs() == ["mine"]

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-import zapsim
 from zapsim.arch.document import Document, KeyPath, Leaf, document, prefixes, read_mapping, read_scalar
 from zapsim.arch.faults import known_keys, translate
 from zapsim.arch.spec import ArchSpec
@@ -164,7 +163,7 @@ def _with_bases(path: Path, above: tuple[Path, ...]) -> Document:
 
 def config_directory() -> Path:
     """Return the folder of the shipped architecture files: inside the package if installed so, else beside it."""
-    package = Path(zapsim.__file__).parent
+    package = Path(__file__).parents[1]
     inside = package / "arch_configs"
     return inside if inside.is_dir() else package.parent / "arch_configs"
 
