@@ -1,9 +1,8 @@
 """The mapping of a layer: pinned by name, or the best of the whole space (m, n, e, p, q, r, t).
 
-The best mapping is what the architecture asks for (over all stages, the fewest cycles of array and DRAM channel, the
-least energy, or the least product of both), then has the fewest GLB words, then the fewest DRAM words, then the smallest
-(m, n, e, p, q, r, t). The search is exhaustive in effect: a candidate is left out only if a lower bound of it is above
-the best so far.
+The best mapping minimises what the architecture asks for (cycles of array and DRAM channel, energy, or the product of
+both, over all stages), then GLB words, then DRAM words, then (m, n, e, p, q, r, t). The search is exhaustive in effect:
+a candidate is left out only if a lower bound of it is above the best so far.
 """
 
 from __future__ import annotations
@@ -70,7 +69,7 @@ class Link:
 
     @classmethod
     def of(cls, arch: ArchSpec, coded: float) -> Link:
-        """Describe the channel of an architecture; DRAM holds the share `coded` of the ifmap's words (rounded to 1/32)."""
+        """Describe the channel of an architecture; DRAM holds the ifmap in `coded` of its words (rounded to 1/32)."""
         dram, ahead = arch.dram, arch.buffers.prefetch
         word_cycles = arch.word_bytes * arch.clock / (dram.bandwidth * (1 - dram.refresh))
         return cls(word_cycles, word_cycles * round(coded * SHARES) / SHARES, not ahead.ifmap, not ahead.filter)
