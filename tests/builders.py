@@ -10,8 +10,8 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from zapsim.arch.energy_table import ENERGY_ACTIONS
 from zapsim.arch.spec import ArchSpec
+from zapsim.arch.tables import ENERGY_ACTIONS
 from zapsim.arrays.engine import STANDARD, Demand, StageResult
 from zapsim.arrays.gating import outputs_per_pixel, switching_macs
 from zapsim.arrays.tiles import whole_stage

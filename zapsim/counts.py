@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Self
+from typing import Final, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,24 @@ def _getter(names: tuple[str, ...]) -> Callable[[object], tuple[int, ...]]:
 
 
 @dataclass(frozen=True, slots=True)
+class Action:
+    """What costs energy: what one action moves or does (``word``, ``MAC``), and the component that pays for it."""
+
+    unit: str
+    component: str
+
+
+def _count(unit: str, component: str) -> int:
+    """Declare a field that counts an action."""
+    return field(default=0, metadata={"action": Action(unit, component)})
+
+
+def _no_action() -> int:
+    """Declare a field that counts what costs no energy."""
+    return field(default=0, metadata={"action": None})
+
+
+@dataclass(frozen=True, slots=True)
 class Counts(_Sum):
     """Actions of a layer. Words are of the architecture's word width; all fields are exact integers.
 
@@ -46,8 +64,8 @@ class Counts(_Sum):
     macs_skipped
         MACs that take neither time nor switching energy.
     macs_lost
-        The part of executed and gated MACs whose output nobody asked for: what the array's rigidity
-        (compaction by vectors) makes of the mask's skipped MACs.
+        The part of executed and gated MACs whose output the mask does not mark: what a rigid array (compaction by
+        vectors) executes although it is not demanded.
     *_spad_reads, *_spad_writes
         Words read from and written to the scratch pads or registers beside the MACs.
     ifmap_bus_words, filter_bus_words, psum_bus_words
@@ -68,31 +86,31 @@ class Counts(_Sum):
         Cycles of every PE that the mapping uses, whether it multiplies or waits for others, summed over the PEs.
     """
 
-    macs_executed: int = 0
-    macs_gated: int = 0
-    macs_skipped: int = 0
-    macs_lost: int = 0
-    ifmap_spad_reads: int = 0
-    ifmap_spad_writes: int = 0
-    filter_spad_reads: int = 0
-    filter_spad_writes: int = 0
-    psum_spad_reads: int = 0
-    psum_spad_writes: int = 0
-    ifmap_bus_words: int = 0
-    filter_bus_words: int = 0
-    psum_bus_words: int = 0
-    bus_deliveries: int = 0
-    pe_to_pe_words: int = 0
-    glb_reads: int = 0
-    glb_writes: int = 0
-    dram_reads: int = 0
-    dram_writes: int = 0
-    predictor_macs: int = 0
-    predictor_compares: int = 0
-    predictor_weight_reads: int = 0
-    mask_bits_written: int = 0
-    mask_bits_read: int = 0
-    pe_active_cycles: int = 0
+    macs_executed: int = _count("MAC", "mac")
+    macs_gated: int = _count("MAC", "mac")
+    macs_skipped: int = _no_action()
+    macs_lost: int = _no_action()
+    ifmap_spad_reads: int = _count("word", "spads")
+    ifmap_spad_writes: int = _count("word", "spads")
+    filter_spad_reads: int = _count("word", "spads")
+    filter_spad_writes: int = _count("word", "spads")
+    psum_spad_reads: int = _count("word", "spads")
+    psum_spad_writes: int = _count("word", "spads")
+    ifmap_bus_words: int = _count("word", "noc")
+    filter_bus_words: int = _count("word", "noc")
+    psum_bus_words: int = _count("word", "noc")
+    bus_deliveries: int = _count("word", "noc")
+    pe_to_pe_words: int = _count("word", "noc")
+    glb_reads: int = _count("word", "glb")
+    glb_writes: int = _count("word", "glb")
+    dram_reads: int = _count("word", "dram")
+    dram_writes: int = _count("word", "dram")
+    predictor_macs: int = _count("MAC", "predictor")
+    predictor_compares: int = _count("compare", "predictor")
+    predictor_weight_reads: int = _count("word", "predictor")
+    mask_bits_written: int = _count("bit", "predictor")
+    mask_bits_read: int = _count("bit", "predictor")
+    pe_active_cycles: int = _count("PE cycle", "clock")
 
     @property
     def macs_dense(self) -> int:
@@ -104,6 +122,33 @@ class Counts(_Sum):
         """Share of the MACs that a layer's mask leaves out which the array computes all the same, 0 to 1."""
         left_out = self.macs_lost + self.macs_skipped
         return self.macs_lost / left_out if left_out else 0.0
+
+
+def declared_actions(counts: type) -> dict[str, Action]:
+    """Return the actions that the fields of a record count, by name.
+
+    Raises
+    ------
+    TypeError
+        If a field says neither that it counts an action nor that it does not.
+    """
+    undeclared = [counted.name for counted in fields(counts) if "action" not in counted.metadata]
+    if undeclared:
+        raise TypeError(f"{counts.__name__}: no unit and component declared for: {', '.join(undeclared)}")
+    actions = {counted.name: counted.metadata["action"] for counted in fields(counts)}
+    return {name: action for name, action in actions.items() if action is not None}
+
+
+ACTIONS: Final[dict[str, Action]] = declared_actions(Counts) | {
+    "pe_idle_cycles": Action("PE cycle", "clock"),
+    "pe_control_cycles": Action("PE cycle", "control"),
+    "cycles": Action("cycle", "clock"),
+}
+"""Everything that costs energy: the counts, and what follows from the cycles (:mod:`zapsim.energy.model`).
+
+``cycles`` are those of the whole chip (trunk of the clock network, leakage), ``pe_active_cycles`` those of every PE in
+use, ``pe_idle_cycles`` those of every other PE; ``pe_control_cycles`` (control, FIFOs) are as many as the active ones.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ import numba
 import numpy as np
 
 import zapsim
-from zapsim.arch.arrays import array_summary
 from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import Engine
@@ -92,7 +91,7 @@ def simulate(
         quality=chosen.quality,
         quality_note=chosen.quality_note,
         arch=arch.name,
-        arch_summary=f"{array_summary(arch.array)}, {arch.clock / 1e6:g} MHz",
+        arch_summary=f"{arch.array.summary}, {arch.clock / 1e6:g} MHz",
         clock_hz=arch.clock,
         energy_note=arch.energy_note,
         policy=policy.name,

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.builders import ARRAYS, BUSES, SPADS, arch, conv, random_layer
-from zapsim.arch.energy_table import ENERGY_ACTIONS
 from zapsim.arch.policy import preset
 from zapsim.arch.spec import ArchSpec
+from zapsim.arch.tables import ENERGY_ACTIONS
 from zapsim.arrays.engine import Demand
 from zapsim.arrays.engines import ENGINES
 from zapsim.errors import ZapsimError

@@ -14,9 +14,9 @@ from tests.reference.row_stationary_machine import Machine
 from zapsim.arch.arrays import PassParameters
 from zapsim.arch.load import load_arch
 from zapsim.arrays.engine import Demand, StageResult
-from zapsim.arrays.row_stationary.equations import layer_passes, pass_costs
+from zapsim.arrays.row_stationary.equations import pass_costs
 from zapsim.arrays.row_stationary.mapping import Resources
-from zapsim.arrays.row_stationary.timing import RowStationaryEngine, work_per_pass
+from zapsim.arrays.row_stationary.timing import RowStationaryEngine, layer_passes, work_per_pass
 from zapsim.timing.dram import coded_words
 from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.packed import PackedMap

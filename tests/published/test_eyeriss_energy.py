@@ -11,7 +11,6 @@ from typing import NamedTuple
 import pytest
 
 from tests.published.networks import alexnet
-from zapsim.arch.arrays import pe_count
 from zapsim.arch.load import load_arch
 from zapsim.arrays.engine import Demand
 from zapsim.arrays.gating import expected_window_nonzero
@@ -125,7 +124,7 @@ def test_both_ends_of_the_shares_give_the_same_clock() -> None:
 
 def test_lanes_and_systolic_pes_have_the_clock_of_a_pe_at_45_nm() -> None:
     chip = load_arch("eyeriss_45nm")
-    of_a_pe = chip.prices["pe_active_cycles"] + chip.prices["cycles"] / pe_count(chip.array)
+    of_a_pe = chip.prices["pe_active_cycles"] + chip.prices["cycles"] / chip.array.pe_count
     for name in ("systolic_16x16", "tpu_128x128", "lanes_256", "snapea", "cnvlutin_like"):
         assert load_arch(name).prices["pe_active_cycles"] == pytest.approx(of_a_pe, abs=0.005), name
 

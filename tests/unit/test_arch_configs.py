@@ -3,10 +3,9 @@
 import pytest
 import yaml
 
-from zapsim.arch.energy_table import ENERGY_ACTIONS
-from zapsim.arch.load import known_archs, load_arch
-from zapsim.arch.presets import config_directory
+from zapsim.arch.load import config_directory, known_archs, load_arch
 from zapsim.arch.spec import ArchSpec
+from zapsim.arch.tables import ENERGY_ACTIONS
 
 NEED_NO_SOURCE = {"name", "description"}
 

@@ -5,13 +5,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from zapsim.arch.energy_table import ENERGY_ACTIONS
+from zapsim.arch.arrays import __dict__ as array_names
 from zapsim.arch.load import known_archs, load_arch
 from zapsim.arch.spec import __dict__ as spec_names
+from zapsim.arch.tables import ENERGY_ACTIONS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture-files.md").read_text(encoding="utf-8")
-SECTIONS = [item for item in spec_names.values() if isinstance(item, type) and hasattr(item, "model_fields")]
+SECTIONS = [
+    item for item in {**array_names, **spec_names}.values() if isinstance(item, type) and hasattr(item, "model_fields")
+]
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from zapsim.arch import presets
+from zapsim.arch import load
 from zapsim.arch.load import find_arch, known_archs, load_arch
 from zapsim.errors import ConfigError
 
@@ -50,7 +50,7 @@ def test_a_folder_of_the_same_name_is_no_architecture(tmp_path, monkeypatch):
 
 
 def test_configs_shipped_inside_the_package_are_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(presets.zapsim, "__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(load, "__file__", str(tmp_path / "arch" / "load.py"))
     (tmp_path / "arch_configs").mkdir()
     write(tmp_path / "arch_configs", "mine.yaml", "")
     assert known_archs() == ["mine"]

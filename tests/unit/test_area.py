@@ -3,8 +3,8 @@
 import pytest
 
 from tests.builders import arch
-from zapsim.arch.area_table import AREA_PARTS
 from zapsim.arch.load import known_archs, load_arch
+from zapsim.arch.tables import AREA_PARTS
 from zapsim.energy.area import AREA_COMPONENTS, area_by_component, count_parts, total_area
 from zapsim.errors import ConfigError
 

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.builders import arch
-from zapsim.arch.energy_table import ENERGY_ACTIONS
 from zapsim.arch.load import load_arch
+from zapsim.arch.tables import ENERGY_ACTIONS
 from zapsim.counts import Counts
 from zapsim.energy.model import COMPONENT_OF, COMPONENTS, energy_by_component
 from zapsim.errors import ConfigError

@@ -1,8 +1,9 @@
-"""The arrays that an architecture can have, one section each, told apart by their dataflow."""
+"""The arrays that an architecture can have: one section per dataflow, and what each says about itself."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from abc import abstractmethod
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -23,6 +24,74 @@ class Buses(Section):
     ifmap: Positive
     filter: Positive
     psum: Positive
+
+    @property
+    def words_per_cycle(self) -> int:
+        """Words that all buses together carry in a cycle."""
+        return self.ifmap + self.filter + 2 * self.psum
+
+
+class ArraySection(Section):
+    """What every array says about itself, so that no other module asks of which kind it is."""
+
+    filters_bypass_glb: ClassVar[bool] = False
+    """Whether filters go from DRAM to the array without the GLB, so that a buffer of their own makes sense."""
+
+    @property
+    @abstractmethod
+    def pe_count(self) -> int:
+        """PEs (lanes, in an array of lanes): what active and idle PE cycles are counted in."""
+
+    @property
+    @abstractmethod
+    def mac_units(self) -> int:
+        """MACs that the array can do in a cycle."""
+
+    @property
+    @abstractmethod
+    def summary(self) -> str:
+        """The array in a few words."""
+
+    @property
+    @abstractmethod
+    def stored_words(self) -> dict[str, int]:
+        """Words that scratch pads, buffers and bus registers hold, for the area of the array.
+
+        The keys are those of :data:`zapsim.arch.tables.AREA_PARTS` without ``_bits``: ``ifmap_spad``, ``bus``, ...
+        """
+
+    @property
+    def least_glb_words(self) -> int:
+        """Words that the GLB must hold for any layer; 0 if the mappings check that themselves."""
+        return 0
+
+    @property
+    def dealt_anew_by(self) -> str | None:
+        """The setting that deals the outputs of every stage anew, as ``key = value``; None: blocks stay the same."""
+        return None
+
+
+class PEGrid(ArraySection):
+    """Rows × columns of PEs with one MAC unit each."""
+
+    dataflow: str
+    rows: Positive
+    cols: Positive
+
+    @property
+    def pe_count(self) -> int:
+        """PEs; each has one MAC unit."""
+        return self.rows * self.cols
+
+    @property
+    def mac_units(self) -> int:
+        """MACs that the array can do in a cycle."""
+        return self.pe_count
+
+    @property
+    def summary(self) -> str:
+        """The array in a few words."""
+        return f"{self.rows}×{self.cols} {self.dataflow}"
 
 
 class PassParameters(Section):
@@ -53,25 +122,41 @@ class RowStationaryMapping(Section):
     pinned: dict[str, PassParameters] = Field(default_factory=dict)
 
 
-class RowStationaryArray(Section):
+class RowStationaryArray(PEGrid):
     """Eyeriss's array: a row of a filter stays in a PE, psums go up the columns.
 
-    `balance` says how PE columns get about as much to do. ``none``: filters are dealt to passes and columns in the
-    layer's order, and a column works on one ofmap row of a strip. ``filter-sort``: filters with most outputs left come
-    first. ``row-pairing``: a column works on two ofmap rows of a strip, one of its upper and one of its lower half; so
-    a set is half as wide.
+    `balance` says how the work of PE columns is evened out. ``none``: filters are dealt to passes and columns in the
+    layer's order, and a column works on one ofmap row of a strip. ``filter-sort``: the filters with the most demanded
+    outputs come first. ``row-pairing``: a column works on two ofmap rows of a strip, one of its upper and one of its
+    lower half; so a set is half as wide.
     """
 
+    filters_bypass_glb: ClassVar[bool] = True
+
     dataflow: Literal["row-stationary"]
-    rows: Positive
-    cols: Positive
     spads: Spads
     buses: Buses
     balance: Literal["none", "filter-sort", "row-pairing"] = "none"
     mapping: RowStationaryMapping = RowStationaryMapping()
 
+    @property
+    def stored_words(self) -> dict[str, int]:
+        """Spads of every PE, and a register for what each bus brings it in a cycle (psums: each way)."""
+        words_per_pe = {
+            "ifmap_spad": self.spads.ifmap,
+            "filter_spad": self.spads.filter,
+            "psum_spad": self.spads.psum,
+            "bus": self.buses.words_per_cycle,
+        }
+        return {part: self.pe_count * words for part, words in words_per_pe.items()}
 
-class SystolicArray(Section):
+    @property
+    def dealt_anew_by(self) -> str | None:
+        """``filter-sort`` sorts by the outputs of the stage."""
+        return "balance = filter-sort" if self.balance == "filter-sort" else None
+
+
+class SystolicArray(PEGrid):
     """A rigid array in which operands move one PE a cycle.
 
     The defaults count dense layers as SCALE-Sim does.
@@ -85,20 +170,18 @@ class SystolicArray(Section):
         A fold that leaves rows or columns idle fills and drains like a ``full`` one, or like an array of the size
         that it uses (``shrunk``).
     fold_boundary
-        Under a mask, the pixels of an output- or input-stationary fold are the next ones that are needed, wherever
-        they are (``crossed``), or only those of the dense fold, which is skipped only if none is needed (``kept``).
-        None: crossed for output-stationary arrays; kept for input-stationary ones, because their tiles would change
-        with every pixel left out, so that more zeros could raise the MACs.
+        Under a mask, the pixels of an output- or input-stationary fold are the next ones with a demanded output,
+        wherever they are (``crossed``), or only those of the dense fold, which is skipped only if none of its outputs
+        is demanded (``kept``). None: crossed for output-stationary arrays; kept for input-stationary ones, because
+        their tiles would change with every pixel left out, so that more zeros could raise the MACs.
     pixel_order
-        Pixels are put on the array as in the map (``raster``), or sorted by how many of their outputs are needed and
+        Pixels are put on the array as in the map (``raster``), or sorted by how many of their outputs are demanded and
         by which, so that pixels with similar masks share a fold (``grouped``).
     channel_order
-        Filters share a fold ``as-is``, or ``by-density``: sorted by how many of their outputs are needed.
+        Filters share a fold ``as-is``, or ``by-density``: sorted by how many of their outputs are demanded.
     """
 
     dataflow: Literal["weight-stationary", "output-stationary", "input-stationary"]
-    rows: Positive
-    cols: Positive
     drain: Literal["overlapped", "serial"] = "overlapped"
     partial_folds: Literal["full", "shrunk"] = "full"
     fold_boundary: Literal["crossed", "kept"] | None = None
@@ -107,10 +190,31 @@ class SystolicArray(Section):
 
     @property
     def crosses_folds(self) -> bool:
-        """Whether needed pixels may move from one fold to another."""
+        """Whether pixels may move from one fold to another."""
         if self.fold_boundary is None:
             return self.dataflow == "output-stationary"
         return self.fold_boundary == "crossed"
+
+    @property
+    def stored_words(self) -> dict[str, int]:
+        """A register of each kind in every PE, and one per word that crosses the edges (left, top and bottom)."""
+        registers = dict.fromkeys(("ifmap_spad", "filter_spad", "psum_spad"), self.pe_count)
+        return registers | {"bus": self.rows + 2 * self.cols}
+
+    @property
+    def least_glb_words(self) -> int:
+        """A tile: a word for each MAC unit."""
+        return self.pe_count
+
+    @property
+    def dealt_anew_by(self) -> str | None:
+        """Orders follow the outputs of the stage; so do the pixel tiles of input-stationary folds that are crossed."""
+        if self.pixel_order == "grouped":
+            return "pixel_order = grouped"
+        if self.channel_order == "by-density":
+            return "channel_order = by-density"
+        tiles_pixels = self.dataflow == "input-stationary"
+        return "fold_boundary = crossed" if tiles_pixels and self.fold_boundary == "crossed" else None
 
 
 class LaneSpread(Section):
@@ -121,7 +225,7 @@ class LaneSpread(Section):
     lanes: Literal["filters", "pixels", "slices"] = "pixels"
 
 
-class OutputLanesArray(Section):
+class OutputLanesArray(ArraySection):
     """Clusters × PEs × lanes, in which a lane computes whole outputs one after another.
 
     Attributes
@@ -164,20 +268,37 @@ class OutputLanesArray(Section):
             raise blame("sync", "expected pe, cluster or array with spread.lanes = slices, got 'lane'")
         return self
 
+    @property
+    def pe_count(self) -> int:
+        """Lanes."""
+        return self.clusters * self.pes * self.lanes
+
+    @property
+    def mac_units(self) -> int:
+        """MACs that the array can do in a cycle."""
+        return self.pe_count * self.macs_per_lane
+
+    @property
+    def summary(self) -> str:
+        """The array in a few words."""
+        size = f"{self.clusters}×{self.pes} PEs × {self.lanes} lanes"
+        return f"{size} {self.dataflow}, sync {self.sync}, dispatch {self.dispatch}"
+
+    @property
+    def stored_words(self) -> dict[str, int]:
+        """A register for the ifmap value of each MAC unit and for the sum of each lane; buffer and buses of each PE."""
+        pes = self.clusters * self.pes
+        return {
+            "ifmap_spad": self.mac_units,
+            "filter_buffer": pes * self.filter_buffer,
+            "psum_spad": self.pe_count,
+            "bus": pes * self.buses.words_per_cycle,
+        }
+
+    @property
+    def least_glb_words(self) -> int:
+        """A tile: a word for each lane."""
+        return self.pe_count
+
 
 Array = Annotated[RowStationaryArray | SystolicArray | OutputLanesArray, Field(discriminator="dataflow")]
-
-
-def pe_count(array: Array) -> int:
-    """Return how many PEs (lanes, in an array of lanes) an array has."""
-    if isinstance(array, OutputLanesArray):
-        return array.clusters * array.pes * array.lanes
-    return array.rows * array.cols
-
-
-def array_summary(array: Array) -> str:
-    """Return an array in a few words."""
-    if isinstance(array, OutputLanesArray):
-        size = f"{array.clusters}×{array.pes} PEs × {array.lanes} lanes"
-        return f"{size} {array.dataflow}, sync {array.sync}, dispatch {array.dispatch}"
-    return f"{array.rows}×{array.cols} {array.dataflow}"

@@ -1,4 +1,8 @@
-"""From a name or a path to an :class:`~zapsim.arch.spec.ArchSpec`: look up, read, merge, override, check."""
+"""Turn a name or a path into an :class:`~zapsim.arch.spec.ArchSpec`: look up, read, merge, override, check.
+
+A file may have a ``base:`` that it is laid over, and its ``dram`` section a ``preset:`` of shipped values that the keys
+beside it replace. Overrides such as ``array.rows=16`` (``--set``) come last.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from zapsim.arch.document import Document, KeyPath, document
+from zapsim.arch.document import Document, KeyPath, Leaf, document, prefixes, read_mapping, read_scalar
 from zapsim.arch.faults import known_keys, translate
-from zapsim.arch.overrides import override
-from zapsim.arch.presets import config_directory, with_presets
 from zapsim.arch.spec import ArchSpec
-from zapsim.arch.yaml_file import read_mapping
 from zapsim.errors import ConfigError, did_you_mean, shown
 
 _NOT_A_KEY = "sources"
@@ -21,9 +22,17 @@ _NOT_A_KEY = "sources"
 
 _TOP_KEYS = ["base", *(key for key in known_keys(ArchSpec) if key != _NOT_A_KEY)]
 
+_DRAM_PRESET: KeyPath = ("dram", "preset")
+
+OVERRIDE_SOURCE = "set on the command line"
+"""What :attr:`zapsim.arch.spec.ArchSpec.sources` says of a value that an override sets."""
+
+OVERRIDE_ORIGIN = "--set"
+"""What messages about an override name instead of a file."""
+
 
 def load_arch(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ArchSpec:
-    """Return the architecture of a file, with everything checked.
+    """Load the architecture of a file and check all of it.
 
     Parameters
     ----------
@@ -35,14 +44,17 @@ def load_arch(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ArchSp
     Raises
     ------
     ConfigError
-        With every fault found, each one line; see its `faults`.
+        With every fault, each one line; see its `faults`.
     """
     path = find_arch(name_or_path)
-    return check_arch(override(_with_bases(path, ()), overrides), path.name)
+    values = _with_bases(path, ())
+    for text in overrides:
+        values = _overridden(values, text)
+    return check_arch(values, path.name)
 
 
 def read_arch(name_or_path: str | Path, beside: Path | None = None) -> tuple[Document, str]:
-    """Return the values of a file and of its bases, not checked yet, and the file's name.
+    """Read the values of a file and of its bases, not checked yet; return them and the file's name.
 
     Parameters
     ----------
@@ -52,36 +64,36 @@ def read_arch(name_or_path: str | Path, beside: Path | None = None) -> tuple[Doc
     Raises
     ------
     ConfigError
-        If a file is missing or is no YAML.
+        If a file is missing or is not YAML.
     """
     path = find_arch(name_or_path, beside)
     return _with_bases(path, ()), path.name
 
 
-def check_arch(found: Document, file: str) -> ArchSpec:
-    """Return the architecture that the values of `file` describe.
+def check_arch(values: Document, file: str) -> ArchSpec:
+    """Build the architecture that the `values` of `file` describe.
 
     Raises
     ------
     ConfigError
-        With every fault found, each one line; see its `faults`.
+        With every fault, each one line; see its `faults`.
     """
-    tree = found.nested()
-    faults = list(found.faults)
+    tree = values.nested()
+    faults = list(values.faults)
     if _NOT_A_KEY in tree:
         del tree[_NOT_A_KEY]
         hint = "a value's source stands beside it, as in {value: 2 pJ, source: ...}"
-        faults.append(f"{found.origin((_NOT_A_KEY,), file)}: {_NOT_A_KEY}: unknown key; {hint}")
+        faults.append(f"{values.origin((_NOT_A_KEY,), file)}: {_NOT_A_KEY}: unknown key; {hint}")
     spec = None
     try:
         spec = ArchSpec.model_validate(tree)
     except ValidationError as error:
         for place, fault in arch_faults(error):
-            label = file if fault == "missing" else found.origin(place, file)
+            label = file if fault == "missing" else values.origin(place, file)
             faults.append(f"{label}: {'.'.join(place)}: {fault}" if place else f"{label}: {fault}")
     if faults or spec is None:
         raise ConfigError(dict.fromkeys(faults))
-    return spec.model_copy(update={"sources": found.sources()})
+    return spec.model_copy(update={"sources": values.sources()})
 
 
 def arch_faults(error: ValidationError) -> Iterator[tuple[KeyPath, str]]:
@@ -95,7 +107,7 @@ def known_archs() -> list[str]:
 
 
 def find_arch(name_or_path: str | Path, beside: Path | None = None) -> Path:
-    """Return the file that a name or a path means.
+    """Find the file that a name or a path means.
 
     Parameters
     ----------
@@ -109,28 +121,28 @@ def find_arch(name_or_path: str | Path, beside: Path | None = None) -> Path:
     ConfigError
         If there is none; the message lists the shipped ones.
     """
-    given = Path(name_or_path)
-    path = given if beside is None else beside / given
+    wanted = Path(name_or_path)
+    path = wanted if beside is None else beside / wanted
     if os.path.exists(path) and not os.path.isdir(path):  # unlike Path's, these take any text
         return path
     known = known_archs()
-    if given.parent == Path():
-        name = given.name.removesuffix(".yaml")
+    if wanted.parent == Path():
+        name = wanted.name.removesuffix(".yaml")
         if name in known:
             return config_directory() / f"{name}.yaml"
-    hint = did_you_mean(given.name.removesuffix(".yaml"), known)
-    raise ConfigError(f"{given}: no such architecture{hint}; expected a file, or one of: {', '.join(known)}")
+    hint = did_you_mean(wanted.name.removesuffix(".yaml"), known)
+    raise ConfigError(f"{wanted}: no such architecture{hint}; expected a file, or one of: {', '.join(known)}")
 
 
 def _with_bases(path: Path, above: tuple[Path, ...]) -> Document:
-    """Return the values of the file at `path` laid over those of its ``base:``, and so on down.
+    """Read the file at `path` and lay its values over those of its ``base:``, and so on down.
 
     Parameters
     ----------
     path
         The file.
     above
-        The files that lead here, to find a circle.
+        The files that lead here; a file that is its own base is refused.
     """
     way = (*above, path.resolve())
     if way[-1] in above:
@@ -138,7 +150,7 @@ def _with_bases(path: Path, above: tuple[Path, ...]) -> Document:
         raise ConfigError(f"{above[-1].name}: base: goes round in a circle: {circle}")
     tree = read_mapping(path)
     if "base" not in tree:
-        return with_presets(document(tree, path.name))
+        return with_preset(document(tree, path.name))
     base = tree.pop("base")
     if not isinstance(base, str) or not base.strip():
         raise ConfigError(f"{path.name}: base: expected a file or the name of an architecture, got {shown(base)}")
@@ -146,4 +158,70 @@ def _with_bases(path: Path, above: tuple[Path, ...]) -> Document:
         below = find_arch(base.strip(), path.parent)
     except ConfigError as error:
         raise ConfigError(f"{path.name}: base: {error}") from None
-    return with_presets(document(tree, path.name)).over(_with_bases(below, way))
+    return with_preset(document(tree, path.name)).over(_with_bases(below, way))
+
+
+def config_directory() -> Path:
+    """Return the folder of the shipped architecture files: inside the package if installed so, else beside it."""
+    package = Path(__file__).parents[1]
+    inside = package / "arch_configs"
+    return inside if inside.is_dir() else package.parent / "arch_configs"
+
+
+def known_dram_presets() -> list[str]:
+    """Return the names of the shipped DRAM channels, sorted."""
+    return sorted(path.stem for path in (config_directory() / "dram").glob("*.yaml"))
+
+
+def with_preset(values: Document) -> Document:
+    """Lay `values` over the DRAM preset that they name, if any; an unknown name becomes a fault."""
+    leaf = values.leaves.get(_DRAM_PRESET)
+    if leaf is None:
+        return values
+    known = known_dram_presets()
+    if leaf.value not in known:
+        hint = did_you_mean(str(leaf.value), known)
+        fault = f"expected one of: {', '.join(known)}, got {shown(leaf.value)}{hint}"
+        return Document(values.leaves, (*values.faults, f"{leaf.origin}: {'.'.join(_DRAM_PRESET)}: {fault}"))
+    path = config_directory() / "dram" / f"{leaf.value}.yaml"
+    return values.over(document(read_mapping(path), f"dram/{path.name}"))
+
+
+def _overridden(base: Document, text: str) -> Document:
+    """Apply an override such as ``array.rows=16`` to `base`; a malformed one becomes a fault."""
+    dotted, equals, value_text = (part.strip() for part in text.partition("="))
+    keys = [key.strip() for key in dotted.split(".")]
+    if not equals or not value_text or not all(keys):
+        return _with_fault(base, f"{OVERRIDE_ORIGIN}: expected PATH=VALUE such as 'array.rows=16', got {shown(text)}")
+    try:
+        value = read_scalar(value_text)
+    except ValueError as error:
+        return _with_fault(base, f"{OVERRIDE_ORIGIN}: {dotted}: {error}")
+    if keys == ["base"]:
+        return _with_fault(base, f"{OVERRIDE_ORIGIN}: base: only a file can have one")
+    return with_value(base, keys, Leaf(value, OVERRIDE_SOURCE, OVERRIDE_ORIGIN))
+
+
+def with_value(base: Document, keys: Sequence[str], leaf: Leaf) -> Document:
+    """Set `leaf` at the path that `keys` mean in `base`; a path through a value becomes a fault."""
+    path = _resolve(base, keys)
+    for length in range(1, len(path)):
+        holder = base.leaves.get(path[:length])
+        if holder is not None and holder.value not in ({}, None):
+            inner = ".".join(path[:length])
+            return _with_fault(base, f"{leaf.origin}: {'.'.join(keys)}: {inner} is a value, not a section")
+    return with_preset(Document({path: leaf})).over(base)
+
+
+def _resolve(base: Document, keys: Sequence[str]) -> KeyPath:
+    """Return the path that `keys` mean; a layer's name that holds dots is found if `base` has it."""
+    known_paths = prefixes(base.leaves)
+    for length in range(len(keys), 0, -1):
+        start = known_paths.get(".".join(keys[:length]))
+        if start is not None:
+            return (*start, *keys[length:])
+    return tuple(keys)
+
+
+def _with_fault(base: Document, fault: str) -> Document:
+    return Document(base.leaves, (*base.faults, fault))

@@ -17,6 +17,7 @@ from typing import Final, Literal, Self
 from pydantic import model_validator
 
 from zapsim.arch.section import Node, Section, Voltage, Width, blame
+from zapsim.counts import ACTIONS
 
 FACTORS: Final[dict[float, tuple[float, float, float]]] = {
     130: (7.171, -6.709, 2.904),
@@ -31,6 +32,9 @@ FACTORS: Final[dict[float, tuple[float, float, float]]] = {
     7: (0.1776, -0.09097, 0.02447),
 }
 """a2, a1, a0 of each node in nm."""
+
+_POWER_OF_BITS: Final = {"MAC": 2, "bit": 0}
+"""The power of a word's bits that the energy of an action goes with, by the action's unit; 1 for all others."""
 
 
 class Scale(Section):
@@ -59,7 +63,7 @@ class Scale(Section):
             return self
         for end, node, voltage in (("from", self.from_node, self.from_voltage), ("to", self.to_node, self.to_voltage)):
             if node not in FACTORS:
-                known = ", ".join(f"{one:g}" for one in FACTORS)
+                known = ", ".join(f"{known_node:g}" for known_node in FACTORS)
                 raise blame(f"{end}_node", f"stillmaker-baas has no {node:g} nm; it has {known} nm (or use linear)")
             a2, a1, _ = FACTORS[node]
             if voltage <= -a1 / (2 * a2):  # the fitted parabola would rise again
@@ -78,7 +82,9 @@ def scaled(actions: Mapping[str, float], scale: Scale, word: int) -> dict[str, f
     process = _factor(scale, scale.to_node, scale.to_voltage) / _factor(scale, scale.from_node, scale.from_voltage)
     bits = 1.0 if scale.from_word is None else word / scale.from_word
     return {
-        action: price * bits ** _power_of_bits(action) * (1.0 if action.startswith("dram") else process)
+        action: price
+        * bits ** _POWER_OF_BITS.get(ACTIONS[action].unit, 1)
+        * (1.0 if ACTIONS[action].component == "dram" else process)
         for action, price in actions.items()
     }
 
@@ -89,9 +95,3 @@ def _factor(scale: Scale, node: float, voltage: float) -> float:
         return node * voltage**2
     a2, a1, a0 = FACTORS[node]
     return a2 * voltage**2 + a1 * voltage + a0
-
-
-def _power_of_bits(action: str) -> int:
-    if action in {"macs_executed", "macs_gated", "predictor_macs"}:
-        return 2
-    return 0 if action.startswith("mask_bits") else 1

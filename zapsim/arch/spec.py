@@ -9,12 +9,103 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from zapsim.arch.area_table import AreaTable
-from zapsim.arch.arrays import Array, RowStationaryArray
-from zapsim.arch.energy_table import EnergyTable
-from zapsim.arch.memory import Buffers, Dram
+from zapsim.arch.arrays import Array
 from zapsim.arch.scaling import scaled
-from zapsim.arch.section import Frequency, Latency, Positive, Section, Width, Words, blame
+from zapsim.arch.section import (
+    Bandwidth,
+    Depth,
+    Frequency,
+    Latency,
+    Overhead,
+    Positive,
+    Section,
+    Size,
+    Time,
+    Whole,
+    Width,
+    Words,
+    blame,
+)
+from zapsim.arch.tables import AreaTable, EnergyTable
+
+
+class GlobalBuffer(Section):
+    """The global buffer (GLB).
+
+    Attributes
+    ----------
+    size
+        All of it, in bytes.
+    resident
+        The part set aside for feature maps that stay on chip from one layer to the next, in bytes.
+    """
+
+    size: Size
+    resident: Whole = 0
+
+    @model_validator(mode="after")
+    def _room_is_left(self) -> Self:
+        if self.resident >= self.size:
+            raise blame("resident", f"{self.resident} B leave nothing of the {self.size} B of size to work with")
+        return self
+
+    @property
+    def working(self) -> int:
+        """Bytes that hold tiles of ifmaps, filters and psums while a layer runs."""
+        return self.size - self.resident
+
+
+class FilterBuffer(Section):
+    """A buffer beside the GLB that holds the filters of the tiles fetched ahead."""
+
+    size: Size
+
+
+class Prefetch(Section):
+    """How many tiles ahead of the array DRAM works, for each tensor; 0: what it moves is not overlapped with compute.
+
+    A tile's ifmap (filters) may be fetched when the array has finished the tile `ifmap` (`filter`) + 1 before it; a
+    tile may start when the ofmap words of the tile `ofmap` + 1 before it are written. Spilled psums go with ifmaps.
+    """
+
+    ifmap: Depth = 1
+    filter: Depth = 1
+    ofmap: Depth = 1
+
+
+class Buffers(Section):
+    """On-chip memories behind the array."""
+
+    glb: GlobalBuffer
+    filters: FilterBuffer | None = None
+    prefetch: Prefetch = Prefetch()
+
+
+class Dram(Section):
+    """Off-chip memory: one channel that reads and writes share.
+
+    Attributes
+    ----------
+    preset
+        Name of the file of shipped values that this section starts from.
+    bandwidth
+        Bytes a second at the pins.
+    latency
+        Nanoseconds from a request's last burst on the channel to its data on chip; the channel goes on meanwhile.
+    burst
+        Bytes of the smallest transfer: every request is rounded up to it.
+    refresh
+        Share of the time in which the channel refreshes and moves nothing.
+    compression
+        How feature maps are held: plain; in Eyeriss's runs of zeros; or as non-zero values and one bit a value.
+    """
+
+    preset: str | None = None
+    bandwidth: Bandwidth
+    latency: Time = 0.0
+    burst: Size = 1
+    refresh: Overhead = 0.0
+    compression: Literal["none", "rlc", "bitmask"] = "none"
 
 
 class PredictorUnit(Section):
@@ -80,8 +171,8 @@ class ArchSpec(Section):
     sources: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _filters_have_a_bus(self) -> Self:
-        if self.buffers.filters is not None and not isinstance(self.array, RowStationaryArray):
+    def _filter_buffer_is_used(self) -> Self:
+        if self.buffers.filters is not None and not self.array.filters_bypass_glb:
             fault = f"belongs to a row-stationary array, not to one with dataflow: {self.array.dataflow}"
             raise blame("buffers.filters", fault)
         return self
@@ -89,15 +180,10 @@ class ArchSpec(Section):
     @model_validator(mode="after")
     def _blocks_are_the_same_in_both_stages(self) -> Self:
         """Refuse what deals a stage's outputs anew while stages alternate block by block."""
-        anew = [("balance", "filter-sort"), ("pixel_order", "grouped"), ("channel_order", "by-density")]
-        if self.array.dataflow == "input-stationary":
-            anew.append(("fold_boundary", "crossed"))
-        for key, value in anew if self.predictor.granularity == "tile" else ():
-            if getattr(self.array, key, None) == value:
-                fault = (
-                    f"'tile' needs blocks of the same outputs in both stages, but array.{key} = {value} deals them anew"
-                )
-                raise blame("predictor.granularity", fault)
+        setting = self.array.dealt_anew_by
+        if self.predictor.granularity == "tile" and setting is not None:
+            fault = f"'tile' needs blocks of the same outputs in both stages, but array.{setting} deals them anew"
+            raise blame("predictor.granularity", fault)
         return self
 
     @property

@@ -8,8 +8,7 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel, ValidationError
 
 from zapsim.arch.document import Document, KeyPath, Leaf
-from zapsim.arch.load import arch_faults, check_arch
-from zapsim.arch.overrides import with_value
+from zapsim.arch.load import arch_faults, check_arch, with_value
 from zapsim.arch.spec import ArchSpec
 from zapsim.errors import ConfigError
 

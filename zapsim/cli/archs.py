@@ -17,7 +17,6 @@ def execute(_args: argparse.Namespace) -> int:
     """Print name and description of every shipped architecture."""
     from rich.table import Table
 
-    from zapsim.arch.arrays import array_summary
     from zapsim.arch.load import known_archs, load_arch
     from zapsim.report.consoles import stdout_console
 
@@ -26,6 +25,6 @@ def execute(_args: argparse.Namespace) -> int:
         table.add_column(heading)
     for name in known_archs():
         arch = load_arch(name)
-        table.add_row(name, array_summary(arch.array), arch.description)
+        table.add_row(name, arch.array.summary, arch.description)
     stdout_console().print(table)
     return 0

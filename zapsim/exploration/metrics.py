@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from zapsim.arch.arrays import OutputLanesArray
 from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec
 from zapsim.counts import Counts, Cycles
@@ -183,10 +182,7 @@ _MEASURED: Final = (
 
 def mac_units(arch: ArchSpec) -> int:
     """Return the MACs that the array of `arch` can do in a cycle."""
-    array = arch.array
-    if isinstance(array, OutputLanesArray):
-        return array.clusters * array.pes * array.lanes * array.macs_per_lane
-    return array.rows * array.cols
+    return arch.array.mac_units
 
 
 def quality_metrics(quality: Mapping[str, float], policy: Policy) -> dict[str, float]:

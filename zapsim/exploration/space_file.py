@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, ValidationError
 
+from zapsim.arch.document import read_mapping
 from zapsim.arch.faults import known_keys, translate
 from zapsim.arch.section import Positive, Section
-from zapsim.arch.yaml_file import read_mapping
 from zapsim.errors import ConfigError
 
 Strategy = Literal["grid", "random", "sobol", "search"]

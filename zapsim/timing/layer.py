@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from zapsim.arch.arrays import OutputLanesArray, SystolicArray, pe_count
 from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import Engine, Mapping, StageResult
@@ -117,9 +116,7 @@ def check_buffer(arch: ArchSpec) -> None:
     MappingError
         If it does not; the message says the least size.
     """
-    if not isinstance(arch.array, SystolicArray | OutputLanesArray):
-        return
-    least, working = -(-pe_count(arch.array) * arch.word // 8), arch.buffers.glb.working
+    least, working = -(-arch.array.least_glb_words * arch.word // 8), arch.buffers.glb.working
     if working < least:
         fault = f"{working} B do not hold a tile, a word for each MAC unit; set at least {least} B"
         raise MappingError(f"{arch.name}: buffers.glb.size: {fault}")

@@ -1,8 +1,8 @@
 """Lanes that compute whole outputs: how long each group of outputs takes, and when the last lane is done.
 
 ``macs`` gives the MACs of every output by pixel and column, where filters k with the same ``k // (filters / columns)``
-share a column: one column a group of filters, or one a filter. Packed maps are (pixels, bytes), channels innermost,
-least significant bit first; with no pixels, every output is kept.
+share a column: one column per group of filters, or one per filter. Packed maps are (pixels, bytes), channels innermost,
+least significant bit first; with no pixels, every output is computed.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _filter_macs(
     most: int,
     out: NDArray[np.int64],
 ) -> None:
-    """Write the MACs of one filter's outputs in pixel order, rounded up to the next check; -1 for those not kept."""
+    """Write the MACs of one filter's outputs in pixel order, rounded up to the next check; -1 for skipped ones."""
     masked = bits.shape[0] > 0
     for pixel in range(macs.shape[0]):
         if masked and not (bits[pixel, k >> 3] >> (k & 7)) & 1:
@@ -89,21 +89,21 @@ def static_lanes(
     Parameters
     ----------
     bits
-        uint8 (pixels or 0, bytes): outputs kept.
+        uint8 (pixels or 0, bytes): outputs to compute.
     macs
         int (pixels, columns): MACs of the lane that does most of an output.
     filters
         Filters of the layer.
     pace
         (interval, most, rate): MACs are rounded up to a multiple of `interval`, but not above `most`; a lane does
-        `rate` of them a cycle.
+        `rate` of them per cycle.
     whole, domain
         (filter lanes, pixel lanes) of the array, and of the lanes that start together.
     finish
         int64 (filter lanes of the array / those of a domain, pixel lanes / likewise), overwritten: when each is done.
     totals
         int64 (3,), overwritten: MACs; busy lane-cycles; and the MACs of the longest output of every filter in every
-        step, summed (weights that a domain needs if it keeps none).
+        step, summed (weights that a domain streams if it keeps none).
     """
     pixels = macs.shape[0]
     interval, most, rate = pace
@@ -158,7 +158,7 @@ def queued_lanes(
 ) -> int:
     """Let whoever is free take the next outputs, filter after filter; return when the last is done.
 
-    A domain takes as many kept outputs as it has lanes, at the end what is left. Since domains are alike, it is
+    A domain takes as many outputs as it has lanes, at the end what is left. Since domains are alike, it is
     enough to know how many are free at each time: ``free`` is a ring over the times up to the longest output ahead.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Dealing the outputs of a layer to the lanes of an output-lanes array: who computes what, and who waits for whom.
+"""How the outputs of a layer are dealt to the lanes of an array: which lane computes what, and which wait together.
 
 Outputs are numbered by filter and by pixel (images, rows, columns in raster order). In what the levels of the array
 are spread over, filters and pixels are dealt out in turn, the last level fastest: with F filter lanes and J pixel
@@ -15,8 +15,10 @@ from zapsim.arch.spec import ArchSpec
 from zapsim.errors import MappingError
 from zapsim.workload import ConvShape
 
-_LEVELS = ("clusters", "pes", "lanes")
-_INSIDE = {"lane": 3, "pe": 2, "cluster": 1, "array": 0}  # sync -> first level whose parts wait for one another
+_INSIDE = {"lane": 3, "pe": 2, "cluster": 1, "array": 0}
+"""First level (clusters, PEs, lanes) whose parts wait for one another, for each ``sync``."""
+
+_MOST_LANES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +66,18 @@ class LanesMapping:
         return max(self.pe, self.domain, key=lambda part: part.lanes)
 
     def dense_cycles(self, shape: ConvShape) -> int:
-        """Return the cycles of an output without any skipping."""
+        """Count the cycles of an output without any skipping."""
         return -(-lane_macs(shape, self.slices, self.array.brick) // self.array.macs_per_lane)
 
     def filters_in_flight(self, shape: ConvShape) -> int:
-        """Return the filters at work at a time: a block of them; on a queue, those that fill the lanes with pixels."""
+        """Count the filters at work at a time: a block of them; on a queue, those that fill the lanes with pixels."""
         if self.array.dispatch == "static":
             return self.whole.filters
         return max(1, self.whole.lanes // (shape.N * shape.P * shape.Q))
 
 
 def lane_macs(shape: ConvShape, slices: int, brick: int) -> int:
-    """Return the dense MACs of the lane that does most of an output.
+    """Count the dense MACs of the lane that does most of an output.
 
     With slices, the window's bricks (rows, columns, then channels) are dealt out to the lanes in turn.
     """
@@ -87,12 +89,12 @@ def lane_macs(shape: ConvShape, slices: int, brick: int) -> int:
 
 
 def map_lanes(shape: ConvShape, arch: ArchSpec) -> LanesMapping:
-    """Return how `shape` is dealt to the lanes of `arch` (any layer can be).
+    """Deal `shape` to the lanes of `arch` (any layer can be).
 
     Raises
     ------
     MappingError
-        If `arch` has another array, or if the layer's products would have to be dealt to over a million lanes.
+        If `arch` has another array, or one of over a million lanes.
     """
     array = arch.array
     if not isinstance(array, OutputLanesArray):
@@ -106,14 +108,12 @@ def map_lanes(shape: ConvShape, arch: ArchSpec) -> LanesMapping:
     return LanesMapping(array, whole, _extent(array, _INSIDE[array.sync]), _extent(array, 2), slices)
 
 
-_MOST_LANES = 2**20
-
-
 def _extent(array: OutputLanesArray, first_level: int) -> Extent:
-    """Return the filter lanes and pixel lanes below a level."""
-    inside = _LEVELS[first_level:]
-
-    def lanes(kind: str) -> int:
-        return prod(getattr(array, level) for level in inside if getattr(array.spread, level) == kind)
-
-    return Extent(lanes("filters"), lanes("pixels"))
+    """Count the filter lanes and pixel lanes below a level."""
+    levels = (
+        (array.spread.clusters, array.clusters),
+        (array.spread.pes, array.pes),
+        (array.spread.lanes, array.lanes),
+    )[first_level:]
+    filters, pixels = (prod(size for spread, size in levels if spread == kind) for kind in ("filters", "pixels"))
+    return Extent(filters, pixels)

@@ -20,22 +20,22 @@ MOST_TILES = 2**12
 
 @dataclass(frozen=True, slots=True)
 class DramWords:
-    """Words from DRAM in a stage; once: they come when first needed and stay, else they come along with the work."""
+    """Words from DRAM in a stage; once: they come when first used and stay, else they come along with the work."""
 
     ifmap: int
     ifmap_once: bool
     filters: int
     filters_once: bool
-    room: int
+    free_words: int
 
 
 def no_tiles(shape: ConvShape, work: LaneWork, glb_words: int) -> Tiles:
-    """Return the tiles of a stage without work."""
+    """Build the tiles of a stage without work."""
     return strip_tiles(shape, work, DramWords(0, True, 0, True, glb_words), 0)
 
 
 def strip_tiles(shape: ConvShape, work: LaneWork, dram: DramWords, cycles: int) -> Tiles:
-    """Return the tiles of the stage that have work, in order: blocks of filters, and ofmap rows in them.
+    """List the tiles of the stage that have work, in order: blocks of filters, and ofmap rows in them.
 
     Parameters
     ----------
@@ -46,8 +46,7 @@ def strip_tiles(shape: ConvShape, work: LaneWork, dram: DramWords, cycles: int) 
     cycles
         Cycles of the stage.
     """
-    at_once = min(work.mapping.filters_in_flight(shape), shape.K)
-    starts = np.arange(0, shape.K, at_once)
+    starts = np.arange(0, shape.K, min(work.mapping.filters_in_flight(shape), shape.K))
     in_block: Ints = np.add.reduceat(work.per_filter, starts)
     used: Ints = np.add.reduceat((work.per_filter > 0).astype(np.int64), starts)
     busy = np.flatnonzero(in_block)
@@ -75,6 +74,6 @@ def strip_tiles(shape: ConvShape, work: LaneWork, dram: DramWords, cycles: int) 
         blocks=len(starts),
         reach=np.arange(len(starts), dtype=np.int64),
         visits=1,
-        room=max(dram.room, 0),
+        room=max(dram.free_words, 0),
         ifmap_stays=dram.ifmap_once,
     )

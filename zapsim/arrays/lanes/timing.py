@@ -1,22 +1,52 @@
 """The output-lanes engine: cycles and actions of one stage on lanes that compute whole outputs.
 
 Sources: Akhlaghi et al., "SnaPEA", ISCA 2018 (early exit); Albericio et al., "Cnvlutin", ISCA 2016 (skipped inputs).
-The model is described in ``docs/models/output-lanes.md``.
+``docs/models/output-lanes.md`` states the model and what it leaves out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import Demand, Served, StageResult
 from zapsim.arrays.gating import outputs_per_pixel, switching_macs
 from zapsim.arrays.lanes.mapping import LanesMapping, map_lanes
-from zapsim.arrays.lanes.traffic import Macs, storage_counts
+from zapsim.arrays.lanes.tiles import DramWords, no_tiles, strip_tiles
 from zapsim.arrays.lanes.work import LaneWork, lane_work
-from zapsim.counts import Counts
+from zapsim.arrays.tiles import Tiles
+from zapsim.counts import Counts, Cycles
 from zapsim.errors import PolicyError
 from zapsim.workload import ConvShape
+
+INDEX_WORDS = 1
+"""Words beside every reordered weight: the place of its input in the window (SnaPEA's index buffer)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Macs:
+    """MACs of a stage: executed, gated, and demanded (their ifmap word is read)."""
+
+    executed: int
+    gated: int
+    demanded: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Operand:
+    """Words of one operand: from DRAM, over the bus, into the PEs' buffers, and those that the first MAC waits for.
+
+    ``once``: DRAM gives them when they are first used, and they stay; else as often as they pass the bus.
+    """
+
+    dram: int
+    bus: int
+    written: int
+    first: int
+    once: bool
 
 
 class LanesEngine:
@@ -27,17 +57,17 @@ class LanesEngine:
     def map_layer(
         self, shape: ConvShape, arch: ArchSpec, _shares: Sequence[float] = (1.0,), _coded: float = 1.0
     ) -> LanesMapping:
-        """Return how `shape` is dealt to the lanes of `arch`; the same for every mask."""
+        """Deal `shape` to the lanes of `arch`; the mapping is the same for every mask."""
         return map_lanes(shape, arch)
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: LanesMapping, demand: Demand) -> StageResult:
-        """Return cycles and actions of one stage.
+        """Count cycles and actions of one stage.
 
         Raises
         ------
         PolicyError
-            If outputs are gated or inputs looked at while outputs end early (no trace says which MACs that leaves), or
-            if several lanes share such an output (none of them sees its sign).
+            If outputs are gated, or zero inputs known, while outputs end early (no trace says which MACs that leaves),
+            or if several lanes share such an output (none of them sees its sign).
         """
         if demand.exit_macs is not None and (demand.gate or demand.window_nonzero is not None):
             raise PolicyError(f"layer {shape.name}: early exit goes with dense inputs and without gated outputs")
@@ -53,23 +83,136 @@ class LanesEngine:
 
 
 def _macs(shape: ConvShape, demand: Demand, work: LaneWork) -> Macs:
-    """Return the MACs of a stage; no output is computed that was not asked for, so that none is lost."""
+    """Count the MACs of a stage; every output that is computed is demanded, so no MAC is lost."""
     if demand.exit_macs is not None:
         return Macs(work.macs, 0, work.macs)
-    asked = shape.outputs if demand.kept is None else demand.kept.count()
+    demanded = shape.outputs if demand.kept is None else demand.kept.count()
     outputs = None
     if demand.kept is not None and demand.window_nonzero is not None:
         outputs = outputs_per_pixel(demand.kept, shape.groups)
     elif demand.kept is not None:
-        return _without_inputs(shape, asked, work)
+        return _without_inputs(shape, demanded, work)
     executed = switching_macs(shape, outputs, demand.window_nonzero)
     if demand.ifmap_nonzero is None:
-        return Macs(executed, work.outputs * shape.macs_per_output - executed, asked * shape.macs_per_output)
+        return Macs(executed, work.outputs * shape.macs_per_output - executed, demanded * shape.macs_per_output)
     dispatched = switching_macs(shape, None if demand.gate else outputs, demand.window_nonzero)
     return Macs(executed, dispatched - executed, executed)
 
 
-def _without_inputs(shape: ConvShape, asked: int, work: LaneWork) -> Macs:
-    """Return the MACs if no input is looked at."""
-    executed = asked * shape.macs_per_output
+def _without_inputs(shape: ConvShape, demanded: int, work: LaneWork) -> Macs:
+    """Count the MACs if zero inputs make no difference."""
+    executed = demanded * shape.macs_per_output
     return Macs(executed, work.outputs * shape.macs_per_output - executed, executed)
+
+
+def storage_counts(
+    shape: ConvShape, arch: ArchSpec, work: LaneWork, demand: Demand, macs: Macs
+) -> tuple[Counts, Cycles, Tiles]:
+    """Count accesses of buffers and buses; return them with the cycles of the stage and its tiles."""
+    if not work.outputs:
+        return Counts(), Cycles(), no_tiles(shape, work, arch.glb_words)
+    per_weight = 1 if demand.exit_macs is None else 1 + INDEX_WORDS
+    glb_words = arch.glb_words
+    filters = _filters(shape, work, per_weight, glb_words)
+    ifmap = _ifmap(shape, arch, work, demand, glb_words - filters.first)
+    merged = work.mapping.slices * work.outputs if work.mapping.slices > 1 else 0
+    counts = Counts(
+        ifmap_spad_reads=macs.demanded,
+        ifmap_spad_writes=ifmap.written,
+        filter_spad_reads=macs.executed * per_weight,
+        filter_spad_writes=filters.written,
+        psum_spad_reads=macs.executed + merged,
+        psum_spad_writes=macs.executed,
+        ifmap_bus_words=ifmap.bus,
+        filter_bus_words=filters.bus,
+        psum_bus_words=work.outputs,
+        bus_deliveries=ifmap.written + filters.written + work.outputs,
+        glb_reads=ifmap.bus + filters.bus,
+        glb_writes=work.outputs,
+    )
+    cycles = _cycles(work, filters, ifmap)
+    free_words = glb_words - filters.first - (ifmap.dram if ifmap.once else 0)
+    dram = DramWords(ifmap.dram, ifmap.once, filters.dram, filters.once, free_words)
+    return counts, cycles, strip_tiles(shape, work, dram, cycles.total)
+
+
+def _cycles(work: LaneWork, filters: _Operand, ifmap: _Operand) -> Cycles:
+    """Split the stage's cycles: first weights in, then lanes and buses side by side, then last outputs out."""
+    buses = work.mapping.array.buses
+    last = min(work.outputs, work.mapping.whole.lanes)
+    ramp = -(-filters.first // buses.filter) - (-last // buses.psum)
+    busy = {
+        "ifmap_bus": -(-ifmap.bus // buses.ifmap),
+        "filter_load": -(-(filters.bus - filters.first) // buses.filter),
+        "psum_bus": -(-(work.outputs - last) // buses.psum),
+    }
+    # Each bus is blamed only for what it takes beyond the lanes and the buses before it.
+    waits, reached = {}, work.cycles
+    for part, cycles in busy.items():
+        waits[part] = max(cycles - reached, 0)
+        reached += waits[part]
+    return Cycles(compute=work.cycles, ramp=ramp, **waits)
+
+
+def _filters(shape: ConvShape, work: LaneWork, per_weight: int, glb_words: int) -> _Operand:
+    """Count the words of weights that move.
+
+    Filters that fit the PEs' buffers are loaded once by every part of the array that uses them; others are streamed
+    for every group of outputs that start together, as far as the longest of them gets.
+    """
+    mapping = work.mapping
+    pe, static = mapping.pe, mapping.array.dispatch == "static"
+    words = shape.macs_per_output * per_weight
+    used = int(np.count_nonzero(work.per_filter))
+    in_flight = min(mapping.filters_in_flight(shape), used)
+    resident = words * min(pe.filters, shape.K) <= mapping.array.filter_buffer
+    if resident:
+        bus, first, listeners = int(work.loads().sum()) * words, in_flight * words, mapping.loaders
+    else:
+        bus, first, listeners = work.streamed_macs * per_weight, in_flight * per_weight, mapping.domain
+    pes = listeners.pixels // pe.pixels if static else listeners.lanes // pe.lanes
+    stays = resident or in_flight * words <= glb_words
+    return _Operand(used * words if stays else bus, bus, bus * max(pes, 1), min(first, bus), stays)
+
+
+def _ifmap(shape: ConvShape, arch: ArchSpec, work: LaneWork, demand: Demand, glb_words: int) -> _Operand:
+    """Count the ifmap words that move: all of a group's channels, once for every block of filters with any output.
+
+    Values that no output of the dense layer reads stay where they are.
+    """
+    mapping = work.mapping
+    pe, whole, reach = mapping.pe, mapping.whole, _outputs_per_input(shape)
+    filters = np.flatnonzero(work.per_filter)
+    at_once = mapping.filters_in_flight(shape)
+    group = filters // shape.K_per_group
+    passes = len(np.unique(np.stack([filters // at_once, group]), axis=1).T)
+    plain = shape.ifmap_words_read // shape.groups
+    words = plain + -(-plain * _offset_bits(work, demand) // arch.word)
+    once = len(np.unique(group)) * words
+    bus = passes * words
+    if mapping.array.dispatch == "static":
+        listeners = -(-min(whole.filters, shape.K) // pe.filters) * min(whole.pixels // pe.pixels, reach)
+    else:
+        listeners = min(whole.lanes // pe.lanes, reach * at_once)
+    dram = _coded(shape, demand, once if once <= glb_words else bus)
+    return _Operand(dram, bus, passes * plain * listeners, 0, once <= glb_words)
+
+
+def _coded(shape: ConvShape, demand: Demand, words: int) -> int:
+    """Convert ifmap words to those that DRAM holds of them."""
+    if demand.ifmap_coded_words is None:
+        return words
+    return -(-words * demand.ifmap_coded_words // shape.ifmap_words)
+
+
+def _outputs_per_input(shape: ConvShape) -> int:
+    """Count the outputs of a channel that read one ifmap value, at most."""
+    rows, cols = (-(-taps // step) for taps, step in zip((shape.R, shape.S), shape.stride, strict=True))
+    return rows * cols
+
+
+def _offset_bits(work: LaneWork, demand: Demand) -> int:
+    """Count the bits beside each ifmap value: its place in its brick, or whether it is zero; 0 if none is skipped."""
+    if demand.ifmap_nonzero is None:
+        return 0
+    return max(1, (work.mapping.array.brick - 1).bit_length()) if work.mapping.slices > 1 else 1

@@ -29,7 +29,7 @@ class LaneWork:
     ----------
     mapping
         The layer on the array.
-    kept
+    dispatched
         int64 (pixel lanes, K): outputs dispatched, by pixel lane (i mod J) and filter.
     cycles
         Cycles until the last lane is done.
@@ -44,7 +44,7 @@ class LaneWork:
     """
 
     mapping: LanesMapping
-    kept: Ints
+    dispatched: Ints
     cycles: int
     macs: int
     busy_lane_cycles: int
@@ -54,12 +54,12 @@ class LaneWork:
     @property
     def outputs(self) -> int:
         """Outputs dispatched."""
-        return int(self.kept.sum())
+        return int(self.dispatched.sum())
 
     @property
     def per_filter(self) -> Ints:
         """Outputs dispatched of each filter: int64 (K,)."""
-        total: Ints = self.kept.sum(axis=0)
+        total: Ints = self.dispatched.sum(axis=0)
         return total
 
     @property
@@ -73,72 +73,75 @@ class LaneWork:
         return self.busy_lane_cycles / self.lane_cycles if self.lane_cycles else 1.0
 
     def loads(self) -> Ints:
-        """Return how often each filter's weights are loaded: once by every part of the array that uses them."""
+        """Count how often each filter's weights are loaded: once by every part of the array that uses them."""
         loaders, whole = self.mapping.loaders, self.mapping.whole
         if self.mapping.array.dispatch == "queue":
             return np.minimum(self.groups, whole.lanes // loaders.lanes)
-        parts = self.kept.reshape(-1, loaders.pixels, self.kept.shape[1])
+        parts = self.dispatched.reshape(-1, loaders.pixels, self.dispatched.shape[1])
         loads: Ints = parts.any(axis=1).sum(axis=0)
         return loads
 
     def active_pes(self) -> int:
-        """Return how many PEs get any output."""
+        """Count the PEs that get any output."""
         pe, whole = self.mapping.pe, self.mapping.whole
         if self.mapping.array.dispatch == "queue":
             return min(-(-self.outputs // pe.lanes), whole.lanes // pe.lanes)
-        by_lane = _by_block(self.kept, whole).sum(axis=1)
+        by_lane = _by_block(self.dispatched, whole).sum(axis=1)
         pixel_lanes, filter_lanes = by_lane.shape
         pes = by_lane.reshape(pixel_lanes // pe.pixels, pe.pixels, filter_lanes // pe.filters, pe.filters)
         return int(pes.any(axis=(1, 3)).sum())
 
 
 def lane_work(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> LaneWork:
-    """Return what the lanes do in one stage; with ``demand.gate``, every output is dispatched."""
-    kept = None if demand.gate else demand.kept
-    counts = _kept_counts(shape, mapping, kept)
-    groups = _groups(mapping, counts)
+    """Work out what the lanes do in one stage; with ``demand.gate``, every output is dispatched."""
+    dispatched = _dispatched(shape, mapping, None if demand.gate else demand.kept)
     macs = _macs(shape, mapping, demand)
     if macs is not None:
-        return _uneven(shape, mapping, demand, macs, counts)
-    each, outputs = mapping.dense_cycles(shape), int(counts.sum())
-    steps = _even_steps(mapping, counts)
-    streamed = int(groups.sum()) * shape.macs_per_output
+        return _uneven(shape, mapping, demand, macs, dispatched)
+    output_cycles, outputs = mapping.dense_cycles(shape), int(dispatched.sum())
+    groups = _groups(mapping, dispatched)
     return LaneWork(
-        mapping, counts, steps * each, outputs * shape.macs_per_output, outputs * each, groups, streamed
-    )  # fmt: skip
+        mapping,
+        dispatched,
+        cycles=_even_steps(mapping, dispatched) * output_cycles,
+        macs=outputs * shape.macs_per_output,
+        busy_lane_cycles=outputs * output_cycles,
+        groups=groups,
+        streamed_macs=int(groups.sum()) * shape.macs_per_output,
+    )
 
 
-def _kept_counts(shape: ConvShape, mapping: LanesMapping, kept: PackedMap | None) -> Ints:
-    """Return the outputs dispatched by pixel lane and filter: int64 (J, K)."""
+def _dispatched(shape: ConvShape, mapping: LanesMapping, mask: PackedMap | None) -> Ints:
+    """Count the outputs dispatched by pixel lane and filter: int64 (J, K)."""
     pixels, lanes = shape.N * shape.P * shape.Q, mapping.whole.pixels
-    if kept is None:
+    if mask is None:
         per_lane = (pixels - 1 - np.arange(lanes, dtype=np.int64)) // lanes + 1
         return np.repeat(per_lane[:, np.newaxis], shape.K, axis=1)
-    width = kept.bits.shape[3]
+    width = mask.bits.shape[3]
     out = np.empty((lanes, width * 8), dtype=np.int32)
-    kernels.residue_counts(kept.bits.reshape(pixels, width), kernels.SPREAD, out)
+    kernels.residue_counts(mask.bits.reshape(pixels, width), kernels.SPREAD, out)
     return out[:, : shape.K].astype(np.int64)
 
 
-def _groups(mapping: LanesMapping, kept: Ints) -> Ints:
-    """Return how many groups of outputs that start together hold outputs of each filter: int64 (K,)."""
+def _groups(mapping: LanesMapping, dispatched: Ints) -> Ints:
+    """Count the groups of outputs that start together and hold outputs of each filter: int64 (K,)."""
     domain = mapping.domain
     if mapping.array.dispatch == "queue":
-        ends = np.cumsum(kept.sum(axis=0))
+        ends = np.cumsum(dispatched.sum(axis=0))
         starts = np.concatenate([[0], ends[:-1]])
         spanned: Ints = (ends - 1) // domain.lanes - starts // domain.lanes + 1
         return np.where(ends > starts, spanned, 0)
-    longest: Ints = kept.reshape(-1, domain.pixels, kept.shape[1]).max(axis=1).sum(axis=0)
+    longest: Ints = dispatched.reshape(-1, domain.pixels, dispatched.shape[1]).max(axis=1).sum(axis=0)
     return longest
 
 
-def _even_steps(mapping: LanesMapping, kept: Ints) -> int:
-    """Return the steps that the array takes if all outputs take equally long."""
+def _even_steps(mapping: LanesMapping, dispatched: Ints) -> int:
+    """Count the steps that the array takes if all outputs take equally long."""
     domain = mapping.domain
     if mapping.array.dispatch == "queue":
-        groups = -(-int(kept.sum()) // domain.lanes)
+        groups = -(-int(dispatched.sum()) // domain.lanes)
         return -(-groups // mapping.domains)
-    blocks = _by_block(kept, mapping.whole)
+    blocks = _by_block(dispatched, mapping.whole)
     pixel_lanes, count, filter_lanes = blocks.shape
     parts = blocks.reshape(
         pixel_lanes // domain.pixels, domain.pixels, count, filter_lanes // domain.filters, domain.filters
@@ -146,12 +149,12 @@ def _even_steps(mapping: LanesMapping, kept: Ints) -> int:
     return int(parts.max(axis=(1, 4)).sum(axis=1).max())
 
 
-def _by_block(kept: Ints, whole: Extent) -> Ints:
-    """Return counts by pixel lane, block of filters, and filter lane."""
-    pixel_lanes, filters = kept.shape
+def _by_block(dispatched: Ints, whole: Extent) -> Ints:
+    """Arrange counts by pixel lane, block of filters, and filter lane."""
+    pixel_lanes, filters = dispatched.shape
     blocks = -(-filters // whole.filters)
     padded = np.zeros((pixel_lanes, blocks * whole.filters), dtype=np.int64)
-    padded[:, :filters] = kept
+    padded[:, :filters] = dispatched
     return padded.reshape(pixel_lanes, blocks, whole.filters)
 
 
@@ -169,7 +172,7 @@ def _macs(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> NDArray[An
 
 
 def slice_macs(shape: ConvShape, ifmap_nonzero: PackedMap, mapping: LanesMapping) -> NDArray[np.int32]:
-    """Return the largest share of non-zero inputs that a lane gets of each output: int32 (N, P, Q, groups)."""
+    """Find the largest share of non-zero inputs that a lane gets of each output: int32 (N, P, Q, groups)."""
     brick, size = mapping.array.brick, shape.C_per_group
     counts = np.empty((shape.N, shape.H, shape.W, shape.groups, -(-size // brick)), dtype=np.int32)
     kernels.brick_counts(ifmap_nonzero.bits, shape.groups, size, brick, counts)
@@ -179,8 +182,8 @@ def slice_macs(shape: ConvShape, ifmap_nonzero: PackedMap, mapping: LanesMapping
     return out
 
 
-def _uneven(shape: ConvShape, mapping: LanesMapping, demand: Demand, macs: NDArray[Any], counts: Ints) -> LaneWork:
-    """Return the work if outputs take different numbers of MACs."""
+def _uneven(shape: ConvShape, mapping: LanesMapping, demand: Demand, macs: NDArray[Any], dispatched: Ints) -> LaneWork:
+    """Work out what the lanes do if outputs take different numbers of MACs."""
     array, whole, domain = mapping.array, mapping.whole, mapping.domain
     bits = np.empty((0, 1), dtype=np.uint8)
     if demand.kept is not None and not demand.gate:
@@ -196,6 +199,6 @@ def _uneven(shape: ConvShape, mapping: LanesMapping, demand: Demand, macs: NDArr
         kernels.static_lanes(bits, macs, shape.K, pace, *lanes, finish, totals)
         cycles = int(finish.max())
     executed, busy, longest = (int(total) for total in totals)
-    groups = _groups(mapping, counts)
+    groups = _groups(mapping, dispatched)
     streamed = longest if exits else int(groups.sum()) * most
-    return LaneWork(mapping, counts, int(cycles), executed, busy, groups, streamed)
+    return LaneWork(mapping, dispatched, int(cycles), executed, busy, groups, streamed)

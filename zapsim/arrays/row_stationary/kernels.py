@@ -1,4 +1,4 @@
-"""How the outputs that are left spread over the PEs of each row-stationary pass."""
+"""How demanded outputs spread over the PEs of each row-stationary pass, and in which order passes run."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from zapsim.kernels._jit import kernel
 
 @kernel
 def pass_work(
-    kept: NDArray[np.int32],
+    demanded: NDArray[np.int32],
     groups: int,
     tile: tuple[int, int, int, int],
     paired: bool,
     slowest: NDArray[np.int64],
     total: NDArray[np.int64],
 ) -> None:
-    """Find the work of the busiest PE column and of all PE columns, for every residency of psums on the array.
+    """Count the outputs of the busiest PE column and of all PE columns, for every residency of psums on the array.
 
     A PE column owns one ofmap row, or two, and p filters; the filters of a pass are dealt in order to t columns, evenly
     if there are fewer than p · t. The same work is repeated for every tile of channels, so these are not an axis.
 
     Parameters
     ----------
-    kept
+    demanded
         int32 (N, P, K): outputs to compute in each ofmap row.
     groups
         Groups of the convolution; K is a multiple.
@@ -38,7 +38,7 @@ def pass_work(
     total
         int64, same shape, overwritten: outputs of all columns.
     """
-    images, rows, channels = kept.shape
+    images, rows, channels = demanded.shape
     n, e, p, t = tile
     filters = channels // groups
     _, filter_tiles, strips, image_tiles = slowest.shape
@@ -59,10 +59,57 @@ def pass_work(
                             work = 0
                             for image in range(i * n, min(i * n + n, images)):
                                 for k in range(start, min(start + share, last)):
-                                    work += kept[image, y, k]
+                                    work += demanded[image, y, k]
                                     if below < bottom:
-                                        work += kept[image, below, k]
+                                        work += demanded[image, below, k]
                             most = max(most, work)
                             everything += work
                     slowest[g, f, s, i] = most
                     total[g, f, s, i] = everything
+
+
+@kernel
+def order_passes(
+    present: NDArray[np.int64],
+    tiles_per_set: int,
+    full_channel_tiles: int,
+    strip_words: NDArray[np.int64],
+    out: NDArray[np.int64],
+) -> None:
+    """List the passes that have work in the order in which the array runs them.
+
+    Parameters
+    ----------
+    present
+        int64 (groups, filter tiles, strips, image tiles): 1 where a pass has work.
+    tiles_per_set
+        Filter tiles whose psums stay in the GLB together.
+    full_channel_tiles
+        Tiles of channels that are full; at most one more follows, which is partial.
+    strip_words
+        int64 (strips, image tiles, channel tiles): words of an ifmap strip.
+    out
+        int64 (4, passes), overwritten: place of the pass's cost in a flat (2, groups, filter tiles, strips, image
+        tiles), of the full tiles of channels and of the partial one; block; words of the ifmap strip, if the pass is
+        the first one that needs it, else 0; 1 if the pass finishes its outputs, else 0.
+    """
+    groups, filter_tiles, strips, image_tiles = present.shape
+    channel_tiles = strip_words.shape[2]
+    at, block = 0, 0
+    for g in range(groups):
+        for first in range(0, filter_tiles, tiles_per_set):
+            for s in range(strips):
+                for i in range(image_tiles):
+                    for c in range(channel_tiles):
+                        partial = 0 if c < full_channel_tiles else 1
+                        words = strip_words[s, i, c]
+                        for f in range(first, min(first + tiles_per_set, filter_tiles)):
+                            if present[g, f, s, i]:
+                                place = (partial * groups + g) * filter_tiles + f
+                                out[0, at] = (place * strips + s) * image_tiles + i
+                                out[1, at] = block
+                                out[2, at] = words
+                                out[3, at] = 1 if c == channel_tiles - 1 else 0
+                                words = 0
+                                at += 1
+                    block += 1

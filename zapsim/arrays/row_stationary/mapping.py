@@ -1,4 +1,4 @@
-"""What a row-stationary mapping is and which limits of the array bound it.
+"""What a row-stationary mapping puts where, what its passes hold, and which limits of the array bound it.
 
 Source of names and limits: Chen et al., "Eyeriss: A Spatial Architecture for Energy-Efficient Dataflow for
 Convolutional Neural Networks", ISCA 2016, and "Eyeriss: An Energy-Efficient Reconfigurable Accelerator for Deep
@@ -7,10 +7,10 @@ Convolutional Neural Networks", JSSC 2017, sections IV and V.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from zapsim.errors import MappingError
 from zapsim.workload import ConvShape
 
 Ints = NDArray[np.int64]
-"""Formulas take and give int64 arrays that broadcast, so that they serve one mapping and all candidates of a search."""
+"""Formulas take and return int64 arrays that broadcast: they serve one mapping, and all candidates of a search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,8 @@ class Resources:
 
     @classmethod
     def of(cls, arch: ArchSpec) -> Resources:
-        """Return the resources of a row-stationary architecture."""
-        array = arch.array
-        if not isinstance(array, RowStationaryArray):
-            raise MappingError(f"{arch.name}: its dataflow is {array.dataflow}, not row-stationary")
+        """Gather the resources of a row-stationary architecture."""
+        array = row_stationary_array(arch)
         spads, buses, ahead = array.spads, array.buses, arch.buffers.prefetch
         filters = arch.buffers.filters
         bound = int(filters.size / arch.word_bytes) // ahead.filter if filters and ahead.filter else None
@@ -64,13 +62,43 @@ class Resources:
         )  # fmt: skip
 
 
+class PassSizes(NamedTuple):
+    """What passes really hold, partial ones at the edges of a layer included.
+
+    `pt` filters in `t` columns of at most `p` each; `qr` channels in `r` sets of at most `q` each; `e` ofmap rows; `n`
+    images.
+    """
+
+    pt: Ints
+    p: Ints
+    t: Ints
+    qr: Ints
+    q: Ints
+    r: Ints
+    e: Ints
+    n: Ints
+
+
+def row_stationary_array(arch: ArchSpec) -> RowStationaryArray:
+    """Return the row-stationary array of `arch`.
+
+    Raises
+    ------
+    MappingError
+        If it has another array.
+    """
+    if not isinstance(arch.array, RowStationaryArray):
+        raise MappingError(f"{arch.name}: array.dataflow: expected 'row-stationary', got '{arch.array.dataflow}'")
+    return arch.array
+
+
 def ceil(numerator: Ints | int, denominator: Ints | int) -> Ints:
-    """Return quotients rounded up."""
+    """Divide and round up."""
     return np.asarray(-(-numerator // denominator), dtype=np.int64)
 
 
 def touched(shape: ConvShape, count: Ints, axis: int) -> Ints:
-    """Return ifmap rows (`axis` 0) or columns (1) that `count` neighbouring outputs read, padding included.
+    """Count the ifmap rows (`axis` 0) or columns (1) that `count` neighbouring outputs read, padding included.
 
     (count − 1) · stride + taps where windows overlap and are not dilated; positions between windows that nobody reads
     (a stride wider than the filter) are neither stored nor streamed. Output i and tap j read position
@@ -83,50 +111,50 @@ def touched(shape: ConvShape, count: Ints, axis: int) -> Ints:
     return np.asarray(count * taps - again, dtype=np.int64)
 
 
-def set_columns(have: Resources, e: Ints) -> Ints:
-    """Return the columns of PEs that a set of `e` ofmap rows takes."""
-    return ceil(e, have.rows_per_column)
+def set_columns(array: Resources, e: Ints) -> Ints:
+    """Count the columns of PEs that a set of `e` ofmap rows takes."""
+    return ceil(e, array.rows_per_column)
 
 
-def rows_in_turn(have: Resources, e: Ints) -> Ints:
-    """Return the ofmap rows of the PE column that has most of them."""
-    return np.minimum(e, have.rows_per_column)
+def rows_in_turn(array: Resources, e: Ints) -> Ints:
+    """Count the ofmap rows of the PE column that has most of them."""
+    return np.minimum(e, array.rows_per_column)
 
 
-def streamed_rows(shape: ConvShape, have: Resources, e: Ints) -> Ints:
-    """Return the ifmap rows that the bus brings for `e` ofmap rows: those of each turn, as if it were alone.
+def streamed_rows(shape: ConvShape, array: Resources, e: Ints) -> Ints:
+    """Count the ifmap rows that the bus brings for `e` ofmap rows: those of each turn, as if it were alone.
 
     In the second turn a PE has no word of the first one any more: its spad holds a window, not a row.
     """
-    first = set_columns(have, e)
+    first = set_columns(array, e)
     return touched(shape, first, axis=0) + touched(shape, e - first, axis=0)
 
 
-def sets_beside(have: Resources, R: int, e: Ints, r: Ints) -> Ints:
-    """Return how many filter groups t the array holds at once, of r sets of R × e PEs each (half as wide if paired).
+def sets_beside(array: Resources, R: int, e: Ints, r: Ints) -> Ints:
+    """Count the filter groups t that the array holds at once, of r sets of R × e PEs each (half as wide if paired).
 
     The r sets of a group work on different channels, and their psums are added on their way up a column, so they
     stand on top of one another: R · r rows of PEs. A set wider than the array folds into ceil(e / cols) parts
     of R rows below one another (JSSC 2017, section V-B: AlexNet's CONV2, 5 × 27 on 12 × 14 PEs, is 5 × 14 + 5 × 13).
     """
-    columns = set_columns(have, e)
-    folds = ceil(columns, have.cols)
-    beside = np.maximum(have.cols // columns, 1)
-    return have.rows // (R * folds * r) * beside
+    columns = set_columns(array, e)
+    folds = ceil(columns, array.cols)
+    beside = np.maximum(array.cols // columns, 1)
+    return array.rows // (R * folds * r) * beside
 
 
-def glb_strips(shape: ConvShape, e: Ints, have: Resources | None = None) -> tuple[Ints, Ints]:
-    """Return the GLB words of a strip of `e` ofmap rows, of one image: ifmap rows of a channel, psums of a filter.
+def glb_strips(shape: ConvShape, e: Ints, array: Resources | None = None) -> tuple[Ints, Ints]:
+    """Count the GLB words of a strip of `e` ofmap rows, of one image: ifmap rows of a channel, psums of a filter.
 
-    Each counts as often as the GLB of `have` holds it: once, and once for every tile that DRAM works ahead or behind.
+    Each counts as often as the GLB of `array` holds it: once, and once for every tile that DRAM works ahead or behind.
     """
     ifmap, psum = touched(shape, e, axis=0) * shape.W_padded, e * shape.Q
-    return (ifmap, psum) if have is None else (ifmap * have.ifmap_strips, psum * have.psum_strips)
+    return (ifmap, psum) if array is None else (ifmap * array.ifmap_strips, psum * array.psum_strips)
 
 
 @lru_cache(maxsize=1024)
 def strip_rows(shape: ConvShape, e: int) -> Ints:
-    """Return the ifmap rows, without padding, that each strip of `e` ofmap rows reads: int64 (strips,)."""
+    """Count the ifmap rows, without padding, that each strip of `e` ofmap rows reads: int64 (strips,)."""
     y = np.arange(shape.P)[:, np.newaxis]
     read = np.zeros((-(-shape.P // e), shape.H_padded), dtype=np.bool_)
     read[y // e, y * shape.stride[0] + np.arange(shape.R) * shape.dilation[0]] = True
@@ -135,7 +163,7 @@ def strip_rows(shape: ConvShape, e: int) -> Ints:
 
 
 def clamp(shape: ConvShape, mapping: PassParameters) -> PassParameters:
-    """Return `mapping` without what the layer has no use for (such as n = 4 for a batch of 1)."""
+    """Cut `mapping` down to what the layer has a use for (n = 1 for a batch of 1)."""
     e = min(mapping.e, shape.P)
     n = min(mapping.n, shape.N)
     p, q = min(mapping.p, shape.K_per_group), min(mapping.q, shape.C_per_group)
@@ -145,51 +173,72 @@ def clamp(shape: ConvShape, mapping: PassParameters) -> PassParameters:
     return PassParameters(m=m, n=n, e=e, p=p, q=q, r=r, t=t)
 
 
-def check_mapping(shape: ConvShape, have: Resources, mapping: PassParameters) -> None:
+def pass_sizes(pt: Ints, t: Ints, qr: Ints, r: Ints, e: Ints, n: Ints) -> PassSizes:
+    """Deal the filters and channels of passes evenly to columns and sets where there are too few to fill them."""
+    p, q = ceil(pt, t), ceil(qr, r)
+    return PassSizes(pt, p, ceil(pt, np.maximum(p, 1)), qr, q, ceil(qr, np.maximum(q, 1)), e, n)
+
+
+def tile_classes(total: int, tile: Ints) -> tuple[Ints, Ints]:
+    """Return size and number of the full tiles and of the last, partial one: int64 (2, ...) each."""
+    rest = total % tile
+    return np.stack([tile, rest]), np.stack([total // tile, np.minimum(rest, 1)])
+
+
+def tiles(total: int, tile: int) -> Ints:
+    """Return the size of every tile of one dimension, in order: int64 (ceil(total / tile),)."""
+    return np.minimum(tile, total - np.arange(0, total, tile, dtype=np.int64))
+
+
+def pass_grid(shape: ConvShape, mapping: PassParameters) -> tuple[int, int, int]:
+    """Return the number of filter tiles (of a group), row strips and image tiles."""
+    pairs = ((shape.K_per_group, mapping.p * mapping.t), (shape.P, mapping.e), (shape.N, mapping.n))
+    filter_tiles, strips, image_tiles = (-(-total // tile) for total, tile in pairs)
+    return filter_tiles, strips, image_tiles
+
+
+def check_mapping(shape: ConvShape, array: Resources, mapping: PassParameters) -> None:
     """Check a mapping against every limit of the array.
 
     Raises
     ------
     MappingError
-        If the layer fits in no way, or the mapping breaks limits: all of them, each with the words or sets
-        it asks for and what there is.
+        If the layer fits in no way, or the mapping breaks limits: all of them, each with the words or sets that it
+        needs and those that there are.
     """
-    check_mappable(shape, have)
-    of = mapping
-    e, r = np.array(of.e), np.array(of.r)
-    ifmap_strip, psum_strip = glb_strips(shape, e, have)
-    glb = int(of.n * (of.q * of.r * ifmap_strip + of.m * psum_strip))
-    limits = (
-        ("ifmap spad", "q·S", of.q * shape.S, have.ifmap_spad, "words"),
-        ("filter spad", "p·q·S", of.p * of.q * shape.S, have.filter_spad, "words"),
-        ("psum spad", "p", of.p, have.psum_spad, "words"),
-        ("GLB", "n·q·r ifmap strips + n·m psum strips", glb, have.glb_words, "words"),
-        *_filter_limit(shape, have, of),
+    check_mappable(shape, array)
+    p, q, r, t = mapping.p, mapping.q, mapping.r, mapping.t
+    ifmap_strip, psum_strip = glb_strips(shape, np.array(mapping.e), array)
+    columns = set_columns(array, np.array(mapping.e))
+    limits = [
+        ("ifmap spad", "q·S", q * shape.S, array.ifmap_spad, "words"),
+        ("filter spad", "p·q·S", p * q * shape.S, array.filter_spad, "words"),
+        ("psum spad", "p", p, array.psum_spad, "words"),
         (
-            f"{have.rows}×{have.cols} PEs", f"t filter groups, each of r sets of {shape.R}×{set_columns(have, e)} PEs,",
-            of.t, int(sets_beside(have, shape.R, e, r)), "groups",
+            "GLB", "n·q·r ifmap strips + n·m psum strips",
+            int(mapping.n * (q * r * ifmap_strip + mapping.m * psum_strip)), array.glb_words, "words",
         ),
-    )  # fmt: skip
+        (
+            f"{array.rows}×{array.cols} PEs", f"t filter groups, each of r sets of {shape.R}×{columns} PEs,",
+            t, int(sets_beside(array, shape.R, np.array(mapping.e), np.array(r))), "groups",
+        ),
+    ]  # fmt: skip
+    if array.filters_ahead is not None:
+        words = p * t * q * r * shape.R * shape.S
+        limits.insert(4, ("filter buffer", "p·t·q·r·R·S of a pass", words, array.filters_ahead, "words"))
     faults = [
-        f"{name}: {formula} needs {asked} {unit}, there are {limit} ({asked - limit} too many)"
-        for name, formula, asked, limit, unit in limits
-        if asked > limit
+        f"{name}: {formula} needs {needed} {unit}, there are {limit} ({needed - limit} too many)"
+        for name, formula, needed, limit, unit in limits
+        if needed > limit
     ]
-    if of.m % (of.p * of.t):
-        faults.append(f"m = {of.m} is not a multiple of the {of.p * of.t} filters (p·t) of a pass")
+    if mapping.m % (p * t):
+        faults.append(f"m = {mapping.m} is not a multiple of the {p * t} filters (p·t) of a pass")
     if faults:
-        values = ", ".join(f"{name}={value}" for name, value in of.model_dump().items())
+        values = ", ".join(f"{name}={value}" for name, value in mapping.model_dump().items())
         raise MappingError(f"layer {shape.name}: mapping {values}: " + "; ".join(faults))
 
 
-def _filter_limit(shape: ConvShape, have: Resources, of: PassParameters) -> Iterator[tuple[str, str, int, int, str]]:
-    """Yield the limit of what is fetched ahead, if there is one."""
-    if have.filters_ahead is not None:
-        asked = of.p * of.t * of.q * of.r * shape.R * shape.S
-        yield "filter buffer", "p·t·q·r·R·S of a pass", asked, have.filters_ahead, "words"
-
-
-def check_mappable(shape: ConvShape, have: Resources) -> None:
+def check_mappable(shape: ConvShape, array: Resources) -> None:
     """Check that some mapping of the layer exists.
 
     Raises
@@ -197,23 +246,19 @@ def check_mappable(shape: ConvShape, have: Resources) -> None:
     MappingError
         If none does; the message says what would make the layer fit.
     """
-    least = int(sum(glb_strips(shape, np.array(1), have)))
+    least = int(sum(glb_strips(shape, np.array(1), array)))
+    filter_words = shape.R * shape.S
     needs = (
-        (shape.R, have.rows, "filter rows R", "array rows"),
-        (shape.S, have.ifmap_spad, "filter columns S", "words in the ifmap spad"),
-        (shape.S, have.filter_spad, "filter columns S", "words in the filter spad"),
-        (
-            shape.R * shape.S,
-            have.filters_ahead or shape.R * shape.S,
-            "words of one filter",
-            "words in the filter buffer",
-        ),
-        (least, have.glb_words, "words of one ifmap strip and one row of psums", "words in the GLB"),
+        (shape.R, array.rows, "filter rows R", "array rows"),
+        (shape.S, array.ifmap_spad, "filter columns S", "words in the ifmap spad"),
+        (shape.S, array.filter_spad, "filter columns S", "words in the filter spad"),
+        (filter_words, array.filters_ahead or filter_words, "words of one filter", "words in the filter buffer"),
+        (least, array.glb_words, "words of one ifmap strip and one row of psums", "words in the GLB"),
     )  # fmt: skip
     faults = [
-        f"{asked} {what} do not fit {limit} {where}; it would take at least {asked}"
-        for asked, limit, what, where in needs
-        if asked > limit
+        f"{needed} {what} do not fit {limit} {where}; it would take at least {needed}"
+        for needed, limit, what, where in needs
+        if needed > limit
     ]
     if faults:
         raise MappingError(f"layer {shape.name} cannot be mapped: " + "; ".join(faults))

@@ -1,19 +1,27 @@
 """The passes of a row-stationary stage one after another, with what DRAM brings for each.
 
-Order (JSSC 2017, section V; which loop is outermost is ours): groups, then m filters whose psums stay in the GLB, then
-strips of ofmap rows, then images, then tiles of channels, then the passes of the m filters. So an ifmap strip is loaded
-once for m filters, and filters once for every strip and set of images.
+Order (JSSC 2017, section V; which loop is outermost is ours): groups, then sets of m filters whose psums stay in the
+GLB, then strips of ofmap rows, then images, then tiles of channels, then the passes of the m filters. So an ifmap strip
+is loaded once for m filters, and filters once for every strip and tile of images. What comes before the tiles of
+channels is a block: its outputs are finished together.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from zapsim.arch.arrays import PassParameters
-from zapsim.arrays.row_stationary.equations import PassCosts, pass_grid, tile_classes, tiles
-from zapsim.arrays.row_stationary.mapping import Ints, Resources, glb_strips, strip_rows
+from zapsim.arrays.row_stationary.equations import PassCosts
+from zapsim.arrays.row_stationary.kernels import order_passes
+from zapsim.arrays.row_stationary.mapping import (
+    Ints,
+    Resources,
+    glb_strips,
+    pass_grid,
+    strip_rows,
+    tile_classes,
+    tiles,
+)
 from zapsim.arrays.tiles import Tiles, shared_out
 from zapsim.workload import ConvShape
 
@@ -25,13 +33,18 @@ _WINDOW_ROWS = 2
 
 
 def pass_tiles(
-    shape: ConvShape, have: Resources, of: PassParameters, costs: PassCosts, present: Ints, ifmap_dram_words: int
+    shape: ConvShape,
+    array: Resources,
+    mapping: PassParameters,
+    costs: PassCosts,
+    present: Ints,
+    ifmap_dram_words: int,
 ) -> Tiles:
-    """Return every pass of the stage that has work, in order.
+    """List every pass of the stage that has work, in order.
 
     Parameters
     ----------
-    shape, have, of
+    shape, array, mapping
         Layer, array and mapping.
     costs
         Of the passes; arrays that broadcast to (2, groups, filter tiles, strips, image tiles), with the full tiles of
@@ -41,106 +54,78 @@ def pass_tiles(
     ifmap_dram_words
         Words of ifmaps that DRAM gives, as it holds them.
     """
-    grid = _Grid(shape, of, present)
-    rows, images = strip_rows(shape, of.e), tiles(shape.N, of.n)
-    strip_words = rows[:, None] * images * shape.W
-    if np.prod(grid.shape) > MOST_TILES:
-        words = grid.of_blocks(costs, strip_words * shape.C_per_group)
-    else:
-        channels = np.minimum(of.q * of.r, shape.C_per_group - np.arange(grid.channel_tiles) * of.q * of.r)
-        words = grid.of_passes(costs, strip_words[..., None] * channels)
-    ifmap_strip, psum_strip = (int(words) for words in glb_strips(shape, np.array(of.e), have))
-    none = np.zeros_like(words.cycles)
-    blocks = np.arange(int(np.prod(grid.shape[:4])), dtype=np.int64)
+    filter_tiles, strips, image_tiles = pass_grid(shape, mapping)
+    tiles_per_set = mapping.m // (mapping.p * mapping.t)
+    sets = -(-filter_tiles // tiles_per_set)
+    blocks = shape.groups * sets * strips * image_tiles
+    classes = tile_classes(shape.C_per_group, np.array(mapping.q * mapping.r))[1]  # full and partial tiles of channels
+    passes = blocks * int(classes.sum()) * tiles_per_set
+    merge = _blocks_as_tiles if passes > MOST_TILES else _passes_as_tiles
+    cycles, ifmap, filters, outputs, block = merge(shape, mapping, costs, present, classes)
+    ifmap_strip, psum_strip = (int(words) for words in glb_strips(shape, np.array(mapping.e), array))
+    none = np.zeros_like(cycles)
     return Tiles(
-        cycles=words.cycles,
-        ifmap_words=shared_out(ifmap_dram_words, words.ifmap),
-        filter_words=words.filters,
+        cycles=cycles,
+        ifmap_words=shared_out(ifmap_dram_words, ifmap),
+        filter_words=filters,
         psum_words=none,
         spilled_words=none,
-        outputs=words.outputs,
-        block=words.block,
-        blocks=len(blocks),
-        reach=_reach(of, blocks.reshape(grid.shape[:4])),
-        visits=grid.shape[2] * grid.shape[3],
-        room=have.glb_words - of.n * (of.q * of.r * ifmap_strip + of.m * psum_strip),
+        outputs=outputs,
+        block=block,
+        blocks=blocks,
+        reach=_reach(mapping, (shape.groups * sets, strips, image_tiles)),
+        visits=strips * image_tiles,
+        room=array.glb_words - mapping.n * (mapping.q * mapping.r * ifmap_strip + mapping.m * psum_strip),
     )
 
 
-def present_first(present: np.ndarray) -> np.ndarray:
-    """Return where, along the last axis, the first True is: bool of the same shape."""
-    first: np.ndarray = present & (np.cumsum(present, axis=-1) == 1)
-    return first
+def _passes_as_tiles(
+    shape: ConvShape, mapping: PassParameters, costs: PassCosts, present: Ints, classes: Ints
+) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+    """Return cycles, plain ifmap words, filter words, finished outputs and block of each pass: int64 (passes,)."""
+    grid = (2, *present.shape)
+    channels = tiles(shape.C_per_group, mapping.q * mapping.r)
+    strip_words = _strip_words(shape, mapping)[:, :, np.newaxis] * channels
+    order = np.empty((4, int(present.sum()) * len(channels)), dtype=np.int64)
+    order_passes(present, mapping.m // (mapping.p * mapping.t), int(classes[0]), strip_words, order)
+    cost, block, ifmap, finishes = order
+    cycles, filters, psums = (
+        np.broadcast_to(words, grid).reshape(-1)[cost] for words in (costs.cycles, costs.filter, costs.psum)
+    )
+    return cycles, ifmap, filters, psums * finishes, block
 
 
-class _Grid:
-    """Passes in order: (groups, sets of m filters, strips, image tiles, channel tiles, filter tiles of a set)."""
+def _blocks_as_tiles(
+    shape: ConvShape, mapping: PassParameters, costs: PassCosts, present: Ints, classes: Ints
+) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+    """Return what :func:`_passes_as_tiles` does, with all passes of a block as one tile: int64 (blocks with work,)."""
+    grid = (2, *present.shape)
+    first_tiles = np.arange(0, present.shape[1], mapping.m // (mapping.p * mapping.t))
+    busy = np.add.reduceat(present, first_tiles, axis=1).reshape(-1) > 0
+    times = classes[:, np.newaxis, np.newaxis, np.newaxis, np.newaxis]
 
-    def __init__(self, shape: ConvShape, of: PassParameters, present: Ints) -> None:
-        filter_tiles, strips, image_tiles = pass_grid(shape, of)
-        self.per_set = of.m // (of.p * of.t)
-        self.sets = -(-filter_tiles // self.per_set)
-        full, partial = tile_classes(shape.C_per_group, np.array(of.q * of.r))[1]
-        self.classes = np.repeat([0, 1], [int(full), int(partial)])
-        self.channel_tiles = len(self.classes)
-        self.grid = (shape.groups, filter_tiles, strips, image_tiles)
-        self.shape = (shape.groups, self.sets, strips, image_tiles, self.channel_tiles, self.per_set)
-        self.present = self._by_set(np.broadcast_to(present, self.grid)[np.newaxis])[..., 0, :].astype(np.bool_)
+    def by_block(per_pass: Ints) -> Ints:
+        return np.asarray(np.add.reduceat(per_pass * present, first_tiles, axis=1).reshape(-1)[busy], dtype=np.int64)
 
-    def _by_set(self, values: np.ndarray) -> np.ndarray:
-        """Return (classes, groups, filter tiles, strips, images) as (groups, sets, strips, images, classes, tiles)."""
-        kinds, groups, filter_tiles, strips, images = values.shape
-        if self.sets * self.per_set > filter_tiles:  # the last set has fewer
-            padded = np.zeros((kinds, groups, self.sets * self.per_set, strips, images), dtype=values.dtype)
-            padded[:, :, :filter_tiles] = values
-            values = padded
-        by_set: np.ndarray = values.reshape(kinds, groups, self.sets, self.per_set, strips, images)
-        return by_set.transpose(1, 2, 4, 5, 0, 3)
-
-    def of_passes(self, costs: PassCosts, strip_words: Ints) -> _Words:
-        """Return every pass that has work; `strip_words` are (strips, image tiles, channel tiles)."""
-        kept = np.broadcast_to(self.present[:, :, :, :, None, :], self.shape).reshape(-1)
-
-        def by_pass(values: Ints) -> Ints:
-            by_class = self._by_set(np.broadcast_to(values, (2, *self.grid)))
-            return np.asarray(by_class[:, :, :, :, self.classes].reshape(-1)[kept], dtype=np.int64)
-
-        ifmap = np.zeros(self.shape, dtype=np.int64)
-        np.copyto(ifmap, strip_words[..., None], where=present_first(self.present)[:, :, :, :, None, :])
-        last = np.zeros(self.shape, dtype=np.int64)
-        last[:, :, :, :, -1] = 1
-        block = np.repeat(np.arange(int(np.prod(self.shape[:4]))), self.shape[4] * self.shape[5])
-        finished = by_pass(costs.psum) * last.reshape(-1)[kept]
-        return _Words(by_pass(costs.cycles), ifmap.reshape(-1)[kept], by_pass(costs.filter), finished, block[kept])
-
-    def of_blocks(self, costs: PassCosts, strip_words: Ints) -> _Words:
-        """Return all passes of a block as one tile; `strip_words` are (strips, image tiles), of all channels."""
-        kept = self.present.any(axis=-1).reshape(-1)
-        often = np.bincount(self.classes, minlength=2)[:, None, None, None, None]
-
-        def by_block(values: Ints, often: Ints = often) -> Ints:
-            by_set = self._by_set((np.broadcast_to(values, (2, *self.grid)) * often).sum(axis=0, keepdims=True))
-            return np.asarray((by_set[..., 0, :] * self.present).sum(axis=-1).reshape(-1)[kept], dtype=np.int64)
-
-        ifmap = np.broadcast_to(strip_words, self.shape[:4]).reshape(-1)[kept]
-        outputs = by_block(costs.psum, np.array([1, 0])[:, None, None, None, None])
-        block = np.arange(len(kept), dtype=np.int64)[kept]
-        return _Words(by_block(costs.cycles), ifmap, by_block(costs.filter), outputs, block)
+    cycles, filters = (
+        by_block((np.broadcast_to(values, grid) * times).sum(axis=0)) for values in (costs.cycles, costs.filter)
+    )
+    outputs = by_block(np.broadcast_to(costs.psum, grid)[0])
+    ifmap = np.tile((_strip_words(shape, mapping) * shape.C_per_group).reshape(-1), shape.groups * len(first_tiles))
+    return cycles, ifmap[busy], filters, outputs, np.flatnonzero(busy).astype(np.int64)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Words:
-    """Cycles, words and outputs of each tile, and its block: int64 (tiles,)."""
-
-    cycles: Ints
-    ifmap: Ints
-    filters: Ints
-    outputs: Ints
-    block: Ints
+def _strip_words(shape: ConvShape, mapping: PassParameters) -> Ints:
+    """Count the ifmap words of each strip, per channel: int64 (strips, image tiles)."""
+    return strip_rows(shape, mapping.e)[:, np.newaxis] * tiles(shape.N, mapping.n) * shape.W
 
 
-def _reach(of: PassParameters, blocks: Ints) -> Ints:
-    """Return the last block whose outputs the predictor sees, for every block: strips further down, same filters."""
-    strips = blocks.shape[2]
-    below = np.minimum(np.arange(strips) + -(-_WINDOW_ROWS // of.e), strips - 1)
-    return np.ascontiguousarray(blocks[:, :, below]).reshape(-1)
+def _reach(mapping: PassParameters, blocks: tuple[int, int, int]) -> Ints:
+    """Return the last block whose outputs the predictor sees, for every block: strips further down, same filters.
+
+    `blocks` are numbered (sets of filters, strips, image tiles).
+    """
+    _, strips, _ = blocks
+    below = np.minimum(np.arange(strips) + -(-_WINDOW_ROWS // mapping.e), strips - 1)
+    numbers = np.arange(int(np.prod(blocks)), dtype=np.int64).reshape(blocks)
+    return np.ascontiguousarray(numbers[:, below]).reshape(-1)

@@ -1,4 +1,4 @@
-"""Which vectors a rigid array must issue: for each tile, how many have at least one bit set.
+"""Which vectors a rigid array must issue: for each tile, how many have at least one demanded output.
 
 Maps come as 64-bit words, (words, pixels): channel k is bit ``k % 64`` (from the least significant) of word
 ``k // 64``. Pixels are innermost, so that what is done to all of them vectorises.
@@ -57,7 +57,7 @@ def _mark(words: NDArray[np.uint64], first: int, end: int, out: NDArray[np.bool_
 
 @kernel
 def tile_vectors(words: NDArray[np.uint64], bounds: NDArray[np.int64], out: NDArray[np.int64]) -> None:
-    """Count the pixels that need each tile of channels.
+    """Count the pixels with at least one bit set in each tile of channels.
 
     Parameters
     ----------
@@ -71,15 +71,15 @@ def tile_vectors(words: NDArray[np.uint64], bounds: NDArray[np.int64], out: NDAr
     marks = np.empty(words.shape[1], dtype=np.bool_)
     for t in range(bounds.shape[0]):
         _mark(words, bounds[t, 0], bounds[t, 1], marks)
-        needed = 0
+        vectors = 0
         for pixel in range(marks.shape[0]):
-            needed += 1 if marks[pixel] else 0
-        out[t] = needed
+            vectors += 1 if marks[pixel] else 0
+        out[t] = vectors
 
 
 @kernel
 def tile_folds(words: NDArray[np.uint64], bounds: NDArray[np.int64], rows: int, out: NDArray[np.int64]) -> None:
-    """For each tile of channels, count the folds of `rows` pixels, in order, that hold pixels that need it.
+    """For each tile of channels, count the folds of `rows` pixels, in order, that hold a pixel with a bit set in it.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def tile_folds(words: NDArray[np.uint64], bounds: NDArray[np.int64], rows: int, 
     rows
         Pixels of a fold; the last fold may have fewer.
     out
-        int64 (tiles, 2), overwritten: folds with at least one pixel that needs the tile; and v · (v - 1) / 2 summed
+        int64 (tiles, 2), overwritten: folds with at least one such pixel; and v · (v - 1) / 2 summed
         over the folds, v being those pixels (the hops of v results that leave through one another).
     """
     pixels = words.shape[1]
@@ -133,10 +133,10 @@ def issued_outputs(words: NDArray[np.uint64], bounds: NDArray[np.int64], out: ND
 
 
 @kernel
-def _needed_channels(
+def _marked_channels(
     words: NDArray[np.uint64], marks: NDArray[np.bool_], first: int, end: int, start: int, stop: int
 ) -> int:
-    """Count the channels `first` to `end` - 1 that at least one marked pixel from `start` to `stop` - 1 needs."""
+    """Count the channels `first` to `end` - 1 with a bit set at any marked pixel from `start` to `stop` - 1."""
     total = 0
     for w in range(first >> 6, ((end - 1) >> 6) + 1):
         seen = _ZERO
@@ -155,7 +155,7 @@ def tile_filters(
     out: NDArray[np.int64],
     issued: NDArray[np.int32],
 ) -> None:
-    """Tile the pixels that each group needs, in order, and count the channels that each tile needs.
+    """Tile the pixels with a demanded output in each group, in order, and count the channels that each tile issues.
 
     Parameters
     ----------
@@ -166,10 +166,10 @@ def tile_filters(
     size
         Channels of a group.
     crossed
-        Whether a tile takes the next `cols` pixels that the group needs, or those among its own `cols` in the map.
+        Whether a tile takes the next `cols` such pixels, or those among its own `cols` in the map.
     out
-        int64 (groups, tiles, 2), overwritten: channels that at least one pixel of the tile needs, and the tile's
-        needed pixels; 0 where there is no such tile.
+        int64 (groups, tiles, 2), overwritten: channels with a bit set at any pixel of the tile, and the tile's
+        pixels; 0 where there is no such tile.
     issued
         int32 (groups, pixels), overwritten with the channels computed at each pixel; or (0, 0) if not wanted.
     """
@@ -186,12 +186,12 @@ def tile_filters(
             full = inside == cols if crossed else pixel + 1 - start == cols
             if not full and pixel + 1 < pixels:
                 continue
-            needed = _needed_channels(words, marks, g * size, (g + 1) * size, start, pixel + 1)
-            out[g, tile, 0] = needed
+            channels = _marked_channels(words, marks, g * size, (g + 1) * size, start, pixel + 1)
+            out[g, tile, 0] = channels
             out[g, tile, 1] = inside
             if issued.shape[0]:
-                for one in range(start, pixel + 1):
-                    issued[g, one] = needed if marks[one] else 0
+                for inner in range(start, pixel + 1):
+                    issued[g, inner] = channels if marks[inner] else 0
             start, inside, tile = pixel + 1, 0, tile + 1
 
 

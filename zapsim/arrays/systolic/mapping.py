@@ -1,6 +1,6 @@
 """Putting a convolution on a systolic array: what is spread over rows and columns, what streams, in how many folds.
 
-The convolution is a matrix product for each group: N·P·Q pixels × K filters, with C·R·S products a pixel and filter
+The convolution is a matrix product for each group: N·P·Q pixels × K filters, with C·R·S products per pixel and filter
 (C and K of one group). Source of names and formulas: SCALE-Sim v3 (Samajdar et al., ISPASS 2020; Raj et al., 2025).
 """
 
@@ -87,9 +87,9 @@ class SystolicMapping:
 
 
 def ramp_cycles(array: SystolicArray, folds: Count, used_rows: Count, used_cols: Count) -> Count:
-    """Return the cycles in which folds fill and drain.
+    """Count the cycles in which folds fill and drain.
 
-    Output-stationary: rows + columns - 2 a fold, and rows more with a serial drain; weight- and input-stationary:
+    Output-stationary: rows + columns - 2 per fold, and rows more with a serial drain; weight- and input-stationary:
     2 · rows + columns - 2, because the stationary operand is loaded first.
 
     Parameters
@@ -121,7 +121,7 @@ def systolic_array(arch: ArchSpec) -> SystolicArray:
 
 
 def map_systolic(shape: ConvShape, array: SystolicArray) -> SystolicMapping:
-    """Return how `shape` is put on `array` (any layer can be)."""
+    """Put `shape` on `array` (any layer can be)."""
     pixels, filters, products = shape.N * shape.P * shape.Q, shape.K_per_group, shape.macs_per_output
     match array.dataflow:
         case "output-stationary":

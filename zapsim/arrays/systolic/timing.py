@@ -1,11 +1,14 @@
-"""Systolic arrays in time: cycles and actions of one stage of a layer.
+"""The systolic engine: cycles and actions of one stage of a layer on a weight-, output- or input-stationary array.
 
-Dense cycles are SCALE-Sim v3's, to the cycle; a mask compacts the vectors that are issued (docs/models/systolic.md).
+Dense cycles are SCALE-Sim v3's, to the cycle; a mask compacts the vectors that are issued. Every word in a PE's
+register came from the buffer or from a neighbour; every word that left the array came out of a psum register.
+``docs/models/systolic.md`` states the relations and what is left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +18,6 @@ from zapsim.arrays.engine import STANDARD, Demand, StageResult
 from zapsim.arrays.gating import outputs_per_pixel, switching_macs
 from zapsim.arrays.systolic.mapping import SystolicMapping, map_systolic, ramp_cycles, systolic_array
 from zapsim.arrays.systolic.tiles import fold_tiles
-from zapsim.arrays.systolic.traffic import Use, storage_counts
 from zapsim.arrays.systolic.work import Work, dense_work, masked_work
 from zapsim.counts import Counts, Cycles
 from zapsim.workload import ConvShape
@@ -29,30 +31,30 @@ class SystolicEngine:
     def map_layer(
         self, shape: ConvShape, arch: ArchSpec, _shares: Sequence[float] = (1.0,), _coded: float = 1.0
     ) -> SystolicMapping:
-        """Return how `shape` is put on the array of `arch`; the same for every mask."""
+        """Put `shape` on the array of `arch`; the mapping is the same for every mask."""
         return map_systolic(shape, systolic_array(arch))
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: SystolicMapping, demand: Demand) -> StageResult:
-        """Return cycles and actions of one stage.
+        """Count cycles and actions of one stage.
 
         A stage with work is counted from cycle 0, as SCALE-Sim counts a layer: one cycle less than its folds have.
         """
-        kept, window = demand.kept, demand.window_nonzero
+        masked = demand.kept is not None and not demand.gate
         issued = None
-        if kept is None or demand.gate:
+        if demand.kept is None or demand.gate:
             work = dense_work(mapping)
         else:
-            work, issued = masked_work(mapping, kept, window is not None, demand.positions)
+            work, issued = masked_work(mapping, demand.kept, demand.window_nonzero is not None, demand.positions)
         switching = _switching(shape, demand, work, issued)
-        asked = shape.outputs if kept is None else kept.count()
-        taken = shape.outputs if demand.gate else asked
+        demanded = shape.outputs if demand.kept is None else demand.kept.count()
+        occupying = demanded if masked else shape.outputs  # gated outputs take their cycles, too
         macs = Counts(
             macs_executed=switching,
             macs_gated=work.outputs * shape.macs_per_output - switching,
-            macs_lost=(work.outputs - taken) * shape.macs_per_output,
+            macs_lost=(work.outputs - occupying) * shape.macs_per_output,
         )
-        read = (asked if demand.gate else work.outputs) * shape.macs_per_output
-        storage = storage_counts(mapping, work, Use(read, switching))
+        tested = (demanded if demand.gate else work.outputs) * shape.macs_per_output
+        storage = storage_counts(mapping, work, Use(tested, switching))
         tiles = fold_tiles(shape, mapping, work, _pixels(shape, demand), arch.glb_words, demand.ifmap_coded_words)
         cycles, pes = stage_cycles(mapping, work), _active_pes(mapping, work)
         clocked = Counts(pe_active_cycles=pes * cycles.total)
@@ -60,13 +62,13 @@ class SystolicEngine:
 
 
 def _pixels(shape: ConvShape, demand: Demand) -> int:
-    """Return the pixels that a stage puts on the array."""
+    """Count the pixels that a stage puts on the array."""
     positions = demand.positions
     return shape.N * (shape.P * shape.Q if positions is None or demand.gate else int(positions.sum()))
 
 
 def stage_cycles(mapping: SystolicMapping, work: Work) -> Cycles:
-    """Return the cycles of a stage: ``compute`` is what streams, ``ramp`` fills and drains the array."""
+    """Split the cycles of a stage: ``compute`` is what streams, ``ramp`` fills and drains the array."""
     folds = work.total(work.folds)
     if not folds:
         return Cycles()
@@ -81,7 +83,7 @@ def stage_cycles(mapping: SystolicMapping, work: Work) -> Cycles:
 
 
 def _switching(shape: ConvShape, demand: Demand, work: Work, issued: NDArray[np.int32] | None) -> int:
-    """Return the MACs that switch: of the outputs computed (or, if these are gated, kept) those with inputs."""
+    """Count the MACs that switch: of all issued outputs (of the demanded ones, if the others are gated)."""
     if demand.kept is None:
         return switching_macs(shape, None, demand.window_nonzero)
     if demand.gate:
@@ -93,8 +95,102 @@ def _switching(shape: ConvShape, demand: Demand, work: Work, issued: NDArray[np.
 
 
 def _active_pes(mapping: SystolicMapping, work: Work) -> int:
-    """Return the largest number of PEs that work at the same time."""
+    """Find the largest number of PEs that work at the same time."""
     if not len(work.cols):
         return 0
     spread = work.vectors if mapping.array.dataflow == "output-stationary" else np.full_like(work.cols, mapping.Sr)
     return int((np.minimum(spread, mapping.array.rows) * work.cols).max())
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How many MACs of a stage use the words on the array.
+
+    Attributes
+    ----------
+    tested
+        MACs that read their ifmap word: all that are issued, but those of gated outputs.
+    switching
+        MACs that also read their filter word and, where psums are stationary, read and write their psum.
+    """
+
+    tested: int
+    switching: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Moves:
+    """Words of one operand that enter the array, and that are handed from PE to PE after that."""
+
+    words: int
+    hops: int
+
+    @property
+    def arrivals(self) -> int:
+        """Words written to the PEs' registers."""
+        return self.words + self.hops
+
+
+def storage_counts(mapping: SystolicMapping, work: Work, use: Use) -> Counts:
+    """Count accesses of registers and of the on-chip buffer, and hops from PE to PE.
+
+    Parameters
+    ----------
+    mapping, work, use
+        The layer on the array, the tiles of the stage, and the MACs that use their words.
+    """
+    if mapping.array.dataflow == "output-stationary":
+        return _output_stationary(mapping, work, use)
+    return _operand_stationary(mapping, work, use)
+
+
+def _output_stationary(mapping: SystolicMapping, work: Work, use: Use) -> Counts:
+    """Ifmap words enter at the left, filter words at the top; psums stay, and leave down the columns."""
+    T = mapping.T
+    issued = work.outputs * T
+    ifmap_in = work.total(work.vectors) * T
+    filter_in = work.total(work.folds * work.cols) * T
+    ifmap = _Moves(ifmap_in, issued - ifmap_in)
+    filters = _Moves(filter_in, issued - filter_in)
+    drain = work.total(work.cols * work.row_pairs)
+    return Counts(
+        ifmap_spad_reads=use.tested,
+        ifmap_spad_writes=ifmap.arrivals,
+        filter_spad_reads=use.switching,
+        filter_spad_writes=filters.arrivals,
+        psum_spad_reads=use.switching + work.outputs + drain,
+        psum_spad_writes=use.switching + drain,
+        ifmap_bus_words=ifmap.words,
+        filter_bus_words=filters.words,
+        psum_bus_words=work.outputs,
+        bus_deliveries=ifmap.words + filters.words + work.outputs,
+        pe_to_pe_words=ifmap.hops + filters.hops + drain,
+        glb_reads=ifmap.words + filters.words,
+        glb_writes=work.outputs,
+    )
+
+
+def _operand_stationary(mapping: SystolicMapping, work: Work, use: Use) -> Counts:
+    """One operand is shifted in from the top and stays; the other enters at the left; psums go down the columns."""
+    issued = work.outputs * mapping.Sr
+    stays = _Moves(work.total(work.cols) * mapping.Sr, work.total(work.cols * work.row_pairs))
+    entering = work.total(work.vectors) * mapping.Sr
+    streams = _Moves(entering, issued - entering)
+    psum_out = work.outputs * mapping.row_folds
+    psum_in = psum_out - work.outputs
+    filters, ifmap = (stays, streams) if mapping.array.dataflow == "weight-stationary" else (streams, stays)
+    return Counts(
+        ifmap_spad_reads=use.tested,
+        ifmap_spad_writes=ifmap.arrivals,
+        filter_spad_reads=use.switching,
+        filter_spad_writes=filters.arrivals,
+        psum_spad_reads=issued,
+        psum_spad_writes=issued,
+        ifmap_bus_words=ifmap.words,
+        filter_bus_words=filters.words,
+        psum_bus_words=psum_in + psum_out,
+        bus_deliveries=ifmap.words + filters.words + psum_in + psum_out,
+        pe_to_pe_words=ifmap.hops + filters.hops + issued - psum_out,
+        glb_reads=ifmap.words + filters.words + psum_in,
+        glb_writes=psum_out,
+    )

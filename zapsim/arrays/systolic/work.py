@@ -1,4 +1,4 @@
-"""What a stage makes a systolic array do: its tiles, compacted to the vectors that are needed."""
+"""The work of a stage on a systolic array: its tiles, compacted to the vectors with a demanded output."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class Work:
     row_pairs: Counters
 
     def total(self, per_tile: Counters) -> int:
-        """Return the sum of a quantity over all tiles."""
+        """Sum a quantity over all tiles."""
         return int((self.alike * per_tile).sum())
 
     @property
     def outputs(self) -> int:
-        """Outputs that the array computes, asked for or not."""
+        """Outputs that the array computes, demanded or not."""
         return self.total(self.vectors * self.cols)
 
 
@@ -81,31 +81,31 @@ def dense_work(mapping: SystolicMapping) -> Work:
 
 
 def masked_work(
-    mapping: SystolicMapping, kept: PackedMap, with_issued: bool, positions: NDArray[np.bool_] | None = None
+    mapping: SystolicMapping, mask: PackedMap, with_issued: bool, positions: NDArray[np.bool_] | None = None
 ) -> tuple[Work, NDArray[np.int32] | None]:
-    """Return the tiles of a stage that needs the outputs `kept` (N, P, Q, K), and where outputs are computed.
+    """Return the tiles of a stage that must compute the outputs of `mask`, and where outputs are issued.
 
-    A vector is issued for a tile if at least one of the tile's outputs needs it, and then computes all of them. What
-    is computed beyond `kept` lies on pixels of which something is kept.
+    A vector is issued for a tile if at least one of the tile's outputs is demanded, and then computes all of them. What
+    is computed beyond the mask lies on pixels with a demanded output.
 
     Parameters
     ----------
     mapping
         The layer on the array.
-    kept
-        Outputs needed.
+    mask
+        Outputs to compute (N, P, Q, K).
     with_issued
-        Whether to return the second value, else None: int32 (groups, N·P·Q), the outputs computed at each pixel.
+        Whether to return the second value, else None: int32 (groups, N·P·Q), the outputs issued at each pixel.
     positions
         bool (P, Q): pixels that are put on the array at all, known beforehand; None: all.
     """
-    words = _ordered_channels(mapping, pixel_words(kept), kept.channels)
-    order = _pixel_order(mapping, words, kept, positions)
+    words = _ordered_channels(mapping, pixel_words(mask), mask.channels)
+    order = _pixel_order(mapping, words, mask, positions)
     pixels = words.shape[1]
     if order is not None:
         words = np.ascontiguousarray(words[:, order])
-    find = _pixel_tiles if mapping.array.dataflow == "input-stationary" else _filter_tiles
-    work, issued = find(mapping, words, kept.channels // mapping.groups, with_issued)
+    tile = _pixel_tiles if mapping.array.dataflow == "input-stationary" else _filter_tiles
+    work, issued = tile(mapping, words, mask.channels // mapping.groups, with_issued)
     if issued is None or order is None:
         return work, issued
     in_map = np.zeros((len(issued), pixels), dtype=np.int32)
@@ -113,10 +113,10 @@ def masked_work(
     return work, in_map
 
 
-def pixel_words(kept: PackedMap) -> NDArray[np.uint64]:
+def pixel_words(mask: PackedMap) -> NDArray[np.uint64]:
     """Return the bits of each pixel as 64-bit words: uint64 (ceil(K / 64), N·P·Q)."""
-    size = kept.bits.shape[-1]
-    flat = kept.bits.reshape(-1, size)
+    size = mask.bits.shape[-1]
+    flat = mask.bits.reshape(-1, size)
     if size % 8:
         padded = np.zeros((len(flat), -(-size // 8) * 8), dtype=np.uint8)
         padded[:, :size] = flat
@@ -126,7 +126,7 @@ def pixel_words(kept: PackedMap) -> NDArray[np.uint64]:
 
 
 def _ordered_channels(mapping: SystolicMapping, words: NDArray[np.uint64], channels: int) -> NDArray[np.uint64]:
-    """Sort the filters of each group by how many of their outputs are needed, most first, if so set."""
+    """Sort the filters of each group by how many of their outputs are demanded, most first, if so set."""
     if mapping.array.channel_order == "as-is":
         return words
     counts = np.empty(channels, dtype=np.int64)
@@ -140,24 +140,24 @@ def _ordered_channels(mapping: SystolicMapping, words: NDArray[np.uint64], chann
 
 
 def _pixel_order(
-    mapping: SystolicMapping, words: NDArray[np.uint64], kept: PackedMap, positions: NDArray[np.bool_] | None
+    mapping: SystolicMapping, words: NDArray[np.uint64], mask: PackedMap, positions: NDArray[np.bool_] | None
 ) -> NDArray[np.int64] | None:
     """Return the pixels that are put on the array, in this order; None: all, as in the map.
 
-    Grouped: by how many eighths of the outputs are needed (rounded up, most first), within an eighth by the masks
+    Grouped: by how many eighths of the outputs are demanded (rounded up, most first), within an eighth by the masks
     themselves, read as numbers.
     """
     if mapping.array.pixel_order == "raster":
-        return None if positions is None else np.flatnonzero(np.tile(positions.reshape(-1), len(kept.bits)))
-    needed = np.bitwise_count(words).sum(axis=0, dtype=np.int64)
-    eighths = -(-8 * needed // kept.channels)
+        return None if positions is None else np.flatnonzero(np.tile(positions.reshape(-1), len(mask.bits)))
+    demanded = np.bitwise_count(words).sum(axis=0, dtype=np.int64)
+    eighths = -(-8 * demanded // mask.channels)
     return np.lexsort((*words[::-1], -eighths)).astype(np.int64)
 
 
 def _filter_tiles(
     mapping: SystolicMapping, words: NDArray[np.uint64], size: int, with_issued: bool
 ) -> tuple[Work, NDArray[np.int32] | None]:
-    """Tiles of filters, to which pixels stream (weight-stationary) or which pixels fill row by row."""
+    """Build tiles of filters, to which pixels stream (weight-stationary) or which pixels fill row by row."""
     array = mapping.array
     starts = np.arange(0, size, array.cols, dtype=np.int64)
     one_group = np.stack([starts, np.minimum(starts + array.cols, size)], axis=1)
@@ -171,9 +171,9 @@ def _filter_tiles(
         folds = -(-vectors // array.rows)
         row_pairs = pairs(array.rows, vectors)
     else:
-        found = np.empty((len(bounds), 2), dtype=np.int64)
-        kernels.tile_folds(words, bounds, array.rows, found)
-        folds, row_pairs = found.T
+        folds_and_pairs = np.empty((len(bounds), 2), dtype=np.int64)
+        kernels.tile_folds(words, bounds, array.rows, folds_and_pairs)
+        folds, row_pairs = folds_and_pairs.T
     group = np.repeat(np.arange(mapping.groups, dtype=np.int64), len(starts))
     issued = None
     if with_issued:
@@ -185,12 +185,12 @@ def _filter_tiles(
 def _pixel_tiles(
     mapping: SystolicMapping, words: NDArray[np.uint64], size: int, with_issued: bool
 ) -> tuple[Work, NDArray[np.int32] | None]:
-    """Tiles of pixels, to which filters stream (input-stationary)."""
+    """Build tiles of pixels, to which filters stream (input-stationary)."""
     array, groups = mapping.array, mapping.groups
-    found = np.empty((groups, mapping.col_folds, 2), dtype=np.int64)
+    filters_and_pixels = np.empty((groups, mapping.col_folds, 2), dtype=np.int64)
     issued = np.empty((groups, words.shape[1]) if with_issued else (0, 0), dtype=np.int32)
-    kernels.tile_filters(words, array.cols, size, array.crosses_folds, found, issued)
-    vectors, cols = found.reshape(-1, 2).T
+    kernels.tile_filters(words, array.cols, size, array.crosses_folds, filters_and_pixels, issued)
+    vectors, cols = filters_and_pixels.reshape(-1, 2).T
     work = _with_work(
         group=np.repeat(np.arange(groups, dtype=np.int64), mapping.col_folds),
         cols=cols,
@@ -202,7 +202,7 @@ def _pixel_tiles(
 
 
 def _with_work(group: Counters, cols: Counters, vectors: Counters, folds: Counters, row_pairs: Counters) -> Work:
-    """Leave out the tiles that issue nothing."""
+    """Build the work of the tiles that issue something."""
     busy = vectors > 0
     tile = np.flatnonzero(busy).astype(np.int64)
     return Work(np.ones_like(tile), tile, group[busy], cols[busy], vectors[busy], folds[busy], row_pairs[busy])

@@ -1,0 +1,101 @@
+"""The price lists of an architecture: pJ per action (``energy``), and µm² per part (``area``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Annotated, Final, Self
+
+from pydantic import AfterValidator, model_validator
+
+from zapsim.arch.scaling import Scale
+from zapsim.arch.section import Area, Energy, Section, Share, Words, blame
+from zapsim.counts import ACTIONS
+from zapsim.errors import did_you_mean
+
+ENERGY_ACTIONS: Final = tuple(ACTIONS)
+"""What an energy table may price (:data:`zapsim.counts.ACTIONS`)."""
+
+AREA_COMPONENT_OF: Final = {
+    "macs": "mac",
+    "ifmap_spad_bits": "spads",
+    "filter_spad_bits": "spads",
+    "filter_buffer_bits": "spads",
+    "psum_spad_bits": "spads",
+    "bus_bits": "noc",
+    "glb_bits": "glb",
+    "predictor_lanes": "predictor",
+    "predictor_buffer_bits": "predictor",
+}
+"""Component of each part: MAC units, bits of memories and of bus registers, the predictor's MAC lanes."""
+
+AREA_PARTS: Final = tuple(AREA_COMPONENT_OF)
+"""What an area table may give an area for."""
+
+
+def _one_of(known: Collection[str], kind: str) -> Callable[[str], str]:
+    """Return a validator that refuses names which are not `known`."""
+
+    def check(name: str) -> str:
+        if name not in known:
+            hint = did_you_mean(name, known) or f"; known: {', '.join(known)}"
+            raise ValueError(f"unknown {kind}{hint}")
+        return name
+
+    return check
+
+
+class EnergyTable(Section):
+    """Energy per action in pJ; words have the architecture's width.
+
+    Attributes
+    ----------
+    technology
+        The process that the energies belong to.
+    include_dram
+        Whether results include the energy of DRAM; without it they are those of the chip.
+    scale
+        Only for what-if studies: results are labelled as scaled.
+    actions
+        pJ of one of each of :data:`ENERGY_ACTIONS`.
+    """
+
+    technology: str
+    include_dram: bool = True
+    scale: Scale | None = None
+    actions: dict[Annotated[str, AfterValidator(_one_of(ENERGY_ACTIONS, "action"))], Energy]
+
+    @model_validator(mode="after")
+    def _less_costs_less(self) -> Self:
+        for less, more in (("macs_gated", "macs_executed"), ("pe_idle_cycles", "pe_active_cycles")):
+            low, high = self.actions.get(less), self.actions.get(more)
+            if low is not None and high is not None and low > high:
+                raise blame(f"actions.{less}", f"{low:g} pJ is more than the {high:g} pJ of {more}")
+        return self
+
+
+class Density(Section):
+    """Shares of the area that the parts cover, more than 0 and at most 1: the rest is control, wires and gaps."""
+
+    logic: Share
+    memory: Share
+
+
+class AreaTable(Section):
+    """Area per part in µm², and how closely parts are packed.
+
+    Attributes
+    ----------
+    technology
+        The process that the areas belong to.
+    density
+        Of large memories (GLB and filter buffers), and of everything else.
+    predictor_buffer
+        Words of the lines that a dedicated predictor holds while it goes over the outputs.
+    parts
+        µm² of one of each of :data:`AREA_PARTS`.
+    """
+
+    technology: str
+    density: Density
+    predictor_buffer: Words
+    parts: dict[Annotated[str, AfterValidator(_one_of(AREA_PARTS, "part"))], Area]
