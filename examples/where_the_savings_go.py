@@ -21,7 +21,6 @@ from zapsim.arch.policy import preset
 from zapsim.files import write_atomically
 from zapsim.report.explanation import MEANINGS, plot_explanations
 from zapsim.report.losses import Explanation, Step, explain
-from zapsim.report.rows import headline
 from zapsim.simulation import simulate
 from zapsim.tracefile.reader import Trace
 
@@ -85,7 +84,7 @@ def explained(trace: Trace, name: str, changes: tuple[str, ...]) -> Explanation:
 def section(found: dict[str, Explanation], plot: str) -> str:
     """Return the tables of one trace."""
     run = next(iter(found.values())).run
-    text = [f"## {run.network}, {', '.join(run.images)}", "", headline(run).split(f" · {run.arch}")[0] + ".", ""]
+    text = [f"## {run.network}, {', '.join(run.images)}", "", run.headline.split(f" · {run.arch}")[0] + ".", ""]
     text += ["### Cycles", "", table(found, lambda one: one.cycles)]
     text += ["### Energy", "", table(found, lambda one: one.energy), f"![waterfalls]({plot})", ""]
     return "\n".join(text)

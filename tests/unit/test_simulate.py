@@ -56,13 +56,13 @@ def test_settings_say_why_a_layer_has_no_predictor(tmp_path):
     off = OperatingPoint(name="off", predictors={}, quality={}, quality_note="")
     header = trace_header(operating_points=(off, *trace_header().operating_points))
     trace = Trace(write_trace(tmp_path / "trace", header))
-    assert [layer.setting for layer in simulate(ARCH, trace, PRESETS["zap"], point="t=0").layers] == [
+    assert [layer.predictor for layer in simulate(ARCH, trace, PRESETS["zap"], point="t=0").layers] == [
         "not predicted: first convolution",
         "pattern 1/2, threshold 0.25",
         "not predicted: no ReLU follows",
     ]
     without = simulate(ARCH, trace, PRESETS["zap"], point="off")
-    assert without.layers[1].setting == "not predicted: no predictor at this operating point"
+    assert without.layers[1].predictor == "not predicted: no predictor at this operating point"
     assert without.patterns == without.thresholds == ()
     assert without.total.policy == without.total.baseline
 

@@ -10,7 +10,6 @@ import pytest
 from tests.builders import arch, trace_header, write_trace
 from zapsim.arch.policy import preset
 from zapsim.report.formats import FORMATS, render
-from zapsim.report.rows import spreads
 from zapsim.simulation import simulate
 from zapsim.spread import spread, t_quantile
 from zapsim.tracefile.reader import Trace
@@ -59,7 +58,7 @@ def test_images_one_by_one_are_those_of_their_own_runs(trace):
     together = run(trace)
     alone = [run(trace, images=[image]).total for image in range(3)]
     assert list(together.each_image) == alone
-    found = spreads(together)
+    found = together.spreads
     assert found["cycles"] == spread([one.policy.cycles.total for one in alone])
     assert found["energy_saving"] == spread([one.energy_saving for one in alone])
     assert found["macs_skipped"] == spread([one.policy.counts.macs_skipped for one in alone])
@@ -70,14 +69,14 @@ def test_images_one_by_one_are_those_of_their_own_runs(trace):
 @pytest.mark.parametrize("options", [{"images": [1]}, {"batch": 3}])
 def test_one_image_or_a_batch_says_nothing_of_images(trace, options):
     result = run(trace, **options)
-    assert spreads(result) == {}
+    assert result.spreads == {}
     assert all("Over " not in render(result, form) for form in FORMATS)
     assert "images: mean" not in render(result, "csv")
 
 
 def test_every_format_says_it(trace):
     result = run(trace)
-    found = spreads(result)
+    found = result.spreads
     for form in ("table", "csv", "markdown", "latex"):
         assert "Over 3 images, one by one: cycles saved " in render(result, form), form
     rows = list(csv.DictReader(line for line in render(result, "csv").splitlines() if not line.startswith("#")))

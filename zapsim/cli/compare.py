@@ -54,9 +54,9 @@ def execute(args: argparse.Namespace) -> int:
     """Compare and show."""
     from zapsim.exploration.sides import Run, load_side
     from zapsim.files import check_writable, write_atomically
-    from zapsim.report.consoles import stdout_console
     from zapsim.report.plot import check_plot
     from zapsim.report.sides import plot_sides, print_sides, sides_csv
+    from zapsim.report.terminal import stdout_console
 
     if args.csv is not None:
         check_writable(args.csv)

@@ -53,9 +53,9 @@ def execute(args: argparse.Namespace) -> int:
     check_extras()
     from zapsim.exploration.pareto import load_front
     from zapsim.files import check_writable, write_atomically
-    from zapsim.report.consoles import stdout_console
     from zapsim.report.front import front_csv, print_front
     from zapsim.report.front_plot import Picture, check_front_plot, plot_front
+    from zapsim.report.terminal import stdout_console
 
     if args.limit < 1:
         raise ZapsimError(f"--limit must be at least 1, got {args.limit}")

@@ -16,10 +16,10 @@ from itertools import groupby
 from operator import add
 from typing import Literal, TypeAlias
 
-import zapsim
 from zapsim.arch.policy import Policy, preset
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engines import ENGINES
+from zapsim.comparison import Outcome
 from zapsim.errors import TraceError, ZapsimError
 from zapsim.exploration.cached_engine import RememberingEngine
 from zapsim.exploration.expression import Value
@@ -27,11 +27,11 @@ from zapsim.exploration.lattice import Design
 from zapsim.exploration.measures import arch_metrics, broken, columns, layer_row, run_metrics
 from zapsim.exploration.metrics import Run, Stage, quality_metrics
 from zapsim.exploration.space import Space, Workload, path_values
-from zapsim.results import Outcome
 from zapsim.simulation import layer_outcome, layer_timing
 from zapsim.timing.residency import Residency, resident_maps
 from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.reader import Trace
+from zapsim.version import __version__
 
 Status: TypeAlias = Literal["ok", "infeasible", "invalid", "error"]
 """``infeasible``: breaks a constraint; ``invalid``: no such architecture, or no layer fits; ``error``: failed twice."""
@@ -152,7 +152,7 @@ class Evaluator:
         design = self._space.lattice.design(number)
         workload = self._space.workloads[design[1]]
         values = self._space.chosen(design)
-        values |= {"trace_sha256": workload.trace_sha256, "zapsim": zapsim.__version__}
+        values |= {"trace_sha256": workload.trace_sha256, "zapsim": __version__}
         return _Job(number, design, workload, values)
 
     def _attempt(self, job: _Job, step: Callable[[_Job], None]) -> None:
@@ -189,7 +189,7 @@ class Evaluator:
         space, workload = self._space, job.workload
         parts = (
             arch.hash, workload.trace_sha256, workload.point, space.policies[job.design[2]], space.images, space.batch,
-            zapsim.__version__,
+            __version__,
         )  # fmt: skip
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import zapsim
 from zapsim.arch.load import read_arch
 from zapsim.arch.policy import PRESETS
 from zapsim.arch.variants import Variants
@@ -16,6 +15,7 @@ from zapsim.exploration.goals import Goals, check_goals
 from zapsim.exploration.space import Space, Workload
 from zapsim.exploration.space_file import SpaceFile, check_space, read_space_file
 from zapsim.tracefile.reader import Trace
+from zapsim.version import __version__
 
 _T = TypeVar("_T")
 
@@ -124,7 +124,7 @@ def _identity(
 ) -> dict[str, Any]:
     """Return what decides which designs there are and what comes out of each: all but name and budget."""
     return {
-        "zapsim": zapsim.__version__,
+        "zapsim": __version__,
         "arch": {name: variants.base.hash for name, variants in archs.items()},
         "order": [*archs, *(one.path for one in axes.parameters)],  # designs are numbered by it
         "trace": {one.trace: one.trace_sha256 for one in workloads},

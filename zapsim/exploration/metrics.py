@@ -9,10 +9,10 @@ from typing import Final
 
 from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec
+from zapsim.comparison import Comparison, Outcome
 from zapsim.counts import Counts, Cycles
 from zapsim.energy.model import COMPONENTS
 from zapsim.exploration.expression import Value
-from zapsim.results import Comparison, Outcome
 
 
 class Stage(IntEnum):

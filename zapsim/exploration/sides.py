@@ -10,9 +10,9 @@ from typing import Any
 
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
+from zapsim.comparison import Outcome
 from zapsim.errors import ZapsimError
 from zapsim.exploration.extras import check_extras
-from zapsim.results import Outcome
 from zapsim.simulation import simulate
 from zapsim.tracefile.reader import Trace
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
-import zapsim
 from zapsim.frontend.images import ImageSet
 from zapsim.frontend.preprocessing import Preprocessing
+from zapsim.version import __version__
 
 
 def versions() -> dict[str, str]:
     """Return the versions that numbers may depend on."""
-    return {"zapsim": zapsim.__version__, "torch": str(torch.__version__), "numpy": np.__version__}
+    return {"zapsim": __version__, "torch": str(torch.__version__), "numpy": np.__version__}
 
 
 def arguments(given: Mapping[str, Any]) -> dict[str, Any]:

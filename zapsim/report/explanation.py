@@ -11,10 +11,9 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
-from zapsim.report.consoles import plain_console
 from zapsim.report.losses import Explanation, Step
 from zapsim.report.plot import check_plot, save_figure
-from zapsim.report.rows import headline, notes
+from zapsim.report.terminal import plain_console
 
 MEANINGS: dict[str, str] = {
     "zero outputs": "if everything fell as MACs do, and all zeros were known",
@@ -47,7 +46,7 @@ def _saved(steps: Sequence[Step]) -> float:
 def _table(found: Explanation) -> str:
     text = io.StringIO()
     console = plain_console(text)
-    console.print(headline(found.run), soft_wrap=True)
+    console.print(found.run.headline, soft_wrap=True)
     for name, steps in _sections(found):
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         table.add_column(f"of the {name}")
@@ -61,14 +60,14 @@ def _table(found: Explanation) -> str:
         table.add_section()
         table.add_row(f"{name} saved", f"{left:.1%}", "", "", style="bold")
         console.print(table)
-    for line in notes(found.run):
+    for line in found.run.notes:
         console.print(line, style="dim", soft_wrap=True)
     return text.getvalue()
 
 
 def _csv(found: Explanation) -> str:
     text = io.StringIO()
-    for line in (headline(found.run), *notes(found.run)):
+    for line in (found.run.headline, *found.run.notes):
         text.write(f"# {line}\n")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["of", "cause", "share"])
@@ -78,7 +77,7 @@ def _csv(found: Explanation) -> str:
 
 def _json(found: Explanation) -> str:
     whole = {
-        "headline": headline(found.run),
+        "headline": found.run.headline,
         **{name: {step.cause: step.share for step in steps} for name, steps in _sections(found)},
         "saved": {name: _saved(steps) for name, steps in _sections(found)},
         "provenance": found.run.provenance,
@@ -87,12 +86,12 @@ def _json(found: Explanation) -> str:
 
 
 def _markdown(found: Explanation) -> str:
-    parts = [headline(found.run)]
+    parts = [found.run.headline]
     for name, steps in _sections(found):
         rows = [f"| of the {name} | | |", "|---|---:|---|"]
         rows += [f"| {step.cause} | {step.share:+.1%} | {MEANINGS.get(step.cause, '')} |" for step in steps]
         parts.append("\n".join([*rows, f"| **saved** | **{_saved(steps):.1%}** | |"]))
-    return "\n\n".join([*parts, *notes(found.run)]) + "\n"
+    return "\n\n".join([*parts, *found.run.notes]) + "\n"
 
 
 FORMATS: dict[str, Callable[[Explanation], str]] = {

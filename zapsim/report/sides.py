@@ -12,8 +12,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from zapsim.report.parts import print_in_parts
 from zapsim.report.plot import save_figure
+from zapsim.report.terminal import print_in_parts
 
 
 @dataclass(frozen=True, slots=True)

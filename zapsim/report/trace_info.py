@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from zapsim.report.parts import print_in_parts
+from zapsim.report.terminal import print_in_parts
 from zapsim.tracefile.model import LayerTrace, OperatingPoint
 from zapsim.tracefile.reader import Trace
 

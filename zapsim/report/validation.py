@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from zapsim.report.parts import print_in_parts
+from zapsim.report.terminal import print_in_parts
 from zapsim.validation import Comparison, Validation
 
 _LONG = 40
