@@ -197,8 +197,7 @@ class RunResult:
             fields: dict[str, Any] = {name: record[name] for name in _FIELD_TYPES}
             if wrong := [name for name, value in fields.items() if not isinstance(value, _FIELD_TYPES[name])]:
                 raise TypeError(f"{wrong[0]} is not of its type")
-            layers = [LayerResult(_shape(x["shape"]), x["predictor"], _comparison(x)) for x in record["layers"]]
-            images = map(_comparison, record["each_image"])
+            layers, images = map(_layer, record["layers"]), map(_comparison, record["each_image"])
             return cls(**_tuples(fields), layers=tuple(layers), each_image=tuple(images))
         except (ValueError, KeyError, TypeError, AttributeError, ZapsimError) as error:
             fault = f"{error} is missing" if isinstance(error, KeyError) else error
@@ -291,8 +290,9 @@ def _comparison(record: Mapping[str, Any]) -> Comparison:
     return Comparison(Outcome.from_record(record["baseline"]), Outcome.from_record(record["policy"]))
 
 
-def _shape(record: Mapping[str, Any]) -> ConvShape:
-    return ConvShape(**_tuples(record))
+def _layer(record: Mapping[str, Any]) -> LayerResult:
+    shape = ConvShape(**_tuples(record["shape"]))
+    return LayerResult(shape, str(record["predictor"]), _comparison(record))
 
 
 def _tuples(record: Mapping[str, Any]) -> dict[str, Any]:
