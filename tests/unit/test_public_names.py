@@ -1,6 +1,7 @@
 """``import zapsim``: what it offers, and what it says of what is not installed."""
 
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import zapsim
 from zapsim.errors import MissingExtraError, ZapsimError
 
+ROOT = Path(__file__).parents[2]
 PUBLIC = ["Trace", "__version__", "compare", "evaluate", "explore", "load_arch", "simulate", "trace", "train", "tune"]
 TO_COME = {"compare", "evaluate", "trace", "train", "tune"}
 
@@ -57,3 +59,13 @@ def test_what_needs_an_extra_names_it(monkeypatch, name, module, message):
     assert str(caught.value) == message
     assert isinstance(caught.value, ZapsimError)
     assert isinstance(caught.value, ImportError)
+
+
+def test_the_python_example_of_the_readme_runs():
+    """On a smaller trace; everything else as it stands there."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert [sum(map(bool, block.splitlines())) for block in blocks] == [5]
+    names: dict[str, object] = {}
+    exec(blocks[0].replace("vgg16_hed_chelsea", "digits_cnn"), names)
+    assert len(names["table"]) == len(names["result"].rows)
+    assert names["figure"].axes
