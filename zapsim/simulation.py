@@ -79,7 +79,8 @@ def simulate(  # noqa: PLR0913 (all but three are keywords)
     """
     if batch < 1:
         raise ConfigError(f"batch must be at least 1, got {batch}")
-    spec, trace = _arch(arch, overrides), trace if isinstance(trace, Trace) else Trace(Path(trace))
+    spec = _arch(arch, overrides)
+    trace = trace if isinstance(trace, Trace) else Trace(trace)
     policy = policy if isinstance(policy, Policy) else preset(policy, spec.inputs)
     operating_point = trace.operating_point(point)
     indices = trace.image_indices(images)
