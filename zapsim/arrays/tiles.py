@@ -1,6 +1,6 @@
 """A stage of a layer tile after tile, as the timeline needs it: array cycles, DRAM words, outputs finished.
 
-A tile is what is on the array at a time: a pass (row-stationary), a fold (systolic), a strip of a block of filters
+A tile is what is on the array at one time: a pass (row-stationary), a fold (systolic), a strip of a block of filters
 (output lanes). Tiles come in blocks: what must be complete before the predictor can work on it.
 """
 
@@ -70,7 +70,7 @@ class Tiles:
 
 
 def whole_stage(cycles: int, outputs: int, *, ifmap_words: int = 0, filter_words: int = 0, room: int = 0) -> Tiles:
-    """Return a stage as one tile, or none if it has nothing to do: for engines that do not tell tiles apart.
+    """Describe a stage as one tile, or none if it has nothing to do: for engines that do not tell tiles apart.
 
     Nothing overlaps inside of it: DRAM brings all of its words before it starts.
     """
@@ -83,23 +83,23 @@ def whole_stage(cycles: int, outputs: int, *, ifmap_words: int = 0, filter_words
 
 
 def shared_out(total: int, weights: Ints) -> Ints:
-    """Return `total` divided over entries in proportion to `weights`, in whole numbers that sum to it exactly.
+    """Divide `total` over entries in proportion to `weights`, in whole numbers that sum to it exactly.
 
-    The first i entries together get ceil(total · their weight / all weight). Without any weight, nothing is shared out.
+    The first i entries get ceil(total · their weight / all weight) in sum. Without any weight, nothing is shared out.
     """
-    reached = np.cumsum(weights, dtype=np.int64) if total else weights
-    whole = int(reached[-1]) if total and len(reached) else 0
-    if not whole:
+    sums = np.cumsum(weights, dtype=np.int64) if total else weights
+    all_weight = int(sums[-1]) if total and len(sums) else 0
+    if not all_weight:
         return np.zeros(len(weights), dtype=np.int64)
-    if total > 2**62 // whole:  # total · weight would not fit
-        ends = np.array([-(-total * int(part) // whole) for part in reached], dtype=np.int64)
+    if total > 2**62 // all_weight:  # total · weight would not fit
+        ends = np.array([-(-total * int(part) // all_weight) for part in sums], dtype=np.int64)
     else:
-        ends = -(-total * reached // whole)
+        ends = -(-total * sums // all_weight)
     return np.diff(ends, prepend=0)
 
 
 def even_shares(totals: Ints, parts: Ints) -> Ints:
-    """Return each total divided into its number of parts as evenly as whole numbers allow: int64 (sum of parts,)."""
+    """Divide each total into its number of parts as evenly as whole numbers allow: int64 (sum of parts,)."""
     shares = np.empty(int(parts.sum()), dtype=np.int64)
     kernels.even_shares(totals, parts, shares)
     return shares
