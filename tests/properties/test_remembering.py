@@ -179,7 +179,7 @@ def test_equal_layers_are_timed_once_where_no_mask_matters():
 def test_every_field_of_a_demand_is_in_the_key():
     """A field that is added must be thought of."""
     assert {one.name for one in fields(Demand)} == {
-        "kept", "positions", "gate", "window_nonzero", "ifmap_nonzero", "exit_macs", "ifmap_coded_words",
+        "mask", "positions", "gate", "window_nonzero", "ifmap_nonzero", "exit_macs", "ifmap_coded_words",
     }  # fmt: skip
 
 

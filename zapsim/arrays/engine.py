@@ -28,7 +28,7 @@ class Demand:
 
     Attributes
     ----------
-    kept
+    mask
         Outputs to compute (N, P, Q, K); None: all of them.
     positions
         bool (P, Q): the pixels at which this stage may compute anything, known before the mask is (a pattern, or the
@@ -46,7 +46,7 @@ class Demand:
         Words of the whole ifmap as DRAM holds it (:func:`zapsim.timing.dram.coded_words`); None: as they are.
     """
 
-    kept: PackedMap | None = None
+    mask: PackedMap | None = None
     positions: NDArray[np.bool_] | None = None
     gate: bool = False
     window_nonzero: NDArray[np.int32] | None = None

@@ -40,10 +40,10 @@ class Tiles:
         reaches two rows up and down); at least the block itself.
     visits
         How often the array comes back to a filter, in blocks.
-    room
+    free_words
         Words of the GLB that the mapping leaves free.
     ifmap_stays, filters_stay
-        Whether the GLB holds all of the operand that the stage has loaded until its end, outside `room`.
+        Whether the GLB holds all of the operand that the stage has loaded until its end, outside `free_words`.
     """
 
     cycles: Ints
@@ -56,7 +56,7 @@ class Tiles:
     blocks: int
     reach: Ints
     visits: int
-    room: int
+    free_words: int
     ifmap_stays: bool = False
     filters_stay: bool = False
 
@@ -69,7 +69,9 @@ class Tiles:
         return len(self.cycles)
 
 
-def whole_stage(cycles: int, outputs: int, *, ifmap_words: int = 0, filter_words: int = 0, room: int = 0) -> Tiles:
+def whole_stage(
+    cycles: int, outputs: int, *, ifmap_words: int = 0, filter_words: int = 0, free_words: int = 0
+) -> Tiles:
     """Describe a stage as one tile, or none if it has nothing to do: for engines that do not tell tiles apart.
 
     Nothing overlaps inside of it: DRAM brings all of its words before it starts.
@@ -79,7 +81,7 @@ def whole_stage(cycles: int, outputs: int, *, ifmap_words: int = 0, filter_words
         np.full(count, value, dtype=np.int64) for value in (cycles, ifmap_words, filter_words, outputs)
     )
     none = np.zeros(count, dtype=np.int64)
-    return Tiles(cycles_, ifmap, filters, none, none, finished, none, 1, np.zeros(1, dtype=np.int64), 1, room)
+    return Tiles(cycles_, ifmap, filters, none, none, finished, none, 1, np.zeros(1, dtype=np.int64), 1, free_words)
 
 
 def shared_out(total: int, weights: Ints) -> Ints:

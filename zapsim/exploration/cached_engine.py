@@ -105,5 +105,5 @@ class _Known(Generic[Mapping]):
 def _same(demand: Demand) -> tuple[Hashable, ...]:
     """Return what makes a demand the same as another: the same maps (not: maps with the same bits), the same values."""
     positions = None if demand.positions is None else demand.positions.tobytes()
-    maps = (demand.kept, demand.window_nonzero, demand.ifmap_nonzero, demand.exit_macs)
+    maps = (demand.mask, demand.window_nonzero, demand.ifmap_nonzero, demand.exit_macs)
     return (*map(id, maps), positions, demand.gate, demand.ifmap_coded_words)
