@@ -1,4 +1,4 @@
-"""pydantic's complaints about an architecture, in one line each that says path, expectation and what came."""
+"""Pydantic's complaints about a file, each translated to one line: the path, what was expected, and what came."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Place:
     holder
         The section that the last key belongs to, if any.
     annotation
-        The type at the path, as far as it is known.
+        The type at the path; None if unknown.
     """
 
     path: KeyPath
@@ -123,7 +123,8 @@ def _unknown_key(place: Place, top: type[BaseModel], top_keys: Sequence[str]) ->
     here = top_keys if place.holder is top else known_keys(place.holder)
     hint = did_you_mean(key, here)
     if not hint:
-        elsewhere = next((found for found in _paths(top) if found[0][-1] == key and found[0][0] in top_keys), None)
+        same_key = (place for place in _paths(top) if place[0][-1] == key and place[0][0] in top_keys)
+        elsewhere = next(same_key, None)
         hint = _elsewhere(place, *elsewhere) if elsewhere else ""
     return f"unknown key{hint}; known here: {', '.join(here)}"
 
