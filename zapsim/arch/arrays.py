@@ -156,9 +156,7 @@ class RowStationaryArray(PEGrid):
 
 
 class SystolicArray(PEGrid):
-    """A rigid array in which operands move one PE per cycle.
-
-    The defaults count dense layers as SCALE-Sim does.
+    """A rigid array in which operands move one PE per cycle; the defaults count dense layers as SCALE-Sim does.
 
     Attributes
     ----------
