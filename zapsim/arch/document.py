@@ -61,7 +61,7 @@ class Document:
         return {".".join(path): leaf.source for path, leaf in self.leaves.items() if leaf.source is not None}
 
     def origin(self, path: KeyPath, default: str) -> str:
-        """Return the file in which `path` (or something in it) stands, else `default`."""
+        """Name the file that holds `path` (or something in it), else `default`."""
         for leaf_path, leaf in self.leaves.items():
             if leaf_path[: len(path)] == path or path[: len(leaf_path)] == leaf_path:
                 return leaf.origin
@@ -215,7 +215,7 @@ def read_scalar(text: str) -> object:
 
 
 def _where_and_what(error: Exception) -> str:
-    """Return place and problem of a YAML error on one line."""
+    """Put place and problem of a YAML error on one line."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
         what = " ".join(str(error.problem).split())

@@ -90,7 +90,7 @@ def scaled(actions: Mapping[str, float], scale: Scale, word: int) -> dict[str, f
 
 
 def _factor(scale: Scale, node: float, voltage: float) -> float:
-    """Return what energies of a process are in proportion to."""
+    """Return the factor that energies of a process are proportional to."""
     if scale.method == "linear":
         return node * voltage**2
     a2, a1, a0 = FACTORS[node]

@@ -83,7 +83,7 @@ class RowStationaryEngine:
         actions |= _mac_actions(shape, demand, demanded, computed)
         ifmap_loads = _ifmap_loads(shape, mapping, demand, present)
         active = active_pes(shape, array, sizes) * (times > 0)
-        # A column's PEs hold its cycles whether or not it is the busiest; their MACs are what really works.
+        # All columns of a pass take the cycles of the busiest one; their outputs say how many of these they work.
         waiting = total(costs.compute * sizes.t * set_columns(array, sizes.e))
         working = total(shape.S * sizes.q * costs.psum)
         return StageResult(
