@@ -11,10 +11,10 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
+from zapsim.report.attribution import Explanation, Step
 from zapsim.report.consoles import plain_console
-from zapsim.report.losses import Explanation, Step
+from zapsim.report.layer_table import headline, notes
 from zapsim.report.plot import check_plot, save_figure
-from zapsim.report.rows import headline, notes
 
 MEANINGS: dict[str, str] = {
     "zero outputs": "if everything fell as MACs do, and all zeros were known",
