@@ -150,7 +150,7 @@ def _utilisation(simulated: Simulated) -> float | None:
 
 
 def _skippable_share(simulated: Simulated) -> float:
-    return 1 - simulated.outcome.asked_macs / simulated.outcome.counts.macs_dense
+    return 1 - simulated.outcome.demanded_macs / simulated.outcome.counts.macs_dense
 
 
 def _stalled_share(simulated: Simulated) -> float:

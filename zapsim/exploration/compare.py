@@ -236,7 +236,7 @@ def _side_of_file(path: Path) -> Side:
 
 def _outcome(record: Mapping[str, Any]) -> Outcome:
     return Outcome(
-        Cycles(**record["cycles"]), Counts(**record["counts"]), record["energy_pj"], record["asked_macs"],
+        Cycles(**record["cycles"]), Counts(**record["counts"]), record["energy_pj"], record["demanded_macs"],
         record["predictor_busy_cycles"], record["active_pes"],
     )  # fmt: skip
 

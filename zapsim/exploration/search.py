@@ -1,7 +1,7 @@
 """Multi-objective search: a model of the costs, which learns from every result, ranks designs by their promise.
 
-Small spaces are ranked as a whole, large ones by a sample (:mod:`zapsim.exploration.candidates`). No design is evaluated
-twice.
+Small spaces are ranked as a whole; of large ones, a sample is ranked (:mod:`zapsim.exploration.candidates`). No design
+is evaluated twice.
 """
 
 from __future__ import annotations
