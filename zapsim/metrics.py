@@ -113,19 +113,20 @@ class Metric:
         """Convert a value in base units to :attr:`unit`; counts, shares and text stay as they are."""
         return value / self.scale if isinstance(value, (int, float)) and self.scale != 1 else value
 
-    def text(self, value: Value, unit_scale: float | None = None, form: str | None = None) -> str:
+    def text(self, value: Value, scale: float | None = None, form: str | None = None) -> str:
         """Format a value in base units for people.
 
         Parameters
         ----------
         value
-            In base units.
-        unit_scale, form
-            Base units in one unit of the table, and the format there (None: :attr:`scale` and :attr:`format`).
+            The value in base units.
+        scale, form
+            Base units in one unit of the table, and its format specification (None: :attr:`scale` and :attr:`format`).
         """
         if value is None or isinstance(value, str):
             return "–" if value is None else value
-        return format(value / (self.scale if unit_scale is None else unit_scale), self.format if form is None else form)
+        divisor = self.scale if scale is None else scale
+        return format(value if divisor == 1 else value / divisor, self.format if form is None else form)
 
 
 def _with_unit(name: str, unit: str) -> str:
