@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, TypeAlias
 
-from zapsim.arch.arrays import OutputLanesArray
-from zapsim.arch.spec import ArchSpec
 from zapsim.counts import Counts, Cycles
 from zapsim.energy.model import COMPONENTS
 from zapsim.results import Comparison, Outcome
@@ -266,11 +264,3 @@ STANDARD: Final[tuple[str, ...]] = tuple(metric.name for metric in (*_QUALITY, *
 def metric_named(name: str) -> Metric | None:
     """Return the metric of a name or of a column."""
     return METRICS.get(name) or BY_COLUMN.get(name)
-
-
-def mac_units(arch: ArchSpec) -> int:
-    """Count the MACs that the array of `arch` can do per cycle."""
-    array = arch.array
-    if isinstance(array, OutputLanesArray):
-        return array.clusters * array.pes * array.lanes * array.macs_per_lane
-    return array.rows * array.cols

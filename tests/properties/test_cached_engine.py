@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from zapsim.arch.tables import ENERGY_ACTIONS
 
 from tests.builders import ARRAYS, BUSES, SPADS, arch, conv, random_layer
 from zapsim.arch.policy import preset
 from zapsim.arch.spec import ArchSpec
+from zapsim.arch.tables import ENERGY_ACTIONS
 from zapsim.arrays.engines import ENGINES
 from zapsim.errors import ZapsimError
 from zapsim.exploration.cached_engine import CachedEngine, EngineCache, engine_inputs

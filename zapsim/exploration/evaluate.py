@@ -27,7 +27,7 @@ from zapsim.exploration.cached_engine import CachedEngine, EngineCache
 from zapsim.exploration.expression import Names
 from zapsim.exploration.lattice import Design
 from zapsim.exploration.space import Constraint, Space, Workload, path_values, quality_metrics
-from zapsim.metrics import METRICS, Known, Simulated, Value, mac_units
+from zapsim.metrics import METRICS, Known, Simulated, Value
 from zapsim.results import Outcome
 from zapsim.simulation import layer_outcome, layer_timing
 from zapsim.timing.residency import Residency, resident_maps
@@ -191,7 +191,7 @@ class Evaluator:
         job.names = {**job.values, **path_values(arch, space.paths)}
         job.names |= quality_metrics(job.workload.quality, policy)
         area = None if arch.area is None else METRICS["area"].scale * total_area(arch)
-        job.names |= {"mac_units": mac_units(arch), "area": area}
+        job.names |= {"mac_units": arch.array.mac_units, "area": area}
         reason = _broken(space.constraints, job.names, Known.FROM_ARCH)
         if reason is not None:
             columns = _columns(space.record, job.names)
@@ -232,7 +232,7 @@ class Evaluator:
         """Take the metrics of a job whose layers have run, and judge it."""
         assert job.arch is not None
         space, names = self._space, job.names
-        clock, units = job.arch.clock, mac_units(job.arch)
+        clock, units = job.arch.clock, job.arch.array.mac_units
         baseline = reduce(add, job.baseline.values()) if job.baseline else None
         names |= _run_metrics(Simulated(reduce(add, job.layers.values()), baseline, clock, units), space.record)
         values = job.values | _columns(space.record, names)
