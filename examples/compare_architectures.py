@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one policy only")
     args = parser.parse_args()
     trace = Trace(args.trace)
-    print("| accelerator | policy | not asked | MACs saved | cycles saved | energy saved |")
+    print("| accelerator | policy | skippable | MACs saved | cycles saved | energy saved |")
     print("|---|---|---:|---:|---:|---:|")
     for name, changes in ARCHITECTURES:
         arch = load_arch(name, changes)
@@ -46,8 +46,8 @@ def main() -> None:
             except PolicyError as error:
                 print(f"| {name} | {policy} | {error} | | | |")
                 continue
-            not_asked = 1 - total.policy.demanded_macs / total.policy.counts.macs_dense
-            shares = (not_asked, total.mac_saving, total.cycle_saving, total.energy_saving)
+            skippable = 1 - total.policy.demanded_macs / total.policy.counts.macs_dense
+            shares = (skippable, total.mac_saving, total.cycle_saving, total.energy_saving)
             print(
                 f"| {' '.join((name, *changes))} | {policy} | " + " | ".join(f"{share:.1%}" for share in shares) + " |"
             )

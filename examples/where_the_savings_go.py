@@ -19,9 +19,9 @@ from pathlib import Path
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
 from zapsim.files import write_atomically
+from zapsim.report.attribution import Explanation, Step, explain
 from zapsim.report.explanation import MEANINGS, plot_explanations
-from zapsim.report.losses import Explanation, Step, explain
-from zapsim.report.rows import headline
+from zapsim.report.layer_table import headline
 from zapsim.simulation import simulate
 from zapsim.tracefile.reader import Trace
 

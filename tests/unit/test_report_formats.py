@@ -14,8 +14,8 @@ from zapsim.counts import Counts, Cycles
 from zapsim.energy.model import COMPONENTS
 from zapsim.errors import ZapsimError
 from zapsim.report.formats import FORMATS, print_table, render
+from zapsim.report.layer_table import COLUMNS, FILE_COLUMNS, headline, notes
 from zapsim.report.plot import plot_savings
-from zapsim.report.rows import COLUMNS, FILE_COLUMNS, headline, notes
 from zapsim.results import Comparison, LayerResult, Outcome, RunResult
 
 
@@ -96,7 +96,7 @@ def test_csv_without_its_comments_is_a_table():
     assert set(rows[0]) == {"layer", *(column.key for column in FILE_COLUMNS)}
     assert int(rows[2]["macs"]) == 32_000_000
     assert float(rows[1]["mac_saving"]) == 0.2
-    assert float(rows[1]["not_asked_share"]) == pytest.approx(0.3)
+    assert float(rows[1]["skippable_share"]) == pytest.approx(0.3)
 
 
 def test_markdown_has_one_cell_a_column():

@@ -40,8 +40,8 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.arch.load import load_arch
     from zapsim.arch.policy import preset
     from zapsim.files import check_writable, write_atomically
+    from zapsim.report.attribution import explain
     from zapsim.report.explanation import plot_explanations, render_explanation
-    from zapsim.report.losses import explain
     from zapsim.report.plot import check_plot
     from zapsim.simulation import simulate
     from zapsim.tracefile.reader import Trace

@@ -92,7 +92,7 @@ def execute(args: argparse.Namespace) -> int:
         plot_savings(result, args.plot)
         print(f"wrote {args.plot}", file=sys.stderr)
     if args.timeline is not None:
-        from zapsim.report.rows import headline
+        from zapsim.report.layer_table import headline
         from zapsim.report.timeline_file import timeline_json
 
         write_atomically(args.timeline, timeline_json(timed, arch.clock, headline(result)))

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from zapsim.report.consoles import plain_console
+from zapsim.report.layer_table import COLUMNS, FILE_COLUMNS, Cell, Column, headline, image_statistics, notes
 from zapsim.report.parts import print_in_parts
-from zapsim.report.rows import COLUMNS, FILE_COLUMNS, Cell, Column, headline, notes, spreads
 from zapsim.results import Comparison, Outcome, RunResult
 
 
@@ -67,7 +67,7 @@ def _csv(result: RunResult) -> str:
     writer.writerow(["layer", *(column.key for column in FILE_COLUMNS)])
     for name, comparison in _lines(result):
         writer.writerow([name, *(column.value(comparison) for column in FILE_COLUMNS)])
-    found = spreads(result)
+    found = image_statistics(result)
     for kind in ("mean", "deviation", "low", "high") if found else ():
         cells = (getattr(found[column.key], kind) if column.key in found else "" for column in FILE_COLUMNS)
         writer.writerow([f"images: {kind}", *cells])
@@ -124,7 +124,7 @@ def _json(result: RunResult) -> str:
         {"shape": asdict(layer.shape), "setting": layer.setting, **_comparison(layer.comparison)}
         for layer in result.layers
     ]
-    over_images = {key: asdict(found) for key, found in spreads(result).items()}
+    over_images = {key: asdict(found) for key, found in image_statistics(result).items()}
     whole = {**head, "layers": layers, "total": _comparison(result.total), "over_images": over_images}
     return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

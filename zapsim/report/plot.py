@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from zapsim.errors import ZapsimError
 from zapsim.files import check_writable, write_atomically
-from zapsim.report.rows import headline
+from zapsim.report.layer_table import headline
 from zapsim.results import RunResult
 
 if TYPE_CHECKING:
