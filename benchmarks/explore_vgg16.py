@@ -1,10 +1,10 @@
-"""How fast designs are evaluated: the space of examples/eyeriss_vgg16.yaml, with one worker, with two, and going on.
+"""How fast designs are evaluated: the space of examples/eyeriss_vgg16.yaml, with one and two workers, and once more.
 
-python benchmarks/explore_vgg16.py             all of its 10,080 designs
+python benchmarks/explore_vgg16.py             all of its 11,200 designs
 python benchmarks/explore_vgg16.py --points 1000 --workers 1 2
 
-For each: seconds, designs a second, processor seconds of all processes, and the most memory that they had together
-(proportional set size: shared pages count once).
+Prints for each: seconds, processor seconds of all processes, and the peak of their memory together (proportional set
+size: shared pages count once).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COMMAND = [sys.executable, "-c", "import sys; from zapsim.cli import main; sys.e
 
 
 class Watch(threading.Thread):
-    """Looks at memory and processor time of a process and its children four times a second."""
+    """Samples memory and processor time of a process and its children four times per second."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -39,7 +39,7 @@ class Watch(threading.Thread):
         return sum(self._seconds.values())
 
     def run(self) -> None:
-        """Look until the process is gone."""
+        """Sample until the process is gone."""
         while True:
             try:
                 process = psutil.Process(self._pid)
@@ -59,7 +59,7 @@ class Watch(threading.Thread):
 
 
 def explore(space: Path, out: Path, workers: int) -> tuple[float, float, int]:
-    """Return seconds, processor seconds, and the most bytes of memory of one exploration."""
+    """Return seconds, processor seconds, and the peak memory in bytes of one exploration."""
     start = time.perf_counter()
     process = subprocess.Popen([*COMMAND, str(space), "--out", str(out), "--workers", str(workers)], cwd=ROOT)
     watch = Watch(process.pid)
@@ -70,9 +70,9 @@ def explore(space: Path, out: Path, workers: int) -> tuple[float, float, int]:
 
 
 def main() -> None:
-    """Print one row a run."""
+    """Print one line per run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--points", type=int, help="only so many designs, drawn at random")
+    parser.add_argument("--points", type=int, help="so many random designs only")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     args = parser.parse_args()
     space = yaml.safe_load((ROOT / "examples" / "eyeriss_vgg16.yaml").read_text(encoding="utf-8"))
@@ -85,11 +85,11 @@ def main() -> None:
         file.write_text(yaml.safe_dump(space, sort_keys=False), encoding="utf-8")
         for workers in args.workers:
             out = Path(folder) / f"out{workers}"
-            for what in ("all", "going on when all is done"):
+            for what in ("all designs", "once more, when all are done"):
                 seconds, processor, most = explore(file, out, workers)
                 print(
-                    f"{workers} workers, {what}: {seconds:.1f} s, {processor:.1f} s of processors, "
-                    f"{most / 2**20:.0f} MiB at most",
+                    f"{workers} workers, {what}: {seconds:.1f} s, {processor:.1f} processor seconds, "
+                    f"at most {most / 2**20:.0f} MiB",
                     flush=True,
                 )
 

@@ -1,9 +1,9 @@
-"""How many designs the search evaluates until it has the whole front of the grid.
+"""How many designs the search evaluates until it has found the whole front of the grid.
 
 python benchmarks/search_against_grid.py
 
-Spaces of 500 designs each (benchmarks/spaces/), ten seeds. The grid is evaluated once; the search is then told its
-results, so that what is counted is what it asks for.
+Spaces of 500 designs each (benchmarks/spaces/), ten seeds. The grid is evaluated once; the search then gets its
+results from there, and its proposals are counted.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from zapsim.exploration.evaluate import Evaluator, Point
-from zapsim.exploration.front import front
+from zapsim.exploration.evaluate import EvaluatedDesign, Evaluator
 from zapsim.exploration.load import load_space
+from zapsim.exploration.pareto import pareto_front
 from zapsim.exploration.search import Search
 from zapsim.exploration.space import Space
 from zapsim.exploration.strategies import Costs
@@ -28,26 +28,26 @@ def grid(space: Space) -> dict[int, Costs]:
     """Return the costs of all designs."""
     numbers = [space.lattice.number(design) for design in space.lattice.walk()]
     evaluator = Evaluator(space)
-    found = [point for start in range(0, len(numbers), 50) for point in evaluator(numbers[start : start + 50])]
-    return {point.number: point.costs for point in found if isinstance(point, Point)}
+    results = [result for start in range(0, len(numbers), 50) for result in evaluator(numbers[start : start + 50])]
+    return {design.number: design.costs for design in results if isinstance(design, EvaluatedDesign)}
 
 
-def asked_for(space: Space, costs: Mapping[int, Costs], best: set[int], seed: int) -> int:
-    """Return how many designs the search has asked for when the whole front is among them."""
+def proposals_needed(space: Space, costs: Mapping[int, Costs], best: set[int], seed: int) -> int:
+    """Count the proposals of the search until the whole front is among them."""
     section = space.strategy.model_copy(update={"name": "search", "seed": seed})
-    search, left, count = Search(replace(space, strategy=section)), set(best), 0
+    search, missing, count = Search(replace(space, strategy=section)), set(best), 0
     while True:
         proposed = search.propose()
         for number in proposed:
             count += 1
-            left.discard(number)
-            if not left:
+            missing.discard(number)
+            if not missing:
                 return count
         search.tell({number: costs[number] for number in proposed})
 
 
 def main() -> None:
-    """Print one row a space."""
+    """Print one row per space."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
     args = parser.parse_args()
@@ -56,8 +56,8 @@ def main() -> None:
         space = load_space(path)
         costs = grid(space)
         valid = [number for number, values in costs.items() if values]
-        best = {valid[index] for index in front([costs[number] for number in valid])}
-        counts = [asked_for(space, costs, best, seed) for seed in range(args.seeds)]
+        best = {valid[index] for index in pareto_front([costs[number] for number in valid])}
+        counts = [proposals_needed(space, costs, best, seed) for seed in range(args.seeds)]
         within = sum(count <= 0.6 * len(costs) for count in counts)
         cells = space.name, len(costs), len(best), f"{median(counts):.0f}", max(counts), f"{within} of {len(counts)}"
         print("| " + " | ".join(map(str, cells)) + " |")

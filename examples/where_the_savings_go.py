@@ -18,8 +18,8 @@ from pathlib import Path
 
 import zapsim
 from zapsim.files import write_atomically
+from zapsim.report.attribution import Explanation, Step, explain
 from zapsim.report.explanation import MEANINGS, plot_explanations
-from zapsim.report.losses import Explanation, Step, explain
 
 TRACES = Path(__file__).parents[1] / "traces"
 BUNDLED = ("vgg16_hed_chelsea", "efficientnet_lite0_chelsea")

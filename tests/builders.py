@@ -210,13 +210,13 @@ class OneCycleAnOutput:
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: None, demand: Demand) -> StageResult:
         """Count a cycle an output that takes time, and a read from the GLB a MAC that switches."""
-        kept = None if demand.kept is None else outputs_per_pixel(demand.kept, shape.groups)
-        executed = switching_macs(shape, kept, demand.window_nonzero)
-        outputs = shape.outputs if demand.kept is None or demand.gate else demand.kept.count()
+        marked = None if demand.mask is None else outputs_per_pixel(demand.mask, shape.groups)
+        executed = switching_macs(shape, marked, demand.window_nonzero)
+        outputs = shape.outputs if demand.mask is None or demand.gate else demand.mask.count()
         counts = Counts(
             macs_executed=executed, macs_gated=outputs * shape.macs_per_output - executed, glb_reads=executed
         )
-        return StageResult(Cycles(compute=outputs), counts, 1, whole_stage(outputs, outputs, room=1000))
+        return StageResult(Cycles(compute=outputs), counts, 1, whole_stage(outputs, outputs, free_words=1000))
 
 
 def map_name(*parts: Any) -> str:

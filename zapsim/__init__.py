@@ -17,7 +17,8 @@ from zapsim.version import __version__
 
 if TYPE_CHECKING:
     from zapsim.arch.load import load_arch
-    from zapsim.exploration.api import explore
+    from zapsim.exploration.api import compare, explore
+    from zapsim.frontend.api import evaluate, trace, train, tune
     from zapsim.simulation import simulate
     from zapsim.tracefile.reader import Trace
 
@@ -37,29 +38,12 @@ _MODULE_OF = {
     "tune": "zapsim.frontend.api",
 }
 
-_EXTRA_OF = {
-    "zapsim.exploration.api": ("explore", "distributed", "optuna", "pandas", "pyarrow", "scipy"),
-    "zapsim.frontend.api": ("frontend", "torch", "PIL"),
-}
-"""Of modules that need more than a plain installation: the extra, and what it brings."""
-
 
 def __getattr__(name: str) -> Any:
-    """Load a public name when it is first used.
-
-    Raises
-    ------
-    MissingExtraError
-        If it needs libraries that are not installed; the message says how to get them.
-    """
+    """Load a public name when it is first used."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'zapsim' has no attribute '{name}'")
-    module = _MODULE_OF[name]
-    if module in _EXTRA_OF:
-        from zapsim.errors import check_extra
-
-        check_extra(f"zapsim.{name} needs", *_EXTRA_OF[module])
-    value = globals()[name] = getattr(import_module(module), name)
+    value = globals()[name] = getattr(import_module(_MODULE_OF[name]), name)
     return value
 
 

@@ -1,67 +1,83 @@
-"""Columns of the layer table, declared once for every format."""
+"""Columns of the layer table: metrics, with the units that people read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from zapsim.comparison import Comparison
+from zapsim.metrics import METRICS, Metric, Simulated
 
 Cell = str | int | float
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its name in files, its heading for people, how to compute it and how to show it.
+    """A metric as a column of the table.
 
-    ``show`` is a format specification (``.1%``) for the value over ``unit``; files hold the plain value.
+    Attributes
+    ----------
+    metric
+        What it shows; files hold its plain value in base units under the metric's key.
+    unit
+        Unit that people read (``µJ``); "" for shares.
+    scale
+        Base units in one `unit`.
+    format
+        Format specification of the value in `unit`.
     """
 
-    key: str
-    heading: str
-    value: Callable[[Comparison], Cell]
-    show: str = ""
-    unit: float = 1.0
+    metric: Metric
+    unit: str = ""
+    scale: float = 1.0
+    format: str = ""
+
+    @property
+    def key(self) -> str:
+        """Its name in files."""
+        return self.metric.key
+
+    @property
+    def heading(self) -> str:
+        """Its heading for people."""
+        return f"{self.metric.heading}, {self.unit}" if self.unit else self.metric.heading
+
+    def value(self, comparison: Comparison) -> Cell:
+        """Return the value in base units."""
+        value = self.metric.value(Simulated(comparison.policy, comparison.baseline))
+        assert value is not None
+        return value
 
     def text(self, comparison: Comparison) -> str:
         """Return the value as people read it."""
-        value = self.value(comparison)
-        return value if isinstance(value, str) else format(value / self.unit, self.show)
-
-
-def _stalled(comparison: Comparison) -> float:
-    """Share of the policy's cycles in which the array does nothing, for DRAM, a full buffer or the predictor."""
-    cycles = comparison.policy.cycles
-    return cycles.stalled / cycles.total if cycles.total else 0.0
+        return self.metric.text(self.value(comparison), self.scale, self.format or self.metric.format)
 
 
 COLUMNS: tuple[Column, ...] = (
-    Column("macs", "MACs, M", lambda c: c.policy.counts.macs_dense, ",.1f", 1e6),
-    Column("skippable_share", "skippable", lambda c: c.skippable_share, ".1%"),
-    Column("mac_saving", "MACs saved", lambda c: c.mac_saving, ".1%"),
-    Column("cycle_saving", "cycles saved", lambda c: c.cycle_saving, ".1%"),
-    Column("energy_saving", "energy saved", lambda c: c.energy_saving, ".1%"),
-    Column("baseline_cycles", "base cycles, k", lambda c: c.baseline.cycles.total, ",.0f", 1e3),
-    Column("cycles", "cycles, k", lambda c: c.policy.cycles.total, ",.0f", 1e3),
-    Column("stalled_share", "stalled", _stalled, ".1%"),
-    Column("speedup", "speedup", lambda c: c.speedup, ".2f"),
-    Column("baseline_energy_pj", "base energy, µJ", lambda c: c.baseline.total_energy_pj, ",.1f", 1e6),
-    Column("energy_pj", "energy, µJ", lambda c: c.policy.total_energy_pj, ",.1f", 1e6),
-    Column("predictor_energy_share", "predictor", lambda c: c.policy.predictor_share, ".1%"),
-    Column("bound", "bound by", lambda c: c.policy.cycles.bound),
+    Column(METRICS["macs"], "M", 1e6, ",.1f"),
+    Column(METRICS["skippable_share"]),
+    Column(METRICS["mac_saving"]),
+    Column(METRICS["cycle_saving"]),
+    Column(METRICS["energy_saving"]),
+    Column(METRICS["baseline_cycles"], "k", 1e3, ",.0f"),
+    Column(METRICS["cycles"], "k", 1e3, ",.0f"),
+    Column(METRICS["stalled_share"]),
+    Column(METRICS["speedup"]),
+    Column(METRICS["baseline_energy"], "µJ", 1e6, ",.1f"),
+    Column(METRICS["energy"], "µJ", 1e6, ",.1f"),
+    Column(METRICS["predictor_share"]),
+    Column(METRICS["bound"]),
 )
 """Columns of the layer table; the three savings stand side by side because they differ."""
 
 FILE_COLUMNS: tuple[Column, ...] = (
     *COLUMNS,
-    Column("structural_loss", "structural loss", lambda c: c.policy.counts.structural_loss, ".1%"),
-    Column("imbalance", "imbalance", lambda c: c.policy.cycles.imbalance_ratio, ".2f"),
+    Column(METRICS["structural_loss"]),
+    Column(METRICS["imbalance_ratio"]),
 )
-"""Columns of CSV and JSON: also what the array's rigidity and the wait for the busiest PE take."""
+"""Columns of CSV and JSON: also what the array's rigidity and the wait for the busiest PE cost."""
 
-
-SPREAD_COLUMNS: tuple[Column, ...] = (
-    Column("macs_skipped", "MACs skipped, M", lambda c: c.policy.counts.macs_skipped, ",.1f", 1e6),
+IMAGE_COLUMNS: tuple[Column, ...] = (
+    Column(METRICS["macs_skipped"], "M", 1e6, ",.1f"),
     *(column for column in FILE_COLUMNS if column.key not in {"bound", "macs"}),
 )
-"""What differs from one image to the next."""
+"""Columns that differ from one image to the next."""

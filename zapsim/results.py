@@ -11,10 +11,10 @@ from html import escape
 from operator import add
 from typing import TYPE_CHECKING, Any
 
-from zapsim.columns import COLUMNS, FILE_COLUMNS, SPREAD_COLUMNS, Cell
+from zapsim.columns import COLUMNS, FILE_COLUMNS, IMAGE_COLUMNS, Cell
 from zapsim.comparison import Comparison, Outcome
+from zapsim.confidence import OverImages, over_images
 from zapsim.errors import ZapsimError, check_extra
-from zapsim.spread import Spread, spread
 from zapsim.workload import ConvShape
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _NOT_PREDICTED = "not predicted: "
-_SPREAD_NOTED = ("cycle_saving", "energy_saving", "mac_saving", "cycles", "energy_pj")
+_NOTED = ("cycle_saving", "energy_saving", "mac_saving", "cycles", "energy_pj")
 _SAVINGS = (("MACs", "mac_saving"), ("cycles", "cycle_saving"), ("energy", "energy_saving"))
 
 
@@ -97,12 +97,12 @@ class RunResult:
         return [*((layer.shape.name, layer.comparison) for layer in self.layers), ("total", self.total)]
 
     @property
-    def spreads(self) -> dict[str, Spread]:
+    def image_statistics(self) -> dict[str, OverImages]:
         """Mean, deviation and interval over images by column; empty unless at least two images ran one by one."""
         if len(self.each_image) < 2:
             return {}
-        values = {column.key: [float(column.value(image)) for image in self.each_image] for column in SPREAD_COLUMNS}
-        return {key: spread(figures) for key, figures in values.items() if all(map(math.isfinite, figures))}
+        values = {column.key: [float(column.value(image)) for image in self.each_image] for column in IMAGE_COLUMNS}
+        return {key: over_images(figures) for key, figures in values.items() if all(map(math.isfinite, figures))}
 
     @property
     def headline(self) -> str:
@@ -135,20 +135,21 @@ class RunResult:
         unpredicted = [f"{layer.shape.name} ({layer.predictor})" for layer in self.layers if not layer.is_predicted]
         return [
             *([f"Quality: {self.quality_note}"] if self.quality_note else []),
-            *self._spread_note(),
+            *self._image_note(),
             *(["Layers " + ", ".join(unpredicted) + "."] if unpredicted else []),
             ", ".join(f"{name} {_plain(value)}" for name, value in self.provenance.items()),
         ]
 
-    def _spread_note(self) -> list[str]:
+    def _image_note(self) -> list[str]:
         """Describe in one line how much the images differ."""
-        columns, spreads, parts = {column.key: column for column in SPREAD_COLUMNS}, self.spreads, []
-        for key in _SPREAD_NOTED:
-            if key in spreads:
-                column, over = columns[key], spreads[key]
-                form = column.show if column.show.endswith("%") else ",.4g"
+        columns, statistics = {column.key: column for column in IMAGE_COLUMNS}, self.image_statistics
+        parts = []
+        for key in _NOTED:
+            if key in statistics:
+                column, over = columns[key], statistics[key]
+                form = column.metric.format if column.metric.format.endswith("%") else ",.4g"
                 mean, deviation, low, high = (
-                    format(value / column.unit, form) for value in (over.mean, over.deviation, over.low, over.high)
+                    format(value / column.scale, form) for value in (over.mean, over.deviation, over.low, over.high)
                 )
                 parts.append(f"{column.heading} {mean} ± {deviation} (95 %: {low} to {high})")
         return [f"Over {len(self.each_image)} images, one by one: {'; '.join(parts)}."] if parts else []
@@ -178,7 +179,7 @@ class RunResult:
                 for layer in self.layers
             ],
             "total": _record(self.total),
-            "over_images": {key: asdict(over) for key, over in self.spreads.items()},
+            "over_images": {key: asdict(over) for key, over in self.image_statistics.items()},
             "each_image": [_record(image) for image in self.each_image],
         }
         return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zapsim.errors import ConfigError
-from zapsim.exploration.front import front
 from zapsim.exploration.lattice import Lattice, LatticeAxis, Need
+from zapsim.exploration.pareto import pareto_front
 
 
 @st.composite
@@ -85,7 +85,7 @@ def test_heavy_axes_change_slowest():
 def test_circles_are_refused():
     need = [frozenset({0})] * 2
     axes = LatticeAxis("a", 2, needs=(Need(1, need[0]),)), LatticeAxis("b", 2, needs=(Need(0, need[1]),))
-    with pytest.raises(ConfigError, match=r"a, b: 'when' goes round in a circle"):
+    with pytest.raises(ConfigError, match=r"a, b: 'when' refers to itself in a circle"):
         Lattice(axes)
 
 
@@ -101,4 +101,4 @@ def dominates(one, other) -> bool:
 @given(st.lists(st.tuples(*[st.integers(0, 4)] * 3), max_size=30))
 def test_front_against_all_pairs(costs):
     expected = [i for i, one in enumerate(costs) if not any(dominates(other, one) for other in costs)]
-    assert front(costs) == expected
+    assert pareto_front(costs) == expected

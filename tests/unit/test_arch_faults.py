@@ -113,7 +113,7 @@ def test_missing_inside_sections(tmp_path):
     assert f"a.yaml: array.dataflow: missing, expected one of: {DATAFLOWS}" in found
     assert "a.yaml: buffers.glb: missing" in found
     assert "a.yaml: dram.bandwidth: missing" in found
-    assert "a.yaml: predictor.lanes: missing, a dedicated unit needs it (MACs a cycle)" in found
+    assert "a.yaml: predictor.lanes: missing, a dedicated unit needs it (MACs per cycle)" in found
 
 
 @pytest.mark.parametrize("unit", ["array", "ideal"])

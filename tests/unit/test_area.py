@@ -120,6 +120,13 @@ def test_missing_parts_are_named_all_at_once():
     )
 
 
+def test_a_part_of_an_array_that_has_no_area_is_named(monkeypatch):
+    spec = with_area()
+    monkeypatch.setattr(type(spec.array), "stored_words", {"carry_chain": 3})
+    with pytest.raises(KeyError, match="row-stationary: stored_words: 'carry_chain_bits' is not a part"):
+        count_parts(spec)
+
+
 def test_a_missing_section_is_named():
     with pytest.raises(ConfigError, match=r"^tiny: area: missing; set area\.density"):
         area_by_component(arch())

@@ -1,10 +1,10 @@
 """Records of actions and cycles: sums, totals, what bounds a layer."""
 
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, dataclass, fields
 
 import pytest
 
-from zapsim.counts import Counts, Cycles
+from zapsim.counts import ACTIONS, Counts, Cycles, declared_actions
 
 
 def test_sums_are_field_by_field():
@@ -17,6 +17,20 @@ def test_sums_are_field_by_field():
 def test_nothing_counted_adds_nothing():
     some = Counts(macs_executed=3, dram_reads=2)
     assert some + Counts() == some == Counts() + some
+
+
+def test_every_count_but_skipped_and_lost_macs_is_an_action():
+    assert set(Counts().as_dict()) - set(ACTIONS) == {"macs_skipped", "macs_lost"}
+
+
+def test_a_count_without_a_component_is_named():
+    @dataclass(frozen=True)
+    class Forgetful(Counts):
+        flips: int = 0
+        flops: int = 0
+
+    with pytest.raises(TypeError, match=r"^Forgetful: no unit and component declared for: flips, flops$"):
+        declared_actions(Forgetful)
 
 
 def test_dense_macs_are_executed_gated_and_skipped():

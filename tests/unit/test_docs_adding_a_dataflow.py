@@ -1,118 +1,119 @@
-"""docs/adding-a-dataflow.md: its files, put where the page says, are an engine that keeps the rules."""
+"""docs/adding-a-dataflow.md, followed to its last line in a copy of the project: files, changes and commands."""
 
-import importlib
+import os
 import re
+import shlex
+import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
-import numpy as np
 import pytest
-import yaml
-from numba.core import config
 
-from tests.builders import arch, conv, random_layer, with_mask
-from zapsim.arch.load import load_arch
-from zapsim.arch.policy import preset
-from zapsim.arch.spec import ArchSpec
-from zapsim.arrays.engine import Demand
-from zapsim.timing.layer import LayerTiming, time_layer
-from zapsim.tracefile.model import LayerTrace
-from zapsim.tracefile.packed import PackedMap
+from tests.optional import require
 
-pytestmark = pytest.mark.kernels
+pytestmark = [pytest.mark.kernels, pytest.mark.slow]
 
-PAGE = Path(__file__).parents[2] / "docs" / "adding-a-dataflow.md"
-BLOCKS = dict(re.findall(r"```python\n# zapsim/(\S+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))
-FILE = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[0])
-POLICIES = ("dense", "gate-input", "zap-gate", "zap", "zap-perfect", "oracle")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "adding-a-dataflow.md").read_text(encoding="utf-8")
+FILES = re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", PAGE, re.DOTALL)
+CHANGES = re.findall(r"```diff\n--- (\S+)\n(.*?)```", PAGE, re.DOTALL)
+COMMANDS = [line for block in re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
+
+PROGRAMS = {
+    "zapsim": [sys.executable, "-c", "import sys; from zapsim.cli import main; sys.exit(main())"],
+    "pytest": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+    "lint-imports": ["lint-imports", "--no-cache", "--contract", "rooms", "--contract", "kernels"],
+}
+"""How the commands of the page are run here."""
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, ModuleType]]:
-    """Put the page's files into packages of zapsim, from a folder of their own; return the modules by package."""
-    root = tmp_path_factory.mktemp("zapsim")
-    packages = {}
-    try:
-        for name, code in BLOCKS.items():
-            (root / name).parent.mkdir(exist_ok=True)
-            (root / name).write_text(code, encoding="utf-8")
-            packages[name.split("/")[0]] = importlib.import_module("zapsim." + name.split("/")[0])
-        for name, package in packages.items():
-            package.__path__.append(str(root / name))
-        with pytest.MonkeyPatch.context() as patch:  # machine code of a file that is gone tomorrow is not kept
-            patch.setattr(config, "CACHE_DIR", str(root / "machine_code"))
-            modules = {name: importlib.import_module(f"zapsim.{name}.vector") for name in packages}
-        yield modules
-    finally:
-        for name, package in packages.items():
-            package.__path__.remove(str(root / name))
-            sys.modules.pop(f"zapsim.{name}.vector", None)
-            vars(package).pop("vector", None)
+def changed(text: str, diff: str) -> str:
+    """Apply the lines of a diff, which must fit exactly one place."""
+    before, after = (
+        "".join(f"{line[1:]}\n" for line in diff.splitlines() if line[:1] in signs or not line)
+        for signs in ({" ", "-"}, {" ", "+"})
+    )
+    assert text.count(before) == 1, before
+    return text.replace(before, after)
 
 
 @pytest.fixture(scope="module")
-def spec(page: dict[str, ModuleType]) -> ArchSpec:
-    """Return an architecture with a vector unit of 4 lanes."""
-    assert page["arch"].VectorArray.model_validate(FILE["array"]).lanes == 8
-    return arch().model_copy(update={"array": page["arch"].VectorArray(dataflow="vector", lanes=4)})
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the project in which the page was followed."""
+    copy = tmp_path_factory.mktemp("project")
+    for folder in ("zapsim", "arch_configs", "tests"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__", "golden"))
+    shutil.copy(ROOT / "setup.cfg", copy)
+    (copy / "traces").symlink_to(ROOT / "traces")
+    for name, content in FILES:
+        (copy / name).parent.mkdir(exist_ok=True)
+        (copy / name).write_text(content, encoding="utf-8")
+    for name, diff in CHANGES:
+        path = copy / name
+        path.write_text(changed(path.read_text(encoding="utf-8"), diff), encoding="utf-8")
+    return copy
 
 
-@pytest.fixture
-def layer(rng: np.random.Generator) -> LayerTrace:
-    """Return a grouped layer with 7 filters a group: a block of 4 and one of 3."""
-    return random_layer(rng, conv(N=2, C=6, K=14, groups=2), correlated=True)
+def run(project: Path, command: str) -> str:
+    """Run a command of the page and return what it prints."""
+    program, *arguments = shlex.split(command)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(project),
+        "NUMBA_CACHE_DIR": str(project / "machine_code"),
+        "COLUMNS": "200",
+    }
+    finished = subprocess.run(
+        [*PROGRAMS[program], *arguments],
+        cwd=project, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout + finished.stderr
 
 
-def run(page: dict[str, ModuleType], spec: ArchSpec, layer: LayerTrace, policy: str) -> LayerTiming:
-    return time_layer(page["timing"].VectorEngine(), spec, layer, preset(policy, "gate"))
+def command(start: str) -> str:
+    """Return the command of the page that starts so."""
+    (line,) = (line for line in COMMANDS if line.startswith(start))
+    return line
 
 
-def test_the_page_shows_what_it_promises() -> None:
-    assert list(BLOCKS) == [f"{package}/vector.py" for package in ("arch", "mapping", "kernels", "timing")]
+def test_every_command_of_the_page_is_run_here() -> None:
+    starts = ("zapsim run ", "zapsim area ", "zapsim explore ", "pytest ", "lint-imports")
+    assert sorted(map(command, starts)) == sorted(COMMANDS)
 
 
-def test_the_page_s_architecture_file_is_whole(tmp_path: Path) -> None:
-    """With an array that is shipped in place of the page's."""
-    changed = FILE | {"array": {"dataflow": "weight-stationary", "rows": 4, "cols": 4}}
-    path = tmp_path / "vector_8.yaml"
-    path.write_text(yaml.safe_dump(changed), encoding="utf-8")
-    assert load_arch(str(path)).name == "vector_8"
+def test_one_folder_one_section_and_one_line() -> None:
+    """Nothing in the package changes but the section's file and the list of engines."""
+    assert {str(Path(name).parent) for name, _ in FILES if name.startswith("zapsim/")} == {"zapsim/arrays/vector"}
+    touched = [name for name, _ in CHANGES if name.startswith("zapsim/")]
+    assert touched == ["zapsim/arch/arrays.py", "zapsim/arrays/engines.py"]
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-def test_macs_are_conserved(page: dict[str, ModuleType], spec: ArchSpec, layer: LayerTrace, policy: str) -> None:
-    timing = run(page, spec, layer, policy)
-    assert timing.counts.macs_dense == layer.shape.macs
-    assert min(timing.counts.as_dict().values()) >= 0
-    assert timing.counts.macs_lost == 0
+def test_its_trace_runs(project: Path) -> None:
+    printed = run(project, command("zapsim run "))
+    assert "8 lanes vector" in printed
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-def test_all_ones_is_dense(page: dict[str, ModuleType], spec: ArchSpec, layer: LayerTrace, policy: str) -> None:
-    full = PackedMap.full(*layer.mask.shape)
-    ones = with_mask(layer, full).model_copy(update={"ofmap_nonzero": full})
-    inputs = "gate-input" if policy != "dense" else "dense"
-    assert run(page, spec, ones, policy) == run(page, spec, ones, inputs)
+def test_its_area_is_known(project: Path) -> None:
+    printed = run(project, command("zapsim area "))
+    assert "vector_8" in printed
 
 
-def test_cycles_are_those_of_a_walk(page: dict[str, ModuleType], spec: ArchSpec, layer: LayerTrace) -> None:
-    engine, shape = page["timing"].VectorEngine(), layer.shape
-    result = engine.time_stage(shape, spec, engine.map_layer(shape, spec), Demand(layer.mask))
-    pixels = layer.mask.unpack().reshape(-1, shape.K)
-    compute = loaded = 0
-    for first, end in ((0, 4), (4, 7), (7, 11), (11, 14)):
-        needed = sum(1 for pixel in pixels if any(pixel[first:end]))
-        compute += needed * shape.macs_per_output
-        loaded += (end - first) * shape.macs_per_output if needed else 0
-    assert (result.cycles.compute, result.cycles.filter_load) == (compute, loaded)
+def test_its_designs_are_explored(project: Path) -> None:
+    pandas = require("pandas", "pip install -c constraints.txt -e '.[explore]'")
+    run(project, command("zapsim explore "))
+    rows = pandas.concat(pandas.read_parquet(path) for path in (project / "vector_results").rglob("*.parquet"))
+    assert set(rows["status"]) == {"ok"}
 
 
-def test_skipping_pays_where_whole_blocks_are_skipped(
-    page: dict[str, ModuleType], spec: ArchSpec, layer: LayerTrace
-) -> None:
-    dense, oracle = (run(page, spec, layer, policy) for policy in ("gate-input", "oracle"))
-    assert oracle.cycles.total < dense.cycles.total
-    dead = layer.model_copy(update={"ofmap_nonzero": PackedMap.from_bool(np.zeros((*layer.mask.shape[:3], 14), bool))})
-    assert run(page, spec, dead, "oracle").cycles.total == 0
+def test_it_conserves_and_equals_its_walk(project: Path) -> None:
+    """All tests of conservation (all-ones is dense among them), and the page's own."""
+    printed = run(project, command("pytest "))
+    assert " passed" in printed
+    assert "failed" not in printed
+
+
+def test_its_imports_keep_the_rules(project: Path) -> None:
+    require("importlinter", "pip install import-linter")
+    assert "0 broken" in run(project, command("lint-imports"))

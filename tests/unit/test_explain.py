@@ -11,8 +11,8 @@ from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
 from zapsim.cli import main
 from zapsim.errors import ZapsimError
+from zapsim.report.attribution import CYCLE_CAUSES, explain
 from zapsim.report.explanation import MEANINGS
-from zapsim.report.losses import CYCLE_CAUSES, explain
 from zapsim.simulation import simulate
 from zapsim.tracefile.reader import Trace
 

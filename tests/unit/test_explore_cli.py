@@ -10,7 +10,7 @@ import yaml
 from tests.explore_support import labelled_trace, space_of
 from zapsim.cli import main
 from zapsim.exploration.pareto import load_front
-from zapsim.report.front import cell
+from zapsim.report.pareto import cell
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +42,8 @@ def test_explore_says_what_became_of_it(explored, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines()[0].startswith("0 of 24 designs evaluated in ")
-    assert err.splitlines()[0].endswith(", 18 were known")
-    assert "  left out by accuracy_drop <= 1: 6" in err
+    assert err.splitlines()[0].endswith("; 18 were evaluated before")
+    assert "  excluded by accuracy_drop <= 1: 6" in err
     assert f"`zapsim pareto {explored / 'out'}`" in err
 
 
@@ -60,7 +60,7 @@ def test_a_large_grid_asks(explored, capsys, tmp_path):
     space["parameters"]["clock"] = {"from": "100 MHz", "to": "159 MHz", "steps": 60}
     (tmp_path / "large.yaml").write_text(yaml.safe_dump(space))
     line = fault(capsys, "explore", tmp_path / "large.yaml", "--out", tmp_path / "out")
-    assert line.startswith("large.yaml: the grid has 864,000 designs (2 × 2 × 60 × 60 × 60); --yes evaluates them all")
+    assert line.startswith("large.yaml: the grid has 864,000 designs (2 × 2 × 60 × 60 × 60); evaluate all with --yes")
     assert not (tmp_path / "out").exists()
 
 
@@ -68,7 +68,7 @@ def test_the_front_as_a_table_and_as_csv(explored, capsys):
     assert run("pareto", explored / "out", "--csv", explored / "front.csv") == 0
     out = capsys.readouterr().out
     front = load_front(explored / "out")
-    assert out.splitlines()[0] == f"space: {len(front.best)} on the front of 18 designs (18 ok)"
+    assert out.splitlines()[0] == f"space: {len(front.best)} of 18 designs on the front (18 ok)"
     assert "latency_ms ↓" in out
     assert "Quality of 2 operating points: 4 pictures" in out
     lines = [line for line in (explored / "front.csv").read_text().splitlines() if not line.startswith("#")]
@@ -104,7 +104,7 @@ def test_where_and_maximise(explored):
     [
         (
             ["--minimise", "latencyy"],
-            "'latencyy': no such column in the results (did you mean 'latency_ms'?); there are",
+            "'latencyy': no such column in the results (did you mean 'latency_ms'?); known: ",
         ),
         (
             ["--where", "latency <= 3"],
@@ -152,7 +152,7 @@ def test_compare_architectures(explored, capsys):
     rows = list(csv.DictReader(line for line in out.read_text().splitlines() if not line.startswith("#")))
     assert [row["layer"] for row in rows] == ["conv1", "conv2", "fc", "total"]
     assert sum(int(row["cycles_a"]) for row in rows[:3]) == int(rows[3]["cycles_a"])
-    assert all(float(row["ms_b"]) > float(row["ms_a"]) for row in rows)
+    assert all(float(row["latency_ms_b"]) > float(row["latency_ms_a"]) for row in rows)
 
 
 def test_compare_results_and_designs(explored, capsys):
@@ -170,7 +170,7 @@ def test_compare_results_and_designs(explored, capsys):
     assert len(rows) == 4
     for one in rows:
         assert one["cycles_a"] == one["cycles_b"]
-        assert float(one["mj_a"]) == pytest.approx(float(one["mj_b"]), rel=1e-12)
+        assert float(one["energy_mj_a"]) == pytest.approx(float(one["energy_mj_b"]), rel=1e-12)
         assert one["bound_a"] == one["bound_b"]
     assert rows[3]["cycles_a"] == str(row["cycles"])
     assert plot.stat().st_size > 1000
@@ -216,6 +216,6 @@ def test_cells(value, text):
 
 @pytest.mark.parametrize("command", ["explore", "pareto"])
 def test_without_the_extra(explored, capsys, monkeypatch, command):
-    monkeypatch.setattr("zapsim.exploration.extras.find_spec", lambda name: None if name == "pyarrow" else name)
+    monkeypatch.setattr("zapsim.errors.find_spec", lambda name: None if name == "pyarrow" else name)
     arguments = [explored / "space.yaml", "--out", explored / "out"] if command == "explore" else [explored / "out"]
     assert fault(capsys, command, *arguments) == "exploring needs pyarrow: pip install 'zapsim[explore]'"

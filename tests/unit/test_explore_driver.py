@@ -6,18 +6,17 @@ from contextlib import AbstractContextManager
 import pytest
 
 from tests.explore_support import load
-from zapsim.exploration.api import Memory
-from zapsim.exploration.backends import Done
-from zapsim.exploration.driver import Driver
-from zapsim.exploration.evaluate import Failure, Point
-from zapsim.exploration.strategies import make_strategy
+from zapsim.exploration.backends import Finished
+from zapsim.exploration.driver import Driver, make_strategy
+from zapsim.exploration.evaluate import EvaluatedDesign, FailedDesign
+from zapsim.exploration.store import MemoryStore
 
 
 class Silent:
     def start(self, known, most):
         self.known, self.most = known, most
 
-    def advance(self, points):
+    def advance(self, designs):
         pass
 
 
@@ -48,46 +47,46 @@ class Flaky(AbstractContextManager):
             self.asked[number] += 1
             if self.deaths[number]:
                 self.deaths[number] -= 1
-                return [Done(task, None)]
+                return [Finished(task, None)]
             if self.failures[number]:
                 self.failures[number] -= 1
-                found.append(Failure(number, "MemoryError: none left"))
+                found.append(FailedDesign(number, "MemoryError: none left"))
             else:
-                found.append(Point(number, "ok", "", {"seconds": 0.001}, (float(number), -float(number))))
-        return [Done(task, found)]
+                found.append(EvaluatedDesign(number, "ok", "", {"seconds": 0.001}, (float(number), -float(number))))
+        return [Finished(task, found)]
 
 
-def drive(space, backend, sink=None):
-    sink = sink or Memory()
-    return Driver(space, make_strategy(space), backend, sink, Silent(), None).run(), sink
+def drive(space, backend, store=None):
+    store = store or MemoryStore(space)
+    return Driver(space, make_strategy(space), backend, store, Silent(), None).run(), store
 
 
-def statuses(sink):
-    return {point.number: point.status for point in sink.points}
+def statuses(store):
+    return {design.number: design.status for design in store.designs}
 
 
 @pytest.mark.parametrize("strategy", ["grid", "random", "sobol", "search"])
 def test_every_design_once(tmp_path, strategy):
     space = load(tmp_path, strategy=strategy)
-    summary, sink = drive(space, Flaky())
-    assert sorted(point.number for point in sink.points) == list(range(12))
+    summary, store = drive(space, Flaky())
+    assert sorted(design.number for design in store.designs) == list(range(12))
     assert (summary.evaluated, summary.stopped) == (12, "")
 
 
 def test_what_is_lost_once_is_tried_again(tmp_path):
     backend = Flaky(deaths={3: 1, 7: 1}, failures={5: 1})
-    summary, sink = drive(load(tmp_path), backend)
-    assert set(statuses(sink).values()) == {"ok"}
-    assert len(sink.points) == summary.evaluated == 12
+    summary, store = drive(load(tmp_path), backend)
+    assert set(statuses(store).values()) == {"ok"}
+    assert len(store.designs) == summary.evaluated == 12
     assert backend.asked[5] == 2
 
 
 def test_what_fails_twice_is_recorded(tmp_path):
-    summary, sink = drive(load(tmp_path), Flaky(deaths={3: 9}, failures={5: 9}))
-    found = statuses(sink)
+    summary, store = drive(load(tmp_path), Flaky(deaths={3: 9}, failures={5: 9}))
+    found = statuses(store)
     assert {number for number, status in found.items() if status == "error"} == {3, 5}
-    assert len(found) == len(sink.points) == 12
-    reasons = {point.number: point.reason for point in sink.points}
+    assert len(found) == len(store.designs) == 12
+    reasons = {design.number: design.reason for design in store.designs}
     assert (reasons[3], reasons[5]) == ("the worker process died", "MemoryError: none left")
     assert summary.reasons["error: the worker process died"] == 1
 
@@ -95,16 +94,16 @@ def test_what_fails_twice_is_recorded(tmp_path):
 def test_neighbours_of_a_killer_survive(tmp_path):
     """Of the designs in one task with a design that kills, only that one is given up."""
     backend = Flaky(deaths={1: 99})
-    _, sink = drive(load(tmp_path), backend)
-    assert [number for number, status in statuses(sink).items() if status != "ok"] == [1]
+    _, store = drive(load(tmp_path), backend)
+    assert [number for number, status in statuses(store).items() if status != "ok"] == [1]
     assert backend.asked[1] == 2
 
 
 @pytest.mark.parametrize("strategy", ["grid", "random", "sobol", "search"])
 def test_budget_of_points(tmp_path, strategy):
     space = load(tmp_path, strategy=strategy, budget={"points": 7})
-    summary, sink = drive(space, Flaky())
-    assert len(sink.points) == 7
+    summary, store = drive(space, Flaky())
+    assert len(store.designs) == 7
     assert summary.stopped == "7 points"
 
 
@@ -120,18 +119,19 @@ def test_budget_of_minutes(tmp_path):
 
 
 def test_known_designs_are_not_evaluated_again(tmp_path):
-    space, sink = load(tmp_path, strategy="search"), Memory()
-    sink.done = {number: (float(number), -float(number)) for number in range(5)}
-    summary, _ = drive(space, Flaky(), sink)
-    assert sorted(point.number for point in sink.points) == list(range(5, 12))
+    space = load(tmp_path, strategy="search")
+    store = MemoryStore(space)
+    store.done = {number: (float(number), -float(number)) for number in range(5)}
+    summary, _ = drive(space, Flaky(), store)
+    assert sorted(design.number for design in store.designs) == list(range(5, 12))
     assert summary.known == 5
 
 
 def test_what_constraints_leave_out_is_counted(tmp_path):
     space = load(tmp_path, constraints=["array.rows > 6", "accuracy_drop <= 1"])
-    summary, sink = drive(space, Flaky())
+    summary, store = drive(space, Flaky())
     assert summary.excluded == {"array.rows > 6": 4, "accuracy_drop <= 1": 4}
-    assert len(sink.points) == 4
+    assert len(store.designs) == 4
 
 
 def test_search_goes_the_same_way_whatever_is_known(tmp_path):
@@ -139,8 +139,8 @@ def test_search_goes_the_same_way_whatever_is_known(tmp_path):
     parameters = {"array.rows": list(range(4, 24)), "array.cols": list(range(4, 24))}
     space = load(tmp_path, parameters=parameters, strategy={"name": "search", "population": 8}, budget={"points": 60})
     _, whole = drive(space, Flaky())
-    sink = Memory()
-    for point in whole.points[:23]:
-        sink.done[point.number] = point.costs
-    _, rest = drive(space, Flaky(), sink)
-    assert {point.number for point in rest.points} == {point.number for point in whole.points[23:]}
+    store = MemoryStore(space)
+    for design in whole.designs[:23]:
+        store.done[design.number] = design.costs
+    _, rest = drive(space, Flaky(), store)
+    assert {design.number for design in rest.designs} == {design.number for design in whole.designs[23:]}

@@ -44,9 +44,9 @@ def test_a_condition_that_is_settled_needs_no_more_names():
 
 
 def test_text_is_no_number():
-    with pytest.raises(ConfigError, match="'kind \\* 2': text cannot be calculated with"):
+    with pytest.raises(ConfigError, match="'kind \\* 2': text cannot be used as a number"):
         parse("kind * 2").value(NAMES)
-    with pytest.raises(ConfigError, match="text cannot be calculated with"):
+    with pytest.raises(ConfigError, match="text cannot be used as a number"):
         parse("kind < 2").value(NAMES)
 
 

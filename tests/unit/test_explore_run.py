@@ -20,12 +20,12 @@ from tests.explore_support import VOLATILE, load, space_of
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
 from zapsim.errors import ZapsimError
-from zapsim.exploration import api, store
-from zapsim.exploration.api import How, run_space
+from zapsim.exploration import driver, store
 from zapsim.exploration.backends import Processes
 from zapsim.exploration.cluster import Cluster
+from zapsim.exploration.driver import RunOptions, run_space
 from zapsim.exploration.evaluate import Evaluator
-from zapsim.exploration.store import LAYERS, POINTS, Store, parts, read_table
+from zapsim.exploration.store import DESIGNS, LAYERS, Store, parts, read_table
 from zapsim.simulation import simulate
 from zapsim.tracefile.reader import Trace
 
@@ -41,14 +41,14 @@ MIXED = {
     "constraints": ["array.rows * array.cols <= 168", "accuracy_drop <= 1"],
     "objectives": ["latency", "energy", {"maximise": "cycle_saving"}],
 }
-SERIAL = How(workers=1)
+SERIAL = RunOptions(workers=1)
 
 
 class Silent:
     def start(self, known, most):
         pass
 
-    def advance(self, points):
+    def advance(self, designs):
         pass
 
 
@@ -59,7 +59,7 @@ class KillsOne(Silent):
         self.pids = None
         self.killed = 0
 
-    def advance(self, points):
+    def advance(self, designs):
         if not self.killed:
             self.killed = self.pids()[0]
             os.kill(self.killed, signal.SIGKILL)
@@ -69,8 +69,8 @@ def stable(table: pa.Table) -> pa.Table:
     return table.drop_columns(VOLATILE)
 
 
-def explored(space, folder, how=SERIAL, watcher=None):
-    return run_space(space, folder, how, watcher or Silent())
+def explored(space, folder, options=SERIAL, watcher=None):
+    return run_space(space, folder, options, watcher or Silent())
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_designs_that_do_not_fit_are_counted(mixed):
 
 def test_processes_give_the_same_table(mixed, tmp_path):
     space, _, table = mixed
-    assert stable(explored(space, tmp_path / "out", How(workers=2))[1]).equals(table)
+    assert stable(explored(space, tmp_path / "out", RunOptions(workers=2))[1]).equals(table)
 
 
 def test_a_killed_process_changes_nothing(mixed, tmp_path, monkeypatch):
@@ -120,8 +120,8 @@ def test_a_killed_process_changes_nothing(mixed, tmp_path, monkeypatch):
         watcher.pids = lambda: [pid for pool in backends[0]._pools for pid in pool._processes]
         return backends[0]
 
-    monkeypatch.setattr(api, "Processes", make)
-    summary, found = explored(space, None, How(workers=2), watcher)
+    monkeypatch.setattr(driver, "Processes", make)
+    summary, found = explored(space, None, RunOptions(workers=2), watcher)
     assert watcher.killed
     assert stable(found).equals(table)
     assert "error" not in summary.statuses
@@ -137,7 +137,7 @@ def test_dask_with_a_killed_worker_gives_the_same_table(mixed, monkeypatch):
             watcher.pids = lambda: [one["pid"] for one in self.client.run(lambda: {"pid": os.getpid()}).values()]
 
     monkeypatch.setattr("zapsim.exploration.cluster.Cluster", Watched)
-    summary, found = explored(space, None, How(workers=2, scheduler="local"), watcher)
+    summary, found = explored(space, None, RunOptions(workers=2, scheduler="local"), watcher)
     assert watcher.killed
     assert stable(found).equals(table)
     assert "error" not in summary.statuses
@@ -146,7 +146,7 @@ def test_dask_with_a_killed_worker_gives_the_same_table(mixed, monkeypatch):
 def test_nobody_at_the_address(mixed, monkeypatch):
     monkeypatch.setattr("zapsim.exploration.cluster._CONNECT_SECONDS", 0.2)
     with pytest.raises(ZapsimError, match=r"tcp://127.0.0.1:9: no Dask cluster with workers answers"):
-        explored(mixed[0], None, How(scheduler="tcp://127.0.0.1:9"))
+        explored(mixed[0], None, RunOptions(scheduler="tcp://127.0.0.1:9"))
 
 
 def many(folder: Path) -> dict:
@@ -162,7 +162,7 @@ def test_killed_at_any_moment_it_goes_on(tmp_path):
     command = [sys.executable, "-c", code, "explore", str(file), "--out", str(out), "--workers", "1"]
     running = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    while len(parts(out, POINTS)) < 2:
+    while len(parts(out, DESIGNS)) < 2:
         assert time.monotonic() < deadline
         assert running.poll() is None
         time.sleep(0.005)
@@ -175,7 +175,7 @@ def test_killed_at_any_moment_it_goes_on(tmp_path):
     assert (summary.known, summary.evaluated) == (known, space.lattice.size - known)
     assert table["design"].to_pylist() == list(range(space.lattice.size))
     assert Counter(table["status"].to_pylist()) == {"ok": 200}
-    assert len(parts(out, POINTS)) <= 2
+    assert len(parts(out, DESIGNS)) <= 2
 
 
 def test_going_on_does_nothing_twice(mixed, tmp_path):
@@ -192,10 +192,10 @@ def test_going_on_does_nothing_twice(mixed, tmp_path):
 def test_rows_that_a_crash_left_twice_are_read_once(mixed, tmp_path):
     space, _, table = mixed
     explored(space, tmp_path / "out")
-    folder = tmp_path / "out" / POINTS
+    folder = tmp_path / "out" / DESIGNS
     one = next(folder.iterdir())
     (folder / "part-00000001.parquet").write_bytes(one.read_bytes())
-    assert stable(read_table(tmp_path / "out", POINTS)).equals(table)
+    assert stable(read_table(tmp_path / "out", DESIGNS)).equals(table)
 
 
 def test_a_full_disk_leaves_what_was_written(mixed, tmp_path, monkeypatch):
@@ -209,16 +209,16 @@ def test_a_full_disk_leaves_what_was_written(mixed, tmp_path, monkeypatch):
         write(path, content, parents)
 
     monkeypatch.setattr(store, "write_atomically", full)
-    with pytest.raises(ZapsimError, match=r"No space left on device\); what is written is whole, and the same command"):
+    with pytest.raises(ZapsimError, match=r"No space left on device\); all files are whole, and the same command"):
         explored(space, tmp_path / "out")
     monkeypatch.undo()
-    assert 0 < len(read_table(tmp_path / "out", POINTS)) < len(table)
+    assert 0 < len(read_table(tmp_path / "out", DESIGNS)) < len(table)
     assert stable(explored(space, tmp_path / "out")[1]).equals(table)
 
 
 def test_layers_sum_to_their_network(mixed, tmp_path):
     space, _, table = mixed
-    explored(space, tmp_path / "out", How(workers=1, layers=True))
+    explored(space, tmp_path / "out", RunOptions(workers=1, layers=True))
     layers = read_table(tmp_path / "out", LAYERS).to_pandas()
     assert list(layers["layer"].unique()) == ["conv1", "conv2", "fc"]
     ok = table.to_pandas().query("status == 'ok'").set_index("design")
@@ -258,7 +258,7 @@ def test_another_trace_is_noticed(tmp_path):
     write_trace(tmp_path / "tiny.safetensors", trace_header(points=("t0", "t1")), seed=3)
     with pytest.raises(ZapsimError, match=r"trace.tiny was [0-9a-f]*"):
         explored(load(tmp_path), tmp_path / "out")
-    with pytest.raises(ZapsimError, match=r"tiny.safetensors: is another trace than the one"):
+    with pytest.raises(ZapsimError, match=r"tiny.safetensors: is not the trace that the space was made with"):
         explored(space, None)
 
 
@@ -274,7 +274,7 @@ def test_folders_of_other_things(tmp_path, name):
 
 
 def test_constraints_that_leave_nothing(tmp_path):
-    with pytest.raises(ZapsimError, match="space: the constraints leave no design"):
+    with pytest.raises(ZapsimError, match="space: the constraints exclude every design"):
         explored(load(tmp_path, constraints=["array.rows > 99"]), None)
 
 
@@ -303,7 +303,7 @@ def test_workers_end_with_who_started_them(tmp_path):
     command = [sys.executable, "-c", code, "explore", str(file), "--out", str(out), "--workers", "2"]
     running = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    while not parts(out, POINTS):
+    while not parts(out, DESIGNS):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     family = psutil.Process(running.pid).children(recursive=True)

@@ -8,10 +8,10 @@ import pytest
 
 from tests.explore_support import load
 from zapsim.exploration.evaluate import Evaluator
-from zapsim.exploration.front import front
+from zapsim.exploration.gaussian_process import CostModel
 from zapsim.exploration.lattice import Lattice, LatticeAxis
 from zapsim.exploration.load import load_space
-from zapsim.exploration.model import Costs
+from zapsim.exploration.pareto import pareto_front
 from zapsim.exploration.search import Search, margins
 
 DIGITS = Path(__file__).parents[2] / "traces" / "digits_cnn.safetensors"
@@ -36,8 +36,8 @@ def real():
     """The space, the costs of all its designs, and its front."""
     space = load_space(REAL)
     numbers = [space.lattice.number(design) for design in space.lattice.walk()]
-    costs = {point.number: point.costs for point in Evaluator(space)(numbers)}
-    best = {numbers[index] for index in front([costs[number] for number in numbers])}
+    costs = {design.number: design.costs for design in Evaluator(space)(numbers)}
+    best = {numbers[index] for index in pareto_front([costs[number] for number in numbers])}
     assert len(numbers) == 500
     return space, costs, best
 
@@ -64,7 +64,7 @@ def walked(space, costs, most=10**9) -> list[int]:
 def test_a_tie_with_brute_force_at_60_percent(real, seed):
     space, costs, best = real
     seen = walked(with_search(space, seed), costs, most=300)[:300]
-    assert {seen[index] for index in front([costs[number] for number in seen])} == best
+    assert {seen[index] for index in pareto_front([costs[number] for number in seen])} == best
 
 
 def test_at_random_it_takes_more(real):
@@ -85,7 +85,7 @@ def large(folder):
     return load(folder, point="t0", parameters=parameters, objectives=["latency", "energy", "area"])
 
 
-def test_spaces_too_large_to_be_ranked_whole(tmp_path):
+def test_spaces_too_large_to_be_ranked_as_a_whole(tmp_path):
     """With made-up costs whose front is known: those designs of which no parameter could be less without loss."""
     space = with_search(large(tmp_path))
     lattice = space.lattice
@@ -101,7 +101,7 @@ def test_spaces_too_large_to_be_ranked_whole(tmp_path):
     every = [lattice.number(design) for design in lattice.walk()]
     assert len(every) == 6750
     values = [cost(number) for number in every]
-    best = {values[index] for index in front(values)}
+    best = {values[index] for index in pareto_front(values)}
     space = replace(space, objectives=space.objectives[:2])
     seen = walked(with_search(space), All(), most=360)
     found = {cost(number) for number in seen} & best
@@ -148,10 +148,10 @@ def smooth(design) -> tuple[float, float]:
 def test_the_model_knows_what_it_was_told_and_is_unsure_elsewhere():
     designs = list(LATTICE.walk())
     told, rest = designs[::2], designs[1::2]
-    mean, deviation, scaled = Costs(LATTICE, 2).predict(told, [smooth(one) for one in told], told)
+    mean, deviation, scaled = CostModel(LATTICE, 2).predict(told, [smooth(one) for one in told], told)
     assert mean == pytest.approx(scaled, abs=1e-3)
     assert deviation.max() < 0.01
-    mean, deviation, _ = Costs(LATTICE, 2).predict(told, [smooth(one) for one in told], rest)
+    mean, deviation, _ = CostModel(LATTICE, 2).predict(told, [smooth(one) for one in told], rest)
     truth = np.log([smooth(one) for one in rest])
     assert np.abs(mean - truth).max() < 0.1
     assert (np.abs(mean - truth) <= 4 * deviation + 1e-3).all()
@@ -161,7 +161,7 @@ def test_the_model_against_the_textbook():
     """Rasmussen and Williams, equations 2.25 and 2.26, with the model's own covariance."""
     designs = list(LATTICE.walk())
     told, asked = designs[::4], designs[1::4]
-    model = Costs(LATTICE, 1)
+    model = CostModel(LATTICE, 1)
     costs = [(-smooth(one)[0],) for one in told]  # not all positive: scaled by their spread
     mean, deviation, scaled = model.predict(told, costs, asked)
     values = np.array(costs)[:, 0] / np.ptp(costs)
@@ -177,6 +177,6 @@ def test_the_model_against_the_textbook():
 
 def test_a_constant_cost_is_no_trouble():
     designs = list(LATTICE.walk())
-    mean, deviation, _ = Costs(LATTICE, 2).predict(designs[:9], [(1.0, 0.0)] * 9, designs[9:12])
+    mean, deviation, _ = CostModel(LATTICE, 2).predict(designs[:9], [(1.0, 0.0)] * 9, designs[9:12])
     assert mean == pytest.approx(np.array([[0.0, 0.0]] * 3), abs=1e-9)
     assert deviation == pytest.approx(np.zeros((3, 2)), abs=1e-6)

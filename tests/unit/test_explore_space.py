@@ -6,8 +6,8 @@ from tests.builders import TracedLayer, conv, trace_header, write_trace
 from tests.explore_support import labelled_trace, load, space_of
 from zapsim.errors import ZapsimError
 from zapsim.exploration.load import load_space
-from zapsim.exploration.metrics import Stage
 from zapsim.exploration.strategies import check_size
+from zapsim.metrics import Known
 
 
 def fault(folder, **changes) -> str:
@@ -72,7 +72,12 @@ def test_set_changes_all_designs(tmp_path):
 def test_constraints_on_choices_are_seen_without_simulating(tmp_path):
     constraints = ["array.rows * array.cols <= 150", "accuracy_drop <= 1.0", "cycles < 10", "area_mm2 > 0"]
     space = load(tmp_path, constraints=constraints, objectives=["cycles"])
-    assert [one.stage for one in space.constraints] == [Stage.DESIGN, Stage.DESIGN, Stage.RUN, Stage.ARCH]
+    assert [one.known for one in space.constraints] == [
+        Known.FROM_CHOICES,
+        Known.FROM_CHOICES,
+        Known.FROM_RUN,
+        Known.FROM_ARCH,
+    ]
     left = [space.chosen(design) for design in space.lattice.walk() if not space.excludes(design)]
     assert {(one["point"], one["array.rows"]) for one in left} == {("t0", 6), ("t0", 9)}
 
@@ -114,20 +119,20 @@ def test_exact_policies_lose_no_accuracy(tmp_path):
             "space: parameters.clock: when.policy: expected one of: zap, got 'dense'",
         ),
         ({"policy": "zapp"}, "space: policy: unknown policy 'zapp' (did you mean 'zap'?); known: "),
-        ({"point": "t3"}, "space: point: no operating point 't3'; there are: t0, t1"),
+        ({"point": "t3"}, "space: point: no operating point 't3'; known: t0, t1"),
         ({"arch": "eyeris"}, "eyeris: no such architecture (did you mean 'eyeriss'?)"),
         ({"arch": ["eyeriss", "eyeriss.yaml"]}, "space: arch: two architectures are called eyeriss"),
         ({"objectives": ["cylces"]}, "space: objectives.0: 'cylces': unknown name (did you mean 'cycles'?); expected "),
-        ({"objectives": ["cycles < 3"]}, "space: objectives.0: 'cycles < 3' is true or false; make it a constraint"),
+        ({"objectives": ["cycles < 3"]}, "space: objectives.0: 'cycles < 3' is a condition; make it a constraint"),
         ({"objectives": ["array.dataflow"]}, "space: objectives.0: 'array.dataflow' is text, not a number"),
-        ({"objectives": ["cycles + point"]}, "space: objectives.0: 'cycles + point': text cannot be calculated with"),
+        ({"objectives": ["cycles + point"]}, "space: objectives.0: 'cycles + point': text cannot be used as a number"),
         ({"constraints": ["array.dataflow > 3"]}, "space: constraints.0: 'array.dataflow > 3': text cannot"),
         (
             {"parameters": {"array.rows": {"values": [6, 9], "when": {"array.rows": 6}}}},
-            "space: parameters: array.rows: 'when' goes round in a circle",
+            "space: parameters: array.rows: 'when' refers to itself in a circle",
         ),
         ({"objectives": ["3 + 4"]}, "space: objectives.0: '3 + 4' is the same for all designs"),
-        ({"objectives": ["cycles", "cycles"]}, "space: objectives: one is there twice"),
+        ({"objectives": ["cycles", "cycles"]}, "space: objectives: the same one twice"),
         ({"objectives": [{"maximize": "cycles"}]}, "space: objectives.0: expected an expression, or {maximise: EXPR"),
         ({"constraints": ["array.row <= 3"]}, "space: constraints.0: 'array.row': unknown name (did you mean 'array"),
         ({"constraints": ["cycles"]}, "space: constraints.0: expected a condition such as 'accuracy_drop <= 1.0'"),
@@ -157,8 +162,8 @@ def test_accuracy_needs_labels(tmp_path):
     labelled_trace(tmp_path / "tiny.safetensors", labels=False)
     line = fault(tmp_path, objectives=["cycles", "accuracy_drop"])
     assert line == (
-        "space: objectives.1: accuracy_drop: the trace tiny cannot give it at operating point t0 "
-        "(measured there: top1_agreement); accuracy takes labelled pictures when it is traced"
+        "space: objectives.1: accuracy_drop: not known of trace tiny at operating point t0 "
+        "(measured there: top1_agreement); accuracy needs labelled pictures when the trace is made"
     )
     load(tmp_path, objectives=["cycles", "accuracy_drop"], policy="oracle")
 
@@ -183,11 +188,11 @@ def test_large_grids_are_asked_for(tmp_path):
     many = {path: {"from": 1, "to": 60, "steps": 60} for path in ("array.rows", "array.cols", "predictor.lanes")}
     space = load(tmp_path, parameters=many)
     with pytest.raises(
-        ZapsimError, match=r"the grid has 432,000 designs \(2 × 60 × 60 × 60\); --yes evaluates them all"
+        ZapsimError, match=r"the grid has 432,000 designs \(2 × 60 × 60 × 60\); evaluate all with --yes"
     ):
-        check_size(space, agreed=False)
-    check_size(space, agreed=True)
-    check_size(load(tmp_path, parameters=many, budget={"points": 5}), agreed=False)
+        check_size(space, consent=False)
+    check_size(space, consent=True)
+    check_size(load(tmp_path, parameters=many, budget={"points": 5}), consent=False)
     random = load(tmp_path, parameters=many, strategy="random")
     with pytest.raises(ZapsimError, match="random over 432,000 designs needs a budget"):
-        check_size(random, agreed=False)
+        check_size(random, consent=False)

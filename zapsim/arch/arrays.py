@@ -19,7 +19,7 @@ class Spads(Section):
 
 
 class Buses(Section):
-    """Width of the buses between GLB and array, in words a cycle; `psum` is the width of each direction."""
+    """Width of the buses between GLB and array, in words per cycle; `psum` is the width of each direction."""
 
     ifmap: Positive
     filter: Positive
@@ -32,10 +32,10 @@ class Buses(Section):
 
 
 class ArraySection(Section):
-    """What every array says about itself, so that no other module asks of which kind it is."""
+    """What every array says about itself, so that no other module needs to know its kind."""
 
     filters_bypass_glb: ClassVar[bool] = False
-    """Whether filters go from DRAM to the array without the GLB, so that a buffer of their own makes sense."""
+    """Whether filters go from DRAM to the array past the GLB, so that a buffer of their own makes sense."""
 
     @property
     @abstractmethod
@@ -45,7 +45,7 @@ class ArraySection(Section):
     @property
     @abstractmethod
     def mac_units(self) -> int:
-        """MACs that the array can do in a cycle."""
+        """MACs that the array can do per cycle."""
 
     @property
     @abstractmethod
@@ -57,7 +57,7 @@ class ArraySection(Section):
     def stored_words(self) -> dict[str, int]:
         """Words that scratch pads, buffers and bus registers hold, for the area of the array.
 
-        The keys are those of :data:`zapsim.arch.tables.AREA_PARTS` without ``_bits``: ``ifmap_spad``, ``bus``, ...
+        Keys are those of :data:`zapsim.arch.tables.AREA_PARTS` without ``_bits``, such as ``ifmap_spad`` or ``bus``.
         """
 
     @property
@@ -85,7 +85,7 @@ class PEGrid(ArraySection):
 
     @property
     def mac_units(self) -> int:
-        """MACs that the array can do in a cycle."""
+        """MACs that the array can do per cycle."""
         return self.pe_count
 
     @property
@@ -113,8 +113,7 @@ class PassParameters(Section):
 class RowStationaryMapping(Section):
     """How layers are mapped: searched for `objective`, except those pinned by name.
 
-    Both ways to search find the same mappings: ``pruned`` leaves out what a bound shows to be no better, ``exhaustive``
-    looks at all.
+    ``pruned`` leaves out what a bound shows to be no better, ``exhaustive`` tries all; both find the same mappings.
     """
 
     objective: Literal["latency", "energy", "edp"] = "latency"
@@ -157,9 +156,7 @@ class RowStationaryArray(PEGrid):
 
 
 class SystolicArray(PEGrid):
-    """A rigid array in which operands move one PE a cycle.
-
-    The defaults count dense layers as SCALE-Sim does.
+    """A rigid array in which operands move one PE per cycle; the defaults count dense layers as SCALE-Sim does.
 
     Attributes
     ----------
@@ -167,8 +164,8 @@ class SystolicArray(PEGrid):
         An output-stationary fold's results leave while the next fold fills (``overlapped``) or take `rows` cycles of
         their own (``serial``).
     partial_folds
-        A fold that leaves rows or columns idle fills and drains like a ``full`` one, or like an array of the size
-        that it uses (``shrunk``).
+        A fold that leaves rows or columns idle fills and drains like a ``full`` one, or like a smaller array
+        (``shrunk``).
     fold_boundary
         Under a mask, the pixels of an output- or input-stationary fold are the next ones with a demanded output,
         wherever they are (``crossed``), or only those of the dense fold, which is skipped only if none of its outputs
@@ -231,11 +228,11 @@ class OutputLanesArray(ArraySection):
     Attributes
     ----------
     clusters, pes, lanes, macs_per_lane
-        Clusters, PEs of a cluster, lanes of a PE, and MACs a cycle of a lane.
+        Clusters, PEs of a cluster, lanes of a PE, and MACs per cycle of a lane.
     spread
         What clusters, PEs and lanes differ in.
     sync
-        The lanes that start their next outputs together, when the slowest of them is done: none wait (``lane``), or
+        Lanes that start their next outputs together, when the slowest of them is done: none wait (``lane``), or
         those of a ``pe``, of a ``cluster``, or of the whole ``array``.
     dispatch
         Outputs are dealt out in turn beforehand (``static``), or whoever is free takes the next (``queue``).
@@ -245,8 +242,6 @@ class OutputLanesArray(ArraySection):
         Neighbouring channels that go to one lane together (``spread.lanes: slices``).
     filter_buffer
         Words of weights that a PE keeps.
-    buses
-        Words a cycle between GLB and array.
     """
 
     dataflow: Literal["output-lanes"]
@@ -275,7 +270,7 @@ class OutputLanesArray(ArraySection):
 
     @property
     def mac_units(self) -> int:
-        """MACs that the array can do in a cycle."""
+        """MACs that the array can do per cycle."""
         return self.pe_count * self.macs_per_lane
 
     @property

@@ -21,7 +21,7 @@ KeyPath: TypeAlias = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One value: what it is, where it comes from (None: not said), and the file that says so."""
+    """One value, its source (None: not given), and the file that holds it."""
 
     value: object
     source: str | None
@@ -30,7 +30,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The values of a file by path, and the faults found while its sources were taken out.
+    """The values of a file by path, and the faults of its sources.
 
     An empty section is a leaf of its own, with the value ``{}``.
     """
@@ -39,15 +39,15 @@ class Document:
     faults: tuple[str, ...] = ()
 
     def over(self, base: Document) -> Document:
-        """Return this document laid over `base`: sections merge, values replace, the faults of both stay."""
+        """Lay this document over `base`: sections merge, values replace, the faults of both stay."""
         merged = dict(base.leaves)
         for path in self.leaves:
-            for replaced in [old for old in merged if _one_holds_the_other(old, path)]:
+            for replaced in [old for old in merged if _is_prefix(old, path) or _is_prefix(path, old)]:
                 del merged[replaced]
         return Document(merged | self.leaves, base.faults + self.faults)
 
     def nested(self) -> dict[str, Any]:
-        """Return the values as nested mappings, without sources."""
+        """Nest the values by their keys, without sources."""
         tree: dict[str, Any] = {}
         for path, leaf in self.leaves.items():
             section = tree
@@ -57,19 +57,19 @@ class Document:
         return tree
 
     def sources(self) -> dict[str, str]:
-        """Return the source of each value that has one, by dotted path."""
+        """Collect the source of each value that has one, by dotted path."""
         return {".".join(path): leaf.source for path, leaf in self.leaves.items() if leaf.source is not None}
 
     def origin(self, path: KeyPath, default: str) -> str:
-        """Return the file in which `path` (or something in it) stands, else `default`."""
-        for known, leaf in self.leaves.items():
-            if known[: len(path)] == path or path[: len(known)] == known:
+        """Name the file that holds `path` (or something in it), else `default`."""
+        for leaf_path, leaf in self.leaves.items():
+            if leaf_path[: len(path)] == path or path[: len(leaf_path)] == leaf_path:
                 return leaf.origin
         return default
 
 
 def document(tree: Mapping[str, Any], origin: str) -> Document:
-    """Return the values of a parsed file; ``{value: ..., source: ...}`` and ``source:`` become sources."""
+    """Flatten a parsed file; ``{value: ..., source: ...}`` and ``source:`` become sources."""
     leaves: dict[KeyPath, Leaf] = {}
     faults: list[str] = []
     _flatten(tree, (), None, origin, leaves, faults)
@@ -122,9 +122,9 @@ def _source(text: object, path: KeyPath, origin: str, faults: list[str]) -> str 
     return None
 
 
-def _one_holds_the_other(one: KeyPath, other: KeyPath) -> bool:
-    shorter = min(len(one), len(other))
-    return len(one) != len(other) and one[:shorter] == other[:shorter]
+def _is_prefix(section: KeyPath, path: KeyPath) -> bool:
+    """Tell whether `path` lies inside of `section`."""
+    return len(section) < len(path) and path[: len(section)] == section
 
 
 def prefixes(paths: Iterable[KeyPath]) -> dict[str, KeyPath]:
@@ -133,7 +133,7 @@ def prefixes(paths: Iterable[KeyPath]) -> dict[str, KeyPath]:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """A safe loader that refuses what a reader would misread: keys given twice, keys that are not text, aliases."""
+    """A safe loader that refuses what a reader would misread: repeated keys, keys that are not text, aliases."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -167,7 +167,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """Return the mapping in the YAML file at `path`.
+    """Read the mapping in the YAML file at `path`.
 
     Raises
     ------
@@ -198,7 +198,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 
 def read_scalar(text: str) -> object:
-    """Return the value that `text` has in YAML.
+    """Read `text` as one YAML value.
 
     Raises
     ------
@@ -215,7 +215,7 @@ def read_scalar(text: str) -> object:
 
 
 def _where_and_what(error: Exception) -> str:
-    """Return place and problem of a YAML error on one line."""
+    """Put place and problem of a YAML error on one line."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
         what = " ".join(str(error.problem).split())

@@ -1,4 +1,4 @@
-"""pydantic's complaints about an architecture, in one line each that says path, expectation and what came."""
+"""Pydantic's complaints about a file, each translated to one line: the path, what was expected, and what came."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Place:
     holder
         The section that the last key belongs to, if any.
     annotation
-        The type at the path, as far as it is known.
+        The type at the path; None if unknown.
     """
 
     path: KeyPath
@@ -67,7 +67,7 @@ def known_keys(model: type[BaseModel]) -> list[str]:
 
 
 def _fault(detail: ErrorDetails, place: Place, top: type[BaseModel], top_keys: Sequence[str]) -> str:
-    """Return what is wrong, without the path."""
+    """Say what is wrong, without the path."""
     kind, got, context = detail["type"], detail["input"], detail.get("ctx", {})
     match kind:
         case "missing":
@@ -89,7 +89,7 @@ def _fault(detail: ErrorDetails, place: Place, top: type[BaseModel], top_keys: S
 
 
 def _expected(kind: str, context: dict[str, Any]) -> str:
-    """Return what a value of a simple type should be."""
+    """Say what a value of a simple type should be."""
     bounds = {
         "greater_than_equal": ("at least", "ge"),
         "greater_than": ("more than", "gt"),
@@ -123,13 +123,14 @@ def _unknown_key(place: Place, top: type[BaseModel], top_keys: Sequence[str]) ->
     here = top_keys if place.holder is top else known_keys(place.holder)
     hint = did_you_mean(key, here)
     if not hint:
-        elsewhere = next((found for found in _paths(top) if found[0][-1] == key and found[0][0] in top_keys), None)
+        same_key = (place for place in _paths(top) if place[0][-1] == key and place[0][0] in top_keys)
+        elsewhere = next(same_key, None)
         hint = _elsewhere(place, *elsewhere) if elsewhere else ""
     return f"unknown key{hint}; known here: {', '.join(here)}"
 
 
 def _elsewhere(place: Place, path: KeyPath, section: type[BaseModel]) -> str:
-    """Return the hint for a key that another section has: elsewhere, or here with another choice of its kind."""
+    """Hint at the section that has the key: elsewhere, or here with another choice of its kind."""
     if path == place.path:
         tag = _tag_field(section)[0]
         return f" (only with {tag}: {', '.join(_tags(section))})"
@@ -163,7 +164,7 @@ def _inside(annotation: object, key: str) -> object:
 
 
 def _bare(annotation: object) -> object:
-    """Return a type without ``Annotated`` and without the None of an optional one."""
+    """Strip ``Annotated``, and the None of an optional type."""
     if get_origin(annotation) is Annotated:
         return _bare(get_args(annotation)[0])
     if get_origin(annotation) in {Union, types.UnionType}:

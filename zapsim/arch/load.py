@@ -102,7 +102,7 @@ def arch_faults(error: ValidationError) -> Iterator[tuple[KeyPath, str]]:
 
 
 def known_archs() -> list[str]:
-    """Return the bare names of the shipped architectures, sorted."""
+    """List the bare names of the shipped architectures, sorted."""
     return sorted(path.stem for path in config_directory().glob("*.yaml"))
 
 
@@ -162,14 +162,14 @@ def _with_bases(path: Path, above: tuple[Path, ...]) -> Document:
 
 
 def config_directory() -> Path:
-    """Return the folder of the shipped architecture files: inside the package if installed so, else beside it."""
+    """Find the folder of the shipped architecture files: inside the package if installed so, else beside it."""
     package = Path(__file__).parents[1]
     inside = package / "arch_configs"
     return inside if inside.is_dir() else package.parent / "arch_configs"
 
 
 def known_dram_presets() -> list[str]:
-    """Return the names of the shipped DRAM channels, sorted."""
+    """List the names of the shipped DRAM channels, sorted."""
     return sorted(path.stem for path in (config_directory() / "dram").glob("*.yaml"))
 
 

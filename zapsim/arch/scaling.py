@@ -1,4 +1,4 @@
-"""Energies of one process and word width, scaled to another: rough, only on request, and labelled where they show.
+"""Scale energies from one process and word width to another: rough, only on request, and labelled in results.
 
 ``linear``: switched capacitance goes with the node, energy with capacitance and voltage squared. ``stillmaker-baas``:
 the energy factors a2 V² + a1 V + a0 of A. Stillmaker and B. Baas, "Scaling equations for the accurate prediction of
@@ -71,14 +71,14 @@ class Scale(Section):
         return self
 
     def note(self, word: int) -> str:
-        """Return what is scaled, in words; `word` is the architecture's width."""
+        """Say what is scaled; `word` is the architecture's width."""
         process = f"{self.from_node:g} nm, {self.from_voltage:g} V to {self.to_node:g} nm, {self.to_voltage:g} V"
         bits = "" if self.from_word is None else f" and from {self.from_word} to {word} bit"
         return f"energies scaled from {process}{bits} ({self.method})"
 
 
 def scaled(actions: Mapping[str, float], scale: Scale, word: int) -> dict[str, float]:
-    """Return pJ by action, scaled to another process and to words of `word` bits."""
+    """Scale pJ by action to another process and to words of `word` bits."""
     process = _factor(scale, scale.to_node, scale.to_voltage) / _factor(scale, scale.from_node, scale.from_voltage)
     bits = 1.0 if scale.from_word is None else word / scale.from_word
     return {
@@ -90,7 +90,7 @@ def scaled(actions: Mapping[str, float], scale: Scale, word: int) -> dict[str, f
 
 
 def _factor(scale: Scale, node: float, voltage: float) -> float:
-    """Return what energies of a process are in proportion to."""
+    """Return the factor that energies of a process are proportional to."""
     if scale.method == "linear":
         return node * voltage**2
     a2, a1, a0 = FACTORS[node]

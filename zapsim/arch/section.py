@@ -1,4 +1,4 @@
-"""What sections of an architecture are made of: quantities with units, and a base that knows no other keys."""
+"""What sections of an architecture are made of: quantities with units, and a base class that refuses unknown keys."""
 
 from __future__ import annotations
 

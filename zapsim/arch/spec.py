@@ -44,7 +44,7 @@ class GlobalBuffer(Section):
     resident: Whole = 0
 
     @model_validator(mode="after")
-    def _room_is_left(self) -> Self:
+    def _some_of_it_works(self) -> Self:
         if self.resident >= self.size:
             raise blame("resident", f"{self.resident} B leave nothing of the {self.size} B of size to work with")
         return self
@@ -62,7 +62,7 @@ class FilterBuffer(Section):
 
 
 class Prefetch(Section):
-    """How many tiles ahead of the array DRAM works, for each tensor; 0: what it moves is not overlapped with compute.
+    """How many tiles DRAM works ahead of the array, for each tensor; 0: its transfers do not overlap with compute.
 
     A tile's ifmap (filters) may be fetched when the array has finished the tile `ifmap` (`filter`) + 1 before it; a
     tile may start when the ofmap words of the tile `ofmap` + 1 before it are written. Spilled psums go with ifmaps.
@@ -89,7 +89,7 @@ class Dram(Section):
     preset
         Name of the file of shipped values that this section starts from.
     bandwidth
-        Bytes a second at the pins.
+        Bytes per second at the pins.
     latency
         Nanoseconds from a request's last burst on the channel to its data on chip; the channel goes on meanwhile.
     burst
@@ -97,7 +97,7 @@ class Dram(Section):
     refresh
         Share of the time in which the channel refreshes and moves nothing.
     compression
-        How feature maps are held: plain; in Eyeriss's runs of zeros; or as non-zero values and one bit a value.
+        How feature maps are held: plain; in Eyeriss's runs of zeros; or as non-zero values and one bit per value.
     """
 
     preset: str | None = None
@@ -117,7 +117,7 @@ class PredictorUnit(Section):
         ``dedicated``: a unit of its own, working on finished outputs while the array goes on. ``array``: a depthwise
         layer on the PE array, between the stages. ``ideal``: free.
     lanes, latency
-        Of a dedicated unit: MACs a cycle, and cycles from its last input to the last mask bit.
+        Of a dedicated unit: MACs per cycle, and cycles from its last input to the last mask bit.
     weights
         Words of weights that a dedicated unit keeps; None: all that a layer needs. If a layer has more, they are read
         from DRAM again whenever the array comes back to a filter.
@@ -135,7 +135,7 @@ class PredictorUnit(Section):
     @model_validator(mode="after")
     def _lanes_given(self) -> Self:
         if self.unit == "dedicated" and "lanes" not in self.model_fields_set:
-            raise blame("lanes", "missing, a dedicated unit needs it (MACs a cycle)")
+            raise blame("lanes", "missing, a dedicated unit needs it (MACs per cycle)")
         return self
 
 
@@ -204,14 +204,14 @@ class ArchSpec(Section):
 
     @property
     def energy_note(self) -> str:
-        """What a reader must know of the energies beside their sources; empty if nothing."""
+        """What a reader must know about the energies beside their sources; empty if nothing."""
         scaled_from = "" if self.energy.scale is None else f"{self.energy.scale.note(self.word)}, not measured"
         without = "" if self.energy.include_dram else "energies without DRAM"
         return "; ".join(note for note in (scaled_from, without) if note)
 
     @property
     def hash(self) -> str:
-        """SHA-256 of all values that can change a result (names and sources cannot)."""
+        """SHA-256 of all values that can change a result; names and sources cannot."""
         values: dict[str, Any] = self.model_dump(
             mode="json", exclude={"name": True, "description": True, "sources": True, "dram": {"preset"}}
         )

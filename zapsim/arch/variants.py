@@ -1,4 +1,4 @@
-"""One architecture file with some values changed, again and again: read once, checked each time."""
+"""Many variants of one architecture file: it is read once, and each variant is checked."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from zapsim.arch.spec import ArchSpec
 from zapsim.errors import ConfigError
 
 Patch: TypeAlias = Mapping[KeyPath, object]
-"""Values by path that replace those of an architecture; a value that goes is :data:`GONE`."""
+"""Values by path that replace those of an architecture; :data:`GONE` removes one."""
 
 GONE = object()
-"""Stands in a patch for a value that is not there any more."""
+"""Stands in a patch for a value that is removed."""
 
 
 class Variants:
@@ -43,7 +43,7 @@ class Variants:
         self._tree = document.nested()
 
     def patch(self, path: str, value: object, origin: str) -> Patch:
-        """Return what one change makes of the architecture's values.
+        """Turn one change into a patch of the architecture's values.
 
         Parameters
         ----------
@@ -60,13 +60,13 @@ class Variants:
             If the path leads through a value.
         """
         before, after = self.document.leaves, self._with(path, value, origin).leaves
-        gone: dict[KeyPath, object] = {one: GONE for one in before if one not in after}
+        gone: dict[KeyPath, object] = {key: GONE for key in before if key not in after}
         return gone | {
-            one: leaf.value for one, leaf in after.items() if one not in before or before[one].value != leaf.value
+            key: leaf.value for key, leaf in after.items() if key not in before or before[key].value != leaf.value
         }
 
     def changed(self, path: str, value: object, origin: str) -> Variants:
-        """Return the variants of the architecture with one change; parameters as for :meth:`patch`."""
+        """Make one change to all variants; parameters as for :meth:`patch`."""
         return Variants(self._with(path, value, origin), self.file)
 
     def _with(self, path: str, value: object, origin: str) -> Document:
@@ -79,7 +79,7 @@ class Variants:
         return changed
 
     def spec(self, patches: Iterable[Patch]) -> ArchSpec:
-        """Return the architecture with `patches` applied in their order; it has no sources.
+        """Build the architecture with `patches` applied in their order; it has no sources.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What an array engine is: a way to map a layer, and a way to time one stage of it."""
+"""What an array engine is: the policies that it serves, a way to map a layer, and a way to time one stage of it."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ Mapping = TypeVar("Mapping")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Demand:
-    """What one stage of a layer asks of the array.
+    """What one stage of a layer demands of the array.
 
     Attributes
     ----------
-    kept
+    mask
         Outputs to compute (N, P, Q, K); None: all of them.
     positions
-        bool (P, Q): the pixels at which this stage may compute anything, known before the masks are (a pattern, or the
-        rest); None: all. Nothing is kept elsewhere.
+        bool (P, Q): the pixels at which this stage may compute anything, known before the mask is (a pattern, or the
+        rest); None: all. The mask marks nothing elsewhere.
     gate
-        If set, the outputs that are not kept still take their cycles, and are only gated.
+        If set, the outputs that the mask leaves out still take their cycles, and are only gated.
     window_nonzero
         int32 (N, P, Q, groups): non-zero ifmap values among the C/groups · R · S that each output multiplies
         (:func:`zapsim.arrays.gating.window_nonzero`). None: inputs are not gated.
@@ -46,7 +46,7 @@ class Demand:
         Words of the whole ifmap as DRAM holds it (:func:`zapsim.timing.dram.coded_words`); None: as they are.
     """
 
-    kept: PackedMap | None = None
+    mask: PackedMap | None = None
     positions: NDArray[np.bool_] | None = None
     gate: bool = False
     window_nonzero: NDArray[np.int32] | None = None
@@ -99,12 +99,12 @@ class Served:
         PolicyError
             Naming the field that is not served, and what would be.
         """
-        asked = (("outputs", policy.outputs, sorted(self.outputs)), ("inputs", policy.inputs, sorted(self.inputs)))
-        for field, value, known in asked:
-            if value not in known:
+        fields = (("outputs", policy.outputs, sorted(self.outputs)), ("inputs", policy.inputs, sorted(self.inputs)))
+        for field, value, served in fields:
+            if value not in served:
                 raise PolicyError(
                     f"policy {policy.name}: a {dataflow} array does not serve {field} = {value}; "
-                    f"it serves: {', '.join(known)}"
+                    f"it serves: {', '.join(served)}"
                 )
         if policy.outputs == "early-exit" and policy.inputs != "dense":
             raise PolicyError(
@@ -114,7 +114,7 @@ class Served:
 
 
 STANDARD: Final = Served(frozenset({"dense", "gate", "skip"}), frozenset({"dense", "gate"}))
-"""What an array serves whose MACs all keep one pace: no MAC ends early, none is passed over alone."""
+"""What an array serves whose MACs all keep one pace: no output ends early, no MAC is passed over alone."""
 
 
 class Engine(Protocol[Mapping]):
@@ -127,11 +127,11 @@ class Engine(Protocol[Mapping]):
     def map_layer(
         self, shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,), coded: float = 1.0, /
     ) -> Mapping:
-        """Return how `shape` is put on the array; raises MappingError if it cannot be.
+        """Put `shape` on the array; raise MappingError if it does not fit.
 
         For arrays whose best mapping depends on it: `shares` of the outputs that the layer's stages compute, and the
         size of the ifmap in DRAM as a share of its plain size.
         """
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: Mapping, demand: Demand) -> StageResult:
-        """Return cycles and actions of one stage."""
+        """Count cycles and actions of one stage."""

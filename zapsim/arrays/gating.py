@@ -1,4 +1,4 @@
-"""How many MACs switch: outputs that are asked for, times inputs that are not zero, exactly."""
+"""How many MACs switch: demanded outputs times non-zero inputs, exactly."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
 
-def outputs_per_pixel(kept: PackedMap, groups: int) -> NDArray[np.int32]:
-    """Return how many filters of each group are kept at each ofmap pixel: int32 (N, P, Q, groups)."""
-    return kept.summary(_per_pixel, groups)
+def outputs_per_pixel(mask: PackedMap, groups: int) -> NDArray[np.int32]:
+    """Count the filters of each group that the mask marks at each ofmap pixel: int32 (N, P, Q, groups)."""
+    return mask.summary(_per_pixel, groups)
 
 
-def _per_pixel(kept: PackedMap, groups: int) -> NDArray[np.int32]:
-    images, rows, cols, channels = kept.shape
+def _per_pixel(mask: PackedMap, groups: int) -> NDArray[np.int32]:
+    images, rows, cols, channels = mask.shape
     out = np.empty((images, rows, cols, groups), dtype=np.int32)
-    words = kept.words()
+    words = mask.words()
     bits.group_counts(words.reshape(-1, words.shape[-1]), channels, out.reshape(-1, groups))
     return out
 
 
 def window_nonzero(shape: ConvShape, ifmap_nonzero: PackedMap) -> NDArray[np.int32]:
-    """Return the non-zero ifmap values that each output multiplies: int32 (N, P, Q, groups).
+    """Count the non-zero ifmap values that each output multiplies: int32 (N, P, Q, groups).
 
     Padding counts as zero, as it does for a PE that gates on zero inputs.
     """
@@ -40,7 +40,7 @@ def _window_nonzero(ifmap_nonzero: PackedMap, shape: ConvShape) -> NDArray[np.in
 
 
 def expected_window_nonzero(shape: ConvShape, zeros: float) -> NDArray[np.int32]:
-    """Return :func:`window_nonzero` of a map of which only the share of `zeros` is known, spread evenly.
+    """Estimate :func:`window_nonzero` of a map of which only the share of `zeros` is known, spread evenly.
 
     Whole numbers, rounded so that their sum is that of the expected values.
     """
@@ -53,14 +53,14 @@ def expected_window_nonzero(shape: ConvShape, zeros: float) -> NDArray[np.int32]
 
 
 def _taps_inside(shape: ConvShape, outputs: int, taps: int, size: int, axis: int) -> NDArray[np.int64]:
-    """Return how many taps of each output lie in the map and not in its padding, along one axis."""
+    """Count the taps of each output that lie in the map and not in its padding, along one axis."""
     first = np.arange(outputs) * shape.stride[axis] - shape.padding[2 * axis]
     places = first[:, np.newaxis] + np.arange(taps) * shape.dilation[axis]
     return np.asarray(((places >= 0) & (places < size)).sum(axis=1), dtype=np.int64)
 
 
 def switching_macs(shape: ConvShape, outputs: NDArray[np.int32] | None, window: NDArray[np.int32] | None) -> int:
-    """Return the MACs that switch.
+    """Count the MACs that switch.
 
     Parameters
     ----------

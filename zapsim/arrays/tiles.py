@@ -1,6 +1,6 @@
 """A stage of a layer tile after tile, as the timeline needs it: array cycles, DRAM words, outputs finished.
 
-A tile is what is on the array at a time: a pass (row-stationary), a fold (systolic), a strip of a block of filters
+A tile is what is on the array at one time: a pass (row-stationary), a fold (systolic), a strip of a block of filters
 (output lanes). Tiles come in blocks: what must be complete before the predictor can work on it.
 """
 
@@ -40,10 +40,10 @@ class Tiles:
         reaches two rows up and down); at least the block itself.
     visits
         How often the array comes back to a filter, in blocks.
-    room
+    free_words
         Words of the GLB that the mapping leaves free.
     ifmap_stays, filters_stay
-        Whether the GLB holds all of the operand that the stage has loaded until its end, outside `room`.
+        Whether the GLB holds all of the operand that the stage has loaded until its end, outside `free_words`.
     """
 
     cycles: Ints
@@ -56,7 +56,7 @@ class Tiles:
     blocks: int
     reach: Ints
     visits: int
-    room: int
+    free_words: int
     ifmap_stays: bool = False
     filters_stay: bool = False
 
@@ -69,8 +69,10 @@ class Tiles:
         return len(self.cycles)
 
 
-def whole_stage(cycles: int, outputs: int, *, ifmap_words: int = 0, filter_words: int = 0, room: int = 0) -> Tiles:
-    """Return a stage as one tile, or none if it has nothing to do: for engines that do not tell tiles apart.
+def whole_stage(
+    cycles: int, outputs: int, *, ifmap_words: int = 0, filter_words: int = 0, free_words: int = 0
+) -> Tiles:
+    """Describe a stage as one tile, or none if it has nothing to do: for engines that do not tell tiles apart.
 
     Nothing overlaps inside of it: DRAM brings all of its words before it starts.
     """
@@ -79,27 +81,27 @@ def whole_stage(cycles: int, outputs: int, *, ifmap_words: int = 0, filter_words
         np.full(count, value, dtype=np.int64) for value in (cycles, ifmap_words, filter_words, outputs)
     )
     none = np.zeros(count, dtype=np.int64)
-    return Tiles(cycles_, ifmap, filters, none, none, finished, none, 1, np.zeros(1, dtype=np.int64), 1, room)
+    return Tiles(cycles_, ifmap, filters, none, none, finished, none, 1, np.zeros(1, dtype=np.int64), 1, free_words)
 
 
 def shared_out(total: int, weights: Ints) -> Ints:
-    """Return `total` divided over entries in proportion to `weights`, in whole numbers that sum to it exactly.
+    """Divide `total` over entries in proportion to `weights`, in whole numbers that sum to it exactly.
 
-    The first i entries together get ceil(total · their weight / all weight). Without any weight, nothing is shared out.
+    The first i entries get ceil(total · their weight / all weight) in sum. Without any weight, nothing is shared out.
     """
-    reached = np.cumsum(weights, dtype=np.int64) if total else weights
-    whole = int(reached[-1]) if total and len(reached) else 0
-    if not whole:
+    sums = np.cumsum(weights, dtype=np.int64) if total else weights
+    all_weight = int(sums[-1]) if total and len(sums) else 0
+    if not all_weight:
         return np.zeros(len(weights), dtype=np.int64)
-    if total > 2**62 // whole:  # total · weight would not fit
-        ends = np.array([-(-total * int(part) // whole) for part in reached], dtype=np.int64)
+    if total > 2**62 // all_weight:  # total · weight would not fit
+        ends = np.array([-(-total * int(part) // all_weight) for part in sums], dtype=np.int64)
     else:
-        ends = -(-total * reached // whole)
+        ends = -(-total * sums // all_weight)
     return np.diff(ends, prepend=0)
 
 
 def even_shares(totals: Ints, parts: Ints) -> Ints:
-    """Return each total divided into its number of parts as evenly as whole numbers allow: int64 (sum of parts,)."""
+    """Divide each total into its number of parts as evenly as whole numbers allow: int64 (sum of parts,)."""
     shares = np.empty(int(parts.sum()), dtype=np.int64)
     kernels.even_shares(totals, parts, shares)
     return shares

@@ -46,8 +46,8 @@ def add_parser(commands: Subparsers) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Run the three simulations, and show or write what becomes of the zeros."""
     from zapsim.arch.load import load_arch
+    from zapsim.report.attribution import explain
     from zapsim.report.explanation import plot_explanations, render_explanation
-    from zapsim.report.losses import explain
     from zapsim.simulation import simulate
     from zapsim.tracefile.reader import Trace
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from zapsim.cli._arguments import Subparsers
+from zapsim.cli._arguments import Subparsers, add_command, add_option, check_outputs, say_written, write_output
 from zapsim.errors import ZapsimError
 
 _EPILOG = """\
@@ -15,71 +14,72 @@ examples:
   zapsim pareto results/ --minimise latency area --where "accuracy_drop <= 0.5"
   zapsim pareto results/ --csv front.csv --plot front.png --plot front.html
 
-The front holds the designs that no other is at least as good as in everything and better in something. Names are
-columns of the results or metrics (docs/exploring.md); an .html plot is interactive.
+The Pareto front holds the designs that no other dominates: none is at least as good in everything and better in
+something. A NAME is a metric or a column of the results (docs/exploring.md); an .html plot is interactive.
 """
 
 
 def add_parser(commands: Subparsers) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "pareto",
-        help="show the best designs of an exploration",
-        description="Show the Pareto front of the results that `zapsim explore` wrote.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "show the best designs of an exploration",
+        "Show the Pareto front of the results that `zapsim explore` wrote.",
+        _EPILOG,
     )
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder of the results")
     parser.add_argument(
-        "--minimise", nargs="+", default=[], metavar="NAME", help="what to have little of (default: the objectives)"
+        "--minimise",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="what to minimise (default: the objectives of the space)",
     )
-    parser.add_argument("--maximise", nargs="+", default=[], metavar="NAME", help="what to have much of")
+    parser.add_argument("--maximise", nargs="+", default=[], metavar="NAME", help="what to maximise")
     parser.add_argument(
-        "--where", action="append", default=[], metavar="CONDITION", help="what designs must meet; may be repeated"
+        "--where",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="condition that designs must meet; may be repeated",
     )
-    parser.add_argument("--limit", type=int, default=30, metavar="N", help="rows of the table (default: 30)")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the front with all its columns")
-    parser.add_argument(
-        "--plot", type=Path, action="append", default=[], metavar="FILE",
-        help="draw the front (png, svg, pdf; html: interactive); may be repeated",
-    )  # fmt: skip
+    parser.add_argument("--limit", type=int, default=30, metavar="N", help="rows of the table at most (default: 30)")
+    add_option(parser, "--csv", help="also write the front with all columns as CSV")
+    summary = "also draw the front (png, svg, pdf; html: interactive); may be repeated"
+    add_option(parser, "--plot", action="append", default=[], help=summary)
     parser.set_defaults(execute=execute)
 
 
 def execute(args: argparse.Namespace) -> int:
     """Show the front."""
-    from zapsim.exploration.extras import check_extras
+    from zapsim.exploration.dependencies import check_dependencies
 
-    check_extras()
+    check_dependencies()
     from zapsim.exploration.pareto import load_front
-    from zapsim.files import check_writable, write_atomically
-    from zapsim.report.front import front_csv, print_front
-    from zapsim.report.front_plot import Picture, check_front_plot, plot_front
+    from zapsim.report.pareto import front_csv, print_front
+    from zapsim.report.pareto_plot import FrontPlot, check_front_plot, plot_front
     from zapsim.report.terminal import stdout_console
 
     if args.limit < 1:
         raise ZapsimError(f"--limit must be at least 1, got {args.limit}")
-    if args.csv is not None:
-        check_writable(args.csv)
+    check_outputs((args.csv,))
     for path in args.plot:
         check_front_plot(path)
-    found = load_front(args.folder, args.minimise, args.maximise, args.where)
-    if not found.best:
+    front = load_front(args.folder, args.minimise, args.maximise, args.where)
+    if not front.best:
         raise ZapsimError(f"{args.folder}: no design meets the constraints")
-    goals = [(goal.column, goal.maximise) for goal in found.goals]
-    counts = ", ".join(f"{count:,} {status}" for status, count in sorted(found.statuses.items()))
+    goals = [(goal.column, goal.maximise) for goal in front.goals]
+    counts = ", ".join(f"{count:,} {status}" for status, count in sorted(front.statuses.items()))
+    title = f"{front.name}: {len(front.best):,} of {len(front.rows):,} designs on the front"
     console = stdout_console()
-    console.print(
-        f"{found.name}: {len(found.best):,} on the front of {len(found.rows):,} designs ({counts})", highlight=False
-    )
-    print_front(found.best, found.choices, goals, console, args.limit)
-    for note in found.notes:
+    console.print(f"{title} ({counts})", highlight=False)
+    print_front(front.best, front.choices, goals, console, args.limit)
+    for note in front.notes:
         console.print(f"Quality of {note}", style="dim", highlight=False, soft_wrap=True)
     if args.csv is not None:
-        write_atomically(args.csv, front_csv(found.best, found.notes))
-        print(f"wrote {args.csv}", file=sys.stderr)
+        write_output(args.csv, front_csv(front.best, front.notes))
     for path in args.plot:
-        title = f"{found.name}: {len(found.best):,} on the front of {len(found.rows):,} designs"
-        plot_front(Picture(title, found.rows, found.best, goals, found.choices), path)
-        print(f"wrote {path}", file=sys.stderr)
+        plot_front(FrontPlot(title, front.rows, front.best, goals, front.choices), path)
+        say_written(path)
     return 0

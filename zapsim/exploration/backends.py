@@ -15,25 +15,25 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from zapsim.errors import ZapsimError
-from zapsim.exploration.evaluate import Evaluator, Found
+from zapsim.exploration.evaluate import Evaluation, Evaluator
 from zapsim.exploration.space import Space
 from zapsim.exploration.worker import Job, evaluate_prepared, prepare, ready
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Designs that are evaluated together, and how often that was tried before."""
+    """Designs that are evaluated together, and the number of earlier attempts."""
 
     numbers: tuple[int, ...]
     attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """A task that is finished; `found` is None if the worker died of it, or with it."""
+class Finished:
+    """A task that has ended; `results` is None if its worker died."""
 
     task: Task
-    found: Sequence[Found] | None
+    results: Sequence[Evaluation] | None
 
 
 class Backend(AbstractContextManager["Backend"], Protocol):
@@ -42,19 +42,19 @@ class Backend(AbstractContextManager["Backend"], Protocol):
     Attributes
     ----------
     workers
-        How many tasks are worked on at the same time.
+        Number of tasks that are worked on at the same time.
     """
 
     workers: int
 
     def has_room(self) -> bool:
-        """Return whether another task would keep a worker busy."""
+        """Tell whether another task would keep a worker busy."""
 
     def submit(self, task: Task) -> None:
         """Take a task."""
 
-    def collect(self) -> Iterable[Done]:
-        """Wait until at least one task is finished, and return all that are; none if there is no task."""
+    def collect(self) -> Iterable[Finished]:
+        """Wait until at least one task has ended, and return all that have; none if there is no task."""
 
 
 class Serial(AbstractContextManager["Serial"]):
@@ -70,23 +70,23 @@ class Serial(AbstractContextManager["Serial"]):
         self._waiting.clear()
 
     def has_room(self) -> bool:
-        """Return whether there is nothing to do."""
+        """Tell whether there is nothing to do."""
         return not self._waiting
 
     def submit(self, task: Task) -> None:
         """Take a task."""
         self._waiting.append(task)
 
-    def collect(self) -> Iterable[Done]:
+    def collect(self) -> Iterable[Finished]:
         """Evaluate the next task."""
         if not self._waiting:
             return []
         task = self._waiting.popleft()
-        return [Done(task, self._evaluator(task.numbers))]
+        return [Finished(task, self._evaluator(task.numbers))]
 
 
 class Processes(AbstractContextManager["Processes"]):
-    """Evaluates in processes beside this one; each is a pool of its own, so that it is known what a dead one was at.
+    """Evaluates in other processes; each is a pool of its own, so that the task of a dead one is known.
 
     Raises
     ------
@@ -95,7 +95,7 @@ class Processes(AbstractContextManager["Processes"]):
     """
 
     _QUEUED = 2
-    """Tasks of a worker: one that it works on, one that waits so that it need not."""
+    """Tasks per worker: one that it works on, and the next, so that it need not wait."""
 
     def __init__(self, space: Space, with_layers: bool, workers: int) -> None:
         self.workers = workers
@@ -105,8 +105,8 @@ class Processes(AbstractContextManager["Processes"]):
         if method == "forkserver":
             self._context.set_forkserver_preload(["zapsim.exploration.worker"])
         self._pools = [self._pool() for _ in range(workers)]
-        self._waiting: list[deque[tuple[Task, Future[list[Found]]]]] = [deque() for _ in range(workers)]
-        self._lost: list[Done] = []
+        self._waiting: list[deque[tuple[Task, Future[list[Evaluation]]]]] = [deque() for _ in range(workers)]
+        self._lost: list[Finished] = []
 
     def __enter__(self) -> Self:
         try:
@@ -116,7 +116,7 @@ class Processes(AbstractContextManager["Processes"]):
             self._shut_down()
             main = getattr(sys.modules["__main__"], "__file__", None)
             raise ZapsimError(
-                "worker processes cannot start: they ended at once"
+                "worker processes cannot start: they end at once"
                 + (f'; {main} must guard what it runs with `if __name__ == "__main__":`' if main else "")
             ) from None
         return self
@@ -127,12 +127,12 @@ class Processes(AbstractContextManager["Processes"]):
         self._shut_down()
 
     def has_room(self) -> bool:
-        """Return whether some worker has less than it could have waiting."""
+        """Tell whether some worker's queue is not full."""
         return min(len(queue) for queue in self._waiting) < self._QUEUED
 
     def submit(self, task: Task) -> None:
-        """Give a task to the worker that has least to do."""
-        worker = min(range(self.workers), key=lambda one: len(self._waiting[one]))
+        """Give a task to the worker with the shortest queue."""
+        worker = min(range(self.workers), key=lambda worker: len(self._waiting[worker]))
         try:
             future = self._pools[worker].submit(evaluate_prepared, task.numbers)
         except BrokenProcessPool:
@@ -140,34 +140,34 @@ class Processes(AbstractContextManager["Processes"]):
             future = self._pools[worker].submit(evaluate_prepared, task.numbers)
         self._waiting[worker].append((task, future))
 
-    def collect(self) -> Iterable[Done]:
-        """Wait for workers; those that died are replaced, and what they had waiting goes to their successors."""
+    def collect(self) -> Iterable[Finished]:
+        """Wait for workers; those that died are replaced, and their successors take over their queues."""
         futures = [future for queue in self._waiting for _, future in queue]
         if futures and not self._lost:
             wait(futures, return_when=FIRST_COMPLETED)
-        found, self._lost = self._lost, []
+        ended, self._lost = self._lost, []
         for worker, queue in enumerate(self._waiting):
             while queue and queue[0][1].done():
                 task, future = queue[0]
                 if isinstance(future.exception(), BrokenProcessPool):
                     self._replace(worker)
-                    found += self._lost
+                    ended += self._lost
                     self._lost = []
                     break
                 queue.popleft()
-                found.append(Done(task, future.result()))
-        return found
+                ended.append(Finished(task, future.result()))
+        return ended
 
     def _replace(self, worker: int) -> None:
-        """Start a worker anew: what the dead one was at is lost, what was waiting for it is submitted again."""
+        """Start a successor to a dead worker: its current task is lost, the rest of its queue is submitted again."""
         self._pools[worker].shutdown(wait=False, cancel_futures=True)
         self._pools[worker] = self._pool()
         queue = self._waiting[worker]
         if queue:
-            self._lost.append(Done(queue.popleft()[0], None))
-        again = [task for task, _ in queue]
+            self._lost.append(Finished(queue.popleft()[0], None))
+        rest = [task for task, _ in queue]
         queue.clear()
-        for task in again:
+        for task in rest:
             queue.append((task, self._pools[worker].submit(evaluate_prepared, task.numbers)))
 
     def _pool(self) -> ProcessPoolExecutor:
@@ -179,5 +179,5 @@ class Processes(AbstractContextManager["Processes"]):
 
 
 def cores() -> int:
-    """Return the cores that this process may use."""
+    """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

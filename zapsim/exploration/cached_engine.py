@@ -1,7 +1,7 @@
-"""An array engine that remembers: a stage that asks the same of the same array is timed once.
+"""An array engine that remembers earlier results: equal questions about equal arrays are answered once.
 
-In a sweep most designs share their array with others, and differ in DRAM, predictor or prices; and layers of one shape
-are the same where no mask matters.
+In a sweep most designs share their array with others, and differ in DRAM, predictor or prices; layers of one shape are
+equal where no mask matters.
 """
 
 from __future__ import annotations
@@ -9,37 +9,81 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Final, Generic
+from functools import lru_cache
+from typing import Any, Generic
 
 import numpy as np
+from pydantic_core import to_json
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import Demand, Engine, Mapping, Served, StageResult
 from zapsim.workload import ConvShape
 
-ROOM = 96 * 2**20
-"""Bytes of tiles that are kept; the stages that were not asked for the longest go first."""
+CAPACITY = 48 * 2**20
+"""Bytes of tiles that are kept: about those of one layer on a few kinds of arrays."""
 
-_MOST_MAPPINGS, _MOST_ARCHS = 16384, 256
-
-READ: Final[dict[str, Any]] = {"array": True, "word": True, "buffers": True, "dram": {"compression"}}
-"""What engines read of an architecture when they time a stage (a test holds them to it)."""
-
-READ_TO_MAP: Final[dict[str, Any]] = READ | {"dram": True, "clock": True, "energy": True}
-"""What they read when they map a layer: a search looks at the DRAM channel and, for least energy, at prices."""
+_MOST_MAPPINGS = 16384
 
 
-class RememberingEngine(Generic[Mapping]):
-    """Gives what `engine` gives, from memory where it can."""
+@dataclass(frozen=True, slots=True)
+class EngineInputs:
+    """Everything that an engine may read of an architecture (a test holds the engines to it).
 
-    def __init__(self, engine: Engine[Mapping], room: int = ROOM) -> None:
-        self._engine = engine
-        self._left = room
-        self._mappings: OrderedDict[Hashable, Mapping] = OrderedDict()
-        self._one_of_equals: dict[Mapping, Mapping] = {}
-        self._stages: OrderedDict[Hashable, _Known[Mapping]] = OrderedDict()
-        self._read: OrderedDict[int, tuple[ArchSpec, str, str]] = OrderedDict()
-        self._nameless: dict[ConvShape, ConvShape] = {}
+    The values are JSON, which is hashed and compared faster than nested sections.
+
+    Attributes
+    ----------
+    to_map
+        What a mapping depends on: a search looks at the DRAM channel and, for least energy, at prices.
+    to_time
+        What cycles and actions of a stage depend on, its mapping aside.
+    """
+
+    to_map: bytes
+    to_time: bytes
+
+
+def engine_inputs(arch: ArchSpec) -> EngineInputs:
+    """Gather what an engine may read of `arch`; names, which only messages mention, are left out."""
+    to_time = [arch.array, arch.word, arch.buffers, arch.dram.compression]
+    return EngineInputs(to_json([*to_time, arch.dram, arch.clock, arch.energy]), to_json(to_time))
+
+
+class EngineCache:
+    """Mappings and stages that the engines of any number of architectures share.
+
+    Parameters
+    ----------
+    capacity
+        Bytes of tiles that are kept; the stages used least recently are dropped first.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self.capacity = capacity
+        self.used = 0
+        self.mappings: OrderedDict[Hashable, Any] = OrderedDict()
+        self.stages: OrderedDict[Hashable, StageResult] = OrderedDict()
+
+    def add_mapping(self, key: Hashable, mapping: Any) -> None:
+        """Keep a mapping, and drop the one used least recently if there are too many."""
+        self.mappings[key] = mapping
+        if len(self.mappings) > _MOST_MAPPINGS:
+            self.mappings.popitem(last=False)
+
+    def add_stage(self, key: Hashable, result: StageResult) -> None:
+        """Keep a stage, and drop those used least recently until all tiles fit the capacity."""
+        self.stages[key] = result
+        self.used += _bytes_of_tiles(result)
+        while self.used > self.capacity:
+            self.used -= _bytes_of_tiles(self.stages.popitem(last=False)[1])
+
+
+class CachedEngine(Generic[Mapping]):
+    """Gives what `engine` gives for `arch`, from the cache where it can."""
+
+    def __init__(self, engine: Engine[Mapping], arch: ArchSpec, cache: EngineCache) -> None:
+        self._engine, self._arch, self._cache = engine, arch, cache
+        self._inputs = engine_inputs(arch)
 
     @property
     def served(self) -> Served:
@@ -50,60 +94,63 @@ class RememberingEngine(Generic[Mapping]):
         self, shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,), coded: float = 1.0, /
     ) -> Mapping:
         """Return how `shape` is put on the array."""
-        key = shape, tuple(shares), coded, self._keys(arch)[1]
-        if key not in self._mappings:
-            found = self._engine.map_layer(shape, arch, shares, coded)
-            self._mappings[key] = self._one_of_equals.setdefault(found, found)
-            if len(self._mappings) > _MOST_MAPPINGS:
-                self._mappings.popitem(last=False)
-        self._mappings.move_to_end(key)
-        return self._mappings[key]
+        assert arch is self._arch
+        mappings = self._cache.mappings
+        key = shape, tuple(shares), coded, self._inputs.to_map  # with its name, by which mappings are pinned
+        if key not in mappings:
+            self._cache.add_mapping(key, self._engine.map_layer(shape, arch, shares, coded))
+        mappings.move_to_end(key)
+        mapping: Mapping = mappings[key]
+        return mapping
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: Mapping, demand: Demand) -> StageResult:
         """Return cycles and actions of one stage."""
-        if shape not in self._nameless:
-            self._nameless[shape] = replace(shape, name="")
-        key = self._nameless[shape], id(mapping), self._keys(arch)[0], _same(demand)
-        known = self._stages.get(key)
-        if known is None:
-            # What keys name by identity is kept with the result: while it lives, its identity is its own.
-            found = self._engine.time_stage(shape, arch, mapping, demand)
-            known = self._stages[key] = _Known(found, demand, mapping)
-            self._left -= known.size
-            while self._left < 0:
-                self._left += self._stages.popitem(last=False)[1].size
-        else:
-            self._stages.move_to_end(key)
-        return known.result
-
-    def _keys(self, arch: ArchSpec) -> tuple[str, str]:
-        """Return what is read of `arch` to time a stage, and to map a layer."""
-        if id(arch) not in self._read:  # kept with the architecture, so that its identity is its own
-            to_time, to_map = (arch.model_dump_json(include=read) for read in (READ, READ_TO_MAP))
-            self._read[id(arch)] = arch, to_time, to_map
-            if len(self._read) > _MOST_ARCHS:
-                self._read.popitem(last=False)
-        return self._read[id(arch)][1:]
+        assert arch is self._arch
+        stages = self._cache.stages
+        key = _without_name(shape), mapping, self._inputs.to_time, _demand_key(demand)
+        if key not in stages:
+            self._cache.add_stage(key, self._engine.time_stage(shape, arch, mapping, demand))
+        stages.move_to_end(key)
+        return stages[key]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Known(Generic[Mapping]):
-    """A stage that was timed, and what it was timed for."""
+class _Same:
+    """Equals another if both hold the same object; while it lives, no other object can take its place."""
 
-    result: StageResult
-    demand: Demand
-    mapping: Mapping
+    __slots__ = ("held",)
 
-    @property
-    def size(self) -> int:
-        """Bytes of its tiles."""
-        tiles = self.result.tiles
-        arrays = (getattr(tiles, one.name) for one in fields(tiles))
-        return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+    def __init__(self, held: object) -> None:
+        self.held = held
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.held is other.held
+
+    def __hash__(self) -> int:
+        return object.__hash__(self.held)
 
 
-def _same(demand: Demand) -> tuple[Hashable, ...]:
-    """Return what makes a demand the same as another: the same maps (not: maps with the same bits), the same values."""
-    positions = None if demand.positions is None else demand.positions.tobytes()
-    maps = (demand.kept, demand.window_nonzero, demand.ifmap_nonzero, demand.exit_macs)
-    return (*map(id, maps), positions, demand.gate, demand.ifmap_coded_words)
+def _demand_key(demand: Demand) -> tuple[Hashable, ...]:
+    """Return a value that equal demands have in common.
+
+    Feature maps are equal only if they are the same object: they are made once per layer, and comparing their contents
+    takes too long. Positions are made for every stage anew, and compared.
+    """
+    values = (getattr(demand, field.name) for field in fields(demand))
+    return tuple(map(_hashable, values))
+
+
+def _hashable(value: object) -> Hashable:
+    if isinstance(value, np.ndarray):
+        return value.tobytes() if value.dtype == np.bool_ else _Same(value)
+    assert isinstance(value, Hashable)
+    return value
+
+
+@lru_cache(maxsize=4096)
+def _without_name(shape: ConvShape) -> ConvShape:
+    return replace(shape, name="")
+
+
+def _bytes_of_tiles(result: StageResult) -> int:
+    arrays = (getattr(result.tiles, field.name) for field in fields(result.tiles))
+    return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))

@@ -11,15 +11,15 @@ import dask
 import distributed
 
 from zapsim.errors import ZapsimError
-from zapsim.exploration.backends import Done, Task, cores
+from zapsim.exploration.backends import Finished, Task, cores
 from zapsim.exploration.space import Space
 from zapsim.exploration.worker import Job, evaluate_job
 
 LOCAL = "local"
-"""What stands for a cluster on this machine instead of an address."""
+"""Stands for a cluster on this machine instead of an address."""
 
 _LOCAL_SETTINGS = {
-    "distributed.scheduler.allowed-failures": 0,  # the driver tries again, and each design alone
+    "distributed.scheduler.allowed-failures": 0,  # the driver retries, each design alone
     "distributed.scheduler.worker-saturation": 1.0,  # so that a dying worker takes one task with it
 }
 
@@ -29,12 +29,12 @@ _CONNECT_SECONDS = 30
 class Cluster(AbstractContextManager["Cluster"]):
     """Evaluates on the workers of a Dask scheduler.
 
-    Workers read the traces from the paths that this process has them at.
+    Workers read the traces from the paths that this process uses.
 
     Parameters
     ----------
     space, with_layers
-        What is evaluated.
+        The space, and whether the metrics of every layer are kept.
     scheduler
         Its address, or :data:`LOCAL`.
     workers
@@ -43,7 +43,7 @@ class Cluster(AbstractContextManager["Cluster"]):
     Raises
     ------
     ZapsimError
-        If nobody answers at the address, or if no worker does.
+        If no scheduler answers at the address, or if it has no worker.
     """
 
     def __init__(self, space: Space, with_layers: bool, scheduler: str, workers: int | None) -> None:
@@ -76,24 +76,24 @@ class Cluster(AbstractContextManager["Cluster"]):
         self._open.close()
 
     def has_room(self) -> bool:
-        """Return whether another task would keep a worker busy."""
+        """Tell whether another task would keep a worker busy."""
         return len(self._flying) < self._most
 
     def submit(self, task: Task) -> None:
         """Take a task."""
         self._flying[self.client.submit(evaluate_job, self._job, task.numbers, pure=False)] = task
 
-    def collect(self) -> Iterable[Done]:
-        """Wait until at least one task is finished; one whose worker died with it is lost."""
+    def collect(self) -> Iterable[Finished]:
+        """Wait until at least one task has ended; if its worker died, its results are lost."""
         if not self._flying:
             return []
         finished = distributed.wait(list(self._flying), return_when="FIRST_COMPLETED").done
-        found = []
+        ended = []
         for future in finished:
             task = self._flying.pop(future)
             lost = isinstance(future.exception(), distributed.KilledWorker)
-            found.append(Done(task, None if lost else future.result()))
-        return found
+            ended.append(Finished(task, None if lost else future.result()))
+        return ended
 
 
 def _first_line(error: Exception) -> str:

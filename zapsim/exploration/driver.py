@@ -6,62 +6,78 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
-from zapsim.exploration.backends import Backend, Done, Task
-from zapsim.exploration.evaluate import Failure, Point
+import pyarrow as pa
+
+from zapsim.errors import ConfigError, ZapsimError
+from zapsim.exploration.backends import Backend, Finished, Processes, Serial, Task, cores
+from zapsim.exploration.evaluate import EvaluatedDesign, FailedDesign
+from zapsim.exploration.manifest import open_folder
 from zapsim.exploration.space import Space
-from zapsim.exploration.strategies import Costs, Strategy
+from zapsim.exploration.store import MemoryStore, Store
+from zapsim.exploration.strategies import Strategy, check_size, grid, random, sobol
 
 _CHUNK_SECONDS = 0.4
 """Time that a task should take: long enough to hide its way to a worker and back, short enough to lose little."""
 
-_MOST_AT_ONCE = 64
+_MOST_PER_TASK = 64
 
-
-class Sink(Protocol):
-    """Where finished designs go.
-
-    Attributes
-    ----------
-    done
-        Costs of the designs that are there.
-    """
-
-    done: dict[int, Costs]
-
-    def add(self, points: Sequence[Point]) -> None:
-        """Keep finished designs."""
+_DESIGNS_PER_WORKER = 100
+"""Designs that justify another process, if nobody says how many to start."""
 
 
 class Watcher(Protocol):
-    """Is told how an exploration gets on."""
+    """Is told about the progress of an exploration."""
 
     def start(self, known: int, most: int | None) -> None:
-        """Take note that so many designs are known already, of so many at most (None: nobody knows)."""
+        """Note how many designs are known already, and how many there are at most (None: unknown)."""
 
-    def advance(self, points: Sequence[Point]) -> None:
-        """Take note of finished designs."""
+    def advance(self, designs: Sequence[EvaluatedDesign]) -> None:
+        """Note finished designs."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How an exploration runs; none of it changes a result.
+
+    Attributes
+    ----------
+    workers
+        Processes (None: as many as there are cores and work for).
+    scheduler
+        Address of a Dask scheduler, or ``local`` for a Dask cluster of `workers` on this machine; None: no Dask.
+    layers
+        Whether the metrics of every layer are kept, too.
+    yes
+        Whether a very large grid is meant.
+    """
+
+    workers: int | None = None
+    scheduler: str | None = None
+    layers: bool = False
+    yes: bool = False
 
 
 @dataclass(slots=True)
 class Summary:
-    """What became of an exploration.
+    """Outcome of an exploration.
 
     Attributes
     ----------
     statuses
-        How many designs of this run ended how.
+        Number of designs of this run by status.
     reasons
-        Why designs are invalid, infeasible or failed, by how often.
+        How often each reason made a design invalid, infeasible or fail.
     known
-        Designs that were on disk before.
+        Number of designs with earlier results.
     excluded
-        Designs passed over, by the constraint that rules them out.
+        Number of designs passed over, by the constraint that excludes them.
     stopped
-        Why it ended before the strategy did: "" if it did not.
+        The budget that ended it before the strategy did; "" if none did.
     seconds
-        How long this run took.
+        Duration of this run.
     """
 
     statuses: Counter[str] = field(default_factory=Counter)
@@ -81,17 +97,23 @@ class Driver:
     """One run of an exploration."""
 
     def __init__(
-        self, space: Space, strategy: Strategy, backend: Backend, sink: Sink, watcher: Watcher, most: int | None
+        self,
+        space: Space,
+        strategy: Strategy,
+        backend: Backend,
+        store: Store | MemoryStore,
+        watcher: Watcher,
+        most: int | None,
     ) -> None:
-        self._strategy, self._backend, self._sink = strategy, backend, sink
+        self._strategy, self._backend, self._store = strategy, backend, store
         self._budget, self._watcher, self._lattice = space.budget, watcher, space.lattice
-        self._summary = Summary(known=len(sink.done))
+        self._summary = Summary(known=len(store.done))
         self._started = time.monotonic()
         self._left = space.budget.points
-        self._again: deque[Task] = deque()
+        self._retries: deque[Task] = deque()
         self._in_flight = 0
-        self._pace = 0.0  # seconds a design, of one worker
-        watcher.start(len(sink.done), most)
+        self._pace = 0.0  # seconds per design of one worker
+        watcher.start(len(store.done), most)
 
     def run(self) -> Summary:
         """Evaluate until the strategy has no more, or the budget is spent."""
@@ -104,10 +126,11 @@ class Driver:
                 self._summary.stopped = f"{self._budget.points} points"
             if self._left is not None:
                 self._left -= len(proposed)
-            self._evaluate([number for number in proposed if number not in self._sink.done])
+            self._evaluate([number for number in proposed if number not in self._store.done])
             if self._strategy.adaptive:
                 self._drain()
-                self._strategy.tell({one: self._sink.done[one] for one in proposed if one in self._sink.done})
+                done = self._store.done
+                self._strategy.tell({number: done[number] for number in proposed if number in done})
             if self._left == 0:
                 break
         self._drain()
@@ -123,22 +146,22 @@ class Driver:
         return False
 
     def _evaluate(self, numbers: Sequence[int]) -> None:
-        """Hand designs out in chunks as workers get free; with a strategy that waits, no worker gets too many."""
+        """Submit designs in chunks as workers become free; an adaptive strategy's are shared evenly among workers."""
         start = 0
         while start < len(numbers) and not self._is_over():
             while not self._backend.has_room():
                 self._collect()
-            size = self._whole(numbers[start:], self._chunk(len(numbers) - start))
+            size = self._whole_groups(numbers[start:], self._chunk_size(len(numbers) - start))
             self._submit(Task(tuple(numbers[start : start + size])))
             start += size
 
-    def _chunk(self, left: int) -> int:
+    def _chunk_size(self, left: int) -> int:
         by_time = round(_CHUNK_SECONDS / self._pace) if self._pace else 4
         fair = -(-left // (2 * self._backend.workers)) if self._strategy.adaptive else left
-        return max(1, min(by_time, fair, _MOST_AT_ONCE))
+        return max(1, min(by_time, fair, _MOST_PER_TASK))
 
-    def _whole(self, numbers: Sequence[int], size: int) -> int:
-        """Return about `size`, so that designs which share most of their evaluation come together if they are few."""
+    def _whole_groups(self, numbers: Sequence[int], size: int) -> int:
+        """Return about `size`, such that designs which share most of their evaluation end up in one chunk."""
         keys = [self._lattice.shared(self._lattice.design(number)) for number in numbers[: 2 * size + 1]]
         ends = [end for end in range(size // 2 + 1, len(keys)) if keys[end] != keys[end - 1]]
         return min(ends, key=lambda end: abs(end - size), default=size)
@@ -148,38 +171,86 @@ class Driver:
         self._in_flight += 1
 
     def _drain(self) -> None:
-        while self._in_flight or self._again:
-            while self._again and self._backend.has_room():
-                self._submit(self._again.popleft())
+        while self._in_flight or self._retries:
+            while self._retries and self._backend.has_room():
+                self._submit(self._retries.popleft())
             self._collect()
 
     def _collect(self) -> None:
-        for done in self._backend.collect():
+        for finished in self._backend.collect():
             self._in_flight -= 1
-            self._finish(done)
+            self._finish(finished)
 
-    def _finish(self, done: Done) -> None:
-        """Keep what was found; try again what failed once, each design alone; give up on what failed twice."""
-        points: list[Point] = []
-        found = (
-            [Failure(one, "the worker process died") for one in done.task.numbers] if done.found is None else done.found
-        )
-        for one in found:
-            if isinstance(one, Point):
-                points.append(one)
-            elif done.task.attempt == 0:
-                self._again.append(Task((one.number,), attempt=1))
+    def _finish(self, finished: Finished) -> None:
+        """Keep results; try failed designs once more, each alone; record those that failed twice as errors."""
+        designs: list[EvaluatedDesign] = []
+        task = finished.task
+        for result in finished.results or [FailedDesign(number, "the worker process died") for number in task.numbers]:
+            if isinstance(result, EvaluatedDesign):
+                designs.append(result)
+            elif task.attempt == 0:
+                self._retries.append(Task((result.number,), attempt=1))
             else:
-                points.append(Point(one.number, "error", one.error, {}))
-        self._sink.add(points)
-        self._watcher.advance(points)
-        self._count(points)
+                designs.append(EvaluatedDesign(result.number, "error", result.error, {}))
+        self._store.add(designs)
+        self._watcher.advance(designs)
+        self._count(designs)
 
-    def _count(self, points: Iterable[Point]) -> None:
-        for point in points:
-            self._summary.statuses[point.status] += 1
-            if point.reason:
-                self._summary.reasons[f"{point.status}: {point.reason}"] += 1
-            seconds = point.values.get("seconds")
+    def _count(self, designs: Iterable[EvaluatedDesign]) -> None:
+        for design in designs:
+            self._summary.statuses[design.status] += 1
+            if design.reason:
+                self._summary.reasons[f"{design.status}: {design.reason}"] += 1
+            seconds = design.values.get("seconds")
             if isinstance(seconds, float):
                 self._pace = seconds if not self._pace else 0.9 * self._pace + 0.1 * seconds
+
+
+def run_space(space: Space, folder: Path | None, options: RunOptions, watcher: Watcher) -> tuple[Summary, pa.Table]:
+    """Explore `space`, and return a summary and the table of all its designs in the order of their numbers.
+
+    Parameters
+    ----------
+    space
+        The space to explore.
+    folder
+        Folder of the results, those of an earlier run included; None: they are only returned.
+    options, watcher
+        How it runs, and who is told about its progress.
+
+    Raises
+    ------
+    ZapsimError
+        Before any work, for a folder of something else, too large a grid, or workers that cannot start.
+    """
+    if options.workers is not None and options.workers < 1:
+        raise ConfigError(f"workers must be at least 1, got {options.workers}")
+    check_size(space, options.yes)
+    if folder is not None:
+        open_folder(folder, space)
+    store = MemoryStore(space) if folder is None else Store(folder, space)
+    most = min(space.lattice.size, space.budget.points or space.lattice.size)
+    with make_backend(space, options, most - len(store.done)) as backend:
+        summary = Driver(space, make_strategy(space), backend, store, watcher, most).run()
+    if not store.done:
+        raise ZapsimError(f"{space.file}: the constraints exclude every design")
+    return summary, store.table()
+
+
+def make_backend(space: Space, options: RunOptions, designs: int) -> Backend:
+    """Start the workers for so many designs, unless `options` say how many workers there are."""
+    if options.scheduler is not None:
+        from zapsim.exploration.cluster import Cluster  # Dask takes a second to load
+
+        return Cluster(space, options.layers, options.scheduler, options.workers)
+    workers = options.workers or max(1, min(cores(), designs // _DESIGNS_PER_WORKER))
+    return Serial(space, options.layers) if workers == 1 else Processes(space, options.layers, workers)
+
+
+def make_strategy(space: Space) -> Strategy:
+    """Make the strategy that the space asks for."""
+    if space.strategy.name == "search":
+        from zapsim.exploration.search import Search  # Optuna takes half a second to load
+
+        return Search(space)
+    return {"grid": grid, "random": random, "sobol": sobol}[space.strategy.name](space)

@@ -8,54 +8,53 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial, reduce
 from itertools import groupby
 from operator import add
-from typing import Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
+import zapsim
 from zapsim.arch.policy import Policy, preset
 from zapsim.arch.spec import ArchSpec
+from zapsim.arrays.engine import Engine
 from zapsim.arrays.engines import ENGINES
 from zapsim.comparison import Outcome
+from zapsim.energy.area import total_area
 from zapsim.errors import TraceError, ZapsimError
-from zapsim.exploration.cached_engine import RememberingEngine
-from zapsim.exploration.expression import Value
+from zapsim.exploration.cached_engine import CachedEngine, EngineCache
+from zapsim.exploration.expression import Names
 from zapsim.exploration.lattice import Design
-from zapsim.exploration.measures import arch_metrics, broken, columns, layer_row, run_metrics
-from zapsim.exploration.metrics import Run, Stage, quality_metrics
-from zapsim.exploration.space import Space, Workload, path_values
+from zapsim.exploration.space import Constraint, Space, Workload, path_values, quality_metrics
+from zapsim.metrics import METRICS, Known, Simulated, Value
 from zapsim.simulation import layer_outcome, layer_timing
 from zapsim.timing.residency import Residency, resident_maps
 from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.reader import Trace
-from zapsim.version import __version__
 
 Status: TypeAlias = Literal["ok", "infeasible", "invalid", "error"]
-"""``infeasible``: breaks a constraint; ``invalid``: no such architecture, or no layer fits; ``error``: failed twice."""
-
-_ROOM = 16 * 2**20
-"""Bytes of tiles that each engine keeps: those of a layer."""
+"""``infeasible``: breaks a constraint; ``invalid``: no such architecture, or a layer does not fit; ``error``: failed
+twice."""
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """One evaluated design: a row of the results.
+class EvaluatedDesign:
+    """A design with its results: a row of the table.
 
     Attributes
     ----------
     number
-        Of the design in the space's lattice.
+        Number of the design in the space's lattice.
     status, reason
-        What became of it, and why it is not ``ok``.
+        How its evaluation ended, and why it is not ``ok``.
     values
         Everything else by column: choices, metrics, hashes.
     costs
-        What each objective is to have little of; empty unless the status is ``ok``.
+        Value of each objective, to be minimised; empty unless the status is ``ok``.
     layers
-        Metrics of each layer by column, if asked for.
+        Metrics of each layer by column, if they are asked for.
     """
 
     number: int
@@ -67,47 +66,56 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailedDesign:
     """A design whose evaluation failed through no fault of the design: a bug, no memory."""
 
     number: int
     error: str
 
 
-Found: TypeAlias = Point | Failure
+Evaluation: TypeAlias = EvaluatedDesign | FailedDesign
+
+
+LAYER_METRICS: Final = tuple(metric.name for metric in METRICS.values() if metric.known == Known.FROM_RUN)
+"""Metrics of a layer's row."""
 
 
 class UnusableTraceError(ZapsimError):
-    """A trace cannot be read where designs are evaluated: the fault of no design, and nothing can go on."""
+    """A trace cannot be read where designs are evaluated: no design is at fault, and nothing can go on."""
 
 
 @dataclass(slots=True)
 class _Job:
-    """A design on its way; `found` is set as soon as it is known what becomes of it."""
+    """A design under evaluation; `result` is set as soon as it is settled.
+
+    `arch`, `policy` and `engines` are set once the architecture is made; `names` are what expressions can name.
+    """
 
     number: int
     design: Design
     workload: Workload
     values: dict[str, Value]
-    found: Found | None = None
+    result: Evaluation | None = None
     seconds: float = 0.0
-    made: tuple[ArchSpec, Policy] | None = None
+    arch: ArchSpec | None = None
+    policy: Policy | None = None
+    engines: Mapping[str, Engine[Any]] = field(default_factory=dict)
     names: dict[str, Value] = field(default_factory=dict)
     layers: dict[str, Outcome] = field(default_factory=dict)
     baseline: dict[str, Outcome] = field(default_factory=dict)
 
 
 class Evaluator:
-    """Evaluates designs of one space, and remembers what several of them have in common."""
+    """Evaluates designs of one space, and caches what several of them have in common."""
 
     def __init__(self, space: Space, with_layers: bool = False) -> None:
         self._space = space
         self._with_layers = with_layers
-        self._engines = {name: RememberingEngine(engine, _ROOM) for name, engine in ENGINES.items()}
-        self._maps: dict[tuple[str, str], list[list[LayerTrace]]] = {}
+        self._cache = EngineCache()
+        self._traces: dict[tuple[str, str], list[list[LayerTrace]]] = {}
 
-    def __call__(self, numbers: Sequence[int]) -> list[Found]:
-        """Evaluate designs, in the order of their numbers' list; mistakes of the user's make a design invalid.
+    def __call__(self, numbers: Sequence[int]) -> list[Evaluation]:
+        """Evaluate designs, in the order of `numbers`; a mistake of the user makes its design invalid.
 
         Raises
         ------
@@ -117,19 +125,19 @@ class Evaluator:
         jobs = [self._job(number) for number in numbers]
         for job in jobs:
             self._attempt(job, self._make)
-        left = [job for job in jobs if job.found is None]
-        for _, together in groupby(left, key=lambda job: job.design[1]):
-            self._simulate(list(together))
-        for job in left:
+        unsettled = [job for job in jobs if job.result is None]
+        for _, jobs_of_workload in groupby(unsettled, key=lambda job: job.design[1]):
+            self._simulate(list(jobs_of_workload))
+        for job in unsettled:
             self._attempt(job, self._measure)
         finished = datetime.now(UTC).isoformat(timespec="milliseconds")
-        found = []
+        results = []
         for job in jobs:
-            assert job.found is not None
-            if isinstance(job.found, Point):
-                job.found.values.update(seconds=job.seconds, finished=finished)
-            found.append(job.found)
-        return found
+            assert job.result is not None
+            if isinstance(job.result, EvaluatedDesign):
+                job.result.values.update(seconds=job.seconds, finished=finished)
+            results.append(job.result)
+        return results
 
     def outcomes(self, number: int) -> tuple[dict[str, Outcome], ArchSpec]:
         """Return the outcome of each layer of a design, by name, and its architecture.
@@ -141,23 +149,23 @@ class Evaluator:
         """
         job = self._job(number)
         self._attempt(job, self._make)
-        if job.found is None:
+        if job.result is None:
             self._simulate([job])
-        if job.found is not None or job.made is None:
-            reason = job.found.reason if isinstance(job.found, Point) else "failed"
+        if job.result is not None or job.arch is None:
+            reason = job.result.reason if isinstance(job.result, EvaluatedDesign) else "failed"
             raise ZapsimError(f"design {number}: {reason}")
-        return job.layers, job.made[0]
+        return job.layers, job.arch
 
     def _job(self, number: int) -> _Job:
         design = self._space.lattice.design(number)
         workload = self._space.workloads[design[1]]
         values = self._space.chosen(design)
-        values |= {"trace_sha256": workload.trace_sha256, "zapsim": __version__}
+        values |= {"trace_sha256": workload.trace_sha256, "zapsim": zapsim.__version__}
         return _Job(number, design, workload, values)
 
     def _attempt(self, job: _Job, step: Callable[[_Job], None]) -> None:
-        """Take a step with a job, unless it is settled; what goes wrong settles it."""
-        if job.found is not None:
+        """Take a step with a job, unless it is settled; an error settles it."""
+        if job.result is not None:
             return
         start = time.perf_counter()
         try:
@@ -165,9 +173,9 @@ class Evaluator:
         except UnusableTraceError:
             raise
         except ZapsimError as error:
-            job.found = Point(job.number, "invalid", str(error).splitlines()[0], job.values)
+            job.result = EvaluatedDesign(job.number, "invalid", str(error).splitlines()[0], job.values)
         except Exception as error:  # whatever it is, the other designs go on
-            job.found = Failure(job.number, f"{type(error).__name__}: {error}")
+            job.result = FailedDesign(job.number, f"{type(error).__name__}: {error}")
         finally:
             job.seconds += time.perf_counter() - start
 
@@ -177,19 +185,24 @@ class Evaluator:
         arch = space.archs[job.design[0]].spec(space.patches(job.design))
         policy = preset(space.policies[job.design[2]], arch.inputs)
         job.values |= {"id": self._id(job, arch), "arch_sha256": arch.hash}
-        names: dict[str, Value] = {**job.values, **path_values(arch, space.paths)}
-        names |= quality_metrics(job.workload.quality, policy) | arch_metrics(arch)
-        job.made, job.names = (arch, policy), names
-        reason = broken(space.constraints, names, Stage.ARCH)
+        dataflow = arch.array.dataflow
+        job.arch, job.policy = arch, policy
+        job.engines = {dataflow: CachedEngine(ENGINES[dataflow], arch, self._cache)}
+        job.names = {**job.values, **path_values(arch, space.paths)}
+        job.names |= quality_metrics(job.workload.quality, policy)
+        area = None if arch.area is None else METRICS["area"].scale * total_area(arch)
+        job.names |= {"mac_units": arch.array.mac_units, "area": area}
+        reason = _broken(space.constraints, job.names, Known.FROM_ARCH)
         if reason is not None:
-            job.found = Point(job.number, "infeasible", reason, job.values | columns(space.record, names))
+            columns = _columns(space.record, job.names)
+            job.result = EvaluatedDesign(job.number, "infeasible", reason, job.values | columns)
 
     def _id(self, job: _Job, arch: ArchSpec) -> str:
         """Return what identifies a result: everything that it depends on, and nothing else."""
         space, workload = self._space, job.workload
         parts = (
             arch.hash, workload.trace_sha256, workload.point, space.policies[job.design[2]], space.images, space.batch,
-            __version__,
+            zapsim.__version__,
         )  # fmt: skip
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
@@ -197,62 +210,89 @@ class Evaluator:
         """Run the layers of one workload, each for all jobs before the next."""
         for layers in self._traced(jobs[0].workload):
             shapes = [layer.shape for layer in layers]
-            stays = [resident_maps(job.made[0], shapes) if job.made else () for job in jobs]
+            residencies = [resident_maps(job.arch, shapes) if job.arch else () for job in jobs]
             for index, layer in enumerate(layers):
-                for job, resident in zip(jobs, stays, strict=True):
-                    if job.found is None:
-                        self._attempt(job, partial(self._run, layer, resident[index]))
+                for job, residency in zip(jobs, residencies, strict=True):
+                    if job.result is None:
+                        self._attempt(job, partial(self._run, layer, residency[index]))
 
     def _run(self, layer: LayerTrace, resident: Residency, job: _Job) -> None:
         """Run one layer, and its baseline if a metric asks for it; batches of images add up."""
-        assert job.made is not None
-        arch, policy = job.made
-        runs = [(policy, job.layers)]
+        assert job.arch is not None
+        assert job.policy is not None
+        runs = [(job.policy, job.layers)]
         if self._space.needs_baseline:
-            runs.append((policy.baseline(), job.baseline))
-        for one, outcomes in runs:
-            timing = layer_timing(arch, layer, one, resident, engines=self._engines)
-            found, name = layer_outcome(arch, timing), layer.shape.name
-            outcomes[name] = outcomes[name] + found if name in outcomes else found
+            runs.append((job.policy.baseline(), job.baseline))
+        for policy, outcomes in runs:
+            timing = layer_timing(job.arch, layer, policy, resident, engines=job.engines)
+            outcome, name = layer_outcome(job.arch, timing), layer.shape.name
+            outcomes[name] = outcomes[name] + outcome if name in outcomes else outcome
 
     def _measure(self, job: _Job) -> None:
         """Take the metrics of a job whose layers have run, and judge it."""
-        assert job.made is not None
-        space, names, arch = self._space, job.names, job.made[0]
+        assert job.arch is not None
+        space, names = self._space, job.names
+        clock, units = job.arch.clock, job.arch.array.mac_units
         baseline = reduce(add, job.baseline.values()) if job.baseline else None
-        names |= run_metrics(Run(arch, reduce(add, job.layers.values()), baseline), space.record)
-        values = job.values | columns(space.record, names)
+        names |= _run_metrics(Simulated(reduce(add, job.layers.values()), baseline, clock, units), space.record)
+        values = job.values | _columns(space.record, names)
         details: tuple[dict[str, Value], ...] = ()
         if self._with_layers:
-            details = tuple(layer_row(name, Run(arch, one, None)) for name, one in job.layers.items())
-        reason = broken(space.constraints, names, Stage.BASELINE)
+            details = tuple(
+                _layer_row(name, Simulated(outcome, None, clock, units)) for name, outcome in job.layers.items()
+            )
+        reason = _broken(space.constraints, names, Known.FROM_BASELINE)
         if reason is not None:
-            job.found = Point(job.number, "infeasible", reason, values, layers=details)
+            job.result = EvaluatedDesign(job.number, "infeasible", reason, values, layers=details)
             return
         costs = []
         for objective in space.objectives:
             value = objective.expression.value(names)
             if value is None or isinstance(value, str):
-                job.found = Point(job.number, "invalid", f"{objective.text} has no value", values, layers=details)
+                reason = f"{objective.text} has no value"
+                job.result = EvaluatedDesign(job.number, "invalid", reason, values, layers=details)
                 return
             values[f"objective.{objective.text}"] = float(value)
             costs.append(objective.cost(float(value)))
-        job.found = Point(job.number, "ok", "", values, tuple(costs), details)
+        job.result = EvaluatedDesign(job.number, "ok", "", values, tuple(costs), details)
 
     def _traced(self, workload: Workload) -> list[list[LayerTrace]]:
         """Return the layers of each batch; the trace is mapped into memory, not copied, and read once."""
         key = workload.trace, workload.point
-        if key not in self._maps:
+        if key not in self._traces:
             try:
-                self._maps[key] = self._read(workload)
+                self._traces[key] = self._read(workload)
             except TraceError as error:
                 raise UnusableTraceError(str(error)) from None
-        return self._maps[key]
+        return self._traces[key]
 
     def _read(self, workload: Workload) -> list[list[LayerTrace]]:
         trace = Trace(workload.path)
         if trace.hash != workload.trace_sha256:
-            raise TraceError(f"{workload.path}: is another trace than the one that the space was made with")
+            raise TraceError(f"{workload.path}: is not the trace that the space was made with")
         indices, batch = trace.image_indices(self._space.images), self._space.batch
         starts = range(0, len(indices), batch)
         return [list(trace.layers(workload.point, indices[start : start + batch])) for start in starts]
+
+
+def _run_metrics(simulated: Simulated, names: Iterable[str]) -> dict[str, Value]:
+    """Return those metrics among `names` that come from a simulation, by name, in base units."""
+    metrics = (METRICS[name] for name in names)
+    return {metric.name: metric.function(simulated) for metric in metrics if metric.function is not None}
+
+
+def _layer_row(layer: str, simulated: Simulated) -> dict[str, Value]:
+    return {"layer": layer, **_columns(LAYER_METRICS, _run_metrics(simulated, LAYER_METRICS))}
+
+
+def _columns(record: Iterable[str], names: dict[str, Value]) -> dict[str, Value]:
+    """Return metrics by column, in its unit, and let expressions name them by column, too."""
+    columns = {METRICS[name].column: METRICS[name].scaled(names.get(name)) for name in record}
+    names.update(columns)
+    return columns
+
+
+def _broken(constraints: Iterable[Constraint], names: Names, known: Known) -> str | None:
+    """Return the first constraint, of those that can be checked by now, that does not hold."""
+    checkable = (constraint for constraint in constraints if constraint.known <= known)
+    return next((one.expression.text for one in checkable if one.expression.value(names) is False), None)

@@ -1,6 +1,6 @@
 """Expressions over a design, such as ``array.rows * array.cols <= 1024``: parsed and checked, never executed as Python.
 
-What may stand in one: numbers, with a unit if they have one (``64 KiB``, ``200 MHz``, ``2.5 mm2``), text in quotes,
+An expression consists of numbers, with a unit if they have one (``64 KiB``, ``200 MHz``, ``2.5 mm2``), text in quotes,
 names (``cycles``, ``array.rows``), arithmetic, comparisons, ``and``, ``or``, ``not``, and the functions of
 :data:`FUNCTIONS`.
 """
@@ -18,12 +18,11 @@ from itertools import pairwise
 from typing import Final, TypeAlias
 
 from zapsim.errors import ConfigError, UnitError, shown
+from zapsim.metrics import Value
 from zapsim.units import parse_quantity
 
-Value: TypeAlias = float | int | str | bool | None
-"""What a name can stand for; None: the design has nothing of that name."""
-
 Names: TypeAlias = Mapping[str, Value]
+"""Values by name; None: the design has nothing of that name."""
 
 FUNCTIONS: Final[dict[str, Callable[..., float]]] = {
     "min": min,
@@ -45,7 +44,7 @@ _Step: TypeAlias = Callable[[Names], Value]
 
 
 class UnknownError(Exception):
-    """A name stands for nothing in this design, so that the expression has no value."""
+    """A name has no value in this design, so that the expression has none either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class Expression:
     Attributes
     ----------
     text
-        As it was written.
+        The text as it was written.
     names
         The names in it, each once, in their order.
     is_condition
@@ -71,54 +70,54 @@ class Expression:
     _run: _Step
 
     def value(self, names: Names) -> Value:
-        """Return the value, or None if a name in it stands for nothing or if it has none (1/0, overflow).
+        """Return the value, or None if a name in it has none or the result is undefined (1/0, overflow).
 
         Raises
         ------
         ConfigError
-            If text is taken for a number.
+            If text is used as a number.
         """
         try:
-            found = self._run(names)
+            value = self._run(names)
         except (UnknownError, ZeroDivisionError, OverflowError, ValueError):
             return None
         except TypeError:
-            raise ConfigError(f"'{self.text}': text cannot be calculated with") from None
-        return None if isinstance(found, float) and math.isnan(found) else found
+            raise ConfigError(f"'{self.text}': text cannot be used as a number") from None
+        return None if isinstance(value, float) and math.isnan(value) else value
 
     def __reduce__(self) -> tuple[Callable[[str], Expression], tuple[str]]:
-        """Return how another process makes the same: from the text."""
+        """Pickle the text alone, from which another process makes the same expression."""
         return parse, (self.text,)
 
 
 def parse(text: object) -> Expression:
-    """Return the expression that `text` says.
+    """Parse an expression.
 
     Raises
     ------
     ConfigError
-        If it is none; without the place where it stands.
+        If it is invalid; the message does not say where it stands.
     """
     if isinstance(text, (int, float)) and not isinstance(text, bool):
         text = str(text)
     if not isinstance(text, str) or not text.strip():
         raise ConfigError(f"expected an expression such as 'array.rows * array.cols <= 1024', got {shown(text)}")
     if len(text) > _LONGEST:
-        raise ConfigError(f"an expression has at most {_LONGEST} characters, got {len(text)}")
+        raise ConfigError(f"an expression can have {_LONGEST} characters at most, got {len(text)}")
     plain = " ".join(text.split())
     try:
         with warnings.catch_warnings():  # such as of "1is 1"
             warnings.simplefilter("ignore")
             tree = ast.parse(_without_units(plain), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ConfigError(f"{shown(plain)} is no expression") from None
+        raise ConfigError(f"invalid expression: {shown(plain)}") from None
     builder = _Builder(plain)
     run = builder.build(tree, 0)
     return Expression(plain, tuple(dict.fromkeys(builder.names)), _is_condition(tree), tuple(builder.bare), run)
 
 
 def _without_units(text: str) -> str:
-    """Return `text` with each quantity, such as ``64 KiB``, as a marked number in its base unit; quoted text stays."""
+    """Replace each quantity, such as ``64 KiB``, by a marked number in its base unit; quoted text stays."""
     parts = _QUOTED.split(text)
     try:
         parts[::2] = [_QUANTITY.sub(_marked, part) for part in parts[::2]]
@@ -127,8 +126,8 @@ def _without_units(text: str) -> str:
     return "".join(parts)
 
 
-def _marked(found: re.Match[str]) -> str:
-    return f"_quantity({parse_quantity(found[0])!r})"
+def _marked(quantity: re.Match[str]) -> str:
+    return f"_quantity({parse_quantity(quantity[0])!r})"
 
 
 def _is_condition(node: ast.expr) -> bool:
@@ -138,7 +137,7 @@ def _is_condition(node: ast.expr) -> bool:
 
 
 def _power(base: float, exponent: float) -> float:
-    """Return a power in floating point: whole ones could take forever."""
+    """Return a power in floating point: with whole numbers it could take forever."""
     power: float = math.pow(base, exponent)
     return power
 
@@ -168,7 +167,7 @@ _UNARY: Final[dict[type[ast.unaryop], Callable[..., Value]]] = {
 
 
 class _Builder:
-    """Turns a syntax tree into functions, node by node; what is not listed here is refused."""
+    """Turns a syntax tree into functions, node by node; nodes that are not listed here are refused."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -181,7 +180,7 @@ class _Builder:
             raise ConfigError(f"{shown(self.text)} is nested too deeply")
         step = self._leaf(node) or self._calculation(node, depth + 1)
         if step is None:
-            raise ConfigError(f"{shown(self.text)}: {_what(node)} cannot stand in an expression")
+            raise ConfigError(f"{shown(self.text)}: {_what(node)} is not allowed in an expression")
         return step
 
     def _leaf(self, node: ast.expr) -> _Step | None:
@@ -213,30 +212,30 @@ class _Builder:
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in FUNCTIONS and arguments:
                 several = name in {"min", "max"}
                 if several != (len(arguments) > 1):
-                    needs = "two values or more" if several else "one value"
-                    raise ConfigError(f"{shown(self.text)}: {name} takes {needs}")
-                step = _calculated(FUNCTIONS[name], [self.build(one, depth) for one in arguments])
+                    wanted = "two values or more" if several else "one value"
+                    raise ConfigError(f"{shown(self.text)}: {name} takes {wanted}")
+                step = _calculated(FUNCTIONS[name], [self.build(argument, depth) for argument in arguments])
         return step
 
     def _name(self, node: ast.expr) -> _Step:
         """Return the function that looks up a name with or without dots."""
         name = _dotted(node)
         if name is None:
-            raise ConfigError(f"{shown(self.text)}: {_what(node)} cannot stand in an expression")
+            raise ConfigError(f"{shown(self.text)}: {_what(node)} is not allowed in an expression")
         self.names.append(name)
-        return lambda names: _known(names.get(name))
+        return lambda names: _defined(names.get(name))
 
     def _note_bare(self, sides: Sequence[ast.expr]) -> None:
         """Note the names that stand beside a plain number in a comparison."""
-        for one, other in pairwise(sides):
-            for node, number in ((one, other), (other, one)):
+        for left, right in pairwise(sides):
+            for node, number in ((left, right), (right, left)):
                 name = _dotted(node)
                 if name is not None and isinstance(number, ast.Constant) and not isinstance(number.value, str):
                     self.bare.append(name)
 
 
 def _dotted(node: ast.expr) -> str | None:
-    """Return the name that a node is, with its dots, or None if it is something else."""
+    """Return the name of a node, with its dots, or None if the node is no name."""
     keys: list[str] = []
     while isinstance(node, ast.Attribute):
         keys.append(node.attr)
@@ -251,30 +250,30 @@ def _calculated(function: Callable[..., Value], steps: Sequence[_Step]) -> _Step
 def _compared(operators: Sequence[Callable[..., bool]], sides: Sequence[_Step]) -> _Step:
     def run(names: Names) -> bool:
         values = [side(names) for side in sides]
-        return all(holds(*two) for holds, two in zip(operators, pairwise(values), strict=True))
+        return all(holds(*pair) for holds, pair in zip(operators, pairwise(values), strict=True))
 
     return run
 
 
 def _joined(every: bool, steps: Sequence[_Step]) -> _Step:
-    return lambda names: (all if every else any)(_known(step(names)) for step in steps)
+    return lambda names: (all if every else any)(_defined(step(names)) for step in steps)
 
 
-def _known(value: Value) -> Value:
+def _defined(value: Value) -> Value:
     if value is None:
         raise UnknownError
     return value
 
 
 def _number(value: Value) -> Value:
-    """Refuse text where there is to be a number: Python would repeat it or join it."""
+    """Refuse text where a number is expected: Python would repeat it or join it."""
     if isinstance(value, str):
         raise TypeError
     return value
 
 
 def _what(node: ast.AST) -> str:
-    """Return what a node is, in words."""
+    """Describe a node in words."""
     known = ", ".join(FUNCTIONS)
-    words = {ast.Call: f"a call of anything but {known}", ast.Subscript: "[...]", ast.Lambda: "lambda"}
+    words = {ast.Call: f"a call of a function other than {known}", ast.Subscript: "[...]", ast.Lambda: "lambda"}
     return words.get(type(node), f"this ({type(node).__name__})")

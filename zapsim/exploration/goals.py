@@ -1,4 +1,4 @@
-"""What a space asks for, checked: objectives, constraints, and which metrics are recorded."""
+"""Objectives and constraints of a space, checked, and the metrics that it records."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from zapsim.arch.variants import Variants
 from zapsim.energy.area import total_area
 from zapsim.errors import ConfigError, did_you_mean, shown
 from zapsim.exploration.axes import Axes
-from zapsim.exploration.expression import Expression, Value, parse
-from zapsim.exploration.metrics import BY_COLUMN, METRICS, STANDARD, Metric, Stage, quality_metrics
-from zapsim.exploration.space import SPECIAL, Constraint, Objective, Workload, is_path, scalar_at
+from zapsim.exploration.expression import Expression, parse
+from zapsim.exploration.space import CHOICES, Constraint, Objective, Workload, is_path, quality_metrics, scalar_at
 from zapsim.exploration.space_file import SpaceFile
+from zapsim.metrics import BY_COLUMN, METRICS, STANDARD, Known, Metric, Value, metric_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,86 +26,82 @@ class Goals:
 
 
 def check_goals(
-    said: SpaceFile,
+    space_file: SpaceFile,
     file: str,
     archs: Mapping[str, Variants],
     axes: Axes,
     workloads: Sequence[Workload],
     policies: Sequence[str],
 ) -> Goals:
-    """Return what is wanted.
+    """Check objectives, constraints and the metrics to record.
 
     Raises
     ------
     ConfigError
-        With every fault: no expression, an unknown name, a number without a unit, a figure that cannot be had.
+        With every fault: an invalid expression, an unknown name, a number without a unit, a metric that a trace or an
+        architecture cannot give.
     """
     faults: list[str] = []
     objectives: list[Objective] = []
     constraints: list[Constraint] = []
-    known = _Known(archs, axes, workloads, policies)
-    for index, given in enumerate(said.objectives):
+    names = _KnownNames(archs, axes, workloads, policies)
+    for index, entry in enumerate(space_file.objectives):
         try:
-            objective = _objective(given)
-            known.check(objective.expression)
-            known.check_kind(objective.expression, number=True)
+            objective = _objective(entry)
+            names.check(objective.expression)
+            names.check_kind(objective.expression, number=True)
             objectives.append(objective)
         except ConfigError as error:
             faults += [f"{file}: objectives.{index}: {fault}" for fault in error.faults]
-    for index, given in enumerate(said.constraints):
+    for index, entry in enumerate(space_file.constraints):
         try:
-            expression = parse(given)
+            expression = parse(entry)
             if not expression.is_condition:
                 raise ConfigError(f"expected a condition such as 'accuracy_drop <= 1.0', got {shown(expression.text)}")
-            known.check(expression)
-            known.check_kind(expression, number=False)
-            constraints.append(Constraint(expression, stage_of(expression)))
+            names.check(expression)
+            names.check_kind(expression, number=False)
+            constraints.append(Constraint(expression, known_when(expression)))
         except ConfigError as error:
             faults += [f"{file}: constraints.{index}: {fault}" for fault in error.faults]
     texts = [one.text for one in objectives]
     if len(set(texts)) < len(texts):
-        faults.append(f"{file}: objectives: one is there twice")
-    for name in said.record:
-        if metric_of(name) is None:
+        faults.append(f"{file}: objectives: the same one twice")
+    for name in space_file.record:
+        if metric_named(name) is None:
             faults.append(
                 f"{file}: record: unknown metric '{name}'{did_you_mean(name, METRICS)}; known: {_list(METRICS)}"
             )
     if faults:
         raise ConfigError(faults)
     expressions = [one.expression for one in objectives] + [one.expression for one in constraints]
-    asked = [name for one in expressions for name in one.names] + said.record
-    metrics = [metric.name for metric in map(metric_of, asked) if metric is not None]
+    names_used = [name for expression in expressions for name in expression.names] + space_file.record
+    metrics = [metric.name for metric in map(metric_named, names_used) if metric is not None]
     return Goals(tuple(objectives), tuple(constraints), tuple(dict.fromkeys((*STANDARD, *metrics))))
 
 
-def metric_of(name: str) -> Metric | None:
-    """Return the metric that a name or the name of a column means."""
-    return METRICS.get(name) or BY_COLUMN.get(name)
-
-
-def stage_of(expression: Expression) -> Stage:
+def known_when(expression: Expression) -> Known:
     """Return when all names of an expression are known."""
-    metrics = (metric_of(name) for name in expression.names)
-    return max((metric.stage for metric in metrics if metric is not None), default=Stage.DESIGN)
+    metrics = (metric_named(name) for name in expression.names)
+    return max((metric.known for metric in metrics if metric is not None), default=Known.FROM_CHOICES)
 
 
-def _objective(given: object) -> Objective:
+def _objective(entry: object) -> Objective:
     maximise = False
-    if isinstance(given, Mapping):
-        if list(given) not in (["maximise"], ["minimise"]):
+    if isinstance(entry, Mapping):
+        if list(entry) not in (["maximise"], ["minimise"]):
             raise ConfigError("expected an expression, or {maximise: EXPRESSION}")
-        maximise, given = "maximise" in given, next(iter(given.values()))
-    expression = parse(given)
+        maximise, entry = "maximise" in entry, next(iter(entry.values()))
+    expression = parse(entry)
     if expression.is_condition:
-        raise ConfigError(f"{shown(expression.text)} is true or false; make it a constraint")
+        raise ConfigError(f"{shown(expression.text)} is a condition; make it a constraint")
     if not expression.names:
         raise ConfigError(f"{shown(expression.text)} is the same for all designs")
     return Objective(expression, maximise)
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """What expressions can name in a space."""
+class _KnownNames:
+    """The names that expressions can use in a space."""
 
     archs: Mapping[str, Variants]
     axes: Axes
@@ -113,13 +109,13 @@ class _Known:
     policies: Sequence[str]
 
     def check(self, expression: Expression) -> None:
-        """Refuse names that mean nothing here, or that this space cannot give."""
+        """Refuse unknown names, and metrics that this space cannot give."""
         for name in expression.names:
-            metric = metric_of(name)
+            metric = metric_named(name)
             if metric is not None:
-                self._can_be_had(metric)
+                self._check_available(metric)
             elif is_path(name) and not self._is_known(name):
-                words = [*METRICS, *SPECIAL, *self._paths()]
+                words = [*METRICS, *CHOICES, *self._paths()]
                 hint = did_you_mean(name, words)
                 raise ConfigError(
                     f"'{name}': unknown name{hint}; expected a path such as array.rows, or one of: {_list(METRICS)}"
@@ -127,21 +123,22 @@ class _Known:
         for name in expression.bare:
             metric = METRICS.get(name)
             if metric is not None and metric.scale != 1:
-                how = (
-                    f"such as 1 {metric.unit}, or compare {metric.column}"
-                    if metric.unit
-                    else f"compare {metric.column}"
+                # A product of units, as of an EDP, cannot be written in an expression.
+                example = "" if " " in metric.unit else f"such as 1 {metric.unit}, or "
+                raise ConfigError(
+                    f"'{expression.text}': a number for {name} needs a unit: {example}compare {metric.column}"
                 )
-                raise ConfigError(f"'{expression.text}': a number for {name} needs a unit: {how}")
 
     def check_kind(self, expression: Expression, number: bool) -> None:
-        """Refuse text where there is to be a number: everywhere but in a comparison with other text."""
-        figures: dict[str, Value] = dict.fromkeys((*METRICS, *BY_COLUMN), 1.0)
+        """Refuse text where a number is expected: everywhere but in a comparison with other text."""
+        samples: dict[str, Value] = {}
+        for by_name in (METRICS, BY_COLUMN):
+            samples |= {name: "text" if metric.kind is str else 1.0 for name, metric in by_name.items()}
         for variants in self.archs.values():
-            named: dict[str, Value] = {**figures, **dict.fromkeys(SPECIAL, "text")}
+            values: dict[str, Value] = {**samples, **dict.fromkeys(CHOICES, "text")}
             for name in expression.names:
-                named.setdefault(name, scalar_at(variants.base, name))
-            if isinstance(expression.value(named), str) and number:
+                values.setdefault(name, scalar_at(variants.base, name))
+            if isinstance(expression.value(values), str) and number:
                 raise ConfigError(f"'{expression.text}' is text, not a number")
 
     def _is_known(self, name: str) -> bool:
@@ -154,19 +151,20 @@ class _Known:
         for variants in self.archs.values():
             yield from (".".join(path) for path in variants.document.leaves)
 
-    def _can_be_had(self, metric: Metric) -> None:
+    def _check_available(self, metric: Metric) -> None:
+        """Refuse a metric that an architecture or an operating point cannot give."""
         if metric.name == "area":
             for variants in self.archs.values():
-                total_area(variants.base)  # refuses an architecture without a table of areas
-        if metric.stage != Stage.DESIGN:
+                total_area(variants.base)  # raises for an architecture without a table of areas
+        if metric.known != Known.FROM_CHOICES:
             return
-        for one in self.workloads:
+        for workload in self.workloads:
             for policy in self.policies:
-                if metric.name not in quality_metrics(one.quality, preset(policy, "dense")):
-                    has = ", ".join(one.quality) or "none"
+                if metric.name not in quality_metrics(workload.quality, preset(policy, "dense")):
+                    measured = ", ".join(workload.quality) or "nothing"
                     raise ConfigError(
-                        f"{metric.name}: the trace {one.trace} cannot give it at operating point {one.point} "
-                        f"(measured there: {has}); accuracy takes labelled pictures when it is traced"
+                        f"{metric.name}: not known of trace {workload.trace} at operating point {workload.point} "
+                        f"(measured there: {measured}); accuracy needs labelled pictures when the trace is made"
                     )
 
 

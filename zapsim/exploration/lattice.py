@@ -1,7 +1,7 @@
-"""The designs of a space as points of a lattice: counted, numbered, walked through, and their neighbours.
+"""The lattice of designs: counting, numbering and walking through them, and finding their neighbours.
 
-A design is a tuple with one choice (an index) for each axis. An axis can depend on choices of others (a spad exists
-only in some arrays); where it does not apply it is *inactive*, and its choice is 0, so that each design has one tuple.
+A design is a tuple with one choice (an index) per axis. An axis can depend on the choices of others (a spad exists
+only in some arrays); where it does not apply, it is *inactive* and its choice is 0, so that each design has one tuple.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import TypeAlias
 from zapsim.errors import ConfigError
 
 Design: TypeAlias = tuple[int, ...]
-"""A choice (index) for each axis."""
+"""One choice (index) per axis."""
 
 HEAVY = 2
-"""From this weight on, a change of an axis makes most of an evaluation anew."""
+"""From this weight on, a change along an axis repeats most of an evaluation."""
 
 MOST_DESIGNS = 2**62
 """Designs are numbered in int64."""
@@ -27,7 +27,7 @@ MOST_DESIGNS = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """That axis `axis` is active and its choice is one of `choices`."""
+    """A condition: axis `axis` is active and its choice is one of `choices`."""
 
     axis: int
     choices: frozenset[int]
@@ -40,15 +40,15 @@ class LatticeAxis:
     Attributes
     ----------
     name
-        For messages.
+        Name in messages.
     size
         Number of choices.
     ordered
-        Whether neighbouring choices are alike (sizes); else all others are (policies).
+        Whether neighbouring choices are alike (sizes); else all other choices are equally unlike (policies).
     needs
-        What must hold for the axis to be active.
+        Conditions for the axis to be active.
     weight
-        How much of an evaluation a change of this axis makes anew: axes of more weight change less often in
+        How much of an evaluation a change along this axis repeats: heavier axes change less often in
         :meth:`Lattice.walk`.
     """
 
@@ -61,12 +61,12 @@ class LatticeAxis:
 
 @dataclass(frozen=True)
 class Lattice:
-    """All designs over some axes.
+    """All designs over given axes.
 
     Raises
     ------
     ConfigError
-        If an axis has no choice, if axes need each other, or if there are over 2**62 tuples.
+        If an axis has no choice, if axes depend on each other in a circle, or if there are more than 2**62 tuples.
     """
 
     axes: tuple[LatticeAxis, ...]
@@ -77,8 +77,8 @@ class Lattice:
                 raise ConfigError(f"{axis.name}: no values, so there is no design")
         if prod(axis.size for axis in self.axes) > MOST_DESIGNS:
             sizes = " × ".join(str(axis.size) for axis in self.axes)
-            raise ConfigError(f"{sizes} designs are too many to number (over 2**62); take fewer steps")
-        _ = self.order  # refuses circles
+            raise ConfigError(f"{sizes} designs are too many to number (more than 2**62); use fewer steps")
+        _ = self.order  # raises for circles
 
     @cached_property
     def order(self) -> tuple[int, ...]:
@@ -88,24 +88,26 @@ class Lattice:
         while left:
             ready = [one for one in left if all(need.axis in placed for need in self.axes[one].needs)]
             if not ready:
-                raise ConfigError(f"{', '.join(self.axes[one].name for one in left)}: 'when' goes round in a circle")
+                raise ConfigError(
+                    f"{', '.join(self.axes[one].name for one in left)}: 'when' refers to itself in a circle"
+                )
             placed.append(ready[0])
             left.remove(ready[0])
         return tuple(placed)
 
     @cached_property
     def _radix(self) -> tuple[int, ...]:
-        """What one step along each axis adds to a design's number."""
+        """The difference that one step along each axis makes in a design's number."""
         sizes = [axis.size for axis in self.axes]
         return tuple(prod(sizes[one + 1 :]) for one in range(len(sizes)))
 
     @cached_property
     def deciding(self) -> frozenset[int]:
-        """The axes that others need."""
+        """The axes on which others depend."""
         return frozenset(need.axis for axis in self.axes for need in axis.needs)
 
     def number(self, design: Design) -> int:
-        """Return the number that stands for `design`."""
+        """Return the number of a design."""
         return sum(choice * step for choice, step in zip(design, self._radix, strict=True))
 
     def design(self, number: int) -> Design:
@@ -113,20 +115,21 @@ class Lattice:
         return tuple(number // step % axis.size for axis, step in zip(self.axes, self._radix, strict=True))
 
     def active(self, design: Design) -> tuple[bool, ...]:
-        """Return for each axis whether it applies to `design`."""
-        found = [False] * len(self.axes)
-        for one in self.order:
-            found[one] = all(found[need.axis] and design[need.axis] in need.choices for need in self.axes[one].needs)
-        return tuple(found)
+        """Tell for each axis whether it is active in `design`."""
+        active = [False] * len(self.axes)
+        for axis in self.order:
+            needs = self.axes[axis].needs
+            active[axis] = all(active[need.axis] and design[need.axis] in need.choices for need in needs)
+        return tuple(active)
 
     def canonical(self, design: Sequence[int]) -> Design:
-        """Return `design` with the choices of inactive axes at 0."""
-        given = tuple(design)
-        return tuple(choice if on else 0 for choice, on in zip(given, self.active(given), strict=True))
+        """Set the choices of inactive axes to 0."""
+        choices = tuple(design)
+        return tuple(choice if active else 0 for choice, active in zip(choices, self.active(choices), strict=True))
 
     @cached_property
     def size(self) -> int:
-        """How many designs there are."""
+        """Number of designs."""
         deciding = [one for one in self.order if one in self.deciding]
         total = 0
         for choices in product(*(range(self.axes[one].size) for one in deciding)):
@@ -168,7 +171,7 @@ class Lattice:
                     yield self.canonical((*design[:one], choice, *design[one + 1 :]))
 
     def shared(self, design: Design) -> tuple[int, ...]:
-        """Return the choices along the heavy axes: designs that agree in them share most of their evaluation."""
+        """Return the choices along heavy axes: designs that agree in these share most of their evaluation."""
         return tuple(choice for choice, axis in zip(design, self.axes, strict=True) if axis.weight >= HEAVY)
 
     def locality(self, design: Design) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""What a results folder is about: written before the first point, checked before the next."""
+"""The manifest of a results folder: which space it belongs to, written before the first design is evaluated."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from zapsim.exploration.space import Space
 from zapsim.files import write_atomically
 
 FILE = "exploration.json"
-FORMAT = 1
+FORMAT = 2
 
 
-def open_folder(folder: Path, space: Space) -> bool:
-    """Make `folder` the place of the results of `space`, or check that it is; return whether it was.
+def open_folder(folder: Path, space: Space) -> None:
+    """Reserve `folder` for the results of `space`, or check that it holds them.
 
     Raises
     ------
@@ -28,7 +28,7 @@ def open_folder(folder: Path, space: Space) -> bool:
     path = folder / FILE
     if path.is_file():
         _check_same(folder, space, "choose another folder")
-        return True
+        return
     if folder.exists() and not folder.is_dir():
         raise ZapsimError(f"{folder}: is a file, not a folder")
     if folder.is_dir() and any(folder.iterdir()):
@@ -44,23 +44,22 @@ def open_folder(folder: Path, space: Space) -> bool:
         "designs": space.lattice.size,
         "quality_notes": {f"{one.trace}/{one.point}": one.quality_note for one in space.workloads},
         "identity": space.identity,
-        "given": space.given,
+        "source": space.source,
         "folder": str(space.folder),
     }
     write_atomically(path, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", parents=True)
-    return False
 
 
 def space_of_folder(folder: Path) -> Space:
-    """Return the space that a folder holds results of, made anew.
+    """Load the space whose results a folder holds once more.
 
     Raises
     ------
     ZapsimError
-        If it cannot be made any more, or has become another (a changed architecture or trace).
+        If it cannot be loaded any more, or has changed since (an architecture or a trace).
     """
     manifest = read_manifest(folder)
-    space = load_space(manifest["given"], Path(manifest["folder"]))
+    space = load_space(manifest["source"], Path(manifest["folder"]))
     _check_same(folder, space, "explore it again")
     return space
 
@@ -74,7 +73,7 @@ def _check_same(folder: Path, space: Space, advice: str) -> None:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return what the folder is about.
+    """Read the manifest of a folder.
 
     Raises
     ------
@@ -83,18 +82,22 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / FILE
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        manifest: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ZapsimError(f"{folder}: holds no results of `zapsim explore` (no {FILE})") from None
     except (OSError, ValueError) as error:
         raise ZapsimError(f"{path}: cannot be read ({error})") from None
-    if not isinstance(found, dict) or found.get("format") != FORMAT or "identity" not in found:
-        raise ZapsimError(f"{path}: not the format of this zapsim ({FORMAT})")
-    return found
+    if not isinstance(manifest, dict) or "identity" not in manifest:
+        raise ZapsimError(f"{path}: not a manifest of `zapsim explore`")
+    if manifest.get("format") != FORMAT:
+        raise ZapsimError(
+            f"{path}: expected format {FORMAT}, got {shown(manifest.get('format'))}; choose another folder"
+        )
+    return manifest
 
 
 def _changes(before: object, now: object, path: str = "") -> Iterator[str]:
-    """Yield what differs, with its path."""
+    """Yield every difference, with its path."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         for key in dict.fromkeys((*before, *now)):
             yield from _changes(before.get(key), now.get(key), f"{path}.{key}" if path else str(key))

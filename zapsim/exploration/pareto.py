@@ -1,4 +1,4 @@
-"""The front of an exploration's results, read from its folder: by its own objectives, or by others."""
+"""Pareto fronts: which designs no other dominates, and the front of the results in a folder."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from zapsim.errors import ConfigError, ZapsimError, did_you_mean
 from zapsim.exploration.expression import parse
-from zapsim.exploration.front import front
 from zapsim.exploration.manifest import read_manifest
-from zapsim.exploration.metrics import BY_COLUMN, METRICS
-from zapsim.exploration.space import SPECIAL
-from zapsim.exploration.store import POINTS, read_table
+from zapsim.exploration.space import CHOICES
+from zapsim.exploration.store import DESIGNS, read_table
+from zapsim.metrics import BY_COLUMN, METRICS
 
 Row: TypeAlias = Mapping[str, Any]
 """A design by column."""
@@ -22,37 +24,37 @@ Row: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What is wanted: little, or with `maximise` much, in a column."""
+    """A column that is to be minimised or, with `maximise`, maximised."""
 
     column: str
     maximise: bool = False
 
     def cost(self, row: Row) -> float | None:
-        """Return what is to be small; None if the design has no such value."""
+        """Return what is to be minimised; None if the design has no such value."""
         value = row[self.column]
         return None if value is None else -value if self.maximise else value
 
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """The results of an exploration, and the best of them.
+    """The results of an exploration and its Pareto front.
 
     Attributes
     ----------
     name
-        Of the space.
+        Name of the space.
     goals
-        What the front is about.
+        The columns that the front optimises.
     choices
-        Columns of what was chosen and differs between designs: architecture, operating point, parameters.
+        Columns of choices that differ between designs: architecture, operating point, parameters.
     rows
-        All evaluated designs that count, by number.
+        All designs that are ``ok`` and meet the conditions, by number.
     best
         Those on the front, best in the first goal first.
     statuses
-        How many designs ended how.
+        Number of designs by status.
     notes
-        On what the operating points' quality was measured.
+        On what the quality of the operating points was measured.
     """
 
     name: str
@@ -64,29 +66,58 @@ class Front:
     notes: tuple[str, ...]
 
 
+def pareto_front(costs: Sequence[Sequence[float]] | NDArray[np.float64]) -> list[int]:
+    """Return the indices of the designs that no other dominates, in their order; equal ones are all on the front.
+
+    A design dominates another if it is at least as good in everything and better in something.
+
+    Parameters
+    ----------
+    costs
+        Value of each objective, to be minimised, per design.
+    """
+    if not len(costs):
+        return []
+    values = np.asarray(costs, dtype=np.float64)
+    distinct, place = np.unique(values, axis=0, return_inverse=True)
+    on_front = _front_of_sorted(distinct)
+    return [int(index) for index in np.flatnonzero(on_front[place.reshape(-1)])]
+
+
+def _front_of_sorted(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which rows no other dominates; rows are distinct and sorted, so that none dominates an earlier one."""
+    on_front = np.zeros(len(values), dtype=np.bool_)
+    members = np.empty((0, values.shape[1]))
+    for index, row in enumerate(values):
+        if not (members <= row).all(axis=1).any():
+            on_front[index] = True
+            members = np.vstack([members, row])
+    return on_front
+
+
 def load_front(
     folder: Path, minimise: Sequence[str] = (), maximise: Sequence[str] = (), where: Sequence[str] = ()
 ) -> Front:
-    """Return the front of the results in a folder.
+    """Read the results in a folder, and find their front.
 
     Parameters
     ----------
     folder
-        What `zapsim explore` wrote.
+        The folder that `zapsim explore` wrote.
     minimise, maximise
-        Columns or metrics that the front is about; both empty: the space's objectives.
+        Columns or metrics that the front optimises; both empty: the objectives of the space.
     where
-        Conditions on columns or metrics that designs must meet beside the space's constraints.
+        Conditions on columns or metrics that designs must meet, besides the constraints of the space.
 
     Raises
     ------
     ZapsimError
-        For a folder without results, or names that these do not have.
+        If the folder has no results, or the results have no column of a name.
     """
     manifest = read_manifest(folder)
-    table = read_table(folder, POINTS)
+    table = read_table(folder, DESIGNS)
     if table is None:
-        raise ZapsimError(f"{folder}: nothing is evaluated yet")
+        raise ZapsimError(f"{folder}: no design is evaluated yet")
     names = table.column_names
     goals = [Goal(_column(one, names), False) for one in minimise] + [
         Goal(_column(one, names), True) for one in maximise
@@ -94,34 +125,36 @@ def load_front(
     if not goals:
         goals = [Goal(_objective_column(one["text"], names), one["maximise"]) for one in manifest["objectives"]]
     rows = table.to_pylist()
-    counting = [one for one in _meeting(rows, where, names) if all(goal.cost(one) is not None for goal in goals)]
-    costs = [[goal.cost(one) or 0.0 for goal in goals] for one in counting]
-    best = sorted((counting[index] for index in front(costs)), key=lambda one: [goal.cost(one) for goal in goals])
-    varying = [name for name in (*SPECIAL, *manifest["parameters"]) if len({one[name] for one in rows}) > 1]
+    eligible = [row for row in _meeting(rows, where, names) if all(goal.cost(row) is not None for goal in goals)]
+    costs = [[goal.cost(row) or 0.0 for goal in goals] for row in eligible]
+    best = sorted(
+        (eligible[index] for index in pareto_front(costs)), key=lambda row: [goal.cost(row) for goal in goals]
+    )
+    varying = [name for name in (*CHOICES, *manifest["parameters"]) if len({row[name] for row in rows}) > 1]
     return Front(
         name=manifest["name"],
         goals=tuple(goals),
         choices=tuple(varying),
-        rows=tuple(counting),
+        rows=tuple(eligible),
         best=tuple(best),
-        statuses=Counter(one["status"] for one in rows),
+        statuses=Counter(row["status"] for row in rows),
         notes=tuple(_notes(manifest["quality_notes"])),
     )
 
 
 def _notes(quality: Mapping[str, str]) -> Iterator[str]:
-    """Yield each note with the operating points that it is about."""
-    points: dict[str, list[str]] = {}
+    """Yield each note with the operating points to which it belongs."""
+    points_by_note: dict[str, list[str]] = {}
     for point, note in quality.items():
-        points.setdefault(note, []).append(point)
-    for note, of in points.items():
+        points_by_note.setdefault(note, []).append(point)
+    for note, points in points_by_note.items():
         if note:
-            yield f"{of[0] if len(of) == 1 else f'{len(of)} operating points'}: {note}"
+            yield f"{points[0] if len(points) == 1 else f'{len(points)} operating points'}: {note}"
 
 
 def _meeting(rows: Iterable[Row], where: Sequence[str], names: Sequence[str]) -> list[Row]:
-    """Return the rows that count: evaluated, within the space's constraints, and meeting the conditions."""
-    found = [row for row in rows if row["status"] == "ok"]
+    """Return the rows that are ``ok`` and meet the conditions."""
+    meeting = [row for row in rows if row["status"] == "ok"]
     for text in where:
         expression = parse(text)
         if not expression.is_condition:
@@ -133,14 +166,14 @@ def _meeting(rows: Iterable[Row], where: Sequence[str], names: Sequence[str]) ->
                 raise ConfigError(
                     f"--where: '{text}': a number for {name} needs a unit, or compare {METRICS[name].column}"
                 )
-        found = [row for row in found if expression.value(_with_metrics(row)) is True]
-    return found
+        meeting = [row for row in meeting if expression.value(_with_metrics(row)) is True]
+    return meeting
 
 
 def _with_metrics(row: Row) -> dict[str, Any]:
-    """Return a row with its metrics also by name, in base units."""
+    """Add the metrics of a row by name, in base units."""
     scaled = {
-        BY_COLUMN[column].name: value * BY_COLUMN[column].scale
+        BY_COLUMN[column].name: value if BY_COLUMN[column].scale == 1 else value * BY_COLUMN[column].scale
         for column, value in row.items()
         if column in BY_COLUMN and value is not None
     }
@@ -148,16 +181,16 @@ def _with_metrics(row: Row) -> dict[str, Any]:
 
 
 def _column(name: str, columns: Sequence[str]) -> str:
-    """Return the column that a name means."""
+    """Return the column of a metric or column name."""
     if name in METRICS and METRICS[name].column in columns:
         return METRICS[name].column
     if name in columns:
         return name
     raise ConfigError(
-        f"'{name}': no such column in the results{did_you_mean(name, columns)}; there are: {', '.join(columns)}"
+        f"'{name}': no such column in the results{did_you_mean(name, columns)}; known: {', '.join(columns)}"
     )
 
 
 def _objective_column(text: str, columns: Sequence[str]) -> str:
-    """Return where an objective's value stands: with its metric's unit, if it is nothing but a metric."""
+    """Return the column of an objective: that of its metric, with its unit, if it is nothing but a metric."""
     return _column(text, columns) if text in METRICS or text in BY_COLUMN else f"objective.{text}"

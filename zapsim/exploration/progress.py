@@ -1,4 +1,4 @@
-"""Progress on stderr, where it is a terminal (or in a notebook): points a second, the best so far, the time left."""
+"""Progress bar on stderr, in terminals and notebooks: designs per second, the best values, the time left."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from zapsim.exploration.evaluate import Point
+from zapsim.exploration.evaluate import EvaluatedDesign
 from zapsim.exploration.space import Space
 
 
-class Display:
-    """Context manager that shows how an exploration gets on."""
+class ProgressBar:
+    """Context manager that shows the progress of an exploration."""
 
     def __init__(self, space: Space, wanted: bool = True) -> None:
         console = Console(stderr=True)
@@ -39,22 +39,22 @@ class Display:
         self._bar.stop()
 
     def start(self, known: int, most: int | None) -> None:
-        """Take note that so many designs are known already, of so many at most."""
+        """Note how many designs are known already, and how many there are at most."""
         self._bar.update(self._task, total=None if most is None else most - known)
 
-    def advance(self, points: Sequence[Point]) -> None:
-        """Take note of finished designs."""
-        for point in points:
-            if point.status == "ok":
+    def advance(self, designs: Sequence[EvaluatedDesign]) -> None:
+        """Note finished designs."""
+        for design in designs:
+            if design.status == "ok":
                 self._best = [
                     cost if best is None else min(best, cost)
-                    for best, cost in zip(self._best, point.costs, strict=True)
+                    for best, cost in zip(self._best, design.costs, strict=True)
                 ]
         speed = self._bar.tasks[0].speed
         best = ", ".join(
-            f"{one.text} {one.cost(value):,.4g}"
-            for one, value in zip(self._space.objectives, self._best, strict=True)
+            f"{objective.text} {objective.cost(value):,.4g}"
+            for objective, value in zip(self._space.objectives, self._best, strict=True)
             if value is not None
         )
-        pace = f"{speed:.0f} points/s" if speed else ""
-        self._bar.update(self._task, advance=len(points), pace=pace, best=f"best: {best}" if best else "")
+        pace = f"{speed:.0f} designs/s" if speed else ""
+        self._bar.update(self._task, advance=len(designs), pace=pace, best=f"best: {best}" if best else "")

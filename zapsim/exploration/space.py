@@ -1,4 +1,4 @@
-"""A space of designs: architectures, traces and their operating points, policies, parameters, and what is wanted."""
+"""A space of designs: architectures, operating points of traces, policies, parameters, objectives and constraints."""
 
 from __future__ import annotations
 
@@ -8,19 +8,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from zapsim.arch.policy import preset
+from zapsim.arch.policy import Policy, preset
 from zapsim.arch.spec import ArchSpec
 from zapsim.arch.variants import Patch, Variants, value_at
 from zapsim.errors import ConfigError
-from zapsim.exploration.expression import Expression, Value
+from zapsim.exploration.expression import Expression
 from zapsim.exploration.lattice import Design, Lattice
-from zapsim.exploration.metrics import BY_COLUMN, METRICS, Stage, quality_metrics
 from zapsim.exploration.space_file import Budget, StrategySection
+from zapsim.metrics import METRICS, Known, Value, metric_named
 
-SPECIAL = ("arch", "trace", "point", "policy")
+CHOICES = ("arch", "trace", "point", "policy")
 """Names of what is chosen beside the parameters."""
+
+_MEASURED: Final = {
+    "accuracy": "top1_accuracy",
+    "agreement": "top1_agreement",
+    "output_error": "relative_output_error",
+}
+"""Names that traces give to the quality of an operating point, by metric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +39,11 @@ class Parameter:
     path
         Where its values stand in an architecture.
     labels
-        Its values in words.
+        Its values as tables show them.
     values
         Its values in base units (sections: their labels).
     patches
-        For each architecture what each value makes of it; None where the architecture has no such value.
+        For each architecture, what each value changes in it; None if the architecture does not have the parameter.
     """
 
     path: str
@@ -47,7 +54,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """An operating point of a trace: which, and how good the network is there (figures by name)."""
+    """An operating point of a trace, and the network's quality there, measured."""
 
     path: Path
     trace: str
@@ -59,7 +66,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What is wanted: little (or, with `maximise`, much) of the expression's value."""
+    """An expression whose value is to be minimised or, with `maximise`, maximised."""
 
     expression: Expression
     maximise: bool = False
@@ -70,21 +77,21 @@ class Objective:
         return self.expression.text
 
     def cost(self, value: float) -> float:
-        """Return what is to be small."""
+        """Return what is to be minimised."""
         return -value if self.maximise else value
 
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """What must hold, and how much must be known to tell."""
+    """A condition that designs must meet, and when it can be checked."""
 
     expression: Expression
-    stage: Stage
+    known: Known
 
 
 @dataclass(frozen=True)
 class Space:
-    """All that an exploration is about; complete and checked (:func:`zapsim.exploration.load.load_space` makes one).
+    """A space of designs, complete and checked (:func:`zapsim.exploration.load.load_space` makes one).
 
     The axes of `lattice` are architecture, workload, policy and the parameters, in this order.
 
@@ -95,17 +102,17 @@ class Space:
     name
         As reports call it.
     archs, arch_names, workloads, policies, parameters
-        What can be chosen.
+        The choices.
     images, batch
         Which images of the trace run (None: all), and how many of them together.
     objectives, constraints, record
-        What is wanted, what must hold, and which metrics are recorded.
+        What is optimised, what must hold, and which metrics are recorded.
     strategy, budget
         How designs are chosen, and when to stop.
     identity
-        All that decides which designs there are and what comes out of each, as plain values.
-    given, folder
-        What the space was made from, and the folder that its paths are relative to.
+        Everything that decides which designs there are and what their results are, as plain values.
+    source, folder
+        The keys that the space was made from, and the folder that its paths are relative to.
     """
 
     file: str
@@ -124,7 +131,7 @@ class Space:
     strategy: StrategySection
     budget: Budget
     identity: Mapping[str, Any]
-    given: Mapping[str, Any]
+    source: Mapping[str, Any]
     folder: Path
 
     @cached_property
@@ -134,8 +141,8 @@ class Space:
 
     @cached_property
     def needs_baseline(self) -> bool:
-        """Whether any metric asks for a simulation of the baseline."""
-        return any(METRICS[name].stage == Stage.BASELINE for name in self.record)
+        """Whether a recorded metric needs a simulation of the baseline."""
+        return any(METRICS[name].known == Known.FROM_BASELINE for name in self.record)
 
     @cached_property
     def paths(self) -> tuple[str, ...]:
@@ -144,45 +151,49 @@ class Space:
         return tuple(dict.fromkeys(name for one in expressions for name in one.names if is_path(name)))
 
     def chosen(self, design: Design) -> dict[str, Value]:
-        """Return what was chosen, by the name of each axis; None for parameters that do not apply."""
-        arch, workload, policy, *choices = design
+        """Return the values of a design's choices by the name of each axis; None for parameters that do not apply."""
+        arch, workload_index, policy, *choices = design
         active = self.lattice.active(design)
-        of = self.workloads[workload]
-        found: dict[str, Value] = {
-            "arch": self.arch_names[arch], "trace": of.trace, "point": of.point, "policy": self.policies[policy],
-        }  # fmt: skip
-        for parameter, choice, on in zip(self.parameters, choices, active[3:], strict=True):
-            found[parameter.path] = parameter.values[choice] if on else None
-        return found
+        workload = self.workloads[workload_index]
+        values: dict[str, Value] = {
+            "arch": self.arch_names[arch],
+            "trace": workload.trace,
+            "point": workload.point,
+            "policy": self.policies[policy],
+        }
+        for parameter, choice, is_active in zip(self.parameters, choices, active[3:], strict=True):
+            values[parameter.path] = parameter.values[choice] if is_active else None
+        return values
 
     def patches(self, design: Design) -> list[Patch]:
         """Return what the design's parameters change in its architecture, in their order."""
         arch, _, _, *choices = design
         active = self.lattice.active(design)
         patches = []
-        for parameter, choice, on in zip(self.parameters, choices, active[3:], strict=True):
+        for parameter, choice, is_active in zip(self.parameters, choices, active[3:], strict=True):
             of_arch = parameter.patches[arch]
-            if on and of_arch is not None:
+            if is_active and of_arch is not None:
                 patches.append(of_arch[choice])
         return patches
 
     def known(self, design: Design) -> dict[str, Value]:
-        """Return all that expressions can name before the architecture is made; None where it takes that to tell.
+        """Return everything that expressions can name before the architecture is made.
 
-        A value that two parameters change is that of the later one, as in the architecture.
+        A value is None if only the finished architecture has it. If two parameters change the same value, the later one
+        wins, as in the architecture.
         """
         arch = design[0]
-        found = dict(self._base_values[arch])
+        values = dict(self._base_values[arch])
         active = self.lattice.active(design)
-        for index, (choice, on) in enumerate(zip(design[3:], active[3:], strict=True)):
-            if on:
-                found.update(self._choice_values[arch][index][choice])
+        for index, (choice, is_active) in enumerate(zip(design[3:], active[3:], strict=True)):
+            if is_active:
+                values.update(self._choice_values[arch][index][choice])
         quality = quality_metrics(self.workloads[design[1]].quality, preset(self.policies[design[2]], "dense"))
-        return found | self.chosen(design) | quality
+        return values | self.chosen(design) | quality
 
     def excludes(self, design: Design) -> Constraint | None:
         """Return the first constraint that rules `design` out before anything is made or simulated."""
-        early = [one for one in self.constraints if one.stage == Stage.DESIGN]
+        early = [one for one in self.constraints if one.known == Known.FROM_CHOICES]
         if not early:
             return None
         names = self.known(design)
@@ -204,17 +215,17 @@ class Space:
         )
 
     def _changed(self, arch: Variants, patch: Patch) -> dict[str, Value]:
-        """Return the paths in expressions that `patch` changes; None where it is no architecture by itself."""
-        touched = [name for name in self.paths if any(".".join(path) == name for path in patch)]
+        """Return the paths in expressions that `patch` changes; None if it makes no valid architecture by itself."""
+        changed = [name for name in self.paths if any(".".join(path) == name for path in patch)]
         try:
-            return path_values(arch.spec([patch]), touched) if touched else {}
+            return path_values(arch.spec([patch]), changed) if changed else {}
         except ConfigError:
-            return dict.fromkeys(touched)
+            return dict.fromkeys(changed)
 
 
 def is_path(name: str) -> bool:
-    """Return whether a name in an expression is a path in the architecture (and neither metric nor special)."""
-    return name not in METRICS and name not in BY_COLUMN and name not in SPECIAL
+    """Tell whether a name in an expression is a path in the architecture: neither a metric nor a choice."""
+    return metric_named(name) is None and name not in CHOICES
 
 
 def path_values(spec: ArchSpec, paths: Iterable[str]) -> dict[str, Value]:
@@ -229,3 +240,18 @@ def scalar_at(spec: ArchSpec, path: str) -> Value:
     except KeyError:
         return None
     return value if isinstance(value, (int, float, str)) else None
+
+
+def quality_metrics(quality: Mapping[str, float], policy: Policy) -> dict[str, float]:
+    """Return the metrics of the network's quality by name; those that were not measured are missing.
+
+    A policy that skips nothing but true zeros changes no output: it loses no accuracy, whatever the operating point.
+    """
+    unmodified = quality.get("top1_accuracy_unmodified")
+    if policy.outputs not in {"gate", "skip"} or policy.knowledge != "predictor":
+        exact = {"accuracy_drop": 0.0, "agreement": 1.0, "output_error": 0.0}
+        return exact if unmodified is None else exact | {"accuracy": unmodified}
+    measured = {name: quality[key] for name, key in _MEASURED.items() if key in quality}
+    if unmodified is not None and "accuracy" in measured:
+        measured["accuracy_drop"] = round(100 * (unmodified - measured["accuracy"]), 9)  # 0.2, not 0.20000000000000018
+    return measured

@@ -1,4 +1,4 @@
-"""A space as its YAML file says it: keys and types checked, what they mean not yet."""
+"""The keys of a space file and their types; their meaning is checked by :mod:`zapsim.exploration.load`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Anything: TypeAlias = Annotated[list[Any], BeforeValidator(_listed)]
 
 
 class StrategySection(Section):
-    """How designs are chosen: in what way, from which seed, and for `search` how many at a time."""
+    """How designs are chosen: the strategy, its seed, and for `search` the designs per generation."""
 
     name: Strategy
     seed: Annotated[int, Field(ge=0, le=2**32 - 1, strict=True)] = 0
@@ -40,7 +40,7 @@ class StrategySection(Section):
 
 
 class Budget(Section):
-    """When to stop: after so many points, or so many minutes, whichever comes first."""
+    """When to stop: after so many designs (`points`), or so many minutes, whichever comes first."""
 
     points: Positive | None = None
     minutes: Annotated[float, Field(gt=0)] | None = None
@@ -66,30 +66,30 @@ class SpaceFile(Section):
 
 
 def read_space_file(path: Path) -> dict[str, Any]:
-    """Return what stands in the file at `path`.
+    """Read the file at `path`.
 
     Raises
     ------
     ConfigError
-        If it cannot be read or is no mapping.
+        If it cannot be read or does not hold a mapping.
     """
     return read_mapping(path)
 
 
-def check_space(given: Mapping[str, Any], file: str) -> SpaceFile:
-    """Return the space that a mapping describes.
+def check_space(source: Mapping[str, Any], file: str) -> SpaceFile:
+    """Check the keys and types of a space.
 
     Raises
     ------
     ConfigError
-        With every fault found, each one line that begins with `file` and its path.
+        With every fault, one line each, which begins with `file` and the path of the key.
     """
     try:
-        return SpaceFile.model_validate(given)
+        return SpaceFile.model_validate(source)
     except ValidationError as error:
-        found = translate(error, SpaceFile, known_keys(SpaceFile))
+        faults = translate(error, SpaceFile, known_keys(SpaceFile))
         raise ConfigError(
             dict.fromkeys(
-                f"{file}: {'.'.join(place)}: {fault}" if place else f"{file}: {fault}" for place, fault in found
+                f"{file}: {'.'.join(place)}: {fault}" if place else f"{file}: {fault}" for place, fault in faults
             )
         ) from None

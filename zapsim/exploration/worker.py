@@ -1,4 +1,4 @@
-"""What a worker process does: make its evaluator once, then evaluate chunks of designs."""
+"""The work of a worker process: it makes its evaluator once, then evaluates chunks of designs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from uuid import uuid4
 
 import numba
 
-from zapsim.exploration.evaluate import Evaluator, Found
+from zapsim.exploration.evaluate import Evaluation, Evaluator
 from zapsim.exploration.space import Space
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """What an exploration evaluates; `name` tells it from others whose tasks the same process gets."""
+    """The space of an exploration; `name` tells it from others whose tasks the same process gets."""
 
     space: Space
     with_layers: bool
@@ -26,7 +26,7 @@ class Job:
 
 
 class _Local(threading.local):
-    """What a thread works with: its evaluator, and the name of the job that it was made for."""
+    """The evaluator of a thread, and the name of the job that it was made for."""
 
     job: str = ""
     evaluator: Evaluator | None = None
@@ -36,15 +36,15 @@ _local = _Local()
 
 
 def prepare(job: Job) -> None:
-    """Make the evaluator of `job`; one kernel thread a process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process decides when it ends
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    """Make the evaluator of `job`; kernels get one thread per process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides when this one ends
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     numba.set_num_threads(1)
     _evaluator(job)
 
 
-def _leave_with_parent() -> None:
-    """End this process when the one that started it is gone, however that ended."""
+def _end_with_parent() -> None:
+    """End this process when its parent is gone, however that ended."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -52,18 +52,18 @@ def _leave_with_parent() -> None:
 
 
 def ready() -> bool:
-    """Say that this process has started."""
+    """Confirm that this process has started."""
     return True
 
 
-def evaluate_prepared(numbers: Sequence[int]) -> list[Found]:
+def evaluate_prepared(numbers: Sequence[int]) -> list[Evaluation]:
     """Evaluate designs with the evaluator that :func:`prepare` made."""
     assert _local.evaluator is not None
     return _local.evaluator(numbers)
 
 
-def evaluate_job(job: Job, numbers: Sequence[int]) -> list[Found]:
-    """Evaluate designs of `job` in a process that others use too, in several threads perhaps."""
+def evaluate_job(job: Job, numbers: Sequence[int]) -> list[Evaluation]:
+    """Evaluate designs of `job` in a process that other jobs use, too, possibly in several threads."""
     numba.set_num_threads(1)
     return _evaluator(job)(numbers)
 

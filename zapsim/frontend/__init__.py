@@ -1,1 +1,6 @@
-"""From a PyTorch network to predictors and traces; the only package of zapsim that imports torch."""
+"""The frontend: train predictors for PyTorch networks, choose operating points, evaluate them, trace networks."""
+
+from zapsim.errors import check_extra
+
+# Whoever imports the frontend needs these, and should read what to install.
+check_extra("training and tracing need", "frontend", "torch", "PIL")

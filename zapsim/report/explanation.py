@@ -1,4 +1,4 @@
-"""An explanation of savings as table, CSV, JSON or Markdown, and as a waterfall."""
+"""An explanation of savings as a table, CSV, JSON or Markdown, and as a waterfall plot."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
-from zapsim.report.losses import Explanation, Step
+from zapsim.report.attribution import Explanation, Step
 from zapsim.report.plot import check_plot, save_figure
 from zapsim.report.terminal import plain_console
 
 MEANINGS: dict[str, str] = {
-    "zero outputs": "if everything fell as MACs do, and all zeros were known",
+    "zero outputs": "if everything fell with the MACs, and all zeros were known",
     "no predictor": "zeros of layers that have no predictor",
-    "pattern": "zeros that are computed first, for the others to be guessed from",
-    "errors": "zeros that the predictor does not see, less non-zeros that it takes for zeros",
-    "rigid array": "MACs that the array cannot leave out, also since it is mapped for two stages",
-    "imbalance": "PEs that wait for the one with most outputs left",
-    "buses": "ifmaps and psums that pass the bus twice, or no longer behind compute",
-    "second loads": "filters loaded, and the array filled and drained, for two stages",
-    "predictor": "the array waits for the predictor, or energy of its own",
+    "pattern": "zeros in the pattern, which are always computed",
+    "errors": "zeros that the predictor misses, less non-zeros that it takes for zeros",
+    "rigid array": "MACs that the array cannot skip, also because it is mapped for two stages",
+    "imbalance": "PEs that wait for the one with the most work",
+    "buses": "ifmaps and psums that cross the bus twice, or no longer hidden by compute",
+    "second loads": "filters are loaded, and the array filled and drained, for two stages",
+    "predictor": "the array waits for the predictor, or the predictor's own energy",
     "DRAM": "the array waits for memory",
 }
-"""What each step stands for; components of energy explain themselves."""
+"""Meaning of each step; components of energy explain themselves."""
 
 
-def render_explanation(found: Explanation, form: str) -> str:
-    """Return the explanation in one of :data:`FORMATS`, with a final newline."""
-    return FORMATS[form](found)
+def render_explanation(explanation: Explanation, form: str) -> str:
+    """Render the explanation in one of :data:`FORMATS`, with a final newline."""
+    return FORMATS[form](explanation)
 
 
-def _sections(found: Explanation) -> Sequence[tuple[str, tuple[Step, ...]]]:
-    return ("cycles", found.cycles), ("energy", found.energy)
+def _sections(explanation: Explanation) -> Sequence[tuple[str, tuple[Step, ...]]]:
+    return ("cycles", explanation.cycles), ("energy", explanation.energy)
 
 
 def _saved(steps: Sequence[Step]) -> float:
     return sum(step.share for step in steps)
 
 
-def _table(found: Explanation) -> str:
+def _table(explanation: Explanation) -> str:
     text = io.StringIO()
     console = plain_console(text)
-    console.print(found.run.headline, soft_wrap=True)
-    for name, steps in _sections(found):
+    console.print(explanation.run.headline, soft_wrap=True)
+    for name, steps in _sections(explanation):
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         table.add_column(f"of the {name}")
         table.add_column("%", justify="right")
@@ -60,38 +60,38 @@ def _table(found: Explanation) -> str:
         table.add_section()
         table.add_row(f"{name} saved", f"{left:.1%}", "", "", style="bold")
         console.print(table)
-    for line in found.run.notes:
+    for line in explanation.run.notes:
         console.print(line, style="dim", soft_wrap=True)
     return text.getvalue()
 
 
-def _csv(found: Explanation) -> str:
+def _csv(explanation: Explanation) -> str:
     text = io.StringIO()
-    for line in (found.run.headline, *found.run.notes):
+    for line in (explanation.run.headline, *explanation.run.notes):
         text.write(f"# {line}\n")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["of", "cause", "share"])
-    writer.writerows([name, step.cause, step.share] for name, steps in _sections(found) for step in steps)
+    writer.writerows([name, step.cause, step.share] for name, steps in _sections(explanation) for step in steps)
     return text.getvalue()
 
 
-def _json(found: Explanation) -> str:
+def _json(explanation: Explanation) -> str:
     whole = {
-        "headline": found.run.headline,
-        **{name: {step.cause: step.share for step in steps} for name, steps in _sections(found)},
-        "saved": {name: _saved(steps) for name, steps in _sections(found)},
-        "provenance": found.run.provenance,
+        "headline": explanation.run.headline,
+        **{name: {step.cause: step.share for step in steps} for name, steps in _sections(explanation)},
+        "saved": {name: _saved(steps) for name, steps in _sections(explanation)},
+        "provenance": explanation.run.provenance,
     }
     return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
 
 
-def _markdown(found: Explanation) -> str:
-    parts = [found.run.headline]
-    for name, steps in _sections(found):
+def _markdown(explanation: Explanation) -> str:
+    parts = [explanation.run.headline]
+    for name, steps in _sections(explanation):
         rows = [f"| of the {name} | | |", "|---|---:|---|"]
         rows += [f"| {step.cause} | {step.share:+.1%} | {MEANINGS.get(step.cause, '')} |" for step in steps]
         parts.append("\n".join([*rows, f"| **saved** | **{_saved(steps):.1%}** | |"]))
-    return "\n\n".join([*parts, *found.run.notes]) + "\n"
+    return "\n\n".join([*parts, *explanation.run.notes]) + "\n"
 
 
 FORMATS: dict[str, Callable[[Explanation], str]] = {
@@ -103,8 +103,8 @@ FORMATS: dict[str, Callable[[Explanation], str]] = {
 """Renderers by the name that ``--format`` takes."""
 
 
-def plot_explanations(found: Sequence[Explanation], path: Path) -> None:
-    """Draw waterfalls: a row an explanation, cycles on the left and energy on the right.
+def plot_explanations(explanations: Sequence[Explanation], path: Path) -> None:
+    """Draw waterfalls: one row per explanation, cycles on the left and energy on the right.
 
     Raises
     ------
@@ -114,10 +114,10 @@ def plot_explanations(found: Sequence[Explanation], path: Path) -> None:
     check_plot(path)
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11.0, 0.6 + 3.0 * len(found)), layout="constrained")
-    grid = figure.subplots(len(found), 2, squeeze=False)
-    for row, one in zip(grid, found, strict=True):
-        for axes, (name, steps) in zip(row, _sections(one), strict=True):
+    figure = Figure(figsize=(11.0, 0.6 + 3.0 * len(explanations)), layout="constrained")
+    grid = figure.subplots(len(explanations), 2, squeeze=False)
+    for row, explanation in zip(grid, explanations, strict=True):
+        for axes, (name, steps) in zip(row, _sections(explanation), strict=True):
             reached = 0.0
             for place, step in enumerate(steps):
                 axes.bar(place, 100 * step.share, bottom=100 * reached, color="C2" if step.share >= 0 else "C3")
@@ -133,5 +133,7 @@ def plot_explanations(found: Sequence[Explanation], path: Path) -> None:
             labels = [*(step.cause for step in steps), "saved"]
             axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right", fontsize=7)
             axes.set_ylabel(f"% of the {name}", fontsize=8)
-            axes.set_title(f"{one.run.arch} ({one.run.arch_summary}): {reached:.1%} saved", fontsize=7, wrap=True)
+            axes.set_title(
+                f"{explanation.run.arch} ({explanation.run.arch_summary}): {reached:.1%} saved", fontsize=7, wrap=True
+            )
     save_figure(figure, path)

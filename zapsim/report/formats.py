@@ -59,9 +59,9 @@ def _csv(result: RunResult) -> str:
     writer.writerow(["layer", *(column.key for column in FILE_COLUMNS)])
     for name, comparison in result.rows:
         writer.writerow([name, *(column.value(comparison) for column in FILE_COLUMNS)])
-    spreads = result.spreads
-    for kind in ("mean", "deviation", "low", "high") if spreads else ():
-        cells = (getattr(spreads[column.key], kind) if column.key in spreads else "" for column in FILE_COLUMNS)
+    statistics = result.image_statistics
+    for kind in ("mean", "deviation", "low", "high") if statistics else ():
+        cells = (getattr(statistics[column.key], kind) if column.key in statistics else "" for column in FILE_COLUMNS)
         writer.writerow([f"images: {kind}", *cells])
     return text.getvalue()
 

@@ -82,7 +82,7 @@ def operand_loads(
     """
     ifmaps = [0 * tiles.ifmap_words if resident.ifmap else tiles.ifmap_words for tiles in stages]
     filters = [tiles.filter_words for tiles in stages]
-    free_words = min(tiles.room for tiles in stages)
+    free_words = min(tiles.free_words for tiles in stages)
     if len(stages) == 2:
         a, b = stages
         by_tile = arch.predictor.granularity == "tile" and a.blocks == b.blocks

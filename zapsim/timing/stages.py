@@ -40,10 +40,10 @@ def stage_demands(arch: ArchSpec, layer: LayerTrace, policy: Policy, needed: Pac
     """Return what each stage asks of the array: one, or the pattern (which can miss a 1×1 map) and the rest."""
     asked = _asked(arch, layer, policy)
     if needed is None or policy.outputs == "gate" or policy.knowledge == "oracle":
-        return [replace(asked, kept=needed, gate=policy.outputs == "gate")]
+        return [replace(asked, mask=needed, gate=policy.outputs == "gate")]
     pattern, first = layer.pattern_outputs(), layer.pattern_positions()
     rest = needed.summary(PackedMap.without, pattern)
-    stages = [replace(asked, kept=pattern, positions=first), replace(asked, kept=rest, positions=~first)]
+    stages = [replace(asked, mask=pattern, positions=first), replace(asked, mask=rest, positions=~first)]
     return stages if rest.count() else stages[:1]
 
 
@@ -79,4 +79,4 @@ def ofmap_dram_words(arch: ArchSpec, layer: LayerTrace, needed: PackedMap | None
 
 def computed_share(shape: ConvShape, stage: Demand) -> float:
     """Return the share of the layer's outputs that take time in a stage."""
-    return 1.0 if stage.kept is None or stage.gate else stage.kept.count() / shape.outputs
+    return 1.0 if stage.mask is None or stage.gate else stage.mask.count() / shape.outputs

@@ -74,6 +74,6 @@ def strip_tiles(shape: ConvShape, work: LaneWork, dram: DramWords, cycles: int) 
         blocks=len(starts),
         reach=np.arange(len(starts), dtype=np.int64),
         visits=1,
-        room=max(dram.free_words, 0),
+        free_words=max(dram.free_words, 0),
         ifmap_stays=dram.ifmap_once,
     )

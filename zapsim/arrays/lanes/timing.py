@@ -86,11 +86,11 @@ def _macs(shape: ConvShape, demand: Demand, work: LaneWork) -> Macs:
     """Count the MACs of a stage; every output that is computed is demanded, so no MAC is lost."""
     if demand.exit_macs is not None:
         return Macs(work.macs, 0, work.macs)
-    demanded = shape.outputs if demand.kept is None else demand.kept.count()
+    demanded = shape.outputs if demand.mask is None else demand.mask.count()
     outputs = None
-    if demand.kept is not None and demand.window_nonzero is not None:
-        outputs = outputs_per_pixel(demand.kept, shape.groups)
-    elif demand.kept is not None:
+    if demand.mask is not None and demand.window_nonzero is not None:
+        outputs = outputs_per_pixel(demand.mask, shape.groups)
+    elif demand.mask is not None:
         return _without_inputs(shape, demanded, work)
     executed = switching_macs(shape, outputs, demand.window_nonzero)
     if demand.ifmap_nonzero is None:

@@ -94,7 +94,7 @@ class LaneWork:
 
 def lane_work(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> LaneWork:
     """Work out what the lanes do in one stage; with ``demand.gate``, every output is dispatched."""
-    dispatched = _dispatched(shape, mapping, None if demand.gate else demand.kept)
+    dispatched = _dispatched(shape, mapping, None if demand.gate else demand.mask)
     macs = _macs(shape, mapping, demand)
     if macs is not None:
         return _uneven(shape, mapping, demand, macs, dispatched)
@@ -186,8 +186,8 @@ def _uneven(shape: ConvShape, mapping: LanesMapping, demand: Demand, macs: NDArr
     """Work out what the lanes do if outputs take different numbers of MACs."""
     array, whole, domain = mapping.array, mapping.whole, mapping.domain
     bits = np.empty((0, 1), dtype=np.uint8)
-    if demand.kept is not None and not demand.gate:
-        bits = demand.kept.bits.reshape(len(macs), -1)
+    if demand.mask is not None and not demand.gate:
+        bits = demand.mask.bits.reshape(len(macs), -1)
     exits, most = demand.exit_macs is not None, shape.macs_per_output
     pace = (array.check_interval if exits else 1, most, array.macs_per_lane)
     totals = np.empty(3, dtype=np.int64)

@@ -26,7 +26,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a mapping may use: PEs, spads (words a PE), buses (words a cycle), and the GLB in words.
+    """What a mapping may use: PEs, spads (words per PE), buses (words per cycle), and the GLB in words.
 
     ``rows_per_column`` is how many ofmap rows of a strip a PE column works on, one after the other: 1, or 2 with
     ``balance: row-pairing``. ``ifmap_strips`` and ``psum_strips`` are how often the GLB holds every strip: once, and

@@ -155,8 +155,8 @@ def search_prices(arch: ArchSpec) -> tuple[tuple[str, float], ...]:
 def search(shape: ConvShape, array: Resources, objective: Objective, *, exhaustive: bool = False) -> PassParameters:
     """Find the best mapping of a layer that can be mapped; once for each shape, array and objective.
 
-    Parameters are chosen one level after another, (e, q, r, t), then n, then p; at each, a lower bound for all choices
-    of the next says what is looked at first, and, unless the search is `exhaustive`, what not at all.
+    Parameters are chosen in three levels: (e, q, r, t), then n, then p. At each level, a lower bound for all choices of
+    the next one decides what is tried first and, unless the search is `exhaustive`, what is not tried at all.
     """
 
     def hopeless(bound: float) -> bool:
@@ -199,7 +199,7 @@ def _best_below(limit: Rank, shape: ConvShape, array: Resources, objective: Obje
 def _most_promising_first(
     shape: ConvShape, array: Resources, objective: Objective, candidates: Candidates, m: Ints, choices: Ints, first: int
 ) -> Iterator[tuple[float, Candidates]]:
-    """Yield candidates in chunks that have about so many choices left (`first`: the first one), by least bound."""
+    """Yield candidates by least bound, in chunks with about so many `choices` together (`first`: the first chunk)."""
     bounds = objective.score(least_totals(shape, array, candidates, objective.stages, m))
     order = np.argsort(bounds, kind="stable")
     chunk = np.searchsorted(_chunk_ends(int(choices.sum()), first), np.cumsum(choices[order]))
@@ -218,9 +218,9 @@ def _chunk_ends(total: int, first: int) -> Ints:
 
 
 def _frames(shape: ConvShape, array: Resources) -> Candidates:
-    """Return all (e, q, r, t) that fit PEs, spads and GLB, each with the largest n and p that it can have at best.
+    """List all (e, q, r, t) that fit PEs, spads and GLB, each with the largest n and the largest p that it can have.
 
-    Costs fall as n and p grow, so what these cost at least bounds all n and p.
+    Costs fall as n and p grow, so a bound for these holds for all n and p.
     """
     widest = min(shape.P, array.cols * (array.rows // shape.R) * array.rows_per_column)
     most_q = min(array.ifmap_spad, array.filter_spad) // shape.S
@@ -241,7 +241,7 @@ def _frames(shape: ConvShape, array: Resources) -> Candidates:
 
 
 def _each_n(shape: ConvShape, array: Resources, frames: Candidates) -> Candidates:
-    """Return every n of each frame that fits the GLB, with the largest p that it can then have."""
+    """List every n of each frame that fits the GLB, with the largest p that it can have then."""
     frame, n = _count_up(frames.n)
     batches = frames.take(frame)._replace(n=n)
     _, e, p, q, r, t = batches

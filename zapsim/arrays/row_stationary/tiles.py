@@ -75,7 +75,7 @@ def pass_tiles(
         blocks=blocks,
         reach=_reach(mapping, (shape.groups * sets, strips, image_tiles)),
         visits=strips * image_tiles,
-        room=array.glb_words - mapping.n * (mapping.q * mapping.r * ifmap_strip + mapping.m * psum_strip),
+        free_words=array.glb_words - mapping.n * (mapping.q * mapping.r * ifmap_strip + mapping.m * psum_strip),
     )
 
 

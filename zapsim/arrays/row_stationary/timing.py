@@ -57,14 +57,14 @@ class RowStationaryEngine:
         """Count cycles and actions of one stage; a pass without any demanded output costs and loads nothing."""
         array = Resources.of(arch)
         sizes, times = layer_passes(shape, mapping)
-        demanded = shape.outputs if demand.kept is None else demand.kept.count()
-        if demand.kept is None or demand.gate:
+        demanded = shape.outputs if demand.mask is None else demand.mask.count()
+        if demand.mask is None or demand.gate:
             computed = shape.outputs
             costs = pass_costs(shape, array, sizes)
             present = np.ones((shape.groups, *pass_grid(shape, mapping)), dtype=np.int64)
         else:
             computed = demanded
-            busiest, outputs = work_per_pass(shape, mapping, demand.kept, row_stationary_array(arch).balance)
+            busiest, outputs = work_per_pass(shape, mapping, demand.mask, row_stationary_array(arch).balance)
             costs = pass_costs(shape, array, sizes, busiest, outputs)
             present = (outputs > 0).astype(np.int64)
         times = times * present
@@ -83,7 +83,7 @@ class RowStationaryEngine:
         actions |= _mac_actions(shape, demand, demanded, computed)
         ifmap_loads = _ifmap_loads(shape, mapping, demand, present)
         active = active_pes(shape, array, sizes) * (times > 0)
-        # A column's PEs hold its cycles whether or not it is the busiest; their MACs are what really works.
+        # All columns of a pass take the cycles of the busiest one; their outputs say how many of these they work.
         waiting = total(costs.compute * sizes.t * set_columns(array, sizes.e))
         working = total(shape.S * sizes.q * costs.psum)
         return StageResult(
@@ -200,7 +200,7 @@ def _mac_actions(shape: ConvShape, demand: Demand, demanded: int, computed: int)
     """
     executed = demanded * shape.macs_per_output
     if demand.window_nonzero is not None:
-        outputs = None if demand.kept is None else outputs_per_pixel(demand.kept, shape.groups)
+        outputs = None if demand.mask is None else outputs_per_pixel(demand.mask, shape.groups)
         executed = switching_macs(shape, outputs, demand.window_nonzero)
     return {
         "macs_executed": executed,

@@ -91,7 +91,7 @@ def fold_tiles(
         blocks=blocks,
         reach=_reach(shape, in_group, blocks) if by_pixels else np.arange(blocks, dtype=np.int64),
         visits=in_group if by_pixels else 1,
-        room=max(words.free_words, 0),
+        free_words=max(words.free_words, 0),
         ifmap_stays=words.ifmap_stays,
         filters_stay=words.filters_stay,
     )

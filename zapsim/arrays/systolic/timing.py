@@ -39,14 +39,14 @@ class SystolicEngine:
 
         A stage with work is counted from cycle 0, as SCALE-Sim counts a layer: one cycle less than its folds have.
         """
-        masked = demand.kept is not None and not demand.gate
+        masked = demand.mask is not None and not demand.gate
         issued = None
-        if demand.kept is None or demand.gate:
+        if demand.mask is None or demand.gate:
             work = dense_work(mapping)
         else:
-            work, issued = masked_work(mapping, demand.kept, demand.window_nonzero is not None, demand.positions)
+            work, issued = masked_work(mapping, demand.mask, demand.window_nonzero is not None, demand.positions)
         switching = _switching(shape, demand, work, issued)
-        demanded = shape.outputs if demand.kept is None else demand.kept.count()
+        demanded = shape.outputs if demand.mask is None else demand.mask.count()
         occupying = demanded if masked else shape.outputs  # gated outputs take their cycles, too
         macs = Counts(
             macs_executed=switching,
@@ -84,10 +84,10 @@ def stage_cycles(mapping: SystolicMapping, work: Work) -> Cycles:
 
 def _switching(shape: ConvShape, demand: Demand, work: Work, issued: NDArray[np.int32] | None) -> int:
     """Count the MACs that switch: of all issued outputs (of the demanded ones, if the others are gated)."""
-    if demand.kept is None:
+    if demand.mask is None:
         return switching_macs(shape, None, demand.window_nonzero)
     if demand.gate:
-        return switching_macs(shape, outputs_per_pixel(demand.kept, shape.groups), demand.window_nonzero)
+        return switching_macs(shape, outputs_per_pixel(demand.mask, shape.groups), demand.window_nonzero)
     if issued is None:
         return work.outputs * shape.macs_per_output
     in_map = issued.T.reshape(shape.N, shape.P, shape.Q, shape.groups)

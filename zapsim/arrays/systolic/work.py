@@ -57,13 +57,13 @@ class Work:
 
 
 def pairs(rows: int, vectors: Counters) -> Counters:
-    """Return r · (r - 1) / 2 summed over the folds that `vectors` fill on an array of `rows` rows, one by one."""
+    """Sum r · (r - 1) / 2 over the folds that `vectors` fill, one after another, on an array of `rows` rows."""
     full, rest = vectors // rows, vectors % rows
     return full * (rows * (rows - 1) // 2) + rest * (rest - 1) // 2
 
 
 def dense_work(mapping: SystolicMapping) -> Work:
-    """Return the tiles of a layer of which every output is computed: the full ones and the partial one."""
+    """Build the tiles of a layer of which every output is computed: the full ones and the partial one."""
     array = mapping.array
     full, rest = divmod(mapping.Sc, array.cols)
     kinds = [(count, cols) for count, cols in ((full, array.cols), (1, rest)) if count and cols]
@@ -83,7 +83,7 @@ def dense_work(mapping: SystolicMapping) -> Work:
 def masked_work(
     mapping: SystolicMapping, mask: PackedMap, with_issued: bool, positions: NDArray[np.bool_] | None = None
 ) -> tuple[Work, NDArray[np.int32] | None]:
-    """Return the tiles of a stage that must compute the outputs of `mask`, and where outputs are issued.
+    """Build the tiles of a stage that must compute the outputs of `mask`, and tell where outputs are issued.
 
     A vector is issued for a tile if at least one of the tile's outputs is demanded, and then computes all of them. What
     is computed beyond the mask lies on pixels with a demanded output.
@@ -114,7 +114,7 @@ def masked_work(
 
 
 def pixel_words(mask: PackedMap) -> NDArray[np.uint64]:
-    """Return the bits of each pixel as 64-bit words: uint64 (ceil(K / 64), N·P·Q)."""
+    """Pack the bits of each pixel into 64-bit words: uint64 (ceil(K / 64), N·P·Q)."""
     size = mask.bits.shape[-1]
     flat = mask.bits.reshape(-1, size)
     if size % 8:
@@ -142,7 +142,7 @@ def _ordered_channels(mapping: SystolicMapping, words: NDArray[np.uint64], chann
 def _pixel_order(
     mapping: SystolicMapping, words: NDArray[np.uint64], mask: PackedMap, positions: NDArray[np.bool_] | None
 ) -> NDArray[np.int64] | None:
-    """Return the pixels that are put on the array, in this order; None: all, as in the map.
+    """Order the pixels that are put on the array; None: all, as in the map.
 
     Grouped: by how many eighths of the outputs are demanded (rounded up, most first), within an eighth by the masks
     themselves, read as numbers.

@@ -1,6 +1,5 @@
-"""An engine that remembers gives what a fresh one gives, whatever of the architecture changes in between."""
+"""A cached engine gives what a fresh one gives, whatever changes in the architecture in between."""
 
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,9 @@ from tests.builders import ARRAYS, BUSES, SPADS, arch, conv, random_layer
 from zapsim.arch.policy import preset
 from zapsim.arch.spec import ArchSpec
 from zapsim.arch.tables import ENERGY_ACTIONS
-from zapsim.arrays.engine import Demand
 from zapsim.arrays.engines import ENGINES
 from zapsim.errors import ZapsimError
-from zapsim.exploration.cached_engine import READ, READ_TO_MAP, RememberingEngine
+from zapsim.exploration.cached_engine import CachedEngine, EngineCache, engine_inputs
 from zapsim.simulation import layer_outcome, layer_timing
 from zapsim.timing.stages import layer_mask, stage_demands
 
@@ -102,8 +100,13 @@ def outcome(spec, layer, name, engines):
         return str(error)
 
 
-REMEMBERING = {name: RememberingEngine(engine) for name, engine in ENGINES.items()}
-"""Asked by all examples, so that what one example left behind would show in another."""
+CACHE = EngineCache()
+"""Shared by all examples, so that what one example leaves behind would show in another."""
+
+
+def cached(spec, cache=CACHE, engine=None):
+    dataflow = spec.array.dataflow
+    return {dataflow: CachedEngine(engine or ENGINES[dataflow], spec, cache)}
 
 
 @given(
@@ -111,8 +114,8 @@ REMEMBERING = {name: RememberingEngine(engine) for name, engine in ENGINES.items
     st.sampled_from(LAYERS),
     st.sampled_from(["dense", "gate-input", "zap-gate", "zap", "oracle", "skip-input"]),
 )
-def test_remembered_is_fresh(spec, layer, name):
-    assert outcome(spec, layer, name, REMEMBERING) == outcome(spec, layer, name, ENGINES)
+def test_cached_is_fresh(spec, layer, name):
+    assert outcome(spec, layer, name, cached(spec)) == outcome(spec, layer, name, ENGINES)
 
 
 class Watched:
@@ -126,24 +129,36 @@ class Watched:
         return getattr(self._spec, name)
 
 
+DERIVED = {"word_bytes": {"word"}, "glb_words": {"buffers", "word"}, "prices": {"energy", "word"}, "name": set()}
+"""What properties of an architecture follow from; the name is read for messages only."""
+
+
 @given(archs())
 def test_engines_read_no_more_than_is_in_the_key(spec):
     engine, shape = ENGINES[spec.array.dataflow], LAYERS[0].shape
-    demand_free = {
-        "name",
-        "word_bytes",
-        "glb_words",
-        "prices",
-    }  # the name only for messages; the others follow from word and size, and from energy and word
-    mapping_seen, timing_seen = Watched(spec), Watched(spec)
+    key, to_map, to_time = Watched(spec), Watched(spec), Watched(spec)
+    engine_inputs(key)
     try:
-        mapping = engine.map_layer(shape, mapping_seen, (0.5, 0.25))
-        demand = _first_demand(engine, spec)
-        engine.time_stage(shape, timing_seen, mapping, demand)
+        mapping = engine.map_layer(shape, to_map, (0.5, 0.25))
+        engine.time_stage(shape, to_time, mapping, _first_demand(engine, spec))
     except ZapsimError:
         return
-    assert mapping_seen.read - demand_free <= set(READ_TO_MAP)
-    assert timing_seen.read - demand_free <= set(READ)
+    for watched in (to_map, to_time):
+        assert set().union(*(DERIVED.get(name, {name}) for name in watched.read)) <= key.read
+    assert "clock" not in to_time.read
+    assert not {"prices", "energy"} & to_time.read
+    assert "dram" not in to_time.read
+
+
+def test_the_key_differs_where_the_architecture_does():
+    plain = arch("row-stationary")
+    for section, values in OF_THE_REST.items():
+        changed = engine_inputs(arch("row-stationary", **{section: values[-1]}))
+        same_key = section == "predictor"
+        assert (changed.to_map == engine_inputs(plain).to_map) == same_key, section
+        assert (changed.to_time == engine_inputs(plain).to_time) == (section in {"predictor", "clock", "energy"}), (
+            section
+        )
 
 
 def _first_demand(engine, spec):
@@ -166,8 +181,8 @@ def test_equal_layers_are_timed_once_where_no_mask_matters():
             return ENGINES["weight-stationary"].time_stage(*arguments)
 
     counting = Counting()
-    engines = {"weight-stationary": RememberingEngine(counting)}
     spec = arch("weight-stationary")
+    engines = cached(spec, EngineCache(), counting)
     for layer in LAYERS:  # of one shape, with different masks
         run(spec, layer, preset("dense", "dense"), engines)
     assert counting.timed == 1
@@ -176,22 +191,21 @@ def test_equal_layers_are_timed_once_where_no_mask_matters():
     assert counting.timed == 1 + 1 + 2  # they share the pattern's stage, not the rest
 
 
-def test_every_field_of_a_demand_is_in_the_key():
-    """A field that is added must be thought of."""
-    assert {one.name for one in fields(Demand)} == {
-        "kept", "positions", "gate", "window_nonzero", "ifmap_nonzero", "exit_macs", "ifmap_coded_words",
-    }  # fmt: skip
+def test_designs_share_what_their_arrays_share():
+    cache = EngineCache()
+    for clock in ("100 MHz", "300 MHz"):
+        spec = arch("weight-stationary", clock=clock)
+        run(spec, LAYERS[0], preset("zap", "dense"), cached(spec, cache))
+    assert len(cache.mappings) == 2
+    assert len(cache.stages) == 2, "the pattern's and the rest's"
 
 
-def test_forgets_what_was_not_asked_for_longest():
-    engine = RememberingEngine(ENGINES["weight-stationary"], room=10_000)
-    engines = {"weight-stationary": engine}
+def test_drops_what_was_used_least_recently():
+    cache = EngineCache(capacity=10_000)
     for rows in (2, 3, 4, 5, 6):
         spec = arch("weight-stationary", array={"dataflow": "weight-stationary", "rows": rows, "cols": 4})
-        run(spec, LAYERS[0], preset("zap", "dense"), engines)
-    kept = sum(known.size for known in engine._stages.values())
-    assert 0 < kept <= 10_000
-    assert engine._left == 10_000 - kept
-    last = [key for key in engine._stages if '"rows":6' in key[2]]
-    assert last == list(engine._stages)[-len(last) :]
-    assert last
+        run(spec, LAYERS[0], preset("zap", "dense"), cached(spec, cache))
+    assert 0 < cache.used <= 10_000
+    latest = [key for key in cache.stages if b'"rows":6' in key[2]]
+    assert latest == list(cache.stages)[-len(latest) :]
+    assert latest

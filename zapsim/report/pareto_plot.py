@@ -1,15 +1,14 @@
-"""A front of designs drawn: a still picture (matplotlib), or a page to explore it in (plotly)."""
+"""Plots of a Pareto front: a plot (matplotlib), or an interactive page (plotly)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from zapsim.errors import ZapsimError
+from zapsim.errors import check_extra
 from zapsim.files import check_writable, write_atomically
 from zapsim.report.plot import check_plot, save_figure
 
@@ -19,26 +18,26 @@ if TYPE_CHECKING:
 Row: TypeAlias = Mapping[str, Any]
 
 _COLOURS = 10
-"""Kinds of designs that are told apart by colour; if there are more, they all look alike."""
+"""Kinds of designs that colours tell apart, at most."""
 
 _MOST_POINTS = 20_000
-"""Designs beyond the front that are drawn at most, evenly chosen."""
+"""Designs besides the front that are drawn at most, an even sample."""
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """What is drawn.
+class FrontPlot:
+    """The contents of a plot.
 
     Attributes
     ----------
     title
-        Above it.
+        Text above the plot.
     rows, best
         All designs, and those on the front, by column.
     goals
-        Columns that the front is about, and whether much of it is better.
+        Columns that the front optimises, and whether more is better.
     choices
-        Columns of what was chosen; the first ones that are text tell designs apart by colour.
+        Columns of the choices; the first ones that are text determine the colours.
     """
 
     title: str
@@ -49,7 +48,7 @@ class Picture:
 
 
 def check_front_plot(path: Path) -> None:
-    """Refuse what cannot be drawn, before there is anything to draw.
+    """Refuse a plot that cannot be drawn, before any work.
 
     Raises
     ------
@@ -60,72 +59,71 @@ def check_front_plot(path: Path) -> None:
         check_plot(path)
         return
     check_writable(path)
-    if find_spec("plotly") is None:
-        raise ZapsimError("interactive plots need plotly: pip install 'zapsim[report]'")
+    check_extra("interactive plots need", "report", "plotly")
 
 
-def plot_front(picture: Picture, path: Path) -> None:
-    """Draw a front, in the way that the file's ending asks for."""
+def plot_front(plot: FrontPlot, path: Path) -> None:
+    """Draw a front in the format of the file's ending."""
     if path.suffix == ".html":
-        write_atomically(path, front_page(picture))
+        write_atomically(path, front_page(plot))
     else:
-        draw_front(picture, path)
+        draw_front(plot, path)
 
 
-def draw_front(picture: Picture, path: Path) -> None:
+def draw_front(plot: FrontPlot, path: Path) -> None:
     """Draw every pair of goals against each other: all designs pale, the front in full colour."""
     from matplotlib.figure import Figure
 
-    names = [column for column, _ in picture.goals]
+    names = [column for column, _ in plot.goals]
     pairs = list(combinations(names, 2)) or [(names[0], names[0])]
     across = min(len(pairs), 3)
     down = -(-len(pairs) // across)
     figure = Figure(figsize=(4.6 * across, 4.0 * down), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False).ravel()
     for axes, (x, y) in zip(grid, pairs, strict=False):
-        _scatter(axes, picture, x, y)
+        _scatter(axes, plot, x, y)
     for axes in grid[len(pairs) :]:
         axes.set_axis_off()
     handles, labels = grid[0].get_legend_handles_labels()
     if len(labels) > 1:
         figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), fontsize=8)
-    figure.suptitle(picture.title, fontsize=10, wrap=True, parse_math=False)
+    figure.suptitle(plot.title, fontsize=10, wrap=True, parse_math=False)
     save_figure(figure, path)
 
 
-def _scatter(axes: Axes, picture: Picture, x: str, y: str) -> None:
-    kinds = kinds_of(picture)
-    for index, (kind, rows) in enumerate(_by_kind(_thinned(picture.rows), kinds).items()):
+def _scatter(axes: Axes, plot: FrontPlot, x: str, y: str) -> None:
+    kinds = kinds_of(plot)
+    for index, (kind, rows) in enumerate(_by_kind(_thinned(plot.rows), kinds).items()):
         colour = f"C{index}"
-        on_front = _by_kind(picture.best, kinds).get(kind, [])
+        on_front = _by_kind(plot.best, kinds).get(kind, [])
         axes.scatter([row[x] for row in rows], [row[y] for row in rows], s=6, color=colour, alpha=0.15, linewidths=0)
         axes.scatter([row[x] for row in on_front], [row[y] for row in on_front], s=22, color=colour, label=kind,
                      edgecolors="black", linewidths=0.5)  # fmt: skip
     for name, scale, label in ((x, axes.set_xscale, axes.set_xlabel), (y, axes.set_yscale, axes.set_ylabel)):
-        label(_heading(name, dict(picture.goals)), parse_math=False)
-        values = [row[name] for row in picture.rows]
+        label(_heading(name, dict(plot.goals)), parse_math=False)
+        values = [row[name] for row in plot.rows]
         if min(values) > 0 and max(values) > 20 * min(values):
             scale("log")
 
 
-def kinds_of(picture: Picture) -> tuple[str, ...]:
-    """Return the columns of choices that tell designs apart by colour: text, with few combinations."""
-    chosen: tuple[str, ...] = ()
-    for column in picture.choices:
-        if not all(isinstance(row[column], str) or row[column] is None for row in picture.rows):
+def kinds_of(plot: FrontPlot) -> tuple[str, ...]:
+    """Return the columns of choices that determine the colours: text, with few combinations."""
+    kinds: tuple[str, ...] = ()
+    for column in plot.choices:
+        if not all(isinstance(row[column], str) or row[column] is None for row in plot.rows):
             continue
-        more = (*chosen, column)
-        if len({tuple(row[one] for one in more) for row in picture.rows}) <= _COLOURS:
-            chosen = more
-    return chosen
+        more = (*kinds, column)
+        if len({tuple(row[one] for one in more) for row in plot.rows}) <= _COLOURS:
+            kinds = more
+    return kinds
 
 
 def _by_kind(rows: Sequence[Row], kinds: Sequence[str]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
+    by_kind: dict[str, list[Row]] = {}
     for row in rows:
         name = ", ".join(str(row[one]) for one in kinds if row[one] is not None) or "designs"
-        found.setdefault(name, []).append(row)
-    return dict(sorted(found.items()))
+        by_kind.setdefault(name, []).append(row)
+    return dict(sorted(by_kind.items()))
 
 
 def _thinned(rows: Sequence[Row]) -> Sequence[Row]:
@@ -136,51 +134,51 @@ def _heading(column: str, goals: Mapping[str, bool]) -> str:
     return column.removeprefix("objective.") + (" (more is better)" if goals.get(column) else "")
 
 
-def front_page(picture: Picture) -> str:
-    """Return an HTML page: goals against each other, and a line through all choices and goals for each design.
+def front_page(plot: FrontPlot) -> str:
+    """Return an HTML page: the goals against each other, and for each design a line through its choices and goals.
 
-    The page holds the library, so that it works without a network.
+    The page contains the plotly library, so that it works without a network.
     """
     import plotly.graph_objects as go
     import plotly.io
 
-    names = [column for column, _ in picture.goals]
-    kinds = kinds_of(picture)
-    scatter = go.Figure(layout={"title": picture.title, "template": "plotly_white"})
+    names = [column for column, _ in plot.goals]
+    kinds = kinds_of(plot)
+    scatter = go.Figure(layout={"title": plot.title, "template": "plotly_white"})
     x, y, size = names[0], names[min(1, len(names) - 1)], names[2] if len(names) > 2 else None
-    for kind, rows in _by_kind(_thinned(picture.rows), kinds).items():
+    for kind, rows in _by_kind(_thinned(plot.rows), kinds).items():
         scatter.add_scattergl(
             x=[row[x] for row in rows], y=[row[y] for row in rows], mode="markers", name=kind, legendgroup=kind,
-            marker={"size": 4, "opacity": 0.25}, text=[_hover(row, picture) for row in rows], hoverinfo="text",
+            marker={"size": 4, "opacity": 0.25}, text=[_hover(row, plot) for row in rows], hoverinfo="text",
         )  # fmt: skip
     scatter.add_scattergl(
-        x=[row[x] for row in picture.best], y=[row[y] for row in picture.best], mode="markers", name="front",
+        x=[row[x] for row in plot.best], y=[row[y] for row in plot.best], mode="markers", name="front",
         marker={"size": 9, "line": {"width": 1, "color": "black"}, "showscale": size is not None,
-                "color": [row[size] for row in picture.best] if size else "black",
+                "color": [row[size] for row in plot.best] if size else "black",
                 "colorbar": {"title": size, "orientation": "h", "y": -0.25}},
-        text=[_hover(row, picture) for row in picture.best], hoverinfo="text",
+        text=[_hover(row, plot) for row in plot.best], hoverinfo="text",
     )  # fmt: skip
-    scatter.update_xaxes(title=_heading(x, dict(picture.goals)))
-    scatter.update_yaxes(title=_heading(y, dict(picture.goals)))
+    scatter.update_xaxes(title=_heading(x, dict(plot.goals)))
+    scatter.update_yaxes(title=_heading(y, dict(plot.goals)))
     lines = go.Figure(
         go.Parcoords(
-            dimensions=[_dimension(column, picture.best) for column in (*picture.choices, *names)],
-            line={"color": [row[x] for row in picture.best], "colorscale": "Viridis"},
+            dimensions=[_dimension(column, plot.best) for column in (*plot.choices, *names)],
+            line={"color": [row[x] for row in plot.best], "colorscale": "Viridis"},
         ),
-        layout={"title": "The front: choices and goals (drag along an axis to choose)", "template": "plotly_white"},
+        layout={"title": "The front: choices and goals (drag along an axis to select)", "template": "plotly_white"},
     )
     parts = [
         plotly.io.to_html(figure, full_html=False, include_plotlyjs=first, div_id=name)
         for first, name, figure in ((True, "goals", scatter), (False, "choices", lines))
     ]
-    head = f'<!doctype html><html><head><meta charset="utf-8"><title>{_escaped(picture.title)}</title></head><body>'
+    head = f'<!doctype html><html><head><meta charset="utf-8"><title>{_escaped(plot.title)}</title></head><body>'
     return "\n".join([head, *parts, "</body></html>", ""])
 
 
-def _hover(row: Row, picture: Picture) -> str:
-    shown = {"id": str(row["id"])[:8]} | {one: row[one] for one in picture.choices if row[one] is not None}
-    shown |= {column: row[column] for column, _ in picture.goals}
-    return "<br>".join(_escaped(f"{name.removeprefix('objective.')}: {value}") for name, value in shown.items())
+def _hover(row: Row, plot: FrontPlot) -> str:
+    shown_values = {"id": str(row["id"])[:8]} | {one: row[one] for one in plot.choices if row[one] is not None}
+    shown_values |= {column: row[column] for column, _ in plot.goals}
+    return "<br>".join(_escaped(f"{name.removeprefix('objective.')}: {value}") for name, value in shown_values.items())
 
 
 def _escaped(text: str) -> str:
@@ -188,7 +186,7 @@ def _escaped(text: str) -> str:
 
 
 def _dimension(column: str, rows: Sequence[Row]) -> dict[str, Any]:
-    """Return an axis of the lines; text stands at whole numbers."""
+    """Return an axis of the lines; text is placed at whole numbers."""
     values = [row[column] for row in rows]
     label = column.removeprefix("objective.")
     if all(isinstance(value, (int, float)) for value in values):

@@ -1,4 +1,4 @@
-"""How much figures differ from one image to the next: mean, standard deviation, and the mean's 95 % interval."""
+"""How much a metric differs from one image to the next: mean, standard deviation and 95 % interval of the mean."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _Z: Final = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
-    """A figure over images that are run one by one.
+class OverImages:
+    """A metric over images that run one by one.
 
     Attributes
     ----------
@@ -29,8 +29,8 @@ class Spread:
     mean, deviation
         Mean, and standard deviation of one image (with images − 1 in the denominator).
     low, high
-        Where the mean of all images like these lies with 95 % confidence, by Student's t: as if the figure were
-        normally distributed over images.
+        Bounds of the mean of all images like these with 95 % confidence, by Student's t, which assumes a normal
+        distribution over images.
     """
 
     images: int
@@ -40,8 +40,8 @@ class Spread:
     high: float
 
 
-def spread(values: Sequence[float]) -> Spread:
-    """Return the spread of at least two finite values.
+def over_images(values: Sequence[float]) -> OverImages:
+    """Summarise at least two finite values, one per image.
 
     Raises
     ------
@@ -50,14 +50,14 @@ def spread(values: Sequence[float]) -> Spread:
     """
     images = len(values)
     if images < 2:
-        raise ValueError(f"a spread needs at least two values, got {images}")
+        raise ValueError(f"an interval needs at least two values, got {images}")
     mean = fsum(values) / images
     deviation = sqrt(fsum((value - mean) ** 2 for value in values) / (images - 1))
-    reach = t_quantile(images - 1) * deviation / sqrt(images)
-    return Spread(images, mean, deviation, mean - reach, mean + reach)
+    reach = student_t_quantile(images - 1) * deviation / sqrt(images)
+    return OverImages(images, mean, deviation, mean - reach, mean + reach)
 
 
-def t_quantile(freedom: int) -> float:
+def student_t_quantile(freedom: int) -> float:
     """Return the quantile of 97.5 % of Student's t (beyond 30 degrees of freedom by Cornish and Fisher's expansion)."""
     if freedom <= len(_T):
         return _T[freedom - 1]

@@ -1,4 +1,4 @@
-"""A front of designs as a table for people and as CSV."""
+"""A Pareto front as a table for people and as CSV."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zapsim.report.terminal import print_in_parts
 
 _DIGITS = 5
 _ID = 8
-"""Characters of a design's id that tables show."""
+"""Characters of a design's id in tables."""
 
 
 def print_front(
@@ -25,35 +25,35 @@ def print_front(
     console: Console,
     most: int,
 ) -> None:
-    """Print the designs of a front, one a row.
+    """Print the designs of a front, one per row.
 
     Parameters
     ----------
     rows
-        The designs by column, in the order in which they are shown.
+        The designs by column, in the order of the table.
     choices
-        Columns of what was chosen.
+        Columns of the choices.
     goals
-        Columns of what was wanted, and whether much of it is better.
+        Columns that the front optimises, and whether more is better.
     console
         Where to print.
     most
-        Rows at most.
+        Largest number of rows.
     """
     columns = [*choices, *(column for column, _ in goals)]
-    wanted = dict(goals)
+    maximised = dict(goals)
 
-    def table(some: Sequence[str]) -> Table:
-        made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        made.add_column("id", no_wrap=True)
-        for column in some:
-            mark = (" ↑" if wanted[column] else " ↓") if column in wanted else ""
+    def table(part: Sequence[str]) -> Table:
+        grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        grid.add_column("id", no_wrap=True)
+        for column in part:
+            mark = (" ↑" if maximised[column] else " ↓") if column in maximised else ""
             numbers = all(isinstance(row[column], (int, float)) or row[column] is None for row in rows)
             heading = column.removeprefix("objective.") + mark
-            made.add_column(heading, justify="right" if numbers else "left", no_wrap=True)
+            grid.add_column(heading, justify="right" if numbers else "left", no_wrap=True)
         for row in rows[:most]:
-            made.add_row(str(row["id"])[:_ID], *(cell(row[column]) for column in some))
-        return made
+            grid.add_row(str(row["id"])[:_ID], *(cell(row[column]) for column in part))
+        return grid
 
     print_in_parts(console, columns, table)
     if len(rows) > most:
@@ -61,7 +61,7 @@ def print_front(
 
 
 def cell(value: object) -> str:
-    """Return a value as tables show it."""
+    """Format a value of any column for people."""
     if value is None:
         return "–"
     if isinstance(value, int):
@@ -74,7 +74,7 @@ def cell(value: object) -> str:
 
 
 def front_csv(rows: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> str:
-    """Return all columns of a front as CSV; lines that begin with ``#`` say on what quality was measured."""
+    """Return all columns of a front as CSV; lines that begin with ``#`` say on what the quality was measured."""
     text = io.StringIO()
     for note in notes:
         text.write(f"# {note}\n")

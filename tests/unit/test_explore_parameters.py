@@ -3,7 +3,7 @@
 import pytest
 
 from zapsim.errors import ConfigError
-from zapsim.exploration.values import label, values_of
+from zapsim.exploration.parameters import label, listed_values
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from zapsim.exploration.values import label, values_of
     ],
 )
 def test_values(given, values):
-    assert values_of(given) == values
+    assert listed_values(given) == values
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_values(given, values):
 )
 def test_refused(given, fault):
     with pytest.raises(ConfigError) as found:
-        values_of(given)
+        listed_values(given)
     assert fault in str(found.value)
 
 

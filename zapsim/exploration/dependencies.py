@@ -1,0 +1,18 @@
+"""Libraries that exploring needs and a plain installation lacks."""
+
+from __future__ import annotations
+
+from zapsim.errors import check_extra
+
+_NEEDED = ("distributed", "optuna", "pandas", "pyarrow", "scipy")
+
+
+def check_dependencies(purpose: str = "exploring", needed: tuple[str, ...] = _NEEDED) -> None:
+    """Check that the libraries of the ``explore`` extra are installed.
+
+    Raises
+    ------
+    MissingExtraError
+        If one is missing; the message says how to install it.
+    """
+    check_extra(f"{purpose} needs", "explore", *needed)
