@@ -1,4 +1,4 @@
-"""The exception tree and the words that messages share."""
+"""The exception tree, and what messages share: suggestions and quoted values."""
 
 import pytest
 

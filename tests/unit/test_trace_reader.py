@@ -1,4 +1,4 @@
-"""Reading traces: every damage is refused with one line, before memory is taken; one map does not need the others."""
+"""Reading traces: any damage is refused with one line, before memory is taken; one map is read without the others."""
 
 import json
 import mmap
@@ -20,7 +20,7 @@ def path(tmp_path):
 
 
 def fault_of(path, read=Trace) -> str:
-    """Return what is wrong with the file, without its path; one line."""
+    """Return the fault of the file without its path; it must be one line."""
     with pytest.raises(TraceError) as caught:
         read(path)
     text = str(caught.value)
@@ -230,7 +230,7 @@ def test_bits_beyond_the_last_channel(path):
     assert fault_of(path, all_maps) == expected
 
 
-# --- asking for what is not there -----------------------------------------------------------------------------------
+# --- names and indices that are missing -----------------------------------------------------------------------------
 
 
 def test_operating_points(path):
@@ -252,11 +252,11 @@ def test_images(path, images, fault):
 
 
 def test_no_image(path):
-    assert fault_of(path, lambda _: next(Trace(path).layers(images=[]))) == "no image (none chosen); it holds 0 to 1"
+    assert fault_of(path, lambda _: next(Trace(path).layers(images=[]))) == "no image is chosen; it holds 0 to 1"
 
 
 def test_a_changed_header_is_refused(tmp_path):
-    """A threshold that was changed by hand, in a file that is otherwise whole."""
+    """A threshold was changed by hand, in a file that is otherwise whole."""
     path = write_trace(tmp_path / "a.safetensors")
     data = path.read_bytes()
     assert data.count(b"threshold") > 0
@@ -277,7 +277,7 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
 
 
 def test_maps_of_one_image_are_the_file_itself(tmp_path):
-    """Several processes that read a trace have it in memory once; and none can write to it by mistake."""
+    """Processes that read a trace share its memory, and none can write to the file by mistake."""
     path = write_trace(tmp_path / "tiny.safetensors")
     before = path.read_bytes()
     for layer in Trace(path).layers():

@@ -1,4 +1,4 @@
-"""Writing traces: round trips, the same bytes twice, whole files or none."""
+"""Writing traces: round trips, the same bytes each time, whole files or none."""
 
 from pathlib import Path
 
@@ -116,7 +116,7 @@ def test_an_exception_leaves_nothing(tmp_path):
 def test_an_exception_leaves_the_file_that_was_there(tmp_path):
     path = write_trace(tmp_path / "trace")
     before = path.read_bytes()
-    with pytest.raises(TraceError, match="never written"), TraceWriter(path, trace_header()):
+    with pytest.raises(TraceError, match="not written"), TraceWriter(path, trace_header()):
         pass
     assert path.read_bytes() == before
     assert files(tmp_path) == ["trace"]
@@ -133,7 +133,7 @@ def test_missing_maps(tmp_path):
 
     with pytest.raises(TraceError) as caught:
         without_the_mask()
-    assert str(caught.value) == f"{path}: 1 maps were never written, the first is t=0/0/conv2/mask"
+    assert str(caught.value) == f"{path}: 1 maps were not written, the first is t=0/0/conv2/mask"
     assert files(tmp_path) == []
 
 
@@ -168,7 +168,7 @@ def test_a_map_twice(tmp_path):
 
     with pytest.raises(TraceError) as caught:
         twice()
-    assert str(caught.value) == f"{tmp_path / 'trace'}: map {map_name(*one[:4])} was written before"
+    assert str(caught.value) == f"{tmp_path / 'trace'}: map {map_name(*one[:4])} was already written"
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):
@@ -216,7 +216,7 @@ def test_a_path_that_is_no_file(tmp_path, monkeypatch, name):
 
 
 def test_a_full_disk(tmp_path, monkeypatch):
-    """What the file system says on the way is one line, and nothing is left."""
+    """An error of the file system becomes one line, and no file is left."""
 
     def full(*_args):
         raise OSError(28, "No space left on device")
