@@ -65,7 +65,7 @@ def test_truncated_at_any_length(path):
         assert fault_of(path).startswith("not a whole safetensors file (")
 
 
-def test_bytes_behind_the_end(path):
+def test_bytes_after_the_end(path):
     path.write_bytes(path.read_bytes() + b"\0")
     assert fault_of(path).startswith("not a whole safetensors file (")
 
@@ -180,11 +180,11 @@ def test_a_map_is_missing(path):
     assert fault_of(tamper(path, maps=lambda maps: maps.pop(MASK))) == f"map {MASK} is missing"
 
 
-def test_a_map_too_many(path):
-    def more(maps):
+def test_an_extra_map(path):
+    def add_one(maps):
         maps["intruder"] = np.zeros(1, dtype=np.uint8)
 
-    assert fault_of(tamper(path, maps=more)) == "map intruder does not belong to any layer of the header"
+    assert fault_of(tamper(path, maps=add_one)) == "map intruder does not belong to any layer of the header"
 
 
 def flip(maps, name=MASK):
@@ -268,7 +268,7 @@ def test_a_changed_header_is_refused(tmp_path):
     assert str(caught.value) == f"{path}: the header does not match its digest: the file was damaged or changed"
 
 
-def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+def test_a_file_without_read_permission(tmp_path, monkeypatch):
     path = write_trace(tmp_path / "trace")
     monkeypatch.setattr("zapsim.tracefile.reader.os.access", lambda *_args: False)
     with pytest.raises(TraceError) as caught:

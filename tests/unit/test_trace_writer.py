@@ -189,7 +189,7 @@ def test_memory_does_not_grow_with_the_images(tmp_path):
 
     layer = TracedLayer(shape=conv(H=128, W=128, C=64, K=64), relu=True, unpredicted="not here")
 
-    def peak(images: int) -> int:
+    def peak_memory(images: int) -> int:
         header = trace_header((layer,), images=images)
         full = PackedMap.full(1, 128, 128, 64)
         tracemalloc.start()
@@ -197,16 +197,16 @@ def test_memory_does_not_grow_with_the_images(tmp_path):
             for image in range(images):
                 writer.write("t=0", image, "conv", "ifmap_nonzero", full)
                 writer.write("t=0", image, "conv", "ofmap_nonzero", full)
-        found = tracemalloc.get_traced_memory()[1]
+        peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        return found
+        return peak
 
-    few, many = peak(2), peak(20)  # 512 KiB and 5 MiB of maps
+    few, many = peak_memory(2), peak_memory(20)  # 512 KiB and 5 MiB of maps
     assert many - few < 200_000
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])
-def test_a_path_that_is_no_file(tmp_path, monkeypatch, name):
+def test_a_path_that_cannot_be_a_file(tmp_path, monkeypatch, name):
     (tmp_path / "inner").mkdir()
     monkeypatch.chdir(tmp_path / "inner")
     with pytest.raises(TraceError, match="cannot be written"):
