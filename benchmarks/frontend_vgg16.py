@@ -19,15 +19,15 @@ import numpy as np
 import torch
 
 from zapsim.frontend.capture import capture, trace_header
-from zapsim.frontend.graph import Graph, trace_graph
-from zapsim.frontend.guard import frozen
-from zapsim.frontend.images import ImageSet
-from zapsim.frontend.intercept import Interception
+from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.network import Network
+from zapsim.frontend.network.forward import frozen
+from zapsim.frontend.network.graph import Graph, trace_graph
+from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.networks.hed_vgg16 import PREPROCESSING, layers
 from zapsim.frontend.quality import Quality
-from zapsim.frontend.thresholds import uniform_settings
-from zapsim.frontend.training import TrainingOptions, train_predictors
+from zapsim.frontend.skipping import uniform_settings
+from zapsim.frontend.training.training import TrainingOptions, train_predictors
 
 
 def random_images(count: int) -> ImageSet:

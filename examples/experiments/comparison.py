@@ -13,19 +13,17 @@ import torch
 
 from zapsim.files import write_atomically
 from zapsim.frontend.baselines import NeighbourRule, perfect, random_like
-from zapsim.frontend.curves import Curves, measure_curves
+from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.evaluation import Evaluation, evaluate
 from zapsim.frontend.evaluation_table import Record, markdown, network_record
-from zapsim.frontend.graph import Graph
-from zapsim.frontend.images import ImageSet
-from zapsim.frontend.methods import Method, predicting
 from zapsim.frontend.network import Network
-from zapsim.frontend.operating_points import trade_off
-from zapsim.frontend.predictor import Predictor
-from zapsim.frontend.recalibration import recalibrate
-from zapsim.frontend.scorer import Scorer
-from zapsim.frontend.sensitivity import measure_sensitivities, weighted
-from zapsim.frontend.thresholds import Setting
+from zapsim.frontend.network.graph import Graph
+from zapsim.frontend.skipping import Method, Scorer, Setting, predicting
+from zapsim.frontend.training.adaptation import recalibrate
+from zapsim.frontend.training.predictor import Predictor
+from zapsim.frontend.tuning.curves import Curves, measure_curves
+from zapsim.frontend.tuning.operating_points import trade_off
+from zapsim.frontend.tuning.sensitivity import measure_sensitivities, weighted
 from zapsim.report.plot import save_figure
 
 COLUMNS = (

@@ -8,10 +8,9 @@ from tests.frontend_predictors import random_predictors
 from tests.frontend_support import small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError
 from zapsim.frontend.baselines import NeighbourRule, at_random, perfect, random_like
-from zapsim.frontend.curves import measure_curves
 from zapsim.frontend.evaluation import evaluate
-from zapsim.frontend.methods import predicting
-from zapsim.frontend.thresholds import Setting
+from zapsim.frontend.skipping import Setting, predicting
+from zapsim.frontend.tuning.curves import measure_curves
 from zapsim.patterns import PATTERNS, pattern_map
 
 pytestmark = pytest.mark.frontend

@@ -10,12 +10,12 @@ from torch import nn
 from tests.frontend_support import small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError
 from zapsim.frontend.capture import NOT_TRAINED, LayerCounts, capture, trace_header
-from zapsim.frontend.images import ImageSet
+from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.network import Network
-from zapsim.frontend.predictor import Predictor
 from zapsim.frontend.quality import Quality, measure_quality
-from zapsim.frontend.thresholds import Setting
-from zapsim.frontend.training import TrainingOptions, train_predictors
+from zapsim.frontend.skipping import Setting
+from zapsim.frontend.training.predictor import Predictor
+from zapsim.frontend.training.training import TrainingOptions, train_predictors
 from zapsim.patterns import pattern_map
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.reader import Trace

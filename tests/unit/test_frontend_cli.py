@@ -8,10 +8,9 @@ import pytest
 from PIL import Image
 
 from zapsim.cli import main
-from zapsim.frontend.operating_points import TunedPoint
-from zapsim.frontend.points_file import save_points
-from zapsim.frontend.predictor_file import load_predictors
-from zapsim.frontend.thresholds import Setting
+from zapsim.frontend.skipping import Setting
+from zapsim.frontend.training.predictor import load_predictors
+from zapsim.frontend.tuning.operating_points import TunedPoint, save_points
 from zapsim.tracefile.reader import Trace
 
 pytestmark = pytest.mark.frontend
@@ -20,7 +19,7 @@ NET = """
 import torch
 from torch import nn
 from zapsim.frontend.network import Network
-from zapsim.frontend.preprocessing import Preprocessing
+from zapsim.frontend.data.preprocessing import Preprocessing
 def net():
     model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 8, 3, padding=1), nn.ReLU())
     return Network(model, "tiny", "random", Preprocessing(12, 14, (128, 128, 128), (64, 64, 64)))

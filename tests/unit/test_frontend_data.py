@@ -12,13 +12,13 @@ from torch.utils.data import Dataset, TensorDataset
 
 from tests.frontend_support import small_graph, smooth_images
 from zapsim.errors import FrontendError
-from zapsim.frontend.arrays import from_dataset
 from zapsim.frontend.capture import capture, trace_header
-from zapsim.frontend.images import ImageSet, load_crops, load_images
+from zapsim.frontend.data.arrays import from_dataset
+from zapsim.frontend.data.image_set import ImageSet, ImageStore
+from zapsim.frontend.data.images import load_crops, load_images
+from zapsim.frontend.data.preprocessing import Preprocessing
 from zapsim.frontend.network import Network
-from zapsim.frontend.preprocessing import Preprocessing
-from zapsim.frontend.store import ImageStore
-from zapsim.frontend.thresholds import Setting
+from zapsim.frontend.skipping import Setting
 
 pytestmark = pytest.mark.frontend
 

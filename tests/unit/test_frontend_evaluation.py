@@ -10,12 +10,11 @@ from tests.frontend_support import GREY, small_graph, small_network, smooth_imag
 from zapsim.errors import FrontendError
 from zapsim.frontend.baselines import perfect
 from zapsim.frontend.evaluation import Evaluation, evaluate
-from zapsim.frontend.graph import trace_graph
-from zapsim.frontend.intervals import paired_loss, proportion, root_ratio
-from zapsim.frontend.methods import predicting
-from zapsim.frontend.network import Network, weights_digest
-from zapsim.frontend.quality import measure_quality
-from zapsim.frontend.thresholds import Setting
+from zapsim.frontend.network import Network
+from zapsim.frontend.network.graph import trace_graph
+from zapsim.frontend.network.weights import weights_digest
+from zapsim.frontend.quality import measure_quality, paired_loss, proportion, root_ratio
+from zapsim.frontend.skipping import Setting, predicting
 
 pytestmark = pytest.mark.frontend
 

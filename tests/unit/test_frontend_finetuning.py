@@ -7,14 +7,13 @@ from torch import nn
 from tests.frontend_predictors import random_predictors
 from tests.frontend_support import small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError
-from zapsim.frontend.finetuning import FinetuningOptions, finetune
-from zapsim.frontend.graph import Graph, trace_graph
-from zapsim.frontend.guard import frozen
-from zapsim.frontend.intercept import Interception
-from zapsim.frontend.methods import Method, predicting
-from zapsim.frontend.network import Network, weights_digest
-from zapsim.frontend.recalibration import recalibrate
-from zapsim.frontend.thresholds import Setting
+from zapsim.frontend.network import Network
+from zapsim.frontend.network.forward import frozen
+from zapsim.frontend.network.graph import Graph, trace_graph
+from zapsim.frontend.network.intercept import Interception
+from zapsim.frontend.network.weights import weights_digest
+from zapsim.frontend.skipping import Method, Setting, predicting
+from zapsim.frontend.training.adaptation import FinetuningOptions, finetune, recalibrate
 
 pytestmark = pytest.mark.frontend
 

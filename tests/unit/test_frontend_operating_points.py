@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from tests.reference.choice_exhaustive import cheapest
 from zapsim.errors import FrontendError
-from zapsim.frontend.choice import Options, choose, lower_hull
-from zapsim.frontend.curves import Curves, LayerCurve
-from zapsim.frontend.operating_points import at, best_threshold, for_error, for_saving, for_threshold, trade_off
-from zapsim.frontend.thresholds import Setting
+from zapsim.frontend.skipping import Setting
+from zapsim.frontend.tuning.curves import Curves, LayerCurve
+from zapsim.frontend.tuning.knapsack import Options, choose, lower_hull
+from zapsim.frontend.tuning.operating_points import at, best_threshold, for_error, for_saving, for_threshold, trade_off
 from zapsim.workload import ConvShape
 
 pytestmark = pytest.mark.frontend

@@ -8,9 +8,14 @@ from safetensors.torch import load_file, save_file
 
 from tests.frontend_support import small_graph, small_network
 from zapsim.errors import FrontendError, ZapsimError
-from zapsim.frontend.predictor import PARAMETERS_PER_CHANNEL, Predictor
-from zapsim.frontend.predictor_file import check_fit, load_predictors, save_predictors
-from zapsim.frontend.thresholds import uniform_settings
+from zapsim.frontend.skipping import uniform_settings
+from zapsim.frontend.training.predictor import (
+    PARAMETERS_PER_CHANNEL,
+    Predictor,
+    check_fit,
+    load_predictors,
+    save_predictors,
+)
 
 pytestmark = pytest.mark.frontend
 

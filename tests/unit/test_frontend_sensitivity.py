@@ -8,10 +8,10 @@ from torch import nn
 from tests.frontend_predictors import random_predictors
 from tests.frontend_support import GREY, small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError
-from zapsim.frontend.curves import measure_curves
 from zapsim.frontend.network import Network
-from zapsim.frontend.operating_points import at, for_error
-from zapsim.frontend.sensitivity import LEAST_WEIGHT, PROBE_ERROR, measure_sensitivities, weighted
+from zapsim.frontend.tuning.curves import measure_curves
+from zapsim.frontend.tuning.operating_points import at, for_error
+from zapsim.frontend.tuning.sensitivity import LEAST_WEIGHT, PROBE_ERROR, measure_sensitivities, weighted
 
 pytestmark = pytest.mark.frontend
 

@@ -9,11 +9,11 @@ from torch import nn
 
 from tests.frontend_support import small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError
-from zapsim.frontend.guard import frozen
-from zapsim.frontend.intercept import Interception
+from zapsim.frontend.network.forward import frozen
+from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.quality import measure_quality
-from zapsim.frontend.thresholds import uniform_settings
-from zapsim.frontend.training import TrainingOptions, train_predictors
+from zapsim.frontend.skipping import uniform_settings
+from zapsim.frontend.training.training import TrainingOptions, train_predictors
 
 pytestmark = pytest.mark.frontend
 

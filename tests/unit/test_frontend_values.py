@@ -13,11 +13,11 @@ from tests.optional import require_installed
 from zapsim.cli import main
 from zapsim.errors import FrontendError
 from zapsim.frontend.capture import capture, trace_header
-from zapsim.frontend.images import ImageSet
+from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.network import Network
 from zapsim.frontend.networks.digits import REQUIREMENT, cnn
-from zapsim.frontend.predictor import Predictor
-from zapsim.frontend.thresholds import Setting, uniform_settings
+from zapsim.frontend.skipping import Setting, uniform_settings
+from zapsim.frontend.training.predictor import Predictor
 from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.reader import Trace
 
@@ -138,7 +138,7 @@ def test_quality_of_the_traced_images_is_measured_on_the_way(tmp_path: Path):
 NET = """
 from torch import nn
 from zapsim.frontend.network import Network
-from zapsim.frontend.preprocessing import Preprocessing
+from zapsim.frontend.data.preprocessing import Preprocessing
 def net():
     model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
     return Network(model, "tiny", "random", Preprocessing(12, 12, (128,), (64,), "L"))

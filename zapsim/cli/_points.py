@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zapsim.frontend.adapted_file import Adapted
-    from zapsim.frontend.predictor_file import PredictorFile
-    from zapsim.frontend.thresholds import Setting
+    from zapsim.frontend.skipping import Setting
+    from zapsim.frontend.training.adapted_weights import Adapted
+    from zapsim.frontend.training.predictor import PredictorFile
 
 
 def add_point_arguments(parser: argparse.ArgumentParser, *, adapted: bool) -> None:
@@ -37,8 +37,8 @@ def add_point_arguments(parser: argparse.ArgumentParser, *, adapted: bool) -> No
 def settings_of(args: argparse.Namespace, file: PredictorFile) -> tuple[Setting, ...]:
     """Return the operating points of --threshold, then those of --points."""
     from zapsim.errors import FrontendError
-    from zapsim.frontend.points_file import load_points
-    from zapsim.frontend.thresholds import uniform_settings
+    from zapsim.frontend.skipping import uniform_settings
+    from zapsim.frontend.tuning.operating_points import load_points
 
     settings = uniform_settings(args.threshold or (), file.predictors)
     if args.points is not None:
@@ -52,7 +52,7 @@ def settings_of(args: argparse.Namespace, file: PredictorFile) -> tuple[Setting,
 def all_points(args: argparse.Namespace, file: PredictorFile) -> tuple[tuple[Setting, ...], tuple[Adapted, ...]]:
     """Return the points of --threshold and --points, and those of --adapted."""
     from zapsim.errors import FrontendError
-    from zapsim.frontend.adapted_file import load_adapted
+    from zapsim.frontend.training.adapted_weights import load_adapted
 
     settings = settings_of(args, file)
     adapted = tuple(point for path in args.adapted or () for point in load_adapted(path, file))

@@ -11,13 +11,13 @@ from zapsim.cli._points import add_point_arguments, settings_of
 from zapsim.cli.train import add_network_arguments, check_output, report_skipped_files
 
 if TYPE_CHECKING:
-    from zapsim.frontend.adapted_file import Adapted
-    from zapsim.frontend.graph import Graph
-    from zapsim.frontend.images import ImageSet
+    from zapsim.frontend.data.image_set import ImageSet
+    from zapsim.frontend.data.preprocessing import Preprocessing
     from zapsim.frontend.network import Network
-    from zapsim.frontend.predictor_file import PredictorFile
-    from zapsim.frontend.preprocessing import Preprocessing
-    from zapsim.frontend.thresholds import Setting
+    from zapsim.frontend.network.graph import Graph
+    from zapsim.frontend.skipping import Setting
+    from zapsim.frontend.training.adapted_weights import Adapted
+    from zapsim.frontend.training.predictor import PredictorFile
 
 _CROPS = 256
 
@@ -75,12 +75,12 @@ def add_parser(commands: Subparsers) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Adapt the weights to each point, write them and print one line a point."""
     from zapsim.errors import FrontendError
-    from zapsim.frontend.adapted_file import save_adapted
-    from zapsim.frontend.graph import trace_graph
-    from zapsim.frontend.guard import device_of, use_threads
-    from zapsim.frontend.network import load_network
-    from zapsim.frontend.predictor_file import check_fit, load_predictors
+    from zapsim.frontend.network.forward import device_of, use_threads
+    from zapsim.frontend.network.graph import trace_graph
+    from zapsim.frontend.network.network import load_network
     from zapsim.frontend.provenance import arguments, describe, versions
+    from zapsim.frontend.training.adapted_weights import save_adapted
+    from zapsim.frontend.training.predictor import check_fit, load_predictors
 
     check_output(args.out)
     if not args.finetune and (args.epochs is not None or args.lr is not None):
@@ -109,8 +109,8 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _images(args: argparse.Namespace, pre: Preprocessing) -> ImageSet:
-    from zapsim.frontend.arrays import is_array_file
-    from zapsim.frontend.images import load_crops, load_images
+    from zapsim.frontend.data.arrays import is_array_file
+    from zapsim.frontend.data.images import load_crops, load_images
 
     if args.crops is None and is_array_file(args.images[0]):
         return load_images(args.images, pre, args.labels)
@@ -127,12 +127,10 @@ def _adapt(
     images: ImageSet,
 ) -> Adapted:
     """Return one point with its weights."""
-    from zapsim.frontend.adapted_file import Adapted, How
-    from zapsim.frontend.finetuning import FinetuningOptions, finetune
-    from zapsim.frontend.guard import device_of
-    from zapsim.frontend.methods import predicting
-    from zapsim.frontend.recalibration import recalibrate
-    from zapsim.frontend.thresholds import Setting
+    from zapsim.frontend.network.forward import device_of
+    from zapsim.frontend.skipping import Setting, predicting
+    from zapsim.frontend.training.adaptation import FinetuningOptions, finetune, recalibrate
+    from zapsim.frontend.training.adapted_weights import Adapted, How
 
     device = device_of(network.model)
     method = predicting({name: one.to(device) for name, one in file.predictors.items()}, setting)

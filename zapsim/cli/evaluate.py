@@ -13,14 +13,13 @@ from zapsim.cli._points import add_point_arguments, all_points
 from zapsim.cli.train import add_network_arguments, check_output, report_skipped_files, wide_console
 
 if TYPE_CHECKING:
-    from zapsim.frontend.adapted_file import Adapted
+    from zapsim.frontend.data.image_set import ImageSet
     from zapsim.frontend.evaluation import Evaluation
-    from zapsim.frontend.graph import Graph
-    from zapsim.frontend.images import ImageSet
-    from zapsim.frontend.methods import Method
     from zapsim.frontend.network import Network
-    from zapsim.frontend.predictor import Predictor
-    from zapsim.frontend.thresholds import Setting
+    from zapsim.frontend.network.graph import Graph
+    from zapsim.frontend.skipping import Method, Setting
+    from zapsim.frontend.training.adapted_weights import Adapted
+    from zapsim.frontend.training.predictor import Predictor
 
 _BASELINES = ("perfect", "random", "neighbours")
 
@@ -77,13 +76,13 @@ def add_parser(commands: Subparsers) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Evaluate, and print or write the tables."""
     from zapsim.files import write_atomically
-    from zapsim.frontend.evaluation_text import render
-    from zapsim.frontend.graph import trace_graph
-    from zapsim.frontend.guard import device_of, use_threads
-    from zapsim.frontend.images import load_images
-    from zapsim.frontend.network import load_network
-    from zapsim.frontend.predictor_file import check_fit, load_predictors
+    from zapsim.frontend.data.images import load_images
+    from zapsim.frontend.evaluation_table import render
+    from zapsim.frontend.network.forward import device_of, use_threads
+    from zapsim.frontend.network.graph import trace_graph
+    from zapsim.frontend.network.network import load_network
     from zapsim.frontend.provenance import arguments, describe, versions
+    from zapsim.frontend.training.predictor import check_fit, load_predictors
 
     _check_outputs(args)
     use_threads(args.threads)
@@ -139,8 +138,7 @@ def _evaluate(
     """Return the evaluations of baselines without rates, of the points, then of skipping at random at their rates."""
     from zapsim.frontend.baselines import NeighbourRule, perfect, random_like
     from zapsim.frontend.evaluation import evaluate
-    from zapsim.frontend.methods import predicting
-    from zapsim.frontend.thresholds import Setting
+    from zapsim.frontend.skipping import Setting, predicting
 
     patterns = {name: predictor.pattern for name, predictor in predictors.items()}
     methods: list[Method] = [perfect(patterns)] if "perfect" in args.baselines else []
@@ -162,7 +160,7 @@ def _adapted(
 ) -> tuple[Evaluation, ...]:
     """Return the evaluations of points with weights of their own, compared with the network as it was."""
     from zapsim.frontend.evaluation import evaluate
-    from zapsim.frontend.methods import predicting
+    from zapsim.frontend.skipping import predicting
 
     found: tuple[Evaluation, ...] = ()
     for point in adapted:

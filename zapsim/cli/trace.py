@@ -13,13 +13,13 @@ from zapsim.cli._points import add_point_arguments, all_points
 from zapsim.cli.train import add_network_arguments, check_output, report_skipped_files, wide_console
 
 if TYPE_CHECKING:
-    from zapsim.frontend.adapted_file import Adapted
     from zapsim.frontend.capture import LayerCounts
-    from zapsim.frontend.graph import Graph
-    from zapsim.frontend.images import ImageSet
+    from zapsim.frontend.data.image_set import ImageSet
+    from zapsim.frontend.data.preprocessing import Preprocessing
     from zapsim.frontend.network import Network
-    from zapsim.frontend.preprocessing import Preprocessing
+    from zapsim.frontend.network.graph import Graph
     from zapsim.frontend.quality import Quality
+    from zapsim.frontend.training.adapted_weights import Adapted
     from zapsim.tracefile.model import ValueKind
 
 _EPILOG = """\
@@ -78,13 +78,13 @@ def add_parser(commands: Subparsers) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Measure the quality, write the trace and print one line a layer."""
     from zapsim.frontend.capture import capture, trace_header
-    from zapsim.frontend.graph import trace_graph
-    from zapsim.frontend.guard import device_of, use_threads
-    from zapsim.frontend.images import load_images
-    from zapsim.frontend.network import load_network
-    from zapsim.frontend.predictor_file import check_fit, load_predictors
+    from zapsim.frontend.data.images import load_images
+    from zapsim.frontend.network.forward import device_of, use_threads
+    from zapsim.frontend.network.graph import trace_graph
+    from zapsim.frontend.network.network import load_network
     from zapsim.frontend.provenance import arguments, describe, describe_preprocessing, versions
     from zapsim.frontend.quality import measure_quality
+    from zapsim.frontend.training.predictor import check_fit, load_predictors
 
     check_output(args.out)
     use_threads(args.threads)
@@ -120,7 +120,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def _weights_of(adapted: Sequence[Adapted], network: Network) -> dict[str, dict[str, dict[str, str]]]:
     """Return, for the provenance, what was done to the weights of which points."""
-    from zapsim.frontend.network import weights_digest
+    from zapsim.frontend.network.weights import weights_digest
 
     if not adapted:
         return {}
@@ -132,9 +132,8 @@ def _weights_of(adapted: Sequence[Adapted], network: Network) -> dict[str, dict[
 
 def _evaluation_images(args: argparse.Namespace, pre: Preprocessing) -> ImageSet | None:
     from zapsim.errors import FrontendError
-    from zapsim.frontend.arrays import is_array_file
-    from zapsim.frontend.images import load_crops, load_images
-    from zapsim.frontend.pictures import class_folders
+    from zapsim.frontend.data.arrays import is_array_file
+    from zapsim.frontend.data.images import class_folders, load_crops, load_images
 
     paths: Sequence[Path] | None = args.eval_images
     if paths is None:

@@ -15,8 +15,8 @@ from zapsim.patterns import PATTERNS
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from zapsim.frontend.graph import Graph
-    from zapsim.frontend.training import TrainedPredictors
+    from zapsim.frontend.network.graph import Graph
+    from zapsim.frontend.training.training import TrainedPredictors
 
 _EPILOG = """\
 examples:
@@ -93,13 +93,13 @@ def add_parser(commands: Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Train, write the predictor file and print one line a layer."""
-    from zapsim.frontend.graph import trace_graph
-    from zapsim.frontend.guard import device_of, use_threads
-    from zapsim.frontend.images import load_crops
-    from zapsim.frontend.network import load_network
-    from zapsim.frontend.predictor_file import save_predictors
+    from zapsim.frontend.data.images import load_crops
+    from zapsim.frontend.network.forward import device_of, use_threads
+    from zapsim.frontend.network.graph import trace_graph
+    from zapsim.frontend.network.network import load_network
     from zapsim.frontend.provenance import arguments, describe, describe_preprocessing, versions
-    from zapsim.frontend.training import TrainingOptions, train_predictors
+    from zapsim.frontend.training.predictor import save_predictors
+    from zapsim.frontend.training.training import TrainingOptions, train_predictors
 
     checkpoint: Path = args.checkpoint or args.out.with_name(f"{args.out.name}.checkpoint")
     check_output(args.out)

@@ -11,8 +11,8 @@ from zapsim.cli._arguments import Subparsers
 from zapsim.cli.train import add_network_arguments, check_output, report_skipped_files, wide_console
 
 if TYPE_CHECKING:
-    from zapsim.frontend.curves import Curves
-    from zapsim.frontend.operating_points import TunedPoint
+    from zapsim.frontend.tuning.curves import Curves
+    from zapsim.frontend.tuning.operating_points import TunedPoint
 
 _WEIGHED_ON = 1000
 """Images that weights are measured on at most: they are means, and take a forward pass a layer."""
@@ -79,15 +79,15 @@ def add_parser(commands: Subparsers) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Measure the curves, write the points and print one line a point."""
     from zapsim.errors import FrontendError
-    from zapsim.frontend.curves import measure_curves
-    from zapsim.frontend.graph import trace_graph
-    from zapsim.frontend.guard import device_of, use_threads
-    from zapsim.frontend.images import load_crops
-    from zapsim.frontend.network import load_network
-    from zapsim.frontend.points_file import save_points
-    from zapsim.frontend.predictor_file import check_fit, load_predictors
+    from zapsim.frontend.data.images import load_crops
+    from zapsim.frontend.network.forward import device_of, use_threads
+    from zapsim.frontend.network.graph import trace_graph
+    from zapsim.frontend.network.network import load_network
     from zapsim.frontend.provenance import arguments, describe, versions
-    from zapsim.frontend.sensitivity import measure_sensitivities, weighted
+    from zapsim.frontend.training.predictor import check_fit, load_predictors
+    from zapsim.frontend.tuning.curves import measure_curves
+    from zapsim.frontend.tuning.operating_points import save_points
+    from zapsim.frontend.tuning.sensitivity import measure_sensitivities, weighted
 
     if not (args.error or args.saving or args.uniform or args.threshold):
         raise FrontendError("nothing to tune for: give --error, --saving, --uniform or --threshold")
@@ -122,7 +122,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _points(args: argparse.Namespace, curves: Curves) -> Iterator[TunedPoint]:
-    from zapsim.frontend.operating_points import best_threshold, for_error, for_saving, for_threshold
+    from zapsim.frontend.tuning.operating_points import best_threshold, for_error, for_saving, for_threshold
 
     kinds = (args.error, for_error), (args.saving, for_saving), (args.uniform, best_threshold)
     for values, choose in (*kinds, (args.threshold, for_threshold)):

@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from zapsim.errors import FrontendError
 from zapsim.frontend.evaluation import Evaluation
-from zapsim.frontend.graph import ConvSite
-from zapsim.frontend.methods import Method
+from zapsim.frontend.network.graph import ConvSite
+from zapsim.frontend.skipping import Method
 from zapsim.patterns import pattern_map, pattern_tile
 
 

@@ -12,17 +12,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from zapsim.frontend.calls import Conv2dCall, tensors_in
-from zapsim.frontend.early_exit import early_exit_macs, full_macs
-from zapsim.frontend.graph import ConvSite, Graph
-from zapsim.frontend.guard import check_finite, device_of, frozen
-from zapsim.frontend.images import ImageSet
-from zapsim.frontend.intercept import Interception
+from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.network import Network
-from zapsim.frontend.predictor import Predictor
-from zapsim.frontend.progress import CountColumn, progress_bar
+from zapsim.frontend.network.calls import Conv2dCall, tensors_in
+from zapsim.frontend.network.early_exit import early_exit_macs, full_macs
+from zapsim.frontend.network.forward import CountColumn, check_finite, device_of, frozen, progress_bar
+from zapsim.frontend.network.graph import ConvSite, Graph
+from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.quality import Quality, Tally
-from zapsim.frontend.thresholds import Setting
+from zapsim.frontend.skipping import Setting
+from zapsim.frontend.training.predictor import Predictor
 from zapsim.tracefile.model import Image, MapKind, OperatingPoint, PredictorSetting, TracedLayer, TraceHeader, ValueKind
 from zapsim.tracefile.model import Network as TracedNetwork
 from zapsim.tracefile.packed import PackedMap

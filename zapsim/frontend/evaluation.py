@@ -13,16 +13,13 @@ import torch
 from torch import nn
 
 from zapsim.errors import FrontendError
-from zapsim.frontend.calls import tensors_in
-from zapsim.frontend.graph import ConvSite, Graph
-from zapsim.frontend.guard import check_finite, device_of, frozen
-from zapsim.frontend.images import ImageSet
-from zapsim.frontend.intercept import Interception
-from zapsim.frontend.intervals import Estimate
-from zapsim.frontend.methods import Method
-from zapsim.frontend.outcomes import Outcomes
-from zapsim.frontend.progress import CountColumn, progress_bar
-from zapsim.frontend.quality import PIXELS_A_BATCH
+from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.network.calls import tensors_in
+from zapsim.frontend.network.forward import CountColumn, check_finite, device_of, frozen, progress_bar
+from zapsim.frontend.network.graph import ConvSite, Graph
+from zapsim.frontend.network.intercept import Interception
+from zapsim.frontend.quality import PIXELS_A_BATCH, Estimate, Outcomes
+from zapsim.frontend.skipping import Method
 from zapsim.patterns import pattern_map
 from zapsim.timing.predictor import predictor_counts
 

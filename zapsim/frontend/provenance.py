@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 import zapsim
-from zapsim.frontend.images import ImageSet
-from zapsim.frontend.preprocessing import Preprocessing
+from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.data.preprocessing import Preprocessing
 
 
 def versions() -> dict[str, str]:

@@ -1,0 +1,132 @@
+"""Interrupted training on disk: one safetensors file (no pickle) from which a run goes on, bit for bit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from zapsim.errors import FrontendError
+from zapsim.files import write_atomically
+from zapsim.frontend.training.learner import Learner
+
+METADATA_KEY = "zapsim_checkpoint"
+
+
+class _Progress(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int = 1
+    run: dict[str, Any]
+    epoch: int
+    step: int
+    losses: dict[str, list[float]]
+    history: dict[str, list[float]]
+    savings: dict[str, float | None]
+    tensors_sha256: str
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """Where a training run keeps its state, and which run it is.
+
+    Attributes
+    ----------
+    path
+        The file.
+    run
+        All that makes two runs the same (plain values); a file of another run is refused.
+    interval_s
+        Seconds between two writings.
+    """
+
+    path: Path
+    run: Mapping[str, Any]
+    interval_s: float
+    _written: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._written = time.monotonic()
+
+    def save(self, epoch: int, step: int, learners: Mapping[str, Learner]) -> None:
+        """Write the state after `step` batches of `epoch`, unless the last writing is not long ago."""
+        if time.monotonic() - self._written < self.interval_s:
+            return
+        tensors = {f"{layer}/{name}": value for layer, one in learners.items() for name, value in one.tensors().items()}
+        progress = _Progress(
+            run=dict(self.run),
+            epoch=epoch,
+            step=step,
+            losses={name: one.losses for name, one in learners.items()},
+            history={name: one.history for name, one in learners.items()},
+            savings={name: one.saving if one.saving == one.saving else None for name, one in learners.items()},
+            tensors_sha256=_digest(tensors),
+        )
+        write_atomically(self.path, save(tensors, metadata={METADATA_KEY: progress.model_dump_json()}), parents=True)
+        self._written = time.monotonic()
+
+    def restore(self, learners: Mapping[str, Learner]) -> tuple[int, int]:
+        """Put the file's state into `learners`; return the epoch and how many of its batches are done.
+
+        Without a file that is (0, 0).
+
+        Raises
+        ------
+        FrontendError
+            If the file is damaged or foreign, or belongs to another run.
+        """
+        if not self.path.exists():
+            return 0, 0
+        progress, tensors = self._read()
+        changed = [name for name, value in self.run.items() if progress.run.get(name) != _plain(value)]
+        if changed:
+            raise FrontendError(
+                f"{self.path}: a checkpoint of another run (not the same {', '.join(changed)}); "
+                "delete it to start anew, or name another file with --checkpoint"
+            )
+        try:
+            for layer, learner in learners.items():
+                prefix = f"{layer}/"
+                learner.restore({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+                learner.losses[:] = progress.losses[layer]
+                learner.history[:] = progress.history[layer]
+                saving = progress.savings[layer]
+                learner.saving = float("nan") if saving is None else saving
+        except (KeyError, RuntimeError) as error:
+            raise FrontendError(f"{self.path}: does not fit the predictors ({error})") from None
+        return progress.epoch, progress.step
+
+    def _read(self) -> tuple[_Progress, dict[str, torch.Tensor]]:
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            progress = _Progress.model_validate_json(metadata.get(METADATA_KEY, ""))
+        except (SafetensorError, OSError) as error:
+            raise FrontendError(f"{self.path}: not a whole safetensors file ({error})") from None
+        except ValidationError:
+            raise FrontendError(f"{self.path}: not a checkpoint of zapsim train") from None
+        if _digest(tensors) != progress.tensors_sha256:
+            raise FrontendError(f"{self.path}: the numbers do not match their digest: the file was damaged or changed")
+        return progress, tensors
+
+
+def _plain(value: object) -> object:
+    """Return `value` as it comes back from JSON."""
+    return json.loads(json.dumps(value))
+
+
+def _digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode() + tensors[name].numpy().tobytes())
+    return digest.hexdigest()
