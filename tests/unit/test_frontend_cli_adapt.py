@@ -69,11 +69,11 @@ def folder(adapted: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_recalibrated_weights_are_those_of_the_library(folder: Path):
     file = load_predictors(Path("p.safetensors"))
     points = load_adapted(Path("recalibrated.safetensors"), file)
-    assert [point.setting.name for point in points] == ["e0.1-recalibrated", "e0.3-recalibrated"]
+    assert [weights.point.name for weights in points] == ["e0.1-recalibrated", "e0.3-recalibrated"]
     network = load_network("adapt_net:net", device="cpu")
     graph = trace_graph(network.model, network.example())
     images = load_crops([Path("images-idx3-ubyte")], network.preprocessing, 32, 3)
-    method = predicting(file.predictors, points[1].setting)
+    method = predicting(file.predictors, points[1].point)
     expected = recalibrate(network.model, graph, method, images, batch=16)
     before = network.model.state_dict()
     for name, value in expected.items():

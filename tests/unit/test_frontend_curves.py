@@ -108,7 +108,7 @@ def _outside(rows: int, cols: int) -> np.ndarray:
 
 def test_batches_do_not_matter(monkeypatch: pytest.MonkeyPatch):
     whole = measured()
-    monkeypatch.setattr("zapsim.frontend.tuning.curves.PIXELS_A_BATCH", 16 * 16 * 5)
+    monkeypatch.setattr("zapsim.frontend.data.image_set.PIXELS_PER_BATCH", 16 * 16 * 5)
     parts = measured()
     for one, other in zip(whole.layers, parts.layers, strict=True):
         assert np.array_equal(one.kept, other.kept)

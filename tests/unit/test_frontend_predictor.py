@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.frontend_support import small_graph, small_network
 from zapsim.errors import FrontendError, ZapsimError
-from zapsim.frontend.skipping import uniform_settings
+from zapsim.frontend.skipping import uniform_points
 from zapsim.frontend.training.predictor import (
     PARAMETERS_PER_CHANNEL,
     Predictor,
@@ -99,13 +99,15 @@ def test_predictors_of_other_weights_or_layers_are_refused(tmp_path: Path):
         check_fit(path, load_predictors(path).header, SHA, graph)
 
 
-def test_settings_are_named_by_their_threshold():
-    settings = uniform_settings([0.0, 0.25], ["a", "b"])
-    assert [setting.name for setting in settings] == ["t0", "t0.25"]
-    assert settings[1].thresholds == {"a": 0.25, "b": 0.25}
+def test_points_are_named_by_their_threshold():
+    rules = {"a": NeighbourRule("1/2"), "b": NeighbourRule("1/4")}
+    points = uniform_points([0.0, 0.25], rules)
+    assert [point.name for point in points] == ["t0", "t0.25"]
+    assert points[1].thresholds == {"a": 0.25, "b": 0.25}
+    assert [setting.pattern for setting in points[1].predictors.values()] == ["1/2", "1/4"]
 
 
 @pytest.mark.parametrize(("thresholds", "message"), [([0.1, 0.1], "twice"), ([float("nan")], "finite")])
 def test_odd_thresholds_are_refused(thresholds: list[float], message: str):
     with pytest.raises(FrontendError, match=message):
-        uniform_settings(thresholds, ["a"])
+        uniform_points(thresholds, {"a": NeighbourRule("1/2")})

@@ -69,7 +69,7 @@ def test_a_heavy_layer_gets_less_of_the_budget():
     heavy = weighted(curves, {"2": 1.9, "6": 0.1})
     assert np.array_equal(heavy.layer("2").error, 1.9 * curves.layer("2").error)
     assert np.array_equal(heavy.layer("2").kept, curves.layer("2").kept)
-    plain, tuned = (for_error(one, 0.3).setting for one in (curves, heavy))
+    plain, tuned = (for_error(one, 0.3) for one in (curves, heavy))
     assert at(heavy, tuned).error <= 0.3
     assert tuned.thresholds.get("2", -2) < plain.thresholds.get("2", -2)
     assert tuned.thresholds.get("6", -2) > plain.thresholds.get("6", -2)

@@ -7,17 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zapsim.cli._arguments import Subparsers
-from zapsim.cli._points import add_point_arguments, settings_of
-from zapsim.cli.train import add_network_arguments, check_output, report_skipped_files
+from zapsim.cli._frontend_arguments import (
+    add_image_arguments,
+    add_network_arguments,
+    add_point_arguments,
+    add_predictors_argument,
+    load_common_points,
+    provenance,
+    undecoded_on_stderr,
+)
 
 if TYPE_CHECKING:
     from zapsim.frontend.data.image_set import ImageSet
     from zapsim.frontend.data.preprocessing import Preprocessing
     from zapsim.frontend.network import Network
     from zapsim.frontend.network.graph import Graph
-    from zapsim.frontend.skipping import Setting
-    from zapsim.frontend.training.adapted_weights import Adapted
-    from zapsim.frontend.training.predictor import PredictorFile
+    from zapsim.frontend.training.adapted_weights import AdaptedWeights
+    from zapsim.frontend.training.predictor import PredictorSet
+    from zapsim.tracefile.model import OperatingPoint
 
 _CROPS = 256
 
@@ -47,17 +54,9 @@ def add_parser(commands: Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_network_arguments(parser)
-    parser.add_argument("--predictors", type=Path, required=True, metavar="FILE", help="what `zapsim train` wrote")
+    add_predictors_argument(parser)
     add_point_arguments(parser, adapted=False)
-    parser.add_argument(
-        "--images",
-        type=Path,
-        nargs="+",
-        required=True,
-        metavar="PATH",
-        help="pictures, folders of pictures (also by class), or one idx or npz file of images",
-    )
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="idx file of the images' classes")
+    add_image_arguments(parser, labels=True)
     parser.add_argument(
         "--crops",
         type=int,
@@ -73,38 +72,31 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Adapt the weights to each point, write them and print one line a point."""
+    """Adapt the weights to each point, write them and print a line per point."""
     from zapsim.errors import FrontendError
-    from zapsim.frontend.network.forward import device_of, use_threads
-    from zapsim.frontend.network.graph import trace_graph
-    from zapsim.frontend.network.network import load_network
-    from zapsim.frontend.provenance import arguments, describe, versions
+    from zapsim.frontend import inputs
+    from zapsim.frontend.network.forward import use_threads
     from zapsim.frontend.training.adapted_weights import save_adapted
-    from zapsim.frontend.training.predictor import check_fit, load_predictors
+    from zapsim.frontend.training.predictor import load_predictors
 
-    check_output(args.out)
+    inputs.check_output(args.out)
     if not args.finetune and (args.epochs is not None or args.lr is not None):
         raise FrontendError("--epochs and --lr need --finetune: recalibration is one pass and changes no weight")
     use_threads(args.threads)
-    file = load_predictors(args.predictors)
-    settings = settings_of(args, file)
-    if not settings:
+    predictors = load_predictors(args.predictors)
+    points = load_common_points(args, predictors)
+    if not points:
         raise FrontendError("no operating point: give --threshold or --points")
-    network = load_network(args.network, args.weights, args.device, args.seed)
-    graph = trace_graph(network.model, network.example().to(device_of(network.model)))
-    check_fit(args.predictors, file.header, network.weights_sha256, graph)
+    network, graph = inputs.open_network(args.network, args.weights, args.device, args.seed, args.images)
+    inputs.open_predictors(predictors, network, graph)
     images = _images(args, network.preprocessing)
-    points = [_adapt(args, network, graph, file, setting, images) for setting in settings]
-    provenance = {
-        "command": "zapsim adapt",
-        "arguments": arguments(vars(args)),
-        "versions": versions(),
-        "data": describe(images),
-    }
-    save_adapted(args.out, points, file, provenance)
-    report_skipped_files(images.skipped)
-    for point in points:
-        print(f"{point.setting.name}: weights for this point, on {images.description}")
+    adapted = [_adapt(args, network, graph, predictors, point, images) for point in points]
+    made = {**provenance("adapt", vars(args)), "versions": inputs.versions(), "data": inputs.describe(images)}
+    save_adapted(args.out, adapted, predictors, made)
+    with undecoded_on_stderr():
+        inputs.warn_of_undecoded(images)
+    for weights in adapted:
+        print(f"{weights.point.name}: weights for this point, on {images.description}")
     return 0
 
 
@@ -122,23 +114,22 @@ def _adapt(
     args: argparse.Namespace,
     network: Network,
     graph: Graph,
-    file: PredictorFile,
-    setting: Setting,
+    predictors: PredictorSet,
+    point: OperatingPoint,
     images: ImageSet,
-) -> Adapted:
+) -> AdaptedWeights:
     """Return one point with its weights."""
-    from zapsim.frontend.network.forward import device_of
-    from zapsim.frontend.skipping import Setting, predicting
+    from zapsim.frontend.skipping import predicting
     from zapsim.frontend.training.adaptation import FinetuningOptions, finetune, recalibrate
-    from zapsim.frontend.training.adapted_weights import Adapted, How
+    from zapsim.frontend.training.adapted_weights import Adaptation, AdaptedWeights
+    from zapsim.tracefile.model import OperatingPoint
 
-    device = device_of(network.model)
-    method = predicting({name: one.to(device) for name, one in file.predictors.items()}, setting)
-    how: How = "finetuned" if args.finetune else "recalibrated"
+    method = predicting(predictors.predictors, point)
+    how: Adaptation = "finetuned" if args.finetune else "recalibrated"
     if args.finetune:
-        given = {"epochs": args.epochs, "lr": args.lr, "batch": args.batch}
-        chosen = {name: value for name, value in given.items() if value is not None}
+        chosen = {name: value for name in ("epochs", "lr", "batch") if (value := getattr(args, name)) is not None}
         state = finetune(network.model, graph, method, images, FinetuningOptions(**chosen, seed=args.seed))
     else:
         state = recalibrate(network.model, graph, method, images, batch=args.batch or 128)
-    return Adapted(Setting(f"{setting.name}-{how}", setting.thresholds), how, state)
+    # What the curves expect of a point is not true of other weights.
+    return AdaptedWeights(OperatingPoint(name=f"{point.name}-{how}", predictors=point.predictors), how, state)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 from torch.nn import functional
@@ -11,8 +12,19 @@ from torch.nn import functional
 from zapsim.errors import FrontendError
 from zapsim.frontend.evaluation import Evaluation
 from zapsim.frontend.network.graph import ConvSite
-from zapsim.frontend.skipping import Method
+from zapsim.frontend.skipping import Method, operating_point, predicting
 from zapsim.patterns import pattern_map, pattern_tile
+
+Baseline = Literal["perfect", "random", "neighbours"]
+
+
+def baseline_methods(names: Sequence[Baseline], patterns: Mapping[str, str]) -> tuple[Method, ...]:
+    """Return the baselines among `names` that need no rates (see :func:`random_like` for the other), by layer."""
+    methods: list[Method] = [perfect(patterns)] if "perfect" in names else []
+    if "neighbours" in names:
+        rules = {layer: NeighbourRule(pattern) for layer, pattern in patterns.items()}
+        methods.append(predicting(rules, operating_point("neighbours", rules, dict.fromkeys(rules, 0.0)), free=True))
+    return tuple(methods)
 
 
 class NeighbourRule:

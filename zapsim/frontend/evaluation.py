@@ -18,7 +18,7 @@ from zapsim.frontend.network.calls import tensors_in
 from zapsim.frontend.network.forward import CountColumn, check_finite, device_of, frozen, progress_bar
 from zapsim.frontend.network.graph import ConvSite, Graph
 from zapsim.frontend.network.intercept import Interception
-from zapsim.frontend.quality import PIXELS_A_BATCH, Estimate, Outcomes
+from zapsim.frontend.quality import Estimate, Outcomes
 from zapsim.frontend.skipping import Method
 from zapsim.patterns import pattern_map
 from zapsim.timing.predictor import predictor_counts
@@ -134,7 +134,7 @@ class Evaluation:
         return sum(layer.skippable * layer.macs_per_output for layer in self.layers) / self.dense_macs
 
 
-def evaluate(
+def run_methods(
     model: nn.Module,
     graph: Graph,
     methods: Sequence[Method],
@@ -159,7 +159,7 @@ def evaluate(
     bar = progress_bar(CountColumn(), wanted=progress)
     task = bar.add_task("evaluating", total=len(images))
     with frozen(model), frozen(unmodified), bar:
-        for inputs, labels in images.batches(max(1, PIXELS_A_BATCH // images.preprocessing.size**2)):
+        for inputs, labels in images.batches():
             on_device = inputs.to(device_of(model))
             expected = list(tensors_in(unmodified(on_device)))
             for tally in tallies:

@@ -6,7 +6,9 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from html import escape
+from typing import Any, overload
 
 from rich.console import Console
 from rich.table import Table
@@ -94,27 +96,72 @@ _LAYERS: tuple[Column, ...] = (
 )
 
 
-def render(
-    evaluations: Sequence[Evaluation], form: str, provenance: Mapping[str, Any], width: int | None = None
-) -> str:
-    """Return `evaluations` as ``table``, ``csv``, ``json`` or ``markdown``, with a final newline."""
-    networks = [network_record(one) for one in evaluations]
-    layers = [record for one in evaluations for record in layer_records(one)]
-    if form == "json":
-        whole = {"networks": networks, "layers": layers, "measured": evaluations[0].note, "provenance": provenance}
-        return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    if form == "csv":
-        return f"# measured {evaluations[0].note}\n{_csv(networks)}\n{_csv(layers)}"
-    columns = (*_NETWORK, *_figures(evaluations[0]))
-    if form == "markdown":
-        parts = [markdown(_shown(networks, evaluations), columns), markdown(layers, _LAYERS)]
-        return "\n".join([*parts, f"Measured {evaluations[0].note}; intervals of 95 % over images.\n"])
-    text = io.StringIO()
-    console = Console(file=text, width=width or 200, highlight=False)
-    console.print(_table(_shown(networks, evaluations), columns))
-    console.print(_table(layers, _LAYERS))
-    console.print(f"measured {evaluations[0].note}; intervals of 95 % over images", soft_wrap=True)
-    return text.getvalue()
+@dataclass(frozen=True, slots=True)
+class EvaluationTable(Sequence[Evaluation]):
+    """Evaluations of several methods on the same images.
+
+    Attributes
+    ----------
+    evaluations
+        Baselines without rates first, then operating points, then their baselines at random, then adapted weights.
+    provenance
+        How they were made.
+    """
+
+    evaluations: tuple[Evaluation, ...]
+    provenance: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.evaluations)
+
+    @overload
+    def __getitem__(self, index: int) -> Evaluation: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Evaluation, ...]: ...
+    def __getitem__(self, index: int | slice) -> Evaluation | tuple[Evaluation, ...]:
+        return self.evaluations[index]
+
+    def to_dataframe(self) -> Any:
+        """Return a ``pandas.DataFrame`` with a row per method: figures of the whole network, with intervals."""
+        import pandas as pd
+
+        return pd.DataFrame([network_record(evaluation) for evaluation in self])
+
+    def to_json(self) -> str:
+        """Return all figures, of networks and layers, and the provenance as JSON."""
+        return self.render("json")
+
+    def _repr_html_(self) -> str:
+        """Show a table in notebooks."""
+        columns = (*_NETWORK, *_figures(self[0]))
+        rows = _shown([network_record(evaluation) for evaluation in self], self)
+        head = "".join(f"<th>{escape(heading)}</th>" for _, heading, _ in columns)
+        lines = [
+            "".join(f"<td>{escape(cell_text(row.get(key, ''), show))}</td>" for key, _, show in columns) for row in rows
+        ]
+        return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+    def render(self, form: str, width: int | None = None) -> str:
+        """Return the evaluations as ``table``, ``csv``, ``json`` or ``markdown``, with a final newline."""
+        networks = [network_record(evaluation) for evaluation in self]
+        layers = [record for evaluation in self for record in layer_records(evaluation)]
+        note = self[0].note
+        if form == "json":
+            document = {"networks": networks, "layers": layers, "measured": note, "provenance": self.provenance}
+            return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        if form == "csv":
+            return f"# measured {note}\n{_csv(networks)}\n{_csv(layers)}"
+        columns = (*_NETWORK, *_figures(self[0]))
+        shown = _shown(networks, self)
+        if form == "markdown":
+            tables = [markdown(shown, columns), markdown(layers, _LAYERS)]
+            return "\n".join([*tables, f"Measured {note}; intervals of 95 % over images.\n"])
+        text = io.StringIO()
+        console = Console(file=text, width=width or 200, highlight=False)
+        console.print(_table(shown, columns))
+        console.print(_table(layers, _LAYERS))
+        console.print(f"measured {note}; intervals of 95 % over images", soft_wrap=True)
+        return text.getvalue()
 
 
 def _figures(evaluation: Evaluation) -> list[Column]:

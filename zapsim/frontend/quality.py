@@ -15,67 +15,43 @@ from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.network import Network
 from zapsim.frontend.network.calls import tensors_in
 from zapsim.frontend.network.forward import device_of, frozen
-from zapsim.frontend.network.graph import ConvSite, Graph
-from zapsim.frontend.network.intercept import Interception, OnOfmap
-from zapsim.frontend.skipping import Setting
-from zapsim.frontend.training.predictor import Predictor
+from zapsim.frontend.network.graph import Graph
+from zapsim.frontend.network.intercept import Interception
+from zapsim.frontend.skipping import Scorer, predicting
+from zapsim.tracefile.model import OperatingPoint
 
 _CLASSIFIER_DIMS = 2
-
-PIXELS_A_BATCH = 224 * 224
-"""Input pixels that are evaluated at a time: maps that fit a processor's cache take half the time of larger ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """Measured figures of every setting, by its name, and what they were measured on."""
-
-    figures: Mapping[str, Mapping[str, float]]
-    note: str
-
-
-def skipping(predictors: Mapping[str, Predictor], setting: Setting) -> OnOfmap:
-    """Return what sets the skipped outputs of every predicted layer to zero."""
-
-    def skip(site: ConvSite, ofmap: torch.Tensor) -> torch.Tensor | None:
-        threshold = setting.thresholds.get(site.name)
-        return None if threshold is None else ofmap * predictors[site.name].mask(ofmap, threshold)
-
-    return skip
 
 
 def measure_quality(
     network: Network,
     graph: Graph,
-    predictors: Mapping[str, Predictor],
-    settings: Sequence[Setting],
+    scorers: Mapping[str, Scorer],
+    points: Sequence[OperatingPoint],
     images: ImageSet,
-) -> Quality:
-    """Measure every setting on `images`.
+) -> tuple[OperatingPoint, ...]:
+    """Run the network at every operating point on `images` and return the points with the quality measured.
 
     A network with one output of classes gets ``top1_agreement`` with the unmodified network and, where `images` have
     labels, ``top1_accuracy`` and ``top1_accuracy_unmodified``; every other gets ``relative_output_error``: the norm
     of the difference of all outputs over the norm of the unmodified network's.
     """
-    model = network.model
-    device = device_of(model)
-    batch = max(1, PIXELS_A_BATCH // images.preprocessing.size**2)
-    tallies = {setting.name: Tally() for setting in settings}
-    with frozen(model):
-        for inputs, labels in images.batches(batch):
+    device = device_of(network.model)
+    tallies = {point.name: Tally() for point in points}
+    with frozen(network.model):
+        for inputs, labels in images.batches():
             on_device = inputs.to(device)
-            expected = list(tensors_in(model(on_device)))
-            for setting in settings:
-                with Interception(graph, on_ofmap=skipping(predictors, setting)):
-                    outputs = list(tensors_in(network.model_at(setting.name)(on_device)))
-                tallies[setting.name].add(expected, outputs, labels)
-    figures = {name: tally.figures() for name, tally in tallies.items()}
-    return Quality(figures, f"on {images.description}")
+            expected = list(tensors_in(network.model(on_device)))
+            for point in points:
+                with Interception(graph, on_ofmap=predicting(scorers, point).skipping()):
+                    outputs = list(tensors_in(network.model_at(point.name)(on_device)))
+                tallies[point.name].add(expected, outputs, labels)
+    return tuple(point.with_quality(tallies[point.name].figures(), f"on {images.description}") for point in points)
 
 
 @dataclass(slots=True)
 class Tally:
-    """Sums over batches, from which a setting's figures follow."""
+    """Sums over batches, from which the figures of an operating point follow."""
 
     images: int = 0
     labelled: int = 0
@@ -115,7 +91,6 @@ class Tally:
         return figures
 
 
-_CLASSIFIER_DIMS = 2
 _TOP = (1, 5)
 
 

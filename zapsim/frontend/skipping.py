@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,7 @@ import torch
 from zapsim.errors import FrontendError, did_you_mean
 from zapsim.frontend.network.graph import ConvSite
 from zapsim.frontend.network.intercept import OnOfmap
+from zapsim.tracefile.model import OperatingPoint, PredictorSetting
 
 
 class Scorer(Protocol):
@@ -67,50 +68,73 @@ class Method:
 
 
 def predicting(
-    scorers: Mapping[str, Scorer], setting: Setting, name: str | None = None, *, free: bool = False
+    scorers: Mapping[str, Scorer], point: OperatingPoint, name: str | None = None, *, free: bool = False
 ) -> Method:
-    """Return the method of `scorers` at `setting`; `free` if the scores cost no MACs.
+    """Return the method that compares scores with the thresholds of an operating point.
+
+    Parameters
+    ----------
+    scorers
+        What scores the outputs, by layer.
+    point
+        Which layers skip, and at which thresholds.
+    name
+        What tables call the method (default: the point's name).
+    free
+        Whether the scores cost no MACs, as those of a rule do.
 
     Raises
     ------
     FrontendError
-        If the setting names a layer without a predictor.
+        If the point names a layer without a scorer, or with a scorer of another pattern.
     """
-    for layer in setting.thresholds:
+    for layer, setting in point.predictors.items():
         if layer not in scorers:
             raise FrontendError(
-                f"setting {setting.name}: no predictor of layer '{layer}'{did_you_mean(layer, scorers)}"
+                f"operating point {point.name}: no predictor of layer '{layer}'{did_you_mean(layer, scorers)}"
             )
+        if scorers[layer].pattern != setting.pattern:
+            raise FrontendError(
+                f"operating point {point.name}: layer '{layer}' has pattern {setting.pattern}, "
+                f"but its predictor was made for {scorers[layer].pattern}"
+            )
+    thresholds = point.thresholds
 
     def mask(site: ConvSite, ofmap: torch.Tensor) -> torch.Tensor:
-        return scorers[site.name].mask(ofmap, setting.thresholds[site.name])
+        return scorers[site.name].mask(ofmap, thresholds[site.name])
 
-    patterns = {layer: scorers[layer].pattern for layer in setting.thresholds}
-    return Method(name or setting.name, patterns, mask, predictor_macs=not free)
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A named set of thresholds, by layer; a layer that is not in it computes everything.
-
-    An output outside the pattern is computed if its score is above the threshold: a higher one skips more.
-    """
-
-    name: str
-    thresholds: Mapping[str, float]
+    patterns = {layer: setting.pattern for layer, setting in point.predictors.items()}
+    return Method(name or point.name, patterns, mask, predictor_macs=not free)
 
 
-def uniform_settings(thresholds: Sequence[float], layers: Iterable[str]) -> tuple[Setting, ...]:
-    """Return one setting for each threshold, the same in all `layers`, named ``t0.2`` and so on.
+def operating_point(name: str, scorers: Mapping[str, Scorer], thresholds: Mapping[str, float]) -> OperatingPoint:
+    """Return the operating point of these thresholds by layer, with the patterns of `scorers`.
 
     Raises
     ------
     FrontendError
-        If a threshold is not finite or given twice.
+        If a layer has no scorer.
+    """
+    for layer in thresholds:
+        if layer not in scorers:
+            raise FrontendError(f"point {name} sets layer '{layer}', which has no predictor")
+    settings = {
+        layer: PredictorSetting(pattern=scorers[layer].pattern, threshold=threshold)
+        for layer, threshold in thresholds.items()
+    }
+    return OperatingPoint(name=name, predictors=settings)
+
+
+def uniform_points(thresholds: Sequence[float], scorers: Mapping[str, Scorer]) -> tuple[OperatingPoint, ...]:
+    """Return an operating point for each threshold, the same in all layers, named ``t0.2`` and so on.
+
+    Raises
+    ------
+    FrontendError
+        If a threshold is not finite or comes twice.
     """
     if not all(math.isfinite(value) for value in thresholds):
         raise FrontendError(f"thresholds must be finite, got {', '.join(map(str, thresholds))}")
     if len(set(thresholds)) < len(thresholds):
         raise FrontendError(f"a threshold is given twice: {', '.join(map(str, thresholds))}")
-    names = tuple(layers)
-    return tuple(Setting(f"t{value:g}", dict.fromkeys(names, value)) for value in thresholds)
+    return tuple(operating_point(f"t{value:g}", scorers, dict.fromkeys(scorers, value)) for value in thresholds)

@@ -15,7 +15,6 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from zapsim.errors import FrontendError
-from zapsim.files import write_atomically
 from zapsim.frontend.network.forward import first_line
 
 
@@ -89,9 +88,9 @@ def weights_digest(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], key: str, header: str) -> None:
-    """Write `tensors` and a `header` to `path`, atomically."""
-    write_atomically(path, save(dict(tensors), metadata={key: header}), parents=True)
+def tensor_file(tensors: Mapping[str, torch.Tensor], key: str, header: str) -> bytes:
+    """Return a safetensors file of `tensors`, with the text of a `header` under a key of its metadata."""
+    return save(dict(tensors), metadata={key: header})
 
 
 def read_tensors(path: Path, key: str, kind: str) -> tuple[str, dict[str, torch.Tensor]]:
@@ -115,11 +114,12 @@ def read_tensors(path: Path, key: str, kind: str) -> tuple[str, dict[str, torch.
     return metadata[key], tensors
 
 
-def header_fault(path: Path, error: ValidationError) -> FrontendError:
-    """Return what is wrong with a header, in one line."""
+def header_fault(path: Path, error: ValidationError, newest: int = 1) -> FrontendError:
+    """Return what is wrong with a header, in one line; `newest` is the version that is written today."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or "header"
-    hint = " (this zapsim reads version 1)" if where == "version" else ""
+    versions = "version 1" if newest == 1 else f"versions 1 to {newest}"
+    hint = f" (this zapsim reads {versions})" if where == "version" else ""
     return FrontendError(f"{path}: {where}: {first['msg']}{hint}")
 
 

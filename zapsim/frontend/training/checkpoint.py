@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -12,11 +11,10 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from zapsim.errors import FrontendError
 from zapsim.files import write_atomically
+from zapsim.frontend.network.weights import check_digest, digest, read_tensors, tensor_file
 from zapsim.frontend.training.learner import Learner
 
 METADATA_KEY = "zapsim_checkpoint"
@@ -69,9 +67,9 @@ class Checkpoint:
             losses={name: one.losses for name, one in learners.items()},
             history={name: one.history for name, one in learners.items()},
             savings={name: one.saving if one.saving == one.saving else None for name, one in learners.items()},
-            tensors_sha256=_digest(tensors),
+            tensors_sha256=digest(tensors),
         )
-        write_atomically(self.path, save(tensors, metadata={METADATA_KEY: progress.model_dump_json()}), parents=True)
+        write_atomically(self.path, tensor_file(tensors, METADATA_KEY, progress.model_dump_json()), parents=True)
         self._written = time.monotonic()
 
     def restore(self, learners: Mapping[str, Learner]) -> tuple[int, int]:
@@ -106,27 +104,15 @@ class Checkpoint:
         return progress.epoch, progress.step
 
     def _read(self) -> tuple[_Progress, dict[str, torch.Tensor]]:
+        header, tensors = read_tensors(self.path, METADATA_KEY, "checkpoint")
         try:
-            with safe_open(self.path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-            progress = _Progress.model_validate_json(metadata.get(METADATA_KEY, ""))
-        except (SafetensorError, OSError) as error:
-            raise FrontendError(f"{self.path}: not a whole safetensors file ({error})") from None
+            progress = _Progress.model_validate_json(header)
         except ValidationError:
             raise FrontendError(f"{self.path}: not a checkpoint of zapsim train") from None
-        if _digest(tensors) != progress.tensors_sha256:
-            raise FrontendError(f"{self.path}: the numbers do not match their digest: the file was damaged or changed")
+        check_digest(self.path, tensors, progress.tensors_sha256)
         return progress, tensors
 
 
 def _plain(value: object) -> object:
     """Return `value` as it comes back from JSON."""
     return json.loads(json.dumps(value))
-
-
-def _digest(tensors: Mapping[str, torch.Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(name.encode() + tensors[name].numpy().tobytes())
-    return digest.hexdigest()

@@ -17,8 +17,9 @@ from torch import nn
 from torch.nn import functional
 
 from zapsim.errors import FrontendError
+from zapsim.files import write_atomically
 from zapsim.frontend.network.graph import Graph
-from zapsim.frontend.network.weights import check_digest, digest, header_fault, read_tensors, write_tensors
+from zapsim.frontend.network.weights import check_digest, digest, header_fault, read_tensors, tensor_file
 from zapsim.patterns import PATTERNS, pattern_map
 
 _ALL = slice(None)
@@ -141,22 +142,64 @@ class PredictorHeader(_Record):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PredictorFile:
-    """A loaded file: header, predictors by layer (in eval mode) and the SHA-256 of the file."""
+class PredictorSet:
+    """The predictors of a network.
+
+    Attributes
+    ----------
+    header
+        What their file says of them.
+    predictors
+        By layer, in eval mode.
+    sha256
+        Of the file.
+    source
+        What messages call them: the file's path.
+    """
 
     header: PredictorHeader
     predictors: dict[str, Predictor]
     sha256: str
+    source: str
+
+    def check_fit(self, weights_sha256: str, graph: Graph) -> None:
+        """Make sure that the predictors belong to this network.
+
+        Raises
+        ------
+        FrontendError
+            If they were trained for other weights or for layers that the network does not have.
+        """
+        if self.header.weights_sha256 != weights_sha256:
+            raise FrontendError(f"{self.source}: made for {self.header.network} with other weights than these")
+        channels = {site.name: site.shape.K for site in graph.eligible}
+        for layer, about in self.header.layers.items():
+            if channels.get(layer) != about.channels:
+                raise FrontendError(
+                    f"{self.source}: layer {layer} with {about.channels} channels cannot be predicted in this network"
+                )
 
 
 def save_predictors(
-    path: Path,
+    path: Path | None,
     network: str,
     weights_sha256: str,
     predictors: Mapping[str, Predictor],
     provenance: Mapping[str, Any],
-) -> None:
-    """Write `predictors` to `path`, atomically."""
+) -> PredictorSet:
+    """Write predictors to a file, atomically, and return them with what the file says of them.
+
+    Parameters
+    ----------
+    path
+        The file (None: write nothing).
+    network, weights_sha256
+        What the predictors were trained for.
+    predictors
+        By layer.
+    provenance
+        How they were trained.
+    """
     tensors = {
         f"{layer}/{name}": value.detach().cpu().contiguous()
         for layer, predictor in predictors.items()
@@ -169,10 +212,14 @@ def save_predictors(
         provenance=dict(provenance),
         tensors_sha256=digest(tensors),
     )
-    write_tensors(path, tensors, METADATA_KEY, header.model_dump_json())
+    content = tensor_file(tensors, METADATA_KEY, header.model_dump_json())
+    if path is not None:
+        write_atomically(path, content, parents=True)
+    evaluated = {layer: predictor.eval() for layer, predictor in predictors.items()}
+    return PredictorSet(header, evaluated, hashlib.sha256(content).hexdigest(), str(path or "predictors"))
 
 
-def load_predictors(path: Path) -> PredictorFile:
+def load_predictors(path: Path) -> PredictorSet:
     """Read and check a predictor file.
 
     Raises
@@ -200,25 +247,7 @@ def load_predictors(path: Path) -> PredictorFile:
         state = {name: tensors[f"{layer}/{name}"] for name in _parameters(predictor)}
         predictor.load_state_dict(state, strict=False)
     evaluated = {layer: predictor.eval() for layer, predictor in predictors.items()}
-    return PredictorFile(header, evaluated, hashlib.sha256(path.read_bytes()).hexdigest())
-
-
-def check_fit(path: Path, header: PredictorHeader, weights_sha256: str, graph: Graph) -> None:
-    """Make sure that predictors belong to this network.
-
-    Raises
-    ------
-    FrontendError
-        If they were trained for other weights or for layers that the network has not.
-    """
-    if header.weights_sha256 != weights_sha256:
-        raise FrontendError(f"{path}: made for {header.network} with other weights than these")
-    channels = {site.name: site.shape.K for site in graph.eligible}
-    for layer, one in header.layers.items():
-        if channels.get(layer) != one.channels:
-            raise FrontendError(
-                f"{path}: layer {layer} with {one.channels} channels cannot be predicted in this network"
-            )
+    return PredictorSet(header, evaluated, hashlib.sha256(path.read_bytes()).hexdigest(), str(path))
 
 
 def _parameters(predictor: Predictor) -> dict[str, torch.Tensor]:

@@ -26,7 +26,6 @@ from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.network.forward import CountColumn, check_finite, device_of, frozen, progress_bar
 from zapsim.frontend.network.graph import ConvSite, Graph
 from zapsim.frontend.network.intercept import Interception
-from zapsim.frontend.quality import PIXELS_A_BATCH
 from zapsim.frontend.skipping import Scorer
 from zapsim.patterns import pattern_map
 from zapsim.timing.predictor import predictor_counts
@@ -47,6 +46,8 @@ class LayerCurve:
     ----------
     shape
         The layer, with N = 1.
+    pattern
+        The outputs that every threshold computes.
     thresholds
         float64, rising from -1 to 1.
     kept
@@ -58,6 +59,7 @@ class LayerCurve:
     """
 
     shape: ConvShape
+    pattern: str
     thresholds: NDArray[np.float64]
     kept: NDArray[np.float64]
     error: NDArray[np.float64]
@@ -160,7 +162,7 @@ def measure_curves(
     bar = progress_bar(CountColumn(), wanted=progress)
     task = bar.add_task("measuring curves", total=len(images))
     with frozen(model), bar:
-        for inputs, _ in images.batches(max(1, PIXELS_A_BATCH // images.preprocessing.size**2)):
+        for inputs, _ in images.batches():
             with Interception(graph, on_ofmap=add):
                 model(inputs.to(device_of(model)))
             bar.advance(task, len(inputs))
@@ -208,6 +210,7 @@ class _Histogram:
         error = lost / whole if whole > 0 else np.zeros_like(lost)
         return LayerCurve(
             shape,
+            self.scorer.pattern,
             np.linspace(-1.0, 1.0, self.bins + 1),
             first + above / images,
             np.minimum(error, 1.0),

@@ -20,8 +20,7 @@ from zapsim.frontend.network.calls import tensors_in
 from zapsim.frontend.network.forward import CountColumn, device_of, frozen, progress_bar
 from zapsim.frontend.network.graph import Graph
 from zapsim.frontend.network.intercept import Interception
-from zapsim.frontend.quality import PIXELS_A_BATCH
-from zapsim.frontend.skipping import Method, Scorer, Setting, predicting
+from zapsim.frontend.skipping import Method, Scorer, operating_point, predicting
 from zapsim.frontend.tuning.curves import Curves, LayerCurve
 
 PROBE_ERROR = 0.1
@@ -80,7 +79,7 @@ def _probe(layer: LayerCurve) -> tuple[float, float]:
 
 
 def _alone(scorers: Mapping[str, Scorer], layer: str, threshold: float) -> Method:
-    return predicting(scorers, Setting(layer, {layer: threshold}))
+    return predicting(scorers, operating_point(layer, scorers, {layer: threshold}))
 
 
 def _harm(
@@ -91,7 +90,7 @@ def _harm(
     bar = progress_bar(CountColumn(), wanted=progress)
     task = bar.add_task("measuring sensitivities", total=len(images))
     with frozen(model), bar:
-        for inputs, _ in images.batches(max(1, PIXELS_A_BATCH // images.preprocessing.size**2)):
+        for inputs, _ in images.batches():
             on_device = inputs.to(device_of(model))
             expected = _outputs(model, on_device)
             norm += sum(float(one.square().sum()) for one in expected)
