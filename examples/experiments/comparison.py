@@ -18,7 +18,7 @@ from zapsim.frontend.evaluation import Evaluation, run_methods
 from zapsim.frontend.evaluation_table import Record, markdown, network_record
 from zapsim.frontend.network import Network
 from zapsim.frontend.network.graph import Graph
-from zapsim.frontend.skipping import Method, Scorer, Setting, predicting
+from zapsim.frontend.skipping import Method, Scorer, operating_point, predicting
 from zapsim.frontend.training.adaptation import recalibrate
 from zapsim.frontend.training.predictor import Predictor
 from zapsim.frontend.tuning.curves import Curves, measure_curves
@@ -66,7 +66,7 @@ def compare(experiment: Experiment, pattern: str, predictors: Mapping[str, Predi
     learnt = points(experiment, predictors, "ZAP")
     methods = [perfect(patterns), *learnt, *points(experiment, rules, "neighbours", free=True)]
     # As published: zero where all computed neighbours are zero, nothing to tune.
-    methods.append(predicting(rules, Setting("rule", dict.fromkeys(rules, 0.0)), free=True))
+    methods.append(predicting(rules, operating_point("rule", rules, dict.fromkeys(rules, 0.0)), free=True))
     found = list(run_methods(model, graph, methods, experiment.test))
     chance = [
         random_like(one, patterns, name=one.name.replace("ZAP", "random"))
@@ -102,7 +102,7 @@ def points(experiment: Experiment, scorers: Mapping[str, Scorer], name: str, *, 
     """Return `scorers` at the best thresholds for every budget, named after it."""
     tuned = trade_off(weighted_curves(experiment, scorers, free=free), experiment.budgets)
     return [
-        predicting(scorers, point.setting, f"{name} {budget:g}", free=free)
+        predicting(scorers, point, f"{name} {budget:g}", free=free)
         for point, budget in zip(tuned, experiment.budgets, strict=True)
     ]
 

@@ -154,7 +154,7 @@ def _finetuned(
     curves = weighted_curves(experiment, predictors)
     own = sum(layer.predictor_macs for layer in curves.layers) / curves.dense_macs
     point = for_saving(curves, FINETUNED * perfect_skips - own)
-    method = predicting(predictors, point.setting, f"ZAP {point.error:.3f}")
+    method = predicting(predictors, point, f"ZAP {point.quality['summed_error']:.3f}")
     state = finetune(network.model, graph, method, train, FinetuningOptions(seed=SEED))
     return record(evaluate_with(experiment, state, method), pattern, perfect_skips, "ZAP, fine-tuned")
 

@@ -66,7 +66,10 @@ def test_random_skips_at_the_same_rate_layer_by_layer():
     predictors = random_predictors(network.model, graph, "1/2")
     patterns = dict.fromkeys(predictors, "1/2")
     guided = run_methods(
-        network.model, graph, [predicting(predictors, operating_point("s", predictors, {"2": 0.1, "6": 0.3}))], smooth_images(20)
+        network.model,
+        graph,
+        [predicting(predictors, operating_point("s", predictors, {"2": 0.1, "6": 0.3}))],
+        smooth_images(20),
     )[0]
     chance = [
         run_methods(network.model, graph, [random_like(guided, patterns, seed)], smooth_images(20))[0]

@@ -42,9 +42,7 @@ def two_points(predictors: dict[str, Predictor]) -> tuple[OperatingPoint, ...]:
     return (low, operating_point("high", predictors, {"2": 0.4, "6": 0.5}))
 
 
-def write(
-    path: Path, network: Network, predictors: dict[str, Predictor], points: tuple[OperatingPoint, ...]
-) -> Trace:
+def write(path: Path, network: Network, predictors: dict[str, Predictor], points: tuple[OperatingPoint, ...]) -> Trace:
     graph = small_graph(network)
     measured = measure_quality(network, graph, predictors, points, IMAGES)
     header = trace_header(network, graph, predictors, measured, IMAGES, {"seed": 0})
@@ -52,7 +50,9 @@ def write(
     return Trace(path)
 
 
-def walk(network: Network, predictors: dict[str, Predictor], point: OperatingPoint, index: int) -> dict[str, np.ndarray]:
+def walk(
+    network: Network, predictors: dict[str, Predictor], point: OperatingPoint, index: int
+) -> dict[str, np.ndarray]:
     """Run the layers of the small network by hand; return its maps as bool (rows, columns, channels)."""
     maps: dict[str, np.ndarray] = {}
     value = IMAGES.tensor([index])
@@ -121,7 +121,9 @@ def test_a_layer_without_a_trained_predictor_says_so(
     assert trace.header.layers[1].unpredicted == NOT_TRAINED
 
 
-def quality_of(network: Network, predictors: dict[str, Predictor], threshold: float, images: ImageSet) -> OperatingPoint:
+def quality_of(
+    network: Network, predictors: dict[str, Predictor], threshold: float, images: ImageSet
+) -> OperatingPoint:
     point = operating_point("s", predictors, dict.fromkeys(predictors, threshold))
     return measure_quality(network, small_graph(network), predictors, (point,), images)[0]
 

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from zapsim.cli import main
-from zapsim.frontend.skipping import Setting
+from zapsim.frontend.skipping import operating_point
 from zapsim.frontend.training.predictor import load_predictors
-from zapsim.frontend.tuning.operating_points import TunedPoint, save_points
+from zapsim.frontend.tuning.operating_points import save_points
 from zapsim.tracefile.reader import Trace
 
 pytestmark = pytest.mark.frontend
@@ -83,7 +83,7 @@ def test_patterns_by_layer_and_a_checkpoint(folder: Path, capsys: pytest.Capture
 def test_points_of_a_file(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert main([*TRAIN, "--out", "p.safetensors"]) == 0
     file = load_predictors(Path("p.safetensors"))
-    points = [TunedPoint(Setting(name, {"2": value}), 0.1, 0.1) for name, value in (("e1", 0.25), ("t0.3", 0.5))]
+    points = [operating_point(name, file.predictors, {"2": value}) for name, value in (("e1", 0.25), ("t0.3", 0.5))]
     save_points(Path("points.json"), points[:1], file, {})
     save_points(Path("clash.json"), points, file, {})
     assert main([*TRACE, "--threshold", "0.3", "--points", "points.json", "--out", "t.safetensors"]) == 0

@@ -24,7 +24,8 @@ THRESHOLDS = {"2": 0.25, "6": 0.0}
 def evaluated(labels: bool = True, images: int = 20) -> Evaluation:
     network = small_network()
     graph = small_graph(network)
-    method = predicting(random_predictors(network.model, graph), SETTING)
+    predictors = random_predictors(network.model, graph)
+    method = predicting(predictors, operating_point("here", predictors, THRESHOLDS))
     return run_methods(network.model, graph, [method], smooth_images(images, labels=labels))[0]
 
 
@@ -65,6 +66,7 @@ def test_quality_is_that_of_a_trace():
     network = small_network()
     graph = small_graph(network)
     predictors, images = random_predictors(network.model, graph), smooth_images(20, labels=True)
+    point = operating_point("here", predictors, THRESHOLDS)
     expected = measure_quality(network, graph, predictors, [point], images)[0].quality
     figures = evaluated().figures
     for name in ("top1_agreement", "top1_accuracy", "top1_accuracy_unmodified"):
@@ -91,7 +93,8 @@ def test_a_network_of_maps_has_an_output_error():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 4, 3), nn.ReLU())
     graph = trace_graph(model, torch.zeros(1, 1, 16, 16))
-    method = predicting(random_predictors(model, graph), Setting("s", {"2": 0.0}))
+    predictors = random_predictors(model, graph)
+    method = predicting(predictors, operating_point("s", predictors, {"2": 0.0}))
     found = run_methods(model, graph, [method], smooth_images(9))[0]
     assert set(found.figures) == {"relative_output_error"}
     error = found.figures["relative_output_error"]
@@ -110,8 +113,14 @@ def test_the_model_comes_back_unchanged_and_another_can_be_the_reference():
 def test_bad_input_is_one_clear_line():
     network = small_network()
     graph = small_graph(network)
-    with pytest.raises(FrontendError, match="no predictor of layer '22'"):
-        predicting(random_predictors(network.model, graph), Setting("s", {"22": 0.0}))
+    predictors = random_predictors(network.model, graph)
+    with pytest.raises(FrontendError, match="point s sets layer '22', which has no predictor"):
+        operating_point("s", predictors, {"22": 0.0})
+    point = operating_point("s", predictors, {"2": 0.0})
+    with pytest.raises(FrontendError, match=r"operating point s: no predictor of layer '2' \(did you mean '22'\?\)"):
+        predicting({"22": predictors["2"]}, point)
+    with pytest.raises(FrontendError, match="layer '2' has pattern 1/2, but its predictor was made for 1/4"):
+        predicting(random_predictors(network.model, graph, "1/4"), point)
     with pytest.raises(FrontendError, match="at least one image and one method"):
         run_methods(network.model, graph, [], smooth_images(4))
     wrong = smooth_images(4, labels=True)

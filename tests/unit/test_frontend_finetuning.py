@@ -14,10 +14,15 @@ from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.network.weights import weights_digest
 from zapsim.frontend.skipping import Method, operating_point, predicting
 from zapsim.frontend.training.adaptation import FinetuningOptions, finetune, recalibrate
+from zapsim.frontend.training.predictor import Predictor
 
 pytestmark = pytest.mark.frontend
 
 FAST = FinetuningOptions(epochs=6, batch=16, lr=0.03, seed=4)
+
+
+def point_method(predictors: dict[str, Predictor]) -> Method:
+    return predicting(predictors, operating_point("s", predictors, {"2": 0.0, "6": 0.0}))
 
 
 def prepared() -> tuple[Network, Graph, Method]:

@@ -8,11 +8,11 @@ from safetensors.torch import load_file, save_file
 
 from tests.frontend_support import small_graph, small_network
 from zapsim.errors import FrontendError, ZapsimError
+from zapsim.frontend.baselines import NeighbourRule
 from zapsim.frontend.skipping import uniform_points
 from zapsim.frontend.training.predictor import (
     PARAMETERS_PER_CHANNEL,
     Predictor,
-    check_fit,
     load_predictors,
     save_predictors,
 )
@@ -90,13 +90,13 @@ def test_predictors_of_other_weights_or_layers_are_refused(tmp_path: Path):
     graph = small_graph(network)
     path = tmp_path / "p.safetensors"
     stored(path)
-    header = load_predictors(path).header
-    check_fit(path, header, SHA, graph)
+    predictors = load_predictors(path)
+    predictors.check_fit(SHA, graph)
     with pytest.raises(FrontendError, match="other weights"):
-        check_fit(path, header, network.weights_sha256, graph)
+        predictors.check_fit(network.weights_sha256, graph)
     stored(path, channels=10)
     with pytest.raises(FrontendError, match="layer 2 with 10 channels cannot be predicted"):
-        check_fit(path, load_predictors(path).header, SHA, graph)
+        load_predictors(path).check_fit(SHA, graph)
 
 
 def test_points_are_named_by_their_threshold():

@@ -187,7 +187,9 @@ def _plain(value: object) -> object:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (str, int, float, bool)):
         return value
-    return str(getattr(value, "name", type(value).__name__))
+    if isinstance(value, PredictorSet):
+        return Path(value.source).name
+    return str(getattr(value, "description", None) or getattr(value, "name", type(value).__name__))
 
 
 def describe(images: ImageSet) -> dict[str, Any]:
