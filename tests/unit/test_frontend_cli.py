@@ -119,7 +119,7 @@ def test_mistakes_are_one_line_and_write_nothing(folder: Path, capsys: pytest.Ca
         "at least one crop": [*TRAIN, "--crops", "0"],
         "too few for batches": [*TRAIN, "--crops", "3"],
         "one for all layers": [*TRAIN, "--pattern", "1/2", "1/3"],
-        "two for layer 2": [*TRAIN, "--pattern", "2=1/2", "2=1/3"],
+        "two patterns for layer 2": [*TRAIN, "--pattern", "2=1/2", "2=1/3"],
         "no such convolution": [*TRAIN, "--pattern", "conv9=1/2"],
         "no module named": [*TRAIN, "--network", "nothing:net"],
     }

@@ -1,4 +1,4 @@
-"""``zapsim adapt``: weights for operating points: batch normalisation measured anew, or fine-tuned with labels."""
+"""``zapsim adapt``: adapt weights to operating points: recalibrate batch normalisation, or fine-tune with labels."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ examples:
   zapsim eval --network mynets:vgg --predictors vgg.zap.safetensors --points vgg.points.json \\
       --adapted vgg.recalibrated.safetensors vgg.finetuned.safetensors --images t10k-images-idx3-ubyte ...
 
-Without --finetune the statistics of batch normalisation are measured anew with skipping at work; no weight changes and
-no labels are needed. With it all weights learn, with labels, while the predictors stay as they are (SGD, momentum 0.9,
-weight decay 5e-4). Every point gets weights of its own, under its name with -recalibrated or -finetuned, for
-`zapsim eval --adapted` and `zapsim trace --adapted`, which compare with the network as it was.
+Without --finetune, the statistics of batch normalisation are measured again while outputs are skipped. No weight
+changes, and no labels are needed. With --finetune, all weights learn from labels, and the predictors stay as they are
+(SGD, momentum 0.9, weight decay 5e-4). Every point gets weights of its own; its name gets -recalibrated or -finetuned.
+`zapsim eval --adapted` and `zapsim trace --adapted` run such points and compare with the unmodified network.
 """
 
 
@@ -63,10 +63,12 @@ def add_parser(commands: Subparsers) -> None:
         metavar="N",
         help=f"random crops of pictures (default: {_CROPS}), or images drawn from an idx or npz file (default: all)",
     )
-    parser.add_argument("--finetune", action="store_true", help="let all weights learn, with labels")
-    parser.add_argument("--epochs", type=int, metavar="N", help="of --finetune (default: 1)")
-    parser.add_argument("--lr", type=float, metavar="X", help="of --finetune (default: 1e-4)")
-    parser.add_argument("--batch", type=int, metavar="N", help="images a step (default: 32 with --finetune, else 128)")
+    parser.add_argument("--finetune", action="store_true", help="fine-tune all weights, with labels")
+    parser.add_argument("--epochs", type=int, metavar="N", help="passes over the images with --finetune (default: 1)")
+    parser.add_argument("--lr", type=float, metavar="X", help="learning rate of --finetune (default: 1e-4)")
+    parser.add_argument(
+        "--batch", type=int, metavar="N", help="images per step (default: 32 with --finetune, else 128)"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="adapted weights to write")
     parser.set_defaults(execute=execute)
 
@@ -96,7 +98,7 @@ def execute(args: argparse.Namespace) -> int:
     with undecoded_on_stderr():
         inputs.warn_of_undecoded(images)
     for weights in adapted:
-        print(f"{weights.point.name}: weights for this point, on {images.description}")
+        print(f"{weights.point.name}: weights adapted to this point, on {images.description}")
     return 0
 
 

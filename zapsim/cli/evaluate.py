@@ -1,4 +1,4 @@
-"""``zapsim eval``: what operating points cost and save, beside baselines, with all predictors at work."""
+"""``zapsim eval``: measure what operating points cost and save with all predictors at work, beside baselines."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ examples:
   zapsim eval --network zapsim.frontend.networks.hed_vgg16:vgg16 --predictors vgg16.zap.safetensors \\
       --threshold 0 0.1 0.2 --images photos/ --format csv --out vgg16.csv --plot vgg16.png
 
-Labels make top-1 and top-5: an idx file with --labels, an npz file with its own, or a folder with one folder a class.
-Without them there is the agreement with the unmodified network, and always the relative error of its outputs.
-Intervals are of 95 %, over images. The unmodified network that points are compared with is the one without --adapted.
+With labels, the table shows top-1 and top-5 accuracy: an idx file with --labels, an npz file that holds its own, or a
+folder with a folder per class. Without labels it shows the agreement with the unmodified network. It always shows the
+relative error of the outputs. Intervals are 95 % intervals over images. All points are compared with the unmodified
+network, without --adapted.
 """
 
 
@@ -46,7 +47,7 @@ def add_parser(commands: Subparsers) -> None:
     parser = commands.add_parser(
         "eval",
         help="measure accuracy and MACs saved at operating points, beside baselines",
-        description="Run a network with its predictors at operating points: quality, MACs saved, confusion by layer.",
+        description="Run a network with its predictors at operating points: quality, MACs saved, confusion per layer.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -54,17 +55,19 @@ def add_parser(commands: Subparsers) -> None:
     add_predictors_argument(parser)
     add_point_arguments(parser, adapted=True)
     add_image_arguments(parser, labels=True)
-    parser.add_argument("--count", type=int, metavar="N", help="only the first N images (default: all)")
+    parser.add_argument("--count", type=int, metavar="N", help="use only the first N images (default: all)")
     parser.add_argument(
         "--baselines",
         nargs="+",
         choices=_BASELINES,
         default=["perfect"],
-        help="perfect: never wrong; random: at every point's rates; neighbours: zero where all computed neighbours are "
-        "(default: perfect)",
+        help="perfect: never wrong; random: skip at random at every point's rates; neighbours: skip where all computed "
+        "neighbours are zero (default: perfect)",
     )
-    parser.add_argument("--format", choices=("table", "csv", "json", "markdown"), default="table")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to the terminal")
+    parser.add_argument(
+        "--format", choices=("table", "csv", "json", "markdown"), default="table", help="form of the tables"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write to this file instead of the terminal")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw quality over MACs saved (.png, .svg, .pdf)")
     parser.set_defaults(execute=execute)
 

@@ -1,4 +1,4 @@
-"""``zapsim trace``: which outputs a network with predictors computes, on given pictures, as a trace file."""
+"""``zapsim trace``: run a network with its predictors and write which outputs are computed to a trace file."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ examples:
   zapsim trace --network mynets:vgg --predictors vgg.zap.safetensors --images photos/ --threshold 0.1 --values \
       --out vgg.safetensors && zapsim run --arch snapea --policy early-exit --trace vgg.safetensors
 
-Each threshold becomes an operating point of the file (t0.2, t0.4, ...): an output outside the pattern is computed if
-its predicted score is above it. The points of --points come behind them, under their own names, then those of
---adapted, which run with weights of their own. Pictures are cut in the middle; quality is measured on random crops of
---eval-images (all images of a folder by class, an idx or npz file), or else on the traced images themselves.
+Each threshold becomes an operating point of the trace (t0.2, t0.4, ...): an output outside the pattern is computed if
+its score is above the threshold. The points of --points follow under their own names, then those of --adapted, which
+run with weights of their own. Pictures are cropped in the middle. Quality is measured on --eval-images: on random crops
+of pictures, or on all images of an idx file, an npz file or a folder with a folder per class. Without --eval-images it is
+measured on the traced images.
 """
 
 
@@ -55,10 +56,16 @@ def add_parser(commands: Subparsers) -> None:
     add_image_arguments(parser)
     parser.add_argument("--count", type=int, metavar="N", help="trace only the first N images (default: all)")
     add_point_arguments(parser, adapted=True)
-    parser.add_argument("--eval-images", type=Path, nargs="+", metavar="PATH", help="what to measure the quality on")
-    parser.add_argument("--eval-labels", type=Path, metavar="FILE", help="idx file of the classes of --eval-images")
     parser.add_argument(
-        "--eval-crops", type=int, default=16, metavar="N", help="random crops of --eval-images (default: 16)"
+        "--eval-images",
+        type=Path,
+        nargs="+",
+        metavar="PATH",
+        help="images to measure the quality on (default: the traced ones)",
+    )
+    parser.add_argument("--eval-labels", type=Path, metavar="FILE", help="classes of --eval-images: an idx file")
+    parser.add_argument(
+        "--eval-crops", type=int, default=16, metavar="N", help="number of random crops of --eval-images (default: 16)"
     )
     parser.add_argument(
         "--values",

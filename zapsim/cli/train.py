@@ -1,4 +1,4 @@
-"""``zapsim train``: predictors for a PyTorch network, from pictures without labels."""
+"""``zapsim train``: train predictors for a PyTorch network, from pictures without labels."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ examples:
       --pattern 2/5 conv2=1/3 --out digits.zap.safetensors
   zapsim train --network mynets:vgg --weights vgg.safetensors --images photos/ --crops 500 --out vgg.zap.safetensors
 
-A network is package.module:factory; the factory returns an nn.Module, or a zapsim.frontend.network.Network that also
-says how pictures are prepared (a plain nn.Module gets torchvision's ImageNet convention, RGB 224×224).
-The first run of a network lists its convolutions and says which are predicted, and why the others are not.
+Name a network as package.module:factory. The factory returns an nn.Module (its pictures are prepared as torchvision's
+for ImageNet, RGB 224×224), or a zapsim.frontend.network.Network that says how pictures are prepared.
+The command lists the convolutions of the network, with the reason why some have no predictor.
 """
 
 
@@ -40,37 +40,41 @@ def add_parser(commands: Subparsers) -> None:
     parser = commands.add_parser(
         "train",
         help="train zero-activation predictors for a PyTorch network",
-        description="Train predictors for all layers that can have one, in the same forward passes, without labels.",
+        description="Train predictors for all layers that can have one, in the same forward passes and without labels.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_network_arguments(parser)
     add_image_arguments(parser)
-    parser.add_argument("--crops", type=int, default=200, metavar="N", help="random crops to learn from (default: 200)")
+    parser.add_argument(
+        "--crops", type=int, default=200, metavar="N", help="number of random crops to learn from (default: 200)"
+    )
     parser.add_argument(
         "--pattern",
         type=_pattern,
         nargs="+",
         default=["1/2"],
         metavar="[LAYER=]N/M",
-        help=f"outputs that are computed first, of all layers or of one: {', '.join(PATTERNS)} (default: 1/2)",
+        help=f"outputs to compute first, in all layers or in LAYER: {', '.join(PATTERNS)} (default: 1/2)",
     )
     parser.add_argument("--epochs", type=int, default=5, metavar="N", help="passes over the crops (default: 5)")
-    parser.add_argument("--batch", type=int, default=8, metavar="N", help="crops a step (default: 8)")
-    parser.add_argument("--lr", type=float, metavar="X", help="Adam's rate (default: 0.03; the paper's recipe: 0.01)")
+    parser.add_argument("--batch", type=int, default=8, metavar="N", help="crops per training step (default: 8)")
+    parser.add_argument(
+        "--lr", type=float, metavar="X", help="Adam's learning rate (default: 0.03, or 0.01 with the paper's recipe)"
+    )
     parser.add_argument(
         "--recipe",
         choices=("weighted", "paper"),
         default="weighted",
-        help="weighted: start as the neighbour rule, large activations count more, the rate falls to 0 (default); "
-        "paper: start at random, all outputs count alike, constant rate",
+        help="weighted (default): start as the neighbour rule, large activations count more, the rate falls to 0; "
+        "paper: start at random, all outputs count the same, the rate is constant",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="predictor file to write")
     parser.add_argument(
         "--checkpoint",
         type=Path,
         metavar="FILE",
-        help="state of an unfinished run, written every minute; the same command goes on from it "
+        help="state of an unfinished run, written every minute; the same command continues from it "
         "(default: OUT.checkpoint)",
     )
     parser.set_defaults(execute=execute)
@@ -88,7 +92,7 @@ def execute(args: argparse.Namespace) -> int:
     pattern, layer_patterns = _patterns(args.pattern)
     use_threads(args.threads)
     if checkpoint.exists():
-        print(f"zapsim: going on from {checkpoint}", file=sys.stderr)
+        print(f"zapsim: continuing from {checkpoint}", file=sys.stderr)
     # One pattern for all layers is written down as such, and the checkpoint is gone in the end.
     arguments = {**vars(args), "pattern": args.pattern if layer_patterns else pattern, "checkpoint": None}
     with undecoded_on_stderr():
@@ -121,21 +125,23 @@ def _pattern(text: str) -> str:
     return text
 
 
-def _patterns(given: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """Return the pattern of all layers, and those of single layers."""
+def _patterns(values: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """Split --pattern into the pattern of all layers and those of single layers."""
     from zapsim.errors import FrontendError
 
     common, layers = [], {}
-    for text in given:
+    for text in values:
         layer, _, pattern = text.rpartition("=")
         if not layer:
             common.append(pattern)
         elif layer in layers:
-            raise FrontendError(f"--pattern: two for layer {layer}")
+            raise FrontendError(f"--pattern: two patterns for layer {layer}")
         else:
             layers[layer] = pattern
     if len(common) > 1:
-        raise FrontendError(f"--pattern: one for all layers, got {', '.join(common)}; write LAYER=PATTERN for others")
+        raise FrontendError(
+            f"--pattern: expected one for all layers, got {', '.join(common)}; write LAYER=PATTERN for single layers"
+        )
     return (common or ["1/2"])[0], layers
 
 
@@ -157,4 +163,6 @@ def _print(trained: TrainingResult) -> None:
         table.add_row(site.name, f"{shape.K}×{shape.P}×{shape.Q}", *cells, site.unpredicted or "")
     console = wide_console()
     console.print(table)
-    console.print("skips at 0: outputs that threshold 0 would have skipped in the last batch", highlight=False)
+    console.print(
+        "skips at 0: share of the outputs that threshold 0 would have skipped in the last batch", highlight=False
+    )

@@ -1,4 +1,4 @@
-"""``zapsim tune``: operating points (thresholds by layer) from curves measured on pictures."""
+"""``zapsim tune``: choose operating points (thresholds per layer) from curves measured on pictures."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ examples:
   zapsim trace --network mynets:vgg --predictors vgg.zap.safetensors --points vgg.points.json --images ...
 
 Each budget becomes one operating point, for `zapsim eval --points` and `zapsim trace --points`:
-  --error E       thresholds by layer that save most MACs with a summed error of at most E; a layer's error is the
-                  share of its activation sum that is skipped (point eE)
-  --saving S      thresholds by layer of least summed error that save a share S of the MACs, net of the predictors'
-                  (point sS)
-  --uniform E     the highest threshold, the same in all layers, with a summed error of at most E (point uE)
-  --threshold T   this threshold in all layers; a multiple of the curves' step (point tT)
-With --weigh, a layer's error counts as much as it hurts: times its weight, which is measured, without labels, by what
-skipping in this layer alone does to the network's output (one forward pass a layer and image). Weights have mean 1.
-The curves look at one layer at a time: what a point really costs is measured by `zapsim eval`.
+  --error E       the thresholds per layer that save most MACs with a summed error of at most E; a layer's error is
+                  the share of its activation sum that is skipped (point eE)
+  --saving S      the thresholds per layer with the least summed error that save a share S of the MACs, net of the
+                  predictors' own (point sS)
+  --uniform E     the highest threshold for all layers with a summed error of at most E (point uE)
+  --threshold T   threshold T in all layers; it must be a multiple of the curves' step (point tT)
+With --weigh, a layer's error is multiplied by a weight: the effect that skipping in this layer alone has on the
+network's output. It is measured without labels, in one forward pass per layer and image. The weights have mean 1.
+The curves look at one layer at a time. `zapsim eval` measures what a point really costs.
 """
 
 
@@ -46,26 +46,45 @@ def add_parser(commands: Subparsers) -> None:
     parser = commands.add_parser(
         "tune",
         help="choose thresholds for error budgets or MAC savings",
-        description="Measure every layer's step curves in one pass and choose thresholds for error budgets or savings.",
+        description="Measure the curves of all layers in one pass and choose thresholds for error budgets or savings.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_network_arguments(parser)
     add_predictors_argument(parser)
     add_image_arguments(parser, "; best none of the training's")
-    parser.add_argument("--crops", type=int, default=64, metavar="N", help="random crops of them (default: 64)")
-    parser.add_argument("--error", type=float, nargs="+", default=[], metavar="E", help="error budgets")
-    parser.add_argument("--saving", type=float, nargs="+", default=[], metavar="S", help="shares of MACs to save")
-    parser.add_argument("--uniform", type=float, nargs="+", default=[], metavar="E", help="budgets for one threshold")
-    parser.add_argument("--threshold", type=float, nargs="+", default=[], metavar="T", help="thresholds for all layers")
+    parser.add_argument(
+        "--crops", type=int, default=64, metavar="N", help="number of random crops of them (default: 64)"
+    )
+    parser.add_argument(
+        "--error", type=float, nargs="+", default=[], metavar="E", help="error budgets, with thresholds per layer"
+    )
+    parser.add_argument(
+        "--saving",
+        type=float,
+        nargs="+",
+        default=[],
+        metavar="S",
+        help="shares of the MACs to save, with thresholds per layer",
+    )
+    parser.add_argument(
+        "--uniform", type=float, nargs="+", default=[], metavar="E", help="error budgets, with one threshold"
+    )
+    parser.add_argument(
+        "--threshold", type=float, nargs="+", default=[], metavar="T", help="thresholds, each for all layers"
+    )
     parser.add_argument(
         "--weigh",
         action="store_const",
         const=True,  # not store_true: arguments that are not given stay out of the provenance
-        help="weigh the layers' errors by what they do to the output (measured on up to 1000 of the images)",
+        help="weigh each layer's error by its effect on the output (measured on at most 1000 of the images)",
     )
     parser.add_argument(
-        "--bins", type=int, default=2048, metavar="N", help="steps of the curves, a power of two (default: 2048)"
+        "--bins",
+        type=int,
+        default=2048,
+        metavar="N",
+        help="steps of the curves from -1 to 1, a power of two (default: 2048)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="operating points to write (JSON)")
     parser.set_defaults(execute=execute)
@@ -118,7 +137,9 @@ def _print(tuned: TuningResult) -> None:
     for layer in tuned.curves.layers:
         thresholds = [point.thresholds.get(layer.name) for point in points]
         weight = () if weights is None else (f"{weights[layer.name]:.2f}",)
-        table.add_row(layer.name, *weight, *("off" if one is None else f"{one:.4f}" for one in thresholds))
+        table.add_row(
+            layer.name, *weight, *("off" if threshold is None else f"{threshold:.4f}" for threshold in thresholds)
+        )
     table.add_section()
     table.add_row("MACs saved", *blank, *(f"{point.quality['macs_saved']:.2%}" for point in points))
     table.add_row(
@@ -131,7 +152,7 @@ def _print(tuned: TuningResult) -> None:
     console.print(table)
     console.print(
         f"MACs saved: expected, net of the predictors' own; measured {tuned.curves.note}, one layer at a time; off: "
-        "without its predictor",
+        "the layer computes everything",
         highlight=False,
     )
 

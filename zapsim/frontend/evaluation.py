@@ -1,7 +1,7 @@
-"""What skipping costs and saves, measured with all predictors of a network at work.
+"""Evaluation of skipping: what it costs and saves with all predictors of a network at work.
 
-Zeros that one layer skips by mistake change what the layers behind it see: nothing here is added up from layers that
-were looked at alone.
+An output that one layer skips by mistake changes what the layers behind it see. So nothing here is a sum over
+layers that were measured alone.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class LayerEvaluation:
     name, pattern
         The layer and which of its outputs are computed first.
     macs_per_output
-        MACs that an output costs.
+        MACs per output.
     pattern_outputs
         Outputs inside the pattern.
     zero_kept, zero_skipped, nonzero_kept, nonzero_skipped
-        Outputs outside the pattern by what they are (with the layers before skipping) and what was decided.
+        Outputs outside the pattern, by their value (while the layers before skip) and by the decision.
     predictor_macs
         MACs of the predictor itself.
     """
@@ -143,9 +143,9 @@ def run_methods(
     reference: nn.Module | None = None,
     progress: bool = True,
 ) -> tuple[Evaluation, ...]:
-    """Run `model` with each of `methods`; what it is compared with, `reference` or itself without skipping, runs once.
+    """Run `model` with each of `methods`, and compare with `reference`, or else with the model without skipping.
 
-    Both come back unchanged. `reference` is for a model whose weights were changed after predictors were put in.
+    Both come back unchanged. `reference` is for a model whose weights were adapted to skipping.
 
     Raises
     ------

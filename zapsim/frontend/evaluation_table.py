@@ -173,7 +173,8 @@ def _shown(records: Sequence[Record], evaluations: Sequence[Evaluation]) -> list
     cells: list[Record] = []
     for record, evaluation in zip(records, evaluations, strict=True):
         figures: Record = {
-            name: f"{one.value:.2%} ({one.low:.2%} to {one.high:.2%})" for name, one in evaluation.figures.items()
+            name: f"{estimate.value:.2%} ({estimate.low:.2%} to {estimate.high:.2%})"
+            for name, estimate in evaluation.figures.items()
         }
         cells.append(record | figures)
     return cells

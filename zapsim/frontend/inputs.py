@@ -156,16 +156,16 @@ def versions() -> dict[str, str]:
     return {"zapsim": zapsim.__version__, "torch": str(torch.__version__), "numpy": np.__version__}
 
 
-def arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+def arguments(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return arguments for a file's provenance: names of files instead of paths, which are nobody else's business."""
-    return {name: _plain(value) for name, value in sorted(given.items()) if value is not None and not callable(value)}
+    return {name: _plain(value) for name, value in sorted(values.items()) if value is not None and not callable(value)}
 
 
-def call(function: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def call(function: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the provenance says of a call of a public function: its name and its arguments."""
     named = {
         name: _as_file(value) if name in _FILE_ARGUMENTS else value
-        for name, value in given.items()
+        for name, value in values.items()
         if name != "provenance"
     }
     return {"command": function, "arguments": arguments(named)}

@@ -86,12 +86,12 @@ def evaluate(  # noqa: PLR0913 (options, by name)
         measured = load_images(images, model.preprocessing, inputs.as_path(labels), count)
     patterns = {layer: predictor.pattern for layer, predictor in opened.predictors.items()}
     methods = [*baseline_methods(baselines, patterns), *(predicting(opened.predictors, point) for point in chosen)]
-    found = list(run_methods(model.model, graph, methods, measured)) if methods else []
+    evaluations = list(run_methods(model.model, graph, methods, measured)) if methods else []
     if "random" in baselines and chosen:
-        rates = found[-len(chosen) :]
-        likes = [random_like(one, patterns, seed, f"random {one.name}") for one in rates]
-        found += run_methods(model.model, graph, likes, measured)
-    found += _evaluate_adapted(model, graph, opened, with_weights, measured)
+        at_points = evaluations[-len(chosen) :]
+        likes = [random_like(like, patterns, seed, f"random {like.name}") for like in at_points]
+        evaluations += run_methods(model.model, graph, likes, measured)
+    evaluations += _evaluate_adapted(model, graph, opened, with_weights, measured)
     made = {
         "command": called["command"],
         "network": model.name,
@@ -102,7 +102,7 @@ def evaluate(  # noqa: PLR0913 (options, by name)
         **(provenance or {}),
     }
     inputs.warn_of_undecoded(measured)
-    return EvaluationTable(tuple(found), made)
+    return EvaluationTable(tuple(evaluations), made)
 
 
 def trace(  # noqa: PLR0913 (options, by name)
@@ -177,8 +177,8 @@ def trace(  # noqa: PLR0913 (options, by name)
     else:
         traced = load_images(images, model.preprocessing, count=count)
     evaluated = _quality_images(eval_images, inputs.as_path(eval_labels), eval_crops, seed + 1, model.preprocessing)
-    model = replace(model, adapted={one.point.name: one.model(model.model) for one in with_weights})
-    run_points = (*chosen, *(one.point for one in with_weights))
+    model = replace(model, adapted={own.point.name: own.model(model.model) for own in with_weights})
+    run_points = (*chosen, *(own.point for own in with_weights))
     if evaluated is None:
         run_points = tuple(point.with_quality({}, "") for point in run_points)
     else:
@@ -207,11 +207,11 @@ def _open_points(
     """Return the operating points, and those with weights of their own."""
     opened = inputs.open_points(points, predictors)
     with_weights: list[AdaptedWeights] = []
-    for one in adapted:
-        with_weights += [one] if isinstance(one, AdaptedWeights) else load_adapted(Path(one), predictors)
+    for source in adapted:
+        with_weights += [source] if isinstance(source, AdaptedWeights) else load_adapted(Path(source), predictors)
     if not (opened or with_weights):
         raise FrontendError("no operating point: give points or adapted weights")
-    inputs.check_names([*opened, *(one.point for one in with_weights)])
+    inputs.check_names([*opened, *(own.point for own in with_weights)])
     return opened, tuple(with_weights)
 
 
@@ -220,9 +220,9 @@ def _evaluate_adapted(
 ) -> list[Evaluation]:
     """Evaluate the points with weights of their own; they are compared with the network as it was."""
     evaluations: list[Evaluation] = []
-    for one in adapted:
-        method = predicting(predictors.predictors, one.point)
-        evaluations += run_methods(one.model(network.model), graph, [method], images, reference=network.model)
+    for own in adapted:
+        method = predicting(predictors.predictors, own.point)
+        evaluations += run_methods(own.model(network.model), graph, [method], images, reference=network.model)
     return evaluations
 
 
@@ -246,7 +246,7 @@ def _adapted_provenance(adapted: Sequence[AdaptedWeights], network: Network) -> 
         return {}
     return {
         "adapted": {
-            one.point.name: {"how": one.how, "sha256": weights_digest(network.model_at(one.point.name))}
-            for one in adapted
+            own.point.name: {"how": own.how, "sha256": weights_digest(network.model_at(own.point.name))}
+            for own in adapted
         }
     }

@@ -71,7 +71,7 @@ class Tally:
             self.norm += float(reference.double().square().sum())
         if not self.classifier:
             return
-        before, after = (one[0].argmax(dim=1).cpu().numpy() for one in (expected, outputs))
+        before, after = (logits.argmax(dim=1).cpu().numpy() for logits in (expected[0], outputs[0]))
         self.agreed += int((before == after).sum())
         if labels is not None:
             self.labelled += len(labels)
@@ -192,15 +192,15 @@ def paired_loss(before: NDArray[np.bool_], after: NDArray[np.bool_], seed: int =
 def root_ratio(above: NDArray[np.float64], below: NDArray[np.float64], seed: int = 0) -> Estimate:
     """Return sqrt(sum of `above` / sum of `below`) over images, with the bootstrap's interval."""
     random = np.random.default_rng(seed)
-    found = np.empty(_RESAMPLES)
+    ratios = np.empty(_RESAMPLES)
     for index in range(_RESAMPLES):
         chosen = random.integers(0, len(above), len(above))
         whole = below[chosen].sum()
-        found[index] = np.sqrt(above[chosen].sum() / whole) if whole > 0 else np.nan
-    return _between(float(np.sqrt(above.sum() / below.sum())), found)
+        ratios[index] = np.sqrt(above[chosen].sum() / whole) if whole > 0 else np.nan
+    return _between(float(np.sqrt(above.sum() / below.sum())), ratios)
 
 
-def _between(value: float, found: NDArray[np.float64]) -> Estimate:
+def _between(value: float, resampled: NDArray[np.float64]) -> Estimate:
     tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.nanpercentile(found, [tail, 100 - tail])
+    low, high = np.nanpercentile(resampled, [tail, 100 - tail])
     return Estimate(value, min(value, float(low)), max(value, float(high)))

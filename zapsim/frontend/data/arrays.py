@@ -48,16 +48,16 @@ def load_arrays(paths: Sequence[Path], pre: Preprocessing, labels: Path | None =
         pixels, classes = _read_npz(path)
     channels = 1 if pre.colours == "L" else 3
     if pixels.shape[1:] != (pre.size, pre.size, channels):
-        found = {1: "grey", 3: "RGB"}.get(pixels.shape[3], f"{pixels.shape[3]}-channel")
+        colours = {1: "grey", 3: "RGB"}.get(pixels.shape[3], f"{pixels.shape[3]}-channel")
         raise FrontendError(
-            f"{path}: {found} images of {pixels.shape[1]}×{pixels.shape[2]}, "
+            f"{path}: {colours} images of {pixels.shape[1]}×{pixels.shape[2]}, "
             f"but the network takes {pre.colours} images of {pre.size}×{pre.size}"
         )
     if classes is not None and len(classes) != len(pixels):
         raise FrontendError(f"{labels or path}: {len(classes)} labels, but {path.name} has {len(pixels)} images")
     names = tuple(f"{path.name}[{index}]" for index in range(len(pixels)))
-    known = None if classes is None else classes.astype(np.int64)
-    return ImageSet(pixels, names, pre, f"{len(pixels)} images of {path.name}", known)
+    labels_of_images = None if classes is None else classes.astype(np.int64)
+    return ImageSet(pixels, names, pre, f"{len(pixels)} images of {path.name}", labels_of_images)
 
 
 def from_dataset(dataset: Iterable[Any], pre: Preprocessing, description: str, count: int | None = None) -> ImageSet:
@@ -129,19 +129,19 @@ def _read_npz(path: Path) -> tuple[NDArray[np.uint8], NDArray[Any] | None]:
     """Return pixels (images, rows, columns, channels) and classes, if there are any."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files if name in _IMAGES + _LABELS}
+            arrays = {name: file[name] for name in file.files if name in _IMAGES + _LABELS}
     except FileNotFoundError:
         raise FrontendError(f"{path}: no such file") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
         raise FrontendError(f"{path}: not an npz file of plain arrays ({error})") from None
-    pixels = next((found[name] for name in _IMAGES if name in found), None)
+    pixels = next((arrays[name] for name in _IMAGES if name in arrays), None)
     if pixels is None:
         raise FrontendError(f"{path}: holds no array '{_IMAGES[0]}' (nor '{_IMAGES[1]}')")
     if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4) or not len(pixels):
         raise FrontendError(
             f"{path}: images must be uint8 (images, rows, columns[, channels]), got {pixels.dtype} {pixels.shape}"
         )
-    classes = next((found[name] for name in _LABELS if name in found), None)
+    classes = next((arrays[name] for name in _LABELS if name in arrays), None)
     if classes is not None and not (np.issubdtype(classes.dtype, np.integer) and classes.ndim == 1):
         raise FrontendError(f"{path}: labels must be integers (images,), got {classes.dtype} {classes.shape}")
     return pixels[..., np.newaxis] if pixels.ndim == 3 else pixels, classes

@@ -29,7 +29,7 @@ class ImageSet:
         uint8 (images, rows, columns, channels); channels are RGB or one grey. Or float32 (images, C, rows, columns),
         which the network takes as it is.
     names
-        One name an image (file names, never paths).
+        A name per image (file names, never paths).
     preprocessing
         What turns the pixels into the network's input.
     description
@@ -109,7 +109,7 @@ IN_MEMORY_BYTES = 256 * 2**20
 
 
 class ImageStore:
-    """Takes arrays of one shape and type one by one, and gives them back as one array."""
+    """Collects arrays of one shape and type and joins them, without keeping many in memory."""
 
     def __init__(self, in_memory_bytes: int = IN_MEMORY_BYTES) -> None:
         self._limit = in_memory_bytes
@@ -127,8 +127,8 @@ class ImageStore:
             self._kept.append(image)
             if self._count * image.nbytes > self._limit:
                 self._file = tempfile.TemporaryFile()  # noqa: SIM115 (`array` closes it)
-                for one in self._kept:
-                    self._file.write(one.tobytes())
+                for earlier in self._kept:
+                    self._file.write(earlier.tobytes())
                 del self._kept[1:]
         else:
             self._file.write(image.tobytes())

@@ -47,9 +47,9 @@ def load_images(
         kept.append(index)
     _need(kept, count, files)
     names = tuple(_name(files[index], classes) for index in kept)
-    known = None if classes is None else np.array(classes, dtype=np.int64)[kept]
+    kept_classes = None if classes is None else np.array(classes, dtype=np.int64)[kept]
     about = f"centre crop of {_listed(names)}"
-    return ImageSet(store.array(), names, pre, about, known, tuple(broken))
+    return ImageSet(store.array(), names, pre, about, kept_classes, tuple(broken))
 
 
 def load_crops(
@@ -83,9 +83,9 @@ def load_crops(
     about = f"{len(crops)} random crops of {_listed([_name(files[index], classes) for index in good])}, seed {seed}"
     broken = tuple(path.name for index, path in enumerate(files) if index not in set(good))
     shuffled = [taken[index] for index in order]
-    known = None if classes is None else np.array(classes, dtype=np.int64)[shuffled]
+    crop_classes = None if classes is None else np.array(classes, dtype=np.int64)[shuffled]
     names = tuple(_name(files[index], classes) for index in shuffled)
-    return ImageSet(np.stack(crops)[order], names, pre, about, known, broken)
+    return ImageSet(np.stack(crops)[order], names, pre, about, crop_classes, broken)
 
 
 def _files(paths: Sequence[Path], labels: Path | None) -> tuple[tuple[Path, ...], tuple[int, ...] | None]:
@@ -132,17 +132,17 @@ def find_pictures(paths: Sequence[Path]) -> tuple[Path, ...]:
     FrontendError
         If a path does not exist or nothing is found.
     """
-    found: list[Path] = []
+    pictures: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(one for one in path.iterdir() if one.suffix.lower() in SUFFIXES and one.is_file())
+            pictures += sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
         elif path.is_file():
-            found.append(path)
+            pictures.append(path)
         else:
             raise FrontendError(f"{path}: no such picture or folder")
-    if not found:
+    if not pictures:
         raise FrontendError(f"no pictures in {', '.join(str(path) for path in paths)}")
-    return tuple(found)
+    return tuple(pictures)
 
 
 def class_folders(paths: Sequence[Path]) -> tuple[Path, ...]:
@@ -152,9 +152,9 @@ def class_folders(paths: Sequence[Path]) -> tuple[Path, ...]:
     """
     if len(paths) != 1 or not paths[0].is_dir():
         return ()
-    if any(one.suffix.lower() in SUFFIXES for one in paths[0].iterdir()):
+    if any(file.suffix.lower() in SUFFIXES for file in paths[0].iterdir()):
         return ()
-    return tuple(sorted(one for one in paths[0].iterdir() if one.is_dir() and not one.name.startswith(".")))
+    return tuple(sorted(folder for folder in paths[0].iterdir() if folder.is_dir() and not folder.name.startswith(".")))
 
 
 def find_labelled(paths: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[int, ...] | None]:
@@ -168,8 +168,8 @@ def find_labelled(paths: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[int, .
     classes = class_folders(paths)
     if not classes:
         return find_pictures(paths), None
-    found = [(path, label) for label, folder in enumerate(classes) for path in find_pictures([folder])]
-    return tuple(path for path, _ in found), tuple(label for _, label in found)
+    pictures = [(path, label) for label, folder in enumerate(classes) for path in find_pictures([folder])]
+    return tuple(path for path, _ in pictures), tuple(label for _, label in pictures)
 
 
 def decode(path: Path, mode: str) -> Image.Image | None:
@@ -183,6 +183,6 @@ def decode(path: Path, mode: str) -> Image.Image | None:
 
 
 def spread(count: int, over: int) -> Iterator[int]:
-    """Yield how many of `count` crops each of `over` pictures gives: as equal as can be."""
+    """Yield the number of crops from each of `over` pictures, `count` in all, as equal as possible."""
     for index in range(over):
         yield count // over + (index < count % over)

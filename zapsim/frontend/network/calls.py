@@ -1,4 +1,4 @@
-"""Which torch functions matter to prediction, and how their arguments are read."""
+"""Calls of the torch functions that matter to prediction, and how their arguments are read."""
 
 from __future__ import annotations
 
@@ -61,29 +61,29 @@ class Conv2dCall:
 
 
 def read_conv2d(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Conv2dCall:
-    """Return the arguments of a conv2d call by name, whichever way they were passed."""
+    """Return the arguments of a conv2d call by name, however they were passed."""
     names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
-    given = dict(zip(names, args, strict=False)) | dict(kwargs)
-    weight: torch.Tensor = given["weight"]
-    dilation = _pair(given.get("dilation", 1))
-    padding = _padding(given.get("padding", 0), weight.shape[2:], dilation)
-    stride = _pair(given.get("stride", 1))
-    groups = int(given.get("groups", 1))
-    return Conv2dCall(given["input"], weight, given.get("bias"), stride, padding, dilation, groups)
+    named = dict(zip(names, args, strict=False)) | dict(kwargs)
+    weight: torch.Tensor = named["weight"]
+    dilation = _pair(named.get("dilation", 1))
+    padding = _padding(named.get("padding", 0), weight.shape[2:], dilation)
+    stride = _pair(named.get("stride", 1))
+    groups = int(named.get("groups", 1))
+    return Conv2dCall(named["input"], weight, named.get("bias"), stride, padding, dilation, groups)
 
 
 def fold_batch_norm(call: Conv2dCall, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Conv2dCall:
     """Return the convolution that alone gives what `call` and a ``batch_norm`` (in eval mode) give, in float64."""
     names = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
-    given = dict(zip(names, args, strict=False)) | dict(kwargs)
-    mean, variance = (given[name].detach().double() for name in names[1:3])
-    factor = (variance + float(given.get("eps", 1e-5))).rsqrt()
-    if given.get("weight") is not None:
-        factor = factor * given["weight"].detach().double()
+    named = dict(zip(names, args, strict=False)) | dict(kwargs)
+    mean, variance = (named[name].detach().double() for name in names[1:3])
+    factor = (variance + float(named.get("eps", 1e-5))).rsqrt()
+    if named.get("weight") is not None:
+        factor = factor * named["weight"].detach().double()
     start = -mean if call.bias is None else call.bias.detach().double() - mean
     bias = start * factor
-    if given.get("bias") is not None:
-        bias = bias + given["bias"].detach().double()
+    if named.get("bias") is not None:
+        bias = bias + named["bias"].detach().double()
     return replace(call, weight=call.weight.detach().double() * factor.reshape(-1, 1, 1, 1), bias=bias)
 
 

@@ -29,12 +29,12 @@ def early_exit_macs(call: Conv2dCall, shape: ConvShape) -> ExitCounts:
 
     The sign is checked after every MAC, from the last positive weight on (after the first MAC if there is no positive
     weight). From these counts those of any coarser check follow exactly: the sum only falls, so that with a check
-    every c MACs an output stops at the first multiple of c that is not before the count (or at its end). Negative
+    every c MACs, an output stops at the first multiple of c that is not before the count (or at its end). Negative
     weights come in order of falling magnitude (equal ones as they stand in the filter), zeros last.
 
-    To be called with what really arrives at the convolution, and only where a ReLU comes straight behind it:
-    a batch normalisation between them must be folded into weights and bias first, and where anything else is added
-    before the ReLU the sign is not known here (use :func:`full_macs`).
+    Call it with what really arrives at the convolution, and only where a ReLU follows directly. A batch normalisation
+    between them must be folded into weights and bias first. Where anything else is added before the ReLU, the sign is
+    not known here (use :func:`full_macs`).
 
     Parameters
     ----------

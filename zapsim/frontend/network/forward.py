@@ -32,7 +32,7 @@ def device_of(model: nn.Module) -> torch.device:
 
 
 def check_finite(layer: str, ofmap: torch.Tensor) -> None:
-    """Stop with the layer's name where activations are not numbers.
+    """Refuse activations that are not finite, and name the layer.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def check_finite(layer: str, ofmap: torch.Tensor) -> None:
 
 
 def use_threads(count: int | None) -> None:
-    """Set torch's CPU threads (None: leave torch's choice).
+    """Set the number of torch's CPU threads (None: keep torch's choice).
 
     Raises
     ------
@@ -60,19 +60,19 @@ def use_threads(count: int | None) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of what an error says, or its type's name if it says nothing."""
+    """Return the first line of an error's message, or the name of its type if it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 class CountColumn(TextColumn):
-    """How many of how many are done."""
+    """Shows how many steps of how many are done."""
 
     def __init__(self) -> None:
         super().__init__("{task.completed:.0f}/{task.total:.0f}")
 
 
 def progress_bar(*columns: ProgressColumn, wanted: bool = True) -> Progress:
-    """Return a bar with `columns` between its description and its times; silent unless `wanted` on a terminal."""
+    """Return a progress bar with `columns` before its times; it shows only if `wanted`, and only on a terminal."""
     console = Console(stderr=True)
     left, right = (TextColumn("{task.description}"), BarColumn()), (TimeElapsedColumn(), TimeRemainingColumn())
     return Progress(*left, *columns, *right, console=console, disable=not (wanted and console.is_terminal))

@@ -1,4 +1,4 @@
-"""Finding a network's convolutions, the ReLU behind each, and which of them can have a predictor."""
+"""The graph of a network: its convolutions, the ReLU behind each, and which of them can have a predictor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zapsim.frontend.network.recorder import Node, Recorder, follow
 from zapsim.workload import ConvShape
 
 SMALLEST_MAP = 4
-"""Rows and columns that an ofmap must have to be predicted: a predictor looks at 5×5 outputs."""
+"""The fewest rows and columns of an ofmap that can be predicted: a predictor looks at 5×5 outputs."""
 
 FIRST_LAYER = "first convolution of the network"
 _IMAGES_DIMS = 4
@@ -86,7 +86,7 @@ def trace_graph(model: nn.Module, *example: torch.Tensor) -> Graph:
         with frozen(model), recorder:
             outputs = model(*example)
     except (RuntimeError, TypeError, ValueError) as error:
-        shapes = " and ".join(str(tuple(one.shape)) for one in example)
+        shapes = " and ".join(str(tuple(tensor.shape)) for tensor in example)
         raise FrontendError(f"the network does not run on an input {shapes}: {first_line(error)}") from error
     for tensor in tensors_in(outputs):
         recorder.use(tensor, Node(None))
@@ -103,7 +103,7 @@ def _parameter_names(model: nn.Module) -> dict[int, str]:
 
 def _sites(recorder: Recorder, names: Mapping[int, str]) -> tuple[ConvSite, ...]:
     calls: dict[str, int] = {}
-    found: list[tuple[Node, ConvSite]] = []
+    sites: list[tuple[Node, ConvSite]] = []
     for node in recorder.nodes:
         if node.conv is None or node.conv_call is None:
             continue
@@ -117,23 +117,25 @@ def _sites(recorder: Recorder, names: Mapping[int, str]) -> tuple[ConvSite, ...]
             reason = FIRST_LAYER
         elif reason is None and min(shape.P, shape.Q) < SMALLEST_MAP:
             reason = f"output map of {shape.P}×{shape.Q} is too small"
-        found.append((node, ConvSite(shape, node.conv_call, way.relu_call, reason, way.norm_calls, way.added)))
-    return _one_a_relu(found)
+        sites.append((node, ConvSite(shape, node.conv_call, way.relu_call, reason, way.norm_calls, way.added)))
+    return _one_per_relu(sites)
 
 
-def _one_a_relu(found: Sequence[tuple[Node, ConvSite]]) -> tuple[ConvSite, ...]:
+def _one_per_relu(candidates: Sequence[tuple[Node, ConvSite]]) -> tuple[ConvSite, ...]:
     """Leave each ReLU to one convolution where several are summed before it: the one on the main path.
 
-    That is the one with most convolutions before it (a shortcut has fewer); of equals the one with most MACs an output,
-    then the first.
+    That is the one with most convolutions before it (a shortcut has fewer); of equals, the one with most MACs per
+    output, then the first.
     """
     main: dict[int, tuple[tuple[int, int, int], ConvSite]] = {}
-    for node, site in found:
+    for node, site in candidates:
         if site.relu_call is not None:
             rank = (node.depth, site.shape.macs_per_output, -site.conv_call)
-            main[site.relu_call] = max(main.get(site.relu_call, (rank, site)), (rank, site), key=lambda one: one[0])
+            main[site.relu_call] = max(
+                main.get(site.relu_call, (rank, site)), (rank, site), key=lambda ranked: ranked[0]
+            )
     sites = []
-    for _, site in found:
+    for _, site in candidates:
         owner = site if site.relu_call is None else main[site.relu_call][1]
         reason = site.unpredicted if owner is site else f"added to {owner.name}, behind which their sum is predicted"
         relu_call = site.relu_call if owner is site else None

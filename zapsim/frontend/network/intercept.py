@@ -1,4 +1,4 @@
-"""Watching and changing a forward pass at its convolutions' inputs and at the ReLUs behind them."""
+"""Interception of a forward pass: watch the inputs of its convolutions, and change the outputs of their ReLUs."""
 
 from __future__ import annotations
 

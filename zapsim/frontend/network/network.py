@@ -1,4 +1,4 @@
-"""A network as the frontend uses it: the model, its name, its weights' source, how it sees pictures."""
+"""A network as the frontend uses it: the model, its name, the source of its weights, how its pictures are prepared."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import nn
@@ -19,7 +20,7 @@ from zapsim.frontend.network.weights import load_weights, weights_digest
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """What a factory may return (or it returns a plain ``nn.Module``).
+    """A model with what is known of it; a factory may return it instead of a plain ``nn.Module``.
 
     `adapted` holds the network with other weights (in eval mode), for operating points that have their own.
     """
@@ -56,16 +57,16 @@ def load_network(spec: str, weights: Path | None = None, device: str = "auto", s
     factory_name = spec.partition(":")[2]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        made = _factory(spec)()
-    if isinstance(made, nn.Module):
-        made = Network(made, factory_name, f"as made by {spec}")
-    if not isinstance(made, Network):
-        raise FrontendError(f"{spec}: expected an nn.Module or a zapsim Network, got {type(made).__name__}")
+        network = _factory(spec)()
+    if isinstance(network, nn.Module):
+        network = Network(network, factory_name, f"as made by {spec}")
+    if not isinstance(network, Network):
+        raise FrontendError(f"{spec}: expected an nn.Module or a zapsim Network, got {type(network).__name__}")
     if weights is not None:
-        load_weights(made.model, weights)
-        made = replace(made, source=f"file {weights.name}")
-    made.model.eval().to(choose_device(device))
-    return made
+        load_weights(network.model, weights)
+        network = replace(network, source=f"file {weights.name}")
+    network.model.eval().to(choose_device(device))
+    return network
 
 
 def choose_device(name: str) -> torch.device:
@@ -90,8 +91,7 @@ def _factory(spec: str) -> Callable[[], object]:
     if not callable(factory):
         hint = did_you_mean(factory_name, [name for name in vars(module) if not name.startswith("_")])
         raise FrontendError(f"network '{spec}': {module_name} has no function '{factory_name}'{hint}")
-    found: Callable[[], object] = factory
-    return found
+    return cast(Callable[[], object], factory)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Recording every torch call of a forward pass, and following a convolution's output to its ReLU."""
+"""Recorder of every torch call of a forward pass, and the way of a convolution's output to its ReLU."""
 
 from __future__ import annotations
 

@@ -36,16 +36,16 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     try:
         with warnings.catch_warnings():  # the error, if there is one, says it better
             warnings.simplefilter("ignore")
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise FrontendError(f"{path}: holds pickled code, which is never loaded") from None
     except (RuntimeError, OSError, EOFError, ValueError) as error:
         raise FrontendError(f"{path}: not a torch weights file ({first_line(error)})") from None
-    if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):
-        found = found["state_dict"]
-    if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        state = state["state_dict"]
+    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise FrontendError(f"{path}: expected a state dict (names to tensors)")
-    return dict(found)
+    return dict(state)
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -137,7 +137,7 @@ def check_digest(path: Path, tensors: Mapping[str, torch.Tensor], expected: str)
 
 def digest(tensors: Mapping[str, torch.Tensor]) -> str:
     """Return a SHA-256 over names and values."""
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for name in sorted(tensors):
-        found.update(name.encode() + tensors[name].numpy().tobytes())
-    return found.hexdigest()
+        sha256.update(name.encode() + tensors[name].numpy().tobytes())
+    return sha256.hexdigest()

@@ -52,7 +52,7 @@ def recalibrate(
     if len(images) < batch:
         raise FrontendError(f"{len(images)} images are too few for batches of {batch}")
     work = copy.deepcopy(model).eval()
-    norms = [one for one in work.modules() if isinstance(one, _BatchNorm) and one.running_mean is not None]
+    norms = [module for module in work.modules() if isinstance(module, _BatchNorm) and module.running_mean is not None]
     if not norms:
         raise FrontendError("the network has no batch normalisation to recalibrate")
     for norm in norms:
@@ -73,10 +73,10 @@ def recalibrate(
         ):
             with Interception(graph, on_ofmap=checked):
                 work(inputs.to(device_of(work)))
-    return _given(model, work, in_place)
+    return _new_state(model, work, in_place)
 
 
-def _given(model: nn.Module, work: nn.Module, in_place: bool) -> dict[str, torch.Tensor]:
+def _new_state(model: nn.Module, work: nn.Module, in_place: bool) -> dict[str, torch.Tensor]:
     """Return the new statistics beside all that stayed, and put them into `model` if wanted."""
     state = {name: value.detach().clone() for name, value in work.state_dict().items()}
     # The count of batches is the caller's: only training with a cumulative mean reads it.

@@ -1,4 +1,4 @@
-"""Interrupted training on disk: one safetensors file (no pickle) from which a run goes on, bit for bit."""
+"""Checkpoints of training: a safetensors file (no pickle) from which a run continues, bit for bit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class Checkpoint:
     run
         All that makes two runs the same (plain values); a file of another run is refused.
     interval_s
-        Seconds between two writings.
+        Seconds between two writes.
     """
 
     path: Path
@@ -56,26 +57,28 @@ class Checkpoint:
         self._written = time.monotonic()
 
     def save(self, epoch: int, step: int, learners: Mapping[str, Learner]) -> None:
-        """Write the state after `step` batches of `epoch`, unless the last writing is not long ago."""
+        """Write the state after `step` batches of `epoch`, unless the interval since the last write is not over."""
         if time.monotonic() - self._written < self.interval_s:
             return
-        tensors = {f"{layer}/{name}": value for layer, one in learners.items() for name, value in one.tensors().items()}
+        tensors = {
+            f"{layer}/{name}": value for layer, learner in learners.items() for name, value in learner.tensors().items()
+        }
         progress = _Progress(
             run=dict(self.run),
             epoch=epoch,
             step=step,
-            losses={name: one.losses for name, one in learners.items()},
-            history={name: one.history for name, one in learners.items()},
-            savings={name: one.saving if one.saving == one.saving else None for name, one in learners.items()},
+            losses={name: learner.losses for name, learner in learners.items()},
+            history={name: learner.history for name, learner in learners.items()},
+            savings={name: None if isnan(learner.saving) else learner.saving for name, learner in learners.items()},
             tensors_sha256=digest(tensors),
         )
         write_atomically(self.path, tensor_file(tensors, METADATA_KEY, progress.model_dump_json()), parents=True)
         self._written = time.monotonic()
 
     def restore(self, learners: Mapping[str, Learner]) -> tuple[int, int]:
-        """Put the file's state into `learners`; return the epoch and how many of its batches are done.
+        """Put the file's state into `learners`; return the epoch and the number of its batches that are done.
 
-        Without a file that is (0, 0).
+        Without a file, return (0, 0).
 
         Raises
         ------

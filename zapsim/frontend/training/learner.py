@@ -16,7 +16,7 @@ _ADAM = ("step", "exp_avg", "exp_avg_sq")
 
 _GROUP_VALUES = 2**20
 _FEWEST_CHANNELS = 16
-"""Vector kernels take so many channels at a time."""
+"""Vector kernels take this many channels at a time."""
 
 
 class Learner:
@@ -84,14 +84,14 @@ class Learner:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return predictor and optimiser as tensors by name, on the CPU."""
-        found = {f"predictor/{name}": value for name, value in self.predictor.state_dict().items()}
+        tensors = {f"predictor/{name}": value for name, value in self.predictor.state_dict().items()}
         for name, parameter in self.predictor.named_parameters():
             state = self._optimiser.state[parameter]
-            found |= {f"adam/{name}/{key}": state[key] for key in _ADAM}
-        return {name: value.detach().cpu().contiguous().clone() for name, value in found.items()}
+            tensors |= {f"adam/{name}/{key}": state[key] for key in _ADAM}
+        return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
 
     def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Take the state that :meth:`tensors` gave."""
+        """Restore the state that :meth:`tensors` returned."""
         prefix = "predictor/"
         state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
         self.predictor.load_state_dict(state)

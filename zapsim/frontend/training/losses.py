@@ -1,4 +1,4 @@
-"""What predictors learn from: errors of their scores against "is non-zero", and the slopes of these errors.
+"""Losses of predictors: errors of their scores against "is non-zero", and the slopes of these errors.
 
 Outputs inside the pattern do not count: target and prediction are 1 there by definition. The slopes are written out,
 in few new tensors and few passes over them, as both are what a step costs.
@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 
 STEEPNESS = 8.0
-"""Logits a unit of score: a score of 0 stands for a chance of 2 %, one of 1 for 98 %."""
+"""Logits per unit of score: a score of 0 stands for a chance of 2 %, one of 1 for 98 %."""
 
 ScoreError = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, float], tuple[float, torch.Tensor]]
 """Of scores and an ofmap (images, channels, rows, columns), the pattern as bool (rows, columns), and the layer's mean

@@ -208,7 +208,10 @@ def save_predictors(
     header = PredictorHeader(
         network=network,
         weights_sha256=weights_sha256,
-        layers={layer: LayerPredictor(pattern=one.pattern, channels=one.channels) for layer, one in predictors.items()},
+        layers={
+            layer: LayerPredictor(pattern=predictor.pattern, channels=predictor.channels)
+            for layer, predictor in predictors.items()
+        },
         provenance=dict(provenance),
         tensors_sha256=digest(tensors),
     )
@@ -232,15 +235,15 @@ def load_predictors(path: Path) -> PredictorSet:
         header = PredictorHeader.model_validate_json(text)
     except ValidationError as error:
         raise header_fault(path, error) from None
-    predictors = {layer: Predictor(one.channels, one.pattern) for layer, one in header.layers.items()}
+    predictors = {layer: Predictor(about.channels, about.pattern) for layer, about in header.layers.items()}
     expected = {
         f"{layer}/{name}": value.shape
         for layer, predictor in predictors.items()
         for name, value in _parameters(predictor).items()
     }
-    found = {name: value.shape for name, value in tensors.items()}
-    if found != expected:
-        odd = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))[0]
+    stored = {name: value.shape for name, value in tensors.items()}
+    if stored != expected:
+        odd = sorted(name for name in stored.keys() | expected.keys() if stored.get(name) != expected.get(name))[0]
         raise FrontendError(f"{path}: {odd} does not fit the layers of the header")
     check_digest(path, tensors, header.tensors_sha256)
     for layer, predictor in predictors.items():

@@ -82,7 +82,7 @@ class TrainingOptions:
         return first if self.recipe == "paper" else first * (1 + cos(pi * step / steps)) / 2
 
     def settled(self, step: int, steps: int) -> bool:
-        """Say whether statistics stay as they are from this step on."""
+        """Return whether statistics stay as they are from this step on."""
         return self.recipe == "weighted" and 2 * step >= steps
 
 
@@ -114,9 +114,10 @@ def train_predictors(
 ) -> TrainedPredictors:
     """Train a predictor for every eligible layer of `graph`.
 
-    Each layer learns as soon as its activations appear in the forward pass, so no two layers' activations are
-    kept at a time. The model is frozen and comes back unchanged. With a `checkpoint` file the state is saved there from
-    time to time, and a run whose file exists goes on from it, to the same predictors, bit for bit, as without a break.
+    Each layer learns as soon as its activations appear in the forward pass, so that only one layer's activations are
+    kept at a time. The model is frozen and comes back unchanged. With a `checkpoint` file, the state is saved there
+    regularly. A run whose file exists continues from it and gives the same predictors, bit for bit, as one without a
+    break.
 
     Raises
     ------
@@ -127,28 +128,28 @@ def train_predictors(
     _check(graph, images, options)
     device = device_of(model)
     learners = _learners(graph, options, device)
-    keeper, start = None, (0, 0)
+    checkpointing, start = None, (0, 0)
     if checkpoint is not None:
-        keeper = Checkpoint(checkpoint, _run(model, images, options), checkpoint_interval_s)
-        start = keeper.restore(learners)
+        checkpointing = Checkpoint(checkpoint, _run(model, images, options), checkpoint_interval_s)
+        start = checkpointing.restore(learners)
     batches = len(images) // options.batch
     with LayerDisplay(options.epochs * batches, learners, progress) as display, frozen(model):
         for epoch, step, chosen in _batches(len(images), options, start):
             last = step == batches - 1
             at, steps = epoch * batches + step, options.epochs * batches
-            how = (options.rate(at, steps), display.shown or last, options.settled(at, steps))
+            step_options = (options.rate(at, steps), display.shown or last, options.settled(at, steps))
 
-            def learn(site: ConvSite, ofmap: torch.Tensor, how: tuple[float, bool, bool] = how) -> None:
+            def learn(site: ConvSite, ofmap: torch.Tensor, options: tuple[float, bool, bool] = step_options) -> None:
                 if site.name in learners:
-                    learners[site.name].step(ofmap, *how)
+                    learners[site.name].step(ofmap, *options)
 
             with Interception(graph, on_ofmap=learn):
                 model(images.tensor(chosen).to(device))
             if last:
                 for learner in learners.values():
                     learner.end_epoch()
-            if keeper is not None:
-                keeper.save(epoch, step + 1, learners)
+            if checkpointing is not None:
+                checkpointing.save(epoch, step + 1, learners)
             display.advance(at + 1)
     return TrainedPredictors(
         {name: learner.predictor.eval() for name, learner in learners.items()},
@@ -190,7 +191,7 @@ def _learners(graph: Graph, options: TrainingOptions, device: torch.device) -> d
         for predictor in predictors.values():
             predictor.start_as_neighbour_rule()
     error = plain_error if options.recipe == "paper" else weighted_error
-    return {name: Learner(name, one.to(device), error) for name, one in predictors.items()}
+    return {name: Learner(name, predictor.to(device), error) for name, predictor in predictors.items()}
 
 
 def _batches(
@@ -210,7 +211,7 @@ def _batches(
 
 
 class LayerDisplay:
-    """Context manager that shows, while training, every layer's loss and what it would save at threshold 0.
+    """Context manager that shows every layer's loss during training, and the share that threshold 0 would skip.
 
     Attributes
     ----------
@@ -237,8 +238,8 @@ class LayerDisplay:
             self._live.stop()
 
     def advance(self, done: int) -> None:
-        """Say that `done` batches are done."""
-        loss = float(np.mean([one.last for one in self._learners.values()]))
+        """Show that `done` batches are done."""
+        loss = float(np.mean([learner.last for learner in self._learners.values()]))
         self._bar.update(self._task, completed=done, loss=loss)
 
     def _render(self) -> Group:

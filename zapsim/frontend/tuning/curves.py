@@ -8,7 +8,7 @@ edge *up to and including* its upper one, because an output is computed if its s
 what lies in the bins above an edge is what that threshold computes, not one score more. (Bins that include their lower
 edge, as histograms usually do, would shift a curve by the scores that lie on an edge, and a cumulative sum that starts
 with the bin of the threshold itself by a whole bin.) Edges are multiples of a power of two, so that they are exact in
-single precision. At the edges the curves are therefore exact; between them nothing is said.
+single precision. The curves are therefore exact at the edges; they say nothing about what lies between.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from zapsim.timing.predictor import predictor_counts
 from zapsim.workload import ConvShape
 
 BINS = 2048
-"""Bins from -1 to 1, a thousandth each."""
+"""Bins from -1 to 1, about a thousandth wide."""
 
 _FEWEST_BINS = 1024
 _MOST_BINS = 2**20
@@ -51,11 +51,11 @@ class LayerCurve:
     thresholds
         float64, rising from -1 to 1.
     kept
-        Mean number of outputs an image that each threshold computes, those of the pattern included; falling.
+        Mean number of outputs per image that each threshold computes, those of the pattern included; falling.
     error
         Share of the layer's activation sum that each threshold loses; rising.
     predictor_macs
-        MACs of the predictor itself, an image (0 for a rule that has none).
+        MACs of the predictor itself per image (0 for a rule without one).
     """
 
     shape: ConvShape
@@ -78,7 +78,7 @@ class LayerCurve:
 
     @property
     def macs(self) -> NDArray[np.float64]:
-        """MACs an image at every threshold, the predictor's own included."""
+        """MACs per image at every threshold, including the predictor's own."""
         return self.kept * self.shape.macs_per_output + self.predictor_macs
 
     def index(self, threshold: float) -> int:
@@ -89,11 +89,11 @@ class LayerCurve:
         FrontendError
             If it is not one of the curve's.
         """
-        found = int(np.searchsorted(self.thresholds, threshold))
-        if found == len(self.thresholds) or self.thresholds[found] != threshold:
+        index = int(np.searchsorted(self.thresholds, threshold))
+        if index == len(self.thresholds) or self.thresholds[index] != threshold:
             step = self.thresholds[1] - self.thresholds[0] if len(self.thresholds) > 1 else 0.0
             raise FrontendError(f"threshold {threshold} is not on the curve (-1 to 1 in steps of {step:g})")
-        return found
+        return index
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +112,7 @@ class Curves:
         for layer in self.layers:
             if layer.name == name:
                 return layer
-        raise FrontendError(f"no curve of layer '{name}'{did_you_mean(name, [one.name for one in self.layers])}")
+        raise FrontendError(f"no curve of layer '{name}'{did_you_mean(name, [layer.name for layer in self.layers])}")
 
 
 def measure_curves(
@@ -134,7 +134,7 @@ def measure_curves(
     scorers
         Predictors by layer.
     images
-        What to measure on; not what the predictors were trained on, if it can be helped.
+        What to measure on; preferably not what the predictors were trained on.
     bins
         Steps from -1 to 1: a power of two, at least 1,024.
     free

@@ -1,4 +1,4 @@
-"""One option from every list, with the least cost within a budget of weights: the multiple-choice knapsack.
+"""The multiple-choice knapsack: an option from every list, with the least cost within a budget of weights.
 
 Method: Sinha and Zoltners, "The multiple-choice knapsack problem", Operations Research 27 (1979), and Dyer (1984) /
 Zemel (1984): on the lower convex hull of every list's (weight, cost) points, the steps from one point to the next are
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of one list: what each costs and what it takes of the budget."""
+    """The options of one list: the cost of each, and its weight in the budget."""
 
     cost: NDArray[np.float64]
     weight: NDArray[np.float64]
@@ -27,7 +27,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The number of the option taken from every list, their sums, and what no choice can go below.
+    """A choice: the number of the option taken from every list, their sums, and a lower bound of the cost.
 
     Attributes
     ----------
@@ -55,8 +55,8 @@ def choose(lists: Sequence[Options], budget: float) -> Choice | None:
         saved = float(options.cost[before] - options.cost[after])
         further = [*taken[:number], after, *taken[number + 1 :]]
         if _sum(lists, further, "weight") > budget:
-            room = budget - _sum(lists, taken, "weight")
-            bound = _sum(lists, taken, "cost") - saved * room / float(options.weight[after] - options.weight[before])
+            unspent = budget - _sum(lists, taken, "weight")
+            bound = _sum(lists, taken, "cost") - saved * unspent / float(options.weight[after] - options.weight[before])
             step = saved
             break
         taken = further
@@ -103,13 +103,13 @@ def _steps(lists: Sequence[Options], hulls: Sequence[Sequence[int]]) -> list[tup
 
 
 def _fill(lists: Sequence[Options], taken: list[int], budget: float) -> None:
-    """Use up the budget: again and again the one change of an option that saves most and still fits."""
+    """Use up the budget: repeat the change of one option that saves most and still fits, until none does."""
     while True:
-        room = budget - _sum(lists, taken, "weight")
+        unspent = budget - _sum(lists, taken, "weight")
         best, where = 0.0, None
         for number, options in enumerate(lists):
             now = taken[number]
-            saved = np.where(options.weight - options.weight[now] <= room, options.cost[now] - options.cost, -np.inf)
+            saved = np.where(options.weight - options.weight[now] <= unspent, options.cost[now] - options.cost, -np.inf)
             index = int(saved.argmax())
             fits = _sum(lists, [*taken[:number], index, *taken[number + 1 :]], "weight") <= budget
             if saved[index] > best and fits:

@@ -1,8 +1,8 @@
-"""How much a network's output suffers from each layer's errors: weights for a budget that all layers share.
+"""Sensitivity of a network's output to each layer's errors: weights for an error budget that all layers share.
 
-The summed error of Shomron et al. (ECCV 2020, section 4) counts a lost share of activation alike in every layer. What
-it does to the output differs from layer to layer; here that is measured, without labels, and the errors are weighted
-by it.
+The summed error of Shomron et al. (ECCV 2020, section 4) gives a lost share of activation the same weight in every
+layer. Its effect on the output differs from layer to layer. That effect is measured here, without labels, and becomes
+the weight of the layer's error.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def measure_sensitivities(
 
     Each layer skips alone, at the threshold whose error is nearest to :data:`PROBE_ERROR`; its weight is in proportion
     to the relative error of the network's output (of its class probabilities, if it has one output of classes) over the
-    error of the layer. That takes one forward pass a layer, and one more.
+    error of the layer. That takes one forward pass per layer, and one more.
 
     Raises
     ------
@@ -93,12 +93,12 @@ def _harm(
         for inputs, _ in images.batches():
             on_device = inputs.to(device_of(model))
             expected = _outputs(model, on_device)
-            norm += sum(float(one.square().sum()) for one in expected)
+            norm += sum(float(reference.square().sum()) for reference in expected)
             for name, method in methods.items():
                 with Interception(graph, on_ofmap=method.skipping()):
-                    found = _outputs(model, on_device)
-                pairs = zip(found, expected, strict=True)
-                errors[name] += sum(float((one - other).square().sum()) for one, other in pairs)
+                    outputs = _outputs(model, on_device)
+                pairs = zip(outputs, expected, strict=True)
+                errors[name] += sum(float((output - reference).square().sum()) for output, reference in pairs)
             bar.advance(task, len(inputs))
     if not (norm > 0 and np.isfinite(norm) and np.isfinite(list(errors.values())).all()):
         raise FrontendError("the network's output is zero or not finite, so that it has no relative error")
@@ -107,7 +107,7 @@ def _harm(
 
 def _outputs(model: nn.Module, inputs: torch.Tensor) -> list[torch.Tensor]:
     """Return all outputs in double precision; of a classifier, the probabilities."""
-    outputs = [one.double() for one in tensors_in(model(inputs))]
+    outputs = [output.double() for output in tensors_in(model(inputs))]
     if len(outputs) == 1 and outputs[0].ndim == _CLASSIFIER_DIMS:
         return [outputs[0].softmax(dim=1)]
     return outputs
