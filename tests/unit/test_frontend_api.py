@@ -1,6 +1,8 @@
 """The public functions on objects, without files; and files of operating points that an older version wrote."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -154,3 +156,16 @@ def test_adapted_weights_of_version_1_are_read(trained: api.TrainingResult, netw
     save_file(tensors, path, metadata={"zapsim_adapted": json.dumps(header | {"version": 3})})
     with pytest.raises(FrontendError, match=r"version: .* \(this zapsim reads versions 1 to 2\)"):
         load_adapted(path, predictors)
+
+
+def test_without_torch_the_frontend_says_what_to_install():
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from importlib import util; find = util.find_spec\n"
+        "util.find_spec = lambda name, *rest: None if name == 'torch' else find(name, *rest)\n"
+        "from zapsim.cli import main\n"
+        "sys.exit(main(['train', '--network', 'a:b', '--images', 'c', '--out', 'd']))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert run.stderr == "zapsim: training and tracing need PyTorch: pip install 'zapsim[frontend]'\n"

@@ -31,14 +31,14 @@ examples:
   zapsim trace --network zapsim.frontend.networks.digits:cnn --predictors digits.zap.safetensors \\
       --images t10k-images-idx3-ubyte --count 4 --threshold 0.2 0.4 \\
       --eval-images t10k-images-idx3-ubyte --eval-labels t10k-labels-idx1-ubyte --out digits.safetensors
-  zapsim trace --network mynets:vgg --predictors vgg.zap.safetensors --images photos/ --threshold 0.1 --values \
+  zapsim trace --network mynets:vgg --predictors vgg.zap.safetensors --images photos/ --threshold 0.1 --values \\
       --out vgg.safetensors && zapsim run --arch snapea --policy early-exit --trace vgg.safetensors
 
 Each threshold becomes an operating point of the trace (t0.2, t0.4, ...): an output outside the pattern is computed if
 its score is above the threshold. The points of --points follow under their own names, then those of --adapted, which
 run with weights of their own. Pictures are cropped in the middle. Quality is measured on --eval-images: on random crops
-of pictures, or on all images of an idx file, an npz file or a folder with a folder per class. Without --eval-images it is
-measured on the traced images.
+of pictures, or on all images of an idx file, an npz file or a folder with a folder per class. Without --eval-images it
+is measured on the traced images.
 """
 
 

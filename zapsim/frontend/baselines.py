@@ -35,8 +35,8 @@ class NeighbourRule:
     rule at threshold 0. To make it comparable at any accuracy, it has a threshold here. Let s be the sum of these
     neighbours in units of the mean computed activation of the same image. Where s > 0 the score is s / (1 + s), so that
     thresholds above 0 also skip next to small activations. Where s = 0 it is s' / (1 + s') - 1, with s' the sum over
-    the computed outputs of the 5×5 around, so that thresholds below 0 skip only in wider surroundings of zeros. A window without any
-    computed output is no reason to skip: the score is then above every threshold.
+    the computed outputs of the 5×5 around, so that thresholds below 0 skip only in wider surroundings of zeros. A
+    window without any computed output is no reason to skip: the score is then above every threshold.
 
     Parameters
     ----------
