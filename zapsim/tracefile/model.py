@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -74,7 +74,7 @@ class TracedLayer(_Record):
 
 
 class PredictorSetting(_Record):
-    """Pattern and threshold of one layer's predictor at an operating point."""
+    """The pattern and the threshold of one layer: an output with a score above the threshold is computed."""
 
     pattern: str
     threshold: float
@@ -87,23 +87,32 @@ class PredictorSetting(_Record):
 
 
 class OperatingPoint(_Record):
-    """One setting of all predictors, and the quality measured with it.
+    """A pattern and a threshold for each layer that predicts, and the quality at them.
 
     Attributes
     ----------
     predictors
-        Setting of each layer that has a predictor, by the layer's name.
+        Settings by layer name; a layer that is not among them computes everything.
     quality
         Measured metrics by name, such as ``top1_accuracy``, ``top1_agreement`` (both shares of 1) or
         ``relative_output_error`` (norm of the difference over the norm of the unmodified network's output).
     quality_note
-        The data on which `quality` was measured, in words.
+        How and on what `quality` was measured.
     """
 
     name: Line
     predictors: dict[str, PredictorSetting]
-    quality: dict[Line, float]
-    quality_note: Line
+    quality: dict[Line, float] = Field(default_factory=dict)
+    quality_note: Line = ""
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Thresholds by layer name."""
+        return {layer: setting.threshold for layer, setting in self.predictors.items()}
+
+    def with_quality(self, quality: Mapping[str, float], note: str) -> OperatingPoint:
+        """Return the same settings with other figures."""
+        return OperatingPoint(name=self.name, predictors=self.predictors, quality=dict(quality), quality_note=note)
 
 
 class TraceHeader(_Record):
