@@ -1,4 +1,4 @@
-# The lanes live in .ci/run; `make check` runs them in the environment at hand, `.ci/run` in fresh ones.
+# The lanes are defined in .ci/run: `make check` runs them in the current environment, `.ci/run` in fresh ones.
 lanes = lint types imports test test-nojit test-boundscheck examples
 
 .PHONY: check ci format $(lanes)

@@ -19,15 +19,14 @@ import numpy as np
 import torch
 
 from zapsim.frontend.capture import capture, trace_header
-from zapsim.frontend.graph import Graph, trace_graph
-from zapsim.frontend.guard import frozen
-from zapsim.frontend.images import ImageSet
-from zapsim.frontend.intercept import Interception
+from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.network import Network
+from zapsim.frontend.network.forward import frozen
+from zapsim.frontend.network.graph import Graph, trace_graph
+from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.networks.hed_vgg16 import PREPROCESSING, layers
-from zapsim.frontend.quality import Quality
-from zapsim.frontend.thresholds import uniform_settings
-from zapsim.frontend.training import TrainingOptions, train_predictors
+from zapsim.frontend.skipping import uniform_points
+from zapsim.frontend.training.training import TrainingOptions, train_predictors
 
 
 def random_images(count: int) -> ImageSet:
@@ -65,11 +64,10 @@ def train_one_by_one(network: Network, graph: Graph, images: ImageSet) -> None:
 def tracer(network: Network, graph: Graph, images: ImageSet, folder: Path) -> Callable[[], None]:
     """Return what traces `images` at one operating point, without measuring quality."""
     trained = train_predictors(network.model, graph, images.first(1), TrainingOptions(epochs=1, batch=1), False)
-    settings = uniform_settings([0.1], trained.predictors)
-    quality = Quality({settings[0].name: {}}, "not measured")
-    header = trace_header(network, graph, trained.predictors, settings, images, quality, {})
+    points = uniform_points([0.1], trained.predictors)
+    header = trace_header(network, graph, trained.predictors, points, images, {})
     path = folder / "trace.safetensors"
-    return lambda: capture(path, header, network, graph, trained.predictors, settings, images, quality) and None
+    return lambda: capture(path, header, network, graph, trained.predictors, images)
 
 
 def seconds(task: Callable[[], None]) -> float:

@@ -4,10 +4,10 @@ import torch
 from torch import nn
 
 from tests.frontend_support import smooth_images
-from zapsim.frontend.graph import Graph
-from zapsim.frontend.guard import frozen
-from zapsim.frontend.intercept import Interception
-from zapsim.frontend.predictor import Predictor
+from zapsim.frontend.network.forward import frozen
+from zapsim.frontend.network.graph import Graph
+from zapsim.frontend.network.intercept import Interception
+from zapsim.frontend.training.predictor import Predictor
 
 
 def random_predictors(

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from zapsim.frontend.graph import Graph, trace_graph
-from zapsim.frontend.images import ImageSet
+from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.data.preprocessing import Preprocessing
 from zapsim.frontend.network import Network
-from zapsim.frontend.preprocessing import Preprocessing
+from zapsim.frontend.network.graph import Graph, trace_graph
 
 # Small maps on a busy machine: a second thread would mostly wait for the first.
 torch.set_num_threads(1)

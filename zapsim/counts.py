@@ -1,4 +1,4 @@
-"""The names under which every engine counts: actions (what costs energy) and cycles (what costs time)."""
+"""The records in which every engine counts: actions, which cost energy, and cycles, which cost time."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Final, Self
 
 @dataclass(frozen=True, slots=True)
 class _Sum:
-    """Integer records that add field by field."""
+    """A record of integers; two records are added field by field."""
 
     def __add__(self, other: Self) -> Self:
         return type(self)(*map(operator.add, self.values(), other.values()))
 
     def values(self) -> tuple[int, ...]:
-        """Return the fields' values in their order of definition."""
+        """List the fields' values in their order of definition."""
         return _getter(tuple(self.__dataclass_fields__))(self)
 
     def as_dict(self) -> dict[str, int]:
-        """Return the fields in their order of definition."""
+        """Map the fields' names to their values, in their order of definition."""
         return dict(zip(self.__dataclass_fields__, self.values(), strict=True))
 
 
 @cache
 def _getter(names: tuple[str, ...]) -> Callable[[object], tuple[int, ...]]:
-    """Return what reads several fields at once: records are added and looked at hundreds of times a run."""
+    """Make a function that reads all fields at once; cached, since a run adds records hundreds of times."""
     return operator.attrgetter(*names)
 
 
@@ -51,7 +51,7 @@ def _no_action() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Counts(_Sum):
-    """Actions of a layer. Words are of the architecture's word width; all fields are exact integers.
+    """Actions of a layer, as exact integers. Words are as wide as the architecture's ``word``.
 
     ``macs_executed + macs_gated + macs_skipped`` equals the layer's dense MACs in every engine and policy.
 
@@ -60,30 +60,30 @@ class Counts(_Sum):
     macs_executed
         MACs that switch a multiplier.
     macs_gated
-        MACs that take their cycle but switch nothing (a zero input, or an output that is gated).
+        MACs that take their cycle but switch nothing: their input is zero, or their output is gated.
     macs_skipped
         MACs that take neither time nor switching energy.
     macs_lost
-        The part of executed and gated MACs whose output the mask does not mark: what a rigid array (compaction by
-        vectors) executes although it is not demanded.
+        Executed and gated MACs whose output is not demanded: a rigid array leaves out whole vectors only, and
+        computes the rest of what the mask leaves out.
     *_spad_reads, *_spad_writes
         Words read from and written to the scratch pads or registers beside the MACs.
     ifmap_bus_words, filter_bus_words, psum_bus_words
-        Words put on the buses between buffer and array (a multicast word counts once).
+        Words on the buses between GLB and array; a multicast word counts once.
     bus_deliveries
-        Words that PEs take from these buses or put on them (a multicast word counts once for each PE that takes it).
+        Words that PEs take from these buses or put on them; a multicast word counts once for each PE that takes it.
     pe_to_pe_words
         Words handed from one PE to its neighbour.
     glb_reads, glb_writes
-        Words read from and written to the on-chip buffer behind the array.
+        Words read from and written to the GLB.
     dram_reads, dram_writes
         Words read from and written to DRAM, after compression where the architecture compresses.
     predictor_macs, predictor_compares, predictor_weight_reads
-        Work of the zero-activation predictor: MACs, compares with the threshold, weights fetched (words).
+        Work of the predictor: MACs, compares with the threshold, words of weights that it fetches.
     mask_bits_written, mask_bits_read
         Mask bits, one per predicted output.
     pe_active_cycles
-        Cycles of every PE that the mapping uses, whether it multiplies or waits for others, summed over the PEs.
+        Cycles summed over the PEs that the mapping uses, whether they multiply or wait.
     """
 
     macs_executed: int = _count("MAC", "mac")
@@ -114,12 +114,12 @@ class Counts(_Sum):
 
     @property
     def macs_dense(self) -> int:
-        """All MACs of the layer, whatever became of them."""
+        """All MACs of the layer: executed, gated and skipped."""
         return self.macs_executed + self.macs_gated + self.macs_skipped
 
     @property
     def structural_loss(self) -> float:
-        """Share of the MACs that a layer's mask leaves out which the array computes all the same, 0 to 1."""
+        """Share of the MACs that the mask leaves out and the array computes all the same, 0 to 1."""
         left_out = self.macs_lost + self.macs_skipped
         return self.macs_lost / left_out if left_out else 0.0
 
@@ -153,24 +153,24 @@ use, ``pe_idle_cycles`` those of every other PE; ``pe_control_cycles`` (control,
 
 @dataclass(frozen=True, slots=True)
 class Cycles(_Sum):
-    """Where a layer's cycles go; the parts are disjoint and sum to :attr:`total`.
+    """A layer's cycles by what takes them; the parts are disjoint and sum to :attr:`total`.
 
     Attributes
     ----------
     compute
-        The array multiplies, at the pace of its mean PE.
+        The array multiplies: the cycles that its mean PE takes.
     imbalance
-        Cycles more that the slowest PE takes, for which the others wait.
+        Cycles that the slowest PE takes beyond the mean, while the others wait.
     ifmap_bus, psum_bus
-        Cycles beyond `compute` in which the array waits for ifmaps or for psums to pass the bus.
+        Cycles beyond `compute` in which the array waits for the bus of ifmaps or of psums.
     filter_load
-        Filters are loaded and nothing multiplies.
+        The array loads filters and multiplies nothing.
     ramp
         Fill and drain of the array.
     predictor
         Cycles in which the array waits for the predictor, or works as one.
     dram_read, dram_write
-        Cycles in which the array waits for DRAM, which reads or writes.
+        Cycles in which the array waits for DRAM, while it reads or writes.
     buffer
         Cycles in which the array waits because the ofmap's buffer is full.
     """
@@ -188,12 +188,12 @@ class Cycles(_Sum):
 
     @property
     def stalled(self) -> int:
-        """Cycles in which the array does nothing, for DRAM, buffer or predictor."""
+        """Cycles in which the array waits for DRAM, for the ofmap's buffer or for the predictor."""
         return self.predictor + self.dram_read + self.dram_write + self.buffer
 
     @property
     def imbalance_ratio(self) -> float:
-        """Work of the slowest PE over the mean (1: nobody waits)."""
+        """Work of the slowest PE over that of the mean PE; 1 if no PE waits for another."""
         return (self.compute + self.imbalance) / self.compute if self.compute else 1.0
 
     @property
@@ -203,6 +203,6 @@ class Cycles(_Sum):
 
     @property
     def bound(self) -> str:
-        """The part that takes most cycles, in words (``psum bus``)."""
+        """Name of the part that takes the most cycles, such as ``psum bus``."""
         parts = self.as_dict()
         return max(parts, key=lambda name: parts[name]).replace("_", " ")

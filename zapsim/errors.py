@@ -1,4 +1,4 @@
-"""The one exception tree: everything a user can cause is a :class:`ZapsimError` (exit code 2, no traceback)."""
+"""The exception tree: every mistake that a user can make is a :class:`ZapsimError` (exit code 2, no traceback)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class UnitError(ZapsimError):
 
 
 class WorkloadError(ZapsimError):
-    """A layer shape that is not a convolution (zero-sized, overflowing, groups that do not divide)."""
+    """A layer shape that is not a valid convolution: an empty dimension, an overflow, groups that do not divide."""
 
 
 class ConfigError(ZapsimError):
@@ -25,7 +25,7 @@ class ConfigError(ZapsimError):
     Parameters
     ----------
     faults
-        Every fault found, each one line that starts with its path (``eyeriss.yaml: buffers.glb.size: ...``).
+        All faults of the file, one line each, which starts with its path (``eyeriss.yaml: buffers.glb.size: ...``).
     """
 
     def __init__(self, faults: str | Iterable[str]) -> None:
@@ -38,7 +38,7 @@ class TraceError(ZapsimError):
 
 
 class MappingError(ZapsimError):
-    """A layer that cannot be put on the array, or a pinned mapping that breaks a limit."""
+    """A layer that the array cannot compute, or a pinned mapping that exceeds a limit."""
 
 
 class PolicyError(ZapsimError):
@@ -76,13 +76,13 @@ def check_extra(what: str, extra: str, *modules: str) -> None:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``" (did you mean 'x'?)"`` for the closest of `known`, or an empty string if none is close."""
+    """Suggest the closest of `known`, as in ``" (did you mean 'rows'?)"``; an empty string if none is close."""
     close = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 
 def shown(value: object, limit: int = 60) -> str:
-    """Return `value` as a message shows what came: on one line, in YAML's words, clipped to `limit` characters."""
+    """Write `value` as messages quote it: on one line, in YAML's words, cut to `limit` characters."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Writing files: whole or not at all, and never in the place of something else."""
+"""Writing files: whole or not at all, and never in place of something else."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from zapsim.errors import ZapsimError
 
 
 def check_writable(path: Path, inputs: Iterable[Path] = ()) -> None:
-    """Refuse what cannot become a file, before work is spent on what shall stand in it.
+    """Refuse a path that cannot become a file, before its content is computed.
 
     Raises
     ------
     ZapsimError
-        If `path` is a directory, lies in none, may not be written, or is one of the `inputs` that the work reads.
+        If `path` is a directory, has no parent directory, is write-protected, or is one of the `inputs` of the run.
     """
     if not path.name or os.path.isdir(path):  # unlike Path's, os.path's take any text
         raise ZapsimError(f"{path}: cannot be written (is a directory)")
     if not os.path.isdir(path.parent):
         raise ZapsimError(f"{path}: cannot be written (there is no directory {path.parent})")
-    if not os.access(path if is_special(path) else places(path)[0].parent, os.W_OK):
+    if not os.access(path if is_special(path) else target_and_partial(path)[0].parent, os.W_OK):
         raise ZapsimError(f"{path}: cannot be written (Permission denied)")
-    if os.path.isfile(path) and any(os.path.isfile(one) and os.path.samefile(path, one) for one in inputs):
+    if os.path.isfile(path) and any(os.path.isfile(source) and os.path.samefile(path, source) for source in inputs):
         raise ZapsimError(f"{path}: cannot be written (it is read in the same run)")
 
 
 def is_special(path: Path) -> bool:
-    """Return whether `path` is there and neither file nor directory: a device, a pipe, a terminal."""
+    """Tell whether `path` exists and is neither file nor directory: a device, a pipe, a terminal."""
     return os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))
 
 
-def places(path: Path) -> tuple[Path, Path]:
-    """Return the file that `path` stands for, behind all links, and the temporary file beside it to rename to it."""
+def target_and_partial(path: Path) -> tuple[Path, Path]:
+    """Resolve all links of `path`; return the file behind them, and the temporary file to be renamed to it."""
     target = Path(os.path.realpath(path))
     return target, target.with_name(f".{target.name}.{os.getpid()}.part")
 
@@ -42,21 +42,21 @@ def places(path: Path) -> tuple[Path, Path]:
 def write_atomically(path: Path, content: str | bytes, parents: bool = False) -> None:
     """Write `content` to `path` (text as UTF-8) through a temporary file beside it.
 
-    Links are followed. What is no regular file (``/dev/stdout``) is written to, not replaced.
+    Links are followed. A path that is not a regular file (``/dev/stdout``) is written to, not replaced.
 
     Parameters
     ----------
     path
-        Where to write.
+        The file to write.
     content
-        All that the file shall hold.
+        The whole content of the file.
     parents
-        Make the directories that are missing.
+        Make missing directories.
 
     Raises
     ------
     ZapsimError
-        If that cannot be.
+        If the path cannot be written.
     """
     data = content.encode() if isinstance(content, str) else content
     try:
@@ -66,12 +66,12 @@ def write_atomically(path: Path, content: str | bytes, parents: bool = False) ->
         if is_special(path):
             path.write_bytes(data)
             return
-        target, partial = places(path)
+        target, partial = target_and_partial(path)
         try:
             partial.write_bytes(data)
             os.replace(partial, target)
         finally:
-            with suppress(OSError):  # gone already, or never there
+            with suppress(OSError):  # renamed already, or never created
                 partial.unlink()
     except OSError as error:
         raise ZapsimError(f"{path}: cannot be written ({error.strerror})") from None

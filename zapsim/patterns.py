@@ -1,4 +1,4 @@
-"""Partial-computation patterns of ZAP: which outputs are always computed first (the set I_s).
+"""The patterns of ZAP: which outputs are always computed first (the paper's set I_s).
 
 Source: Shomron et al., "Thanks for Nothing", ECCV 2020 (1/3, 2/5, 1/2, 3/5); 1/4, 2/3 and 3/4 complete the family.
 """
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from zapsim.errors import ZapsimError, did_you_mean
 
-_TILES: dict[str, tuple[str, ...]] = {  # '#' = computed first; tiled from the map's origin, same on all channels
+_TILES: dict[str, tuple[str, ...]] = {  # '#' = computed first; repeated from the map's origin, the same on all channels
     "1/4": ("..", ".#"),
     "1/3": ("..#", ".#.", "#.."),
     "2/5": ("..#.#", ".#.#.", "#.#..", ".#..#", "#..#."),
@@ -25,12 +25,12 @@ PATTERNS: tuple[str, ...] = tuple(_TILES)
 
 
 def pattern_tile(pattern: str) -> NDArray[np.bool_]:
-    """Return one period of `pattern` as a square bool array (rows, columns); True = computed first.
+    """Draw one period of `pattern`: a square bool array (rows, columns), True = computed first.
 
     Raises
     ------
     ZapsimError
-        For an unknown name.
+        If no pattern has this name.
     """
     try:
         rows = _TILES[pattern]
@@ -41,7 +41,7 @@ def pattern_tile(pattern: str) -> NDArray[np.bool_]:
 
 
 def pattern_map(pattern: str, rows: int, cols: int) -> NDArray[np.bool_]:
-    """Return `pattern` tiled over a rows × cols ofmap as bool (rows, cols); True = computed first."""
+    """Repeat `pattern` over an ofmap: bool (rows, cols), True = computed first; raises like :func:`pattern_tile`."""
     tile = pattern_tile(pattern)
     side = len(tile)
     return np.tile(tile, (-(-rows // side), -(-cols // side)))[:rows, :cols]

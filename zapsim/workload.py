@@ -1,4 +1,4 @@
-"""What is computed: convolution shapes with named dimensions, defined once for the whole project."""
+"""Layer shapes: convolutions with named dimensions, and the networks that they make."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from functools import lru_cache
 from zapsim.errors import WorkloadError
 
 MAX_EXACT_COUNT = 2**53
-"""Counts stay below this, so that they are exact in int64, in float64 and in every JSON reader."""
+"""Counts stay below this, so that int64, float64 and every JSON reader hold them exactly."""
 _SIZES = ("N", "C", "H", "W", "K", "R", "S", "groups")
-_SIDES = {"stride": 2, "dilation": 2, "padding": 4}
+_TUPLE_LENGTHS = {"stride": 2, "dilation": 2, "padding": 4}
 
 
 @dataclass(frozen=True, slots=True)
 class ConvShape:
-    """One convolution (a fully connected layer is the 1×1 case on a 1×1 map).
+    """One convolution; a fully connected layer is the 1×1 convolution on a 1×1 map.
 
     Attributes
     ----------
@@ -28,15 +28,15 @@ class ConvShape:
     stride, dilation
         (rows, columns).
     padding
-        Zero rows and columns added: (top, bottom, left, right).
+        Rows and columns of zeros that are added: (top, bottom, left, right).
     groups
-        Filters of one group see only that group's C / groups input channels.
+        Groups of filters; each sees only its own C / groups input channels.
 
     Raises
     ------
     WorkloadError
-        For a dimension that is no whole number or below one, an empty ofmap, groups that do not divide C and K, or
-        counts that would not be exact (over 2**53).
+        If a dimension is not a whole number of at least one, the ofmap is empty, the groups do not divide C and K, or
+        counts would not be exact (2**53 or more).
     """
 
     name: str
@@ -71,18 +71,20 @@ class ConvShape:
                 f"the padded {self.H_padded}×{self.W_padded} ifmap"
             )
         ifmap = self.N * self.C * self.H_padded * self.W_padded
-        for count, what in ((self.macs, "MACs"), (ifmap, "values of the padded ifmap")):
+        for count, counted in ((self.macs, "MACs"), (ifmap, "values of the padded ifmap")):
             if count >= MAX_EXACT_COUNT:
-                raise WorkloadError(f"layer {self.name}: {count} {what} are over 2**53, counts would not be exact")
+                raise WorkloadError(
+                    f"layer {self.name}: {count} {counted} are over 2**53, so counts would not be exact"
+                )
 
     def _check_types(self) -> None:
-        for dim, expected in _SIDES.items():
-            sides = getattr(self, dim)
-            if not isinstance(sides, tuple) or [type(side) for side in sides] != [int] * expected:
-                raise WorkloadError(f"layer {self.name}: {dim} must be {expected} whole numbers, got {sides!r}")
+        for dim, length in _TUPLE_LENGTHS.items():
+            sizes = getattr(self, dim)
+            if not isinstance(sizes, tuple) or [type(size) for size in sizes] != [int] * length:
+                raise WorkloadError(f"layer {self.name}: {dim} must be {length} whole numbers, got {sizes!r}")
         for dim in _SIZES:
             size = getattr(self, dim)
-            if type(size) is not int:  # numpy's would overflow in silence
+            if type(size) is not int:  # numpy's integers overflow silently
                 raise WorkloadError(f"layer {self.name}: {dim} must be a whole number, got {size!r}")
 
     @property
@@ -117,7 +119,7 @@ class ConvShape:
 
     @property
     def macs_per_output(self) -> int:
-        """MACs of one output: C/groups · R · S (products with padding included, as is usual)."""
+        """MACs of one output: C/groups · R · S; products with padding count, as usual in the field."""
         return self.C_per_group * self.R * self.S
 
     @property
@@ -142,7 +144,7 @@ class ConvShape:
 
     @property
     def ifmap_words_read(self) -> int:
-        """Values of the unpadded ifmaps that some output reads: a stride wider than the filter passes others by."""
+        """Values of the unpadded ifmaps that some output reads; a stride wider than the filter leaves others unread."""
         rows, columns = (
             _values_read(outputs, taps, values, self.stride[axis], self.dilation[axis], self.padding[2 * axis])
             for axis, (outputs, taps, values) in enumerate(((self.P, self.R, self.H), (self.Q, self.S, self.W)))
@@ -150,15 +152,15 @@ class ConvShape:
         return self.N * self.C * rows * columns
 
     def batch(self, N: int) -> ConvShape:
-        """Return the same layer for a batch of N."""
+        """Copy the layer with a batch of N images."""
         return replace(self, N=N)
 
 
 @lru_cache(maxsize=1024)
 def _values_read(outputs: int, taps: int, values: int, stride: int, dilation: int, padding: int) -> int:
-    """Return how many of the values along one axis some output reads."""
-    places = {out * stride + tap * dilation - padding for out in range(outputs) for tap in range(taps)}
-    return sum(0 <= place < values for place in places)
+    """Count the values along one axis of the ifmap that at least one output reads."""
+    positions = {out * stride + tap * dilation - padding for out in range(outputs) for tap in range(taps)}
+    return sum(0 <= position < values for position in positions)  # the others are padding
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ class Workload:
     Raises
     ------
     WorkloadError
-        If it has no layer or two of one name.
+        If it has no layers, or if two layers have the same name.
     """
 
     name: str
@@ -178,6 +180,6 @@ class Workload:
         if not self.layers:
             raise WorkloadError(f"workload {self.name}: has no layers")
         names = [layer.name for layer in self.layers]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise WorkloadError(f"workload {self.name}: layer names must be unique, twice: {', '.join(twice)}")
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise WorkloadError(f"workload {self.name}: layer names must be unique, got twice: {', '.join(repeated)}")

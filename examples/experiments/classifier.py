@@ -10,9 +10,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from zapsim.frontend.guard import frozen
-from zapsim.frontend.images import ImageSet, load_images
-from zapsim.frontend.preprocessing import Preprocessing
+from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.data.images import load_images
+from zapsim.frontend.data.preprocessing import Preprocessing
+from zapsim.frontend.network.forward import frozen
 
 
 def train_classifier(

@@ -13,19 +13,17 @@ import torch
 
 from zapsim.files import write_atomically
 from zapsim.frontend.baselines import NeighbourRule, perfect, random_like
-from zapsim.frontend.curves import Curves, measure_curves
-from zapsim.frontend.evaluation import Evaluation, evaluate
+from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.evaluation import Evaluation, run_methods
 from zapsim.frontend.evaluation_table import Record, markdown, network_record
-from zapsim.frontend.graph import Graph
-from zapsim.frontend.images import ImageSet
-from zapsim.frontend.methods import Method, predicting
 from zapsim.frontend.network import Network
-from zapsim.frontend.operating_points import trade_off
-from zapsim.frontend.predictor import Predictor
-from zapsim.frontend.recalibration import recalibrate
-from zapsim.frontend.scorer import Scorer
-from zapsim.frontend.sensitivity import measure_sensitivities, weighted
-from zapsim.frontend.thresholds import Setting
+from zapsim.frontend.network.graph import Graph
+from zapsim.frontend.skipping import Method, Scorer, operating_point, predicting
+from zapsim.frontend.training.adaptation import recalibrate
+from zapsim.frontend.training.predictor import Predictor
+from zapsim.frontend.tuning.curves import Curves, measure_curves
+from zapsim.frontend.tuning.operating_points import trade_off
+from zapsim.frontend.tuning.sensitivity import measure_sensitivities, weighted
 from zapsim.report.plot import save_figure
 
 COLUMNS = (
@@ -68,15 +66,15 @@ def compare(experiment: Experiment, pattern: str, predictors: Mapping[str, Predi
     learnt = points(experiment, predictors, "ZAP")
     methods = [perfect(patterns), *learnt, *points(experiment, rules, "neighbours", free=True)]
     # As published: zero where all computed neighbours are zero, nothing to tune.
-    methods.append(predicting(rules, Setting("rule", dict.fromkeys(rules, 0.0)), free=True))
-    found = list(evaluate(model, graph, methods, experiment.test))
+    methods.append(predicting(rules, operating_point("rule", rules, dict.fromkeys(rules, 0.0)), free=True))
+    found = list(run_methods(model, graph, methods, experiment.test))
     chance = [
         random_like(one, patterns, name=one.name.replace("ZAP", "random"))
         for one in found
         if one.name.startswith("ZAP ") and float(one.name.split()[1]) in experiment.random_budgets
     ]
     if chance:
-        found += evaluate(model, graph, chance, experiment.test)
+        found += run_methods(model, graph, chance, experiment.test)
     records = [record(one, pattern, found[0].macs_skipped) for one in found]
     for method in learnt if experiment.recalibrated else ():
         state = recalibrate(model, graph, method, experiment.calibration)
@@ -89,7 +87,7 @@ def evaluate_with(experiment: Experiment, state: Mapping[str, torch.Tensor], met
     """Return the evaluation of `method` in the network with other weights, compared with the network as it is."""
     model = copy.deepcopy(experiment.network.model)
     model.load_state_dict(state)
-    return evaluate(model, experiment.graph, [method], experiment.test, reference=experiment.network.model)[0]
+    return run_methods(model, experiment.graph, [method], experiment.test, reference=experiment.network.model)[0]
 
 
 def weighted_curves(experiment: Experiment, scorers: Mapping[str, Scorer], *, free: bool = False) -> Curves:
@@ -104,7 +102,7 @@ def points(experiment: Experiment, scorers: Mapping[str, Scorer], name: str, *, 
     """Return `scorers` at the best thresholds for every budget, named after it."""
     tuned = trade_off(weighted_curves(experiment, scorers, free=free), experiment.budgets)
     return [
-        predicting(scorers, point.setting, f"{name} {budget:g}", free=free)
+        predicting(scorers, point, f"{name} {budget:g}", free=free)
         for point, budget in zip(tuned, experiment.budgets, strict=True)
     ]
 

@@ -17,9 +17,9 @@ from classifier import accuracy, idx_images
 from comparison import COLUMNS, Experiment, compare, target_table, write_results
 
 from zapsim.frontend.evaluation_table import Record, markdown
-from zapsim.frontend.graph import trace_graph
+from zapsim.frontend.network.graph import trace_graph
 from zapsim.frontend.networks.digits import cnn
-from zapsim.frontend.training import TrainingOptions, train_predictors
+from zapsim.frontend.training.training import TrainingOptions, train_predictors
 
 PATTERNS = ("1/3", "2/5", "1/2", "3/5")
 BUDGETS = (0.02, 0.05, 0.1, 0.2, 0.3)

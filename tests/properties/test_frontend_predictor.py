@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zapsim.frontend.predictor import Predictor
+from zapsim.frontend.training.predictor import Predictor
 from zapsim.patterns import PATTERNS, pattern_map
 
 pytestmark = pytest.mark.frontend

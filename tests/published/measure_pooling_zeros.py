@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch.nn.functional import max_pool2d
 
-from zapsim.frontend.images import load_images
+from zapsim.frontend.data.images import load_images
 from zapsim.frontend.network import Network
 from zapsim.frontend.networks.hed_vgg16 import vgg16
 

@@ -1,4 +1,4 @@
-"""Records of actions and cycles: sums, totals, what bounds a layer."""
+"""Records of actions and cycles: sums, totals, and the part that bounds a layer."""
 
 from dataclasses import FrozenInstanceError, dataclass, fields
 

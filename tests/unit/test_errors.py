@@ -1,4 +1,4 @@
-"""The exception tree and the words that messages share."""
+"""The exception tree, and what messages share: suggestions and quoted values."""
 
 import pytest
 
@@ -7,9 +7,9 @@ from zapsim.errors import ConfigError, ZapsimError, did_you_mean, shown
 
 
 def test_every_error_is_a_zapsim_error():
-    found = [item for item in vars(errors).values() if isinstance(item, type) and issubclass(item, Exception)]
-    assert len(found) > 5
-    assert all(issubclass(item, ZapsimError) for item in found)
+    classes = [item for item in vars(errors).values() if isinstance(item, type) and issubclass(item, Exception)]
+    assert len(classes) > 5
+    assert all(issubclass(item, ZapsimError) for item in classes)
 
 
 def test_config_error_keeps_its_faults_apart():

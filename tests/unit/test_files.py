@@ -1,4 +1,4 @@
-"""Writing files: whole or not at all, and never in the place of a device, a pipe, a link or an input."""
+"""Writing files: whole or not at all, and never in place of a device, a pipe, a link or an input."""
 
 import os
 import threading
@@ -17,7 +17,7 @@ def test_files_are_replaced_whole(tmp_path):
     write_atomically(path, "a µ\n")
     write_atomically(path, b"new")
     assert path.read_bytes() == b"new"
-    assert [one.name for one in tmp_path.iterdir()] == ["result.csv"]
+    assert [file.name for file in tmp_path.iterdir()] == ["result.csv"]
 
 
 def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch):
@@ -32,10 +32,10 @@ def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch):
         write_atomically(path, "new")
     assert str(caught.value) == f"{path}: cannot be written (No space left on device)"
     assert path.read_text() == "old"
-    assert [one.name for one in tmp_path.iterdir()] == ["result.csv"]
+    assert [file.name for file in tmp_path.iterdir()] == ["result.csv"]
 
 
-def test_paths_that_are_no_files(tmp_path, monkeypatch):
+def test_paths_that_cannot_be_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
     for path, fault in (
@@ -53,7 +53,7 @@ def test_paths_that_are_no_files(tmp_path, monkeypatch):
 
 
 def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
-    """As must /dev/stdout and /dev/null, which a rename would replace for everybody."""
+    """/dev/stdout and /dev/null must stay, too: a rename would replace them for everybody."""
     pipe, got = tmp_path / "pipe", []
     os.mkfifo(pipe)
     reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
@@ -62,7 +62,7 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
     reader.join(timeout=10)
     assert got == [b"text"]
     assert pipe.is_fifo()
-    assert [one.name for one in tmp_path.iterdir()] == ["pipe"]
+    assert [file.name for file in tmp_path.iterdir()] == ["pipe"]
 
 
 def test_a_trace_is_not_written_to_a_pipe(tmp_path):
@@ -106,7 +106,7 @@ def test_inputs_are_not_overwritten(tmp_path, capsys):
     check_writable(tmp_path / "new", (trace, tmp_path / "none"))
 
 
-def test_permission_is_asked_for_before_the_work(tmp_path, monkeypatch):
+def test_permission_is_checked_before_the_work(tmp_path, monkeypatch):
     closed = {tmp_path / "closed"}
     (tmp_path / "closed").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "closed" / "file")

@@ -8,10 +8,9 @@ from tests.frontend_predictors import random_predictors
 from tests.frontend_support import small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError
 from zapsim.frontend.baselines import NeighbourRule, at_random, perfect, random_like
-from zapsim.frontend.curves import measure_curves
-from zapsim.frontend.evaluation import evaluate
-from zapsim.frontend.methods import predicting
-from zapsim.frontend.thresholds import Setting
+from zapsim.frontend.evaluation import run_methods
+from zapsim.frontend.skipping import operating_point, predicting
+from zapsim.frontend.tuning.curves import measure_curves
 from zapsim.patterns import PATTERNS, pattern_map
 
 pytestmark = pytest.mark.frontend
@@ -45,8 +44,8 @@ def test_the_rule_can_be_tuned_as_a_predictor():
     rules = {site.name: NeighbourRule("1/2") for site in graph.eligible}
     curves = measure_curves(network.model, graph, rules, smooth_images(6), free=True)
     assert [layer.predictor_macs for layer in curves.layers] == [0, 0]
-    method = predicting(rules, Setting("rule", {"2": 0.0, "6": 0.5}), free=True)
-    found = evaluate(network.model, graph, [method], smooth_images(6))[0]
+    method = predicting(rules, operating_point("rule", rules, {"2": 0.0, "6": 0.5}), free=True)
+    found = run_methods(network.model, graph, [method], smooth_images(6))[0]
     assert found.predictor_share == 0
     assert found.macs_saved > 0
 
@@ -54,7 +53,7 @@ def test_the_rule_can_be_tuned_as_a_predictor():
 def test_perfect_skips_every_zero_outside_the_pattern_and_changes_nothing():
     network = small_network()
     graph = small_graph(network)
-    found = evaluate(network.model, graph, [perfect({"2": "1/2", "6": "1/3"})], smooth_images(6))[0]
+    found = run_methods(network.model, graph, [perfect({"2": "1/2", "6": "1/3"})], smooth_images(6))[0]
     assert all(layer.zero_kept == layer.nonzero_skipped == 0 for layer in found.layers)
     assert found.macs_saved == found.macs_skipped == found.perfect_bound > 0
     assert found.figures["top1_agreement"].value == 1
@@ -66,11 +65,14 @@ def test_random_skips_at_the_same_rate_layer_by_layer():
     graph = small_graph(network)
     predictors = random_predictors(network.model, graph, "1/2")
     patterns = dict.fromkeys(predictors, "1/2")
-    guided = evaluate(
-        network.model, graph, [predicting(predictors, Setting("s", {"2": 0.1, "6": 0.3}))], smooth_images(20)
+    guided = run_methods(
+        network.model,
+        graph,
+        [predicting(predictors, operating_point("s", predictors, {"2": 0.1, "6": 0.3}))],
+        smooth_images(20),
     )[0]
     chance = [
-        evaluate(network.model, graph, [random_like(guided, patterns, seed)], smooth_images(20))[0]
+        run_methods(network.model, graph, [random_like(guided, patterns, seed)], smooth_images(20))[0]
         for seed in (0, 0, 1)
     ]
     for one, other in zip(guided.layers, chance[0].layers, strict=True):

@@ -9,14 +9,15 @@ from torch import nn
 
 from tests.frontend_support import small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError
-from zapsim.frontend.capture import NOT_TRAINED, LayerCounts, capture, trace_header
-from zapsim.frontend.images import ImageSet
+from zapsim.frontend.capture import NOT_TRAINED, capture, count_outputs, trace_header
+from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.network import Network
-from zapsim.frontend.predictor import Predictor
-from zapsim.frontend.quality import Quality, measure_quality
-from zapsim.frontend.thresholds import Setting
-from zapsim.frontend.training import TrainingOptions, train_predictors
+from zapsim.frontend.quality import measure_quality
+from zapsim.frontend.skipping import operating_point
+from zapsim.frontend.training.predictor import Predictor
+from zapsim.frontend.training.training import TrainingOptions, train_predictors
 from zapsim.patterns import pattern_map
+from zapsim.tracefile.model import OperatingPoint
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.reader import Trace
 
@@ -36,20 +37,22 @@ def predictors(network: Network) -> dict[str, Predictor]:
     return train_predictors(network.model, small_graph(network), smooth_images(32), options).predictors
 
 
-def settings(predictors: dict[str, Predictor]) -> tuple[Setting, ...]:
-    return (Setting("low", dict.fromkeys(predictors, 0.1)), Setting("high", {"2": 0.4, "6": 0.5}))
+def two_points(predictors: dict[str, Predictor]) -> tuple[OperatingPoint, ...]:
+    low = operating_point("low", predictors, dict.fromkeys(predictors, 0.1))
+    return (low, operating_point("high", predictors, {"2": 0.4, "6": 0.5}))
 
 
-def write(
-    path: Path, network: Network, predictors: dict[str, Predictor], points: tuple[Setting, ...]
-) -> dict[str, dict[str, LayerCounts]]:
+def write(path: Path, network: Network, predictors: dict[str, Predictor], points: tuple[OperatingPoint, ...]) -> Trace:
     graph = small_graph(network)
-    quality = measure_quality(network, graph, predictors, points, IMAGES)
-    header = trace_header(network, graph, predictors, points, IMAGES, quality, {"seed": 0})
-    return capture(path, header, network, graph, predictors, points, IMAGES, quality).counts
+    measured = measure_quality(network, graph, predictors, points, IMAGES)
+    header = trace_header(network, graph, predictors, measured, IMAGES, {"seed": 0})
+    capture(path, header, network, graph, predictors, IMAGES)
+    return Trace(path)
 
 
-def walk(network: Network, predictors: dict[str, Predictor], setting: Setting, index: int) -> dict[str, np.ndarray]:
+def walk(
+    network: Network, predictors: dict[str, Predictor], point: OperatingPoint, index: int
+) -> dict[str, np.ndarray]:
     """Run the layers of the small network by hand; return its maps as bool (rows, columns, channels)."""
     maps: dict[str, np.ndarray] = {}
     value = IMAGES.tensor([index])
@@ -64,12 +67,12 @@ def walk(network: Network, predictors: dict[str, Predictor], setting: Setting, i
             if name is None:
                 continue
             maps[f"{name}/ofmap_nonzero"] = (value > 0)[0].permute(1, 2, 0).numpy()
-            if name in setting.thresholds:
+            if name in point.thresholds:
                 predictor = predictors[name]
                 pattern = torch.from_numpy(pattern_map("1/2", *value.shape[2:]))
                 seen = torch.where(pattern, value, 0.0)
                 hidden = torch.relu(predictor.bn1(predictor.conv1(seen)))
-                keep = (predictor.bn2(predictor.conv2(hidden)) > setting.thresholds[name]) | pattern
+                keep = (predictor.bn2(predictor.conv2(hidden)) > point.thresholds[name]) | pattern
                 maps[f"{name}/mask"] = keep[0].permute(1, 2, 0).numpy()
                 value = torch.where(keep, value, 0.0)
     network.model.train()
@@ -77,13 +80,12 @@ def walk(network: Network, predictors: dict[str, Predictor], setting: Setting, i
 
 
 def test_every_map_is_what_a_walk_by_hand_gives(tmp_path: Path, network: Network, predictors: dict[str, Predictor]):
-    points = settings(predictors)
-    write(tmp_path / "t.safetensors", network, predictors, points)
-    trace = Trace(tmp_path / "t.safetensors")
-    for setting in points:
+    points = two_points(predictors)
+    trace = write(tmp_path / "t.safetensors", network, predictors, points)
+    for point in points:
         for image in range(len(IMAGES)):
-            expected = walk(network, predictors, setting, image)
-            for layer in trace.layers(setting.name, [image]):
+            expected = walk(network, predictors, point, image)
+            for layer in trace.layers(point.name, [image]):
                 for kind in ("ifmap_nonzero", "ofmap_nonzero", "mask"):
                     found: PackedMap | None = getattr(layer, kind)
                     wanted = expected.get(f"{layer.shape.name}/{kind}")
@@ -93,13 +95,13 @@ def test_every_map_is_what_a_walk_by_hand_gives(tmp_path: Path, network: Network
 
 
 def test_counts_and_header_agree_with_the_maps(tmp_path: Path, network: Network, predictors: dict[str, Predictor]):
-    counts = write(tmp_path / "t.safetensors", network, predictors, settings(predictors))
-    trace = Trace(tmp_path / "t.safetensors")
+    trace = write(tmp_path / "t.safetensors", network, predictors, two_points(predictors))
+    counts = count_outputs(trace, "high")
     assert [one.unpredicted for one in trace.header.layers] == ["first convolution of the network", None, None]
     assert trace.header.network.weights_sha256 == network.weights_sha256
     assert trace.operating_point("high").predictors["6"].threshold == 0.5
     for layer in trace.layers("high"):
-        count = counts["high"][layer.shape.name]
+        count = counts[layer.shape.name]
         assert count.outputs == layer.shape.outputs
         assert count.zeros == layer.shape.outputs - layer.ofmap_nonzero.count()
         assert count.skipped == (layer.shape.outputs - layer.mask.count() if layer.mask else 0)
@@ -107,7 +109,7 @@ def test_counts_and_header_agree_with_the_maps(tmp_path: Path, network: Network,
 
 def test_the_same_inputs_give_the_same_bytes(tmp_path: Path, network: Network, predictors: dict[str, Predictor]):
     for name in ("a", "b"):
-        write(tmp_path / name, network, predictors, settings(predictors))
+        write(tmp_path / name, network, predictors, two_points(predictors))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -115,18 +117,20 @@ def test_a_layer_without_a_trained_predictor_says_so(
     tmp_path: Path, network: Network, predictors: dict[str, Predictor]
 ):
     only = {"6": predictors["6"]}
-    write(tmp_path / "t", network, only, (Setting("one", {"6": 0.3}),))
-    assert Trace(tmp_path / "t").header.layers[1].unpredicted == NOT_TRAINED
+    trace = write(tmp_path / "t", network, only, (operating_point("one", only, {"6": 0.3}),))
+    assert trace.header.layers[1].unpredicted == NOT_TRAINED
 
 
-def quality_of(network: Network, predictors: dict[str, Predictor], threshold: float, images: ImageSet) -> Quality:
-    setting = Setting("s", dict.fromkeys(predictors, threshold))
-    return measure_quality(network, small_graph(network), predictors, (setting,), images)
+def quality_of(
+    network: Network, predictors: dict[str, Predictor], threshold: float, images: ImageSet
+) -> OperatingPoint:
+    point = operating_point("s", predictors, dict.fromkeys(predictors, threshold))
+    return measure_quality(network, small_graph(network), predictors, (point,), images)[0]
 
 
 def test_a_classifier_that_skips_nothing_agrees_with_itself(network: Network, predictors: dict[str, Predictor]):
     images = smooth_images(20, seed=4, labels=True)
-    figures = quality_of(network, predictors, -100.0, images).figures["s"]
+    figures = quality_of(network, predictors, -100.0, images).quality
     assert figures["top1_agreement"] == 1.0
     assert figures["top1_accuracy"] == figures["top1_accuracy_unmodified"]
     assert "relative_output_error" not in figures
@@ -134,9 +138,8 @@ def test_a_classifier_that_skips_nothing_agrees_with_itself(network: Network, pr
 
 def test_a_network_of_maps_gets_the_relative_error(network: Network, predictors: dict[str, Predictor]):
     maps = Network(network.model[:8], "maps", "random", network.preprocessing)
-    quality = quality_of(maps, predictors, 100.0, IMAGES)
-    setting = Setting("s", dict.fromkeys(predictors, 100.0))
-    assert quality.note == "on 3 smooth images"
+    point = quality_of(maps, predictors, 100.0, IMAGES)
+    assert point.quality_note == "on 3 smooth images"
     inputs = IMAGES.tensor(range(3))
     with torch.no_grad():
         reference = maps.model.eval()(inputs)
@@ -147,7 +150,7 @@ def test_a_network_of_maps_gets_the_relative_error(network: Network, predictors:
                 skipped = skipped * torch.from_numpy(pattern_map("1/2", *skipped.shape[2:]))
     maps.model.train()
     expected = float((skipped - reference).norm() / reference.norm())
-    assert quality.figures[setting.name]["relative_output_error"] == pytest.approx(expected, rel=1e-5)
+    assert point.quality["relative_output_error"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_an_output_of_zeros_has_no_relative_error():

@@ -8,8 +8,8 @@ from torch import nn
 
 from tests.frontend_support import small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError
-from zapsim.frontend.images import ImageSet
-from zapsim.frontend.training import TrainedPredictors, TrainingOptions, train_predictors
+from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.training.training import TrainedPredictors, TrainingOptions, train_predictors
 
 pytestmark = pytest.mark.frontend
 

@@ -8,10 +8,9 @@ import pytest
 from PIL import Image
 
 from zapsim.cli import main
-from zapsim.frontend.operating_points import TunedPoint
-from zapsim.frontend.points_file import save_points
-from zapsim.frontend.predictor_file import load_predictors
-from zapsim.frontend.thresholds import Setting
+from zapsim.frontend.skipping import operating_point
+from zapsim.frontend.training.predictor import load_predictors
+from zapsim.frontend.tuning.operating_points import save_points
 from zapsim.tracefile.reader import Trace
 
 pytestmark = pytest.mark.frontend
@@ -20,7 +19,7 @@ NET = """
 import torch
 from torch import nn
 from zapsim.frontend.network import Network
-from zapsim.frontend.preprocessing import Preprocessing
+from zapsim.frontend.data.preprocessing import Preprocessing
 def net():
     model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 8, 3, padding=1), nn.ReLU())
     return Network(model, "tiny", "random", Preprocessing(12, 14, (128, 128, 128), (64, 64, 64)))
@@ -84,7 +83,7 @@ def test_patterns_by_layer_and_a_checkpoint(folder: Path, capsys: pytest.Capture
 def test_points_of_a_file(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert main([*TRAIN, "--out", "p.safetensors"]) == 0
     file = load_predictors(Path("p.safetensors"))
-    points = [TunedPoint(Setting(name, {"2": value}), 0.1, 0.1) for name, value in (("e1", 0.25), ("t0.3", 0.5))]
+    points = [operating_point(name, file.predictors, {"2": value}) for name, value in (("e1", 0.25), ("t0.3", 0.5))]
     save_points(Path("points.json"), points[:1], file, {})
     save_points(Path("clash.json"), points, file, {})
     assert main([*TRACE, "--threshold", "0.3", "--points", "points.json", "--out", "t.safetensors"]) == 0
@@ -120,7 +119,7 @@ def test_mistakes_are_one_line_and_write_nothing(folder: Path, capsys: pytest.Ca
         "at least one crop": [*TRAIN, "--crops", "0"],
         "too few for batches": [*TRAIN, "--crops", "3"],
         "one for all layers": [*TRAIN, "--pattern", "1/2", "1/3"],
-        "two for layer 2": [*TRAIN, "--pattern", "2=1/2", "2=1/3"],
+        "two patterns for layer 2": [*TRAIN, "--pattern", "2=1/2", "2=1/3"],
         "no such convolution": [*TRAIN, "--pattern", "conv9=1/2"],
         "no module named": [*TRAIN, "--network", "nothing:net"],
     }

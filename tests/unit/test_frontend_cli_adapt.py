@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from zapsim.cli import main
-from zapsim.frontend.adapted_file import load_adapted
-from zapsim.frontend.graph import trace_graph
-from zapsim.frontend.images import load_crops
-from zapsim.frontend.methods import predicting
-from zapsim.frontend.network import load_network
-from zapsim.frontend.predictor_file import load_predictors
-from zapsim.frontend.recalibration import recalibrate
+from zapsim.frontend.data.images import load_crops
+from zapsim.frontend.network.graph import trace_graph
+from zapsim.frontend.network.network import load_network
+from zapsim.frontend.skipping import predicting
+from zapsim.frontend.training.adaptation import recalibrate
+from zapsim.frontend.training.adapted_weights import load_adapted
+from zapsim.frontend.training.predictor import load_predictors
 from zapsim.tracefile.reader import Trace
 
 pytestmark = pytest.mark.frontend
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.frontend
 NET = """
 from torch import nn
 from zapsim.frontend.network import Network
-from zapsim.frontend.preprocessing import Preprocessing
+from zapsim.frontend.data.preprocessing import Preprocessing
 def net():
     model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 8, 3, padding=1), nn.BatchNorm2d(8),
         nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 12 * 12, 6))
@@ -69,11 +69,11 @@ def folder(adapted: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_recalibrated_weights_are_those_of_the_library(folder: Path):
     file = load_predictors(Path("p.safetensors"))
     points = load_adapted(Path("recalibrated.safetensors"), file)
-    assert [point.setting.name for point in points] == ["e0.1-recalibrated", "e0.3-recalibrated"]
+    assert [weights.point.name for weights in points] == ["e0.1-recalibrated", "e0.3-recalibrated"]
     network = load_network("adapt_net:net", device="cpu")
     graph = trace_graph(network.model, network.example())
     images = load_crops([Path("images-idx3-ubyte")], network.preprocessing, 32, 3)
-    method = predicting(file.predictors, points[1].setting)
+    method = predicting(file.predictors, points[1].point)
     expected = recalibrate(network.model, graph, method, images, batch=16)
     before = network.model.state_dict()
     for name, value in expected.items():

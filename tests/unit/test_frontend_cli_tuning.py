@@ -17,7 +17,7 @@ NET = """
 import torch
 from torch import nn
 from zapsim.frontend.network import Network
-from zapsim.frontend.preprocessing import Preprocessing
+from zapsim.frontend.data.preprocessing import Preprocessing
 def net():
     model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 8, 3, padding=1), nn.ReLU(),
         nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 12 * 12, 6))
@@ -64,7 +64,7 @@ def test_tune_then_eval_then_trace(folder: Path, capsys: pytest.CaptureFixture[s
     stored = json.loads((folder / "points.json").read_text())
     assert [point["name"] for point in stored["points"]] == ["e0.02", "e0.2", "s0.05", "u0.2", "t0.25"]
     assert str(folder) not in (folder / "points.json").read_text()
-    assert stored["points"][2]["macs_saved"] >= 0.05
+    assert stored["points"][2]["quality"]["macs_saved"] >= 0.05
 
     labels = "--labels labels-idx1-ubyte --points points.json --baselines perfect random neighbours"
     assert main(shlex.split(f"{EVAL} {labels} --format json --out e.json --plot e.png")) == 0
@@ -92,7 +92,7 @@ def test_weighing_changes_the_points_and_is_written_down(folder: Path, capsys: p
     weights = points["--weigh"]["provenance"]["weights"]
     assert "weights" not in points[""]["provenance"]
     assert np.mean(list(weights.values())) == pytest.approx(1)
-    assert points["--weigh"]["points"][0]["thresholds"] != points[""]["points"][0]["thresholds"]
+    assert points["--weigh"]["points"][0]["predictors"] != points[""]["points"][0]["predictors"]
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "markdown"])

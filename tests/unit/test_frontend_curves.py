@@ -7,10 +7,10 @@ import torch
 from tests.frontend_predictors import random_predictors
 from tests.frontend_support import small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError
-from zapsim.frontend.curves import Curves, measure_curves
-from zapsim.frontend.guard import frozen
-from zapsim.frontend.images import ImageSet
-from zapsim.frontend.intercept import Interception
+from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.network.forward import frozen
+from zapsim.frontend.network.intercept import Interception
+from zapsim.frontend.tuning.curves import Curves, measure_curves
 from zapsim.timing.predictor import predictor_counts
 
 pytestmark = pytest.mark.frontend
@@ -108,7 +108,7 @@ def _outside(rows: int, cols: int) -> np.ndarray:
 
 def test_batches_do_not_matter(monkeypatch: pytest.MonkeyPatch):
     whole = measured()
-    monkeypatch.setattr("zapsim.frontend.curves.PIXELS_A_BATCH", 16 * 16 * 5)
+    monkeypatch.setattr("zapsim.frontend.data.image_set.PIXELS_PER_BATCH", 16 * 16 * 5)
     parts = measured()
     for one, other in zip(whole.layers, parts.layers, strict=True):
         assert np.array_equal(one.kept, other.kept)

@@ -12,13 +12,13 @@ from torch.utils.data import Dataset, TensorDataset
 
 from tests.frontend_support import small_graph, smooth_images
 from zapsim.errors import FrontendError
-from zapsim.frontend.arrays import from_dataset
 from zapsim.frontend.capture import capture, trace_header
-from zapsim.frontend.images import ImageSet, load_crops, load_images
+from zapsim.frontend.data.arrays import from_dataset
+from zapsim.frontend.data.image_set import ImageSet, ImageStore
+from zapsim.frontend.data.images import load_crops, load_images
+from zapsim.frontend.data.preprocessing import Preprocessing
 from zapsim.frontend.network import Network
-from zapsim.frontend.preprocessing import Preprocessing
-from zapsim.frontend.store import ImageStore
-from zapsim.frontend.thresholds import Setting
+from zapsim.frontend.skipping import operating_point
 
 pytestmark = pytest.mark.frontend
 
@@ -177,11 +177,11 @@ def test_a_store_gives_back_what_it_took(rng: np.random.Generator, in_memory_byt
 def traced_peak(path: Path, images: ImageSet, network: Network) -> int:
     """Trace without predictors; return the most bytes that Python and numpy held."""
     graph = small_graph(network)
-    settings = (Setting("all", {}),)
+    points = (operating_point("all", {}, {}),)
     tracemalloc.start()
     try:
-        header = trace_header(network, graph, {}, settings, images, None, {})
-        capture(path, header, network, graph, {}, settings, images)
+        header = trace_header(network, graph, {}, points, images, {})
+        capture(path, header, network, graph, {}, images, measure=True)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

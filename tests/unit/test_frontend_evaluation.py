@@ -9,24 +9,24 @@ from tests.frontend_predictors import random_predictors
 from tests.frontend_support import GREY, small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError
 from zapsim.frontend.baselines import perfect
-from zapsim.frontend.evaluation import Evaluation, evaluate
-from zapsim.frontend.graph import trace_graph
-from zapsim.frontend.intervals import paired_loss, proportion, root_ratio
-from zapsim.frontend.methods import predicting
-from zapsim.frontend.network import Network, weights_digest
-from zapsim.frontend.quality import measure_quality
-from zapsim.frontend.thresholds import Setting
+from zapsim.frontend.evaluation import Evaluation, run_methods
+from zapsim.frontend.network import Network
+from zapsim.frontend.network.graph import trace_graph
+from zapsim.frontend.network.weights import weights_digest
+from zapsim.frontend.quality import measure_quality, paired_loss, proportion, root_ratio
+from zapsim.frontend.skipping import operating_point, predicting
 
 pytestmark = pytest.mark.frontend
 
-SETTING = Setting("here", {"2": 0.25, "6": 0.0})
+THRESHOLDS = {"2": 0.25, "6": 0.0}
 
 
 def evaluated(labels: bool = True, images: int = 20) -> Evaluation:
     network = small_network()
     graph = small_graph(network)
-    method = predicting(random_predictors(network.model, graph), SETTING)
-    return evaluate(network.model, graph, [method], smooth_images(images, labels=labels))[0]
+    predictors = random_predictors(network.model, graph)
+    method = predicting(predictors, operating_point("here", predictors, THRESHOLDS))
+    return run_methods(network.model, graph, [method], smooth_images(images, labels=labels))[0]
 
 
 def test_the_confusion_adds_up_to_what_the_masks_say():
@@ -66,7 +66,8 @@ def test_quality_is_that_of_a_trace():
     network = small_network()
     graph = small_graph(network)
     predictors, images = random_predictors(network.model, graph), smooth_images(20, labels=True)
-    expected = measure_quality(network, graph, predictors, [SETTING], images).figures["here"]
+    point = operating_point("here", predictors, THRESHOLDS)
+    expected = measure_quality(network, graph, predictors, [point], images)[0].quality
     figures = evaluated().figures
     for name in ("top1_agreement", "top1_accuracy", "top1_accuracy_unmodified"):
         assert figures[name].value == pytest.approx(expected[name])
@@ -83,7 +84,7 @@ def test_top_5_comes_with_more_than_five_classes():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(576, 7))
     graph = trace_graph(model, torch.zeros(1, 1, 16, 16))
-    found = evaluate(model, graph, [perfect({"2": "1/2"})], smooth_images(9, labels=True))[0]
+    found = run_methods(model, graph, [perfect({"2": "1/2"})], smooth_images(9, labels=True))[0]
     assert {"top5_accuracy", "top5_accuracy_unmodified", "top5_lost"} <= set(found.figures)
     assert found.figures["top5_accuracy"].value >= found.figures["top1_accuracy"].value
 
@@ -92,8 +93,9 @@ def test_a_network_of_maps_has_an_output_error():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 4, 3), nn.ReLU())
     graph = trace_graph(model, torch.zeros(1, 1, 16, 16))
-    method = predicting(random_predictors(model, graph), Setting("s", {"2": 0.0}))
-    found = evaluate(model, graph, [method], smooth_images(9))[0]
+    predictors = random_predictors(model, graph)
+    method = predicting(predictors, operating_point("s", predictors, {"2": 0.0}))
+    found = run_methods(model, graph, [method], smooth_images(9))[0]
     assert set(found.figures) == {"relative_output_error"}
     error = found.figures["relative_output_error"]
     assert 0 < error.low < error.value < error.high
@@ -103,7 +105,7 @@ def test_the_model_comes_back_unchanged_and_another_can_be_the_reference():
     network, other = small_network(1), small_network(2)
     graph = small_graph(network)
     digest, training = weights_digest(network.model), network.model.training
-    same = evaluate(network.model, graph, [perfect({})], smooth_images(4), reference=other.model)[0]
+    same = run_methods(network.model, graph, [perfect({})], smooth_images(4), reference=other.model)[0]
     assert same.figures["relative_output_error"].value > 0
     assert (weights_digest(network.model), network.model.training) == (digest, training)
 
@@ -111,18 +113,24 @@ def test_the_model_comes_back_unchanged_and_another_can_be_the_reference():
 def test_bad_input_is_one_clear_line():
     network = small_network()
     graph = small_graph(network)
-    with pytest.raises(FrontendError, match="no predictor of layer '22'"):
-        predicting(random_predictors(network.model, graph), Setting("s", {"22": 0.0}))
+    predictors = random_predictors(network.model, graph)
+    with pytest.raises(FrontendError, match="point s sets layer '22', which has no predictor"):
+        operating_point("s", predictors, {"22": 0.0})
+    point = operating_point("s", predictors, {"2": 0.0})
+    with pytest.raises(FrontendError, match=r"operating point s: no predictor of layer '2' \(did you mean '22'\?\)"):
+        predicting({"22": predictors["2"]}, point)
+    with pytest.raises(FrontendError, match="layer '2' has pattern 1/2, but its predictor was made for 1/4"):
+        predicting(random_predictors(network.model, graph, "1/4"), point)
     with pytest.raises(FrontendError, match="at least one image and one method"):
-        evaluate(network.model, graph, [], smooth_images(4))
+        run_methods(network.model, graph, [], smooth_images(4))
     wrong = smooth_images(4, labels=True)
     wrong.labels[:] = 9
     with pytest.raises(FrontendError, match="labels must be 0 to 4"):
-        evaluate(network.model, graph, [perfect({})], wrong)
+        run_methods(network.model, graph, [perfect({})], wrong)
     with torch.no_grad():
         network.model[2].weight[0] = float("nan")
     with pytest.raises(FrontendError, match="layer 2: its activations are not finite"):
-        evaluate(Network(network.model, "n", "", GREY).model, graph, [perfect({})], smooth_images(4))
+        run_methods(Network(network.model, "n", "", GREY).model, graph, [perfect({})], smooth_images(4))
 
 
 def test_intervals_are_known_ones():

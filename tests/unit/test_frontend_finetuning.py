@@ -7,24 +7,28 @@ from torch import nn
 from tests.frontend_predictors import random_predictors
 from tests.frontend_support import small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError
-from zapsim.frontend.finetuning import FinetuningOptions, finetune
-from zapsim.frontend.graph import Graph, trace_graph
-from zapsim.frontend.guard import frozen
-from zapsim.frontend.intercept import Interception
-from zapsim.frontend.methods import Method, predicting
-from zapsim.frontend.network import Network, weights_digest
-from zapsim.frontend.recalibration import recalibrate
-from zapsim.frontend.thresholds import Setting
+from zapsim.frontend.network import Network
+from zapsim.frontend.network.forward import frozen
+from zapsim.frontend.network.graph import Graph, trace_graph
+from zapsim.frontend.network.intercept import Interception
+from zapsim.frontend.network.weights import weights_digest
+from zapsim.frontend.skipping import Method, operating_point, predicting
+from zapsim.frontend.training.adaptation import FinetuningOptions, finetune, recalibrate
+from zapsim.frontend.training.predictor import Predictor
 
 pytestmark = pytest.mark.frontend
 
 FAST = FinetuningOptions(epochs=6, batch=16, lr=0.03, seed=4)
 
 
+def point_method(predictors: dict[str, Predictor]) -> Method:
+    return predicting(predictors, operating_point("s", predictors, {"2": 0.0, "6": 0.0}))
+
+
 def prepared() -> tuple[Network, Graph, Method]:
     network = small_network()
     graph = small_graph(network)
-    return network, graph, predicting(random_predictors(network.model, graph), Setting("s", {"2": 0.0, "6": 0.0}))
+    return network, graph, point_method(random_predictors(network.model, graph))
 
 
 def loss(model: nn.Module, graph: Graph, method: Method) -> float:
@@ -52,7 +56,7 @@ def test_predictors_stay_as_they_are():
     graph = small_graph(network)
     predictors = random_predictors(network.model, graph)
     before = {name: weights_digest(one) for name, one in predictors.items()}
-    method = predicting(predictors, Setting("s", {"2": 0.0, "6": 0.0}))
+    method = point_method(predictors)
     finetune(network.model, graph, method, smooth_images(16, labels=True), FAST)
     recalibrate(network.model, graph, method, smooth_images(16), batch=8)
     assert {name: weights_digest(one) for name, one in predictors.items()} == before

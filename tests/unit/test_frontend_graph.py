@@ -7,8 +7,8 @@ from torch.nn import functional
 
 from tests.frontend_support import small_cnn
 from zapsim.errors import FrontendError
-from zapsim.frontend.graph import FIRST_LAYER, Graph, trace_graph
-from zapsim.frontend.recorder import NO_RELU, USED_ELSEWHERE
+from zapsim.frontend.network.graph import FIRST_LAYER, Graph, trace_graph
+from zapsim.frontend.network.recorder import NO_RELU, USED_ELSEWHERE
 
 pytestmark = pytest.mark.frontend
 

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from zapsim.errors import FrontendError
-from zapsim.frontend.idx import read_idx
-from zapsim.frontend.images import load_crops, load_images
-from zapsim.frontend.preprocessing import IMAGENET, Preprocessing
+from zapsim.frontend.data.arrays import read_idx
+from zapsim.frontend.data.images import load_crops, load_images
+from zapsim.frontend.data.preprocessing import IMAGENET, Preprocessing
 
 pytestmark = pytest.mark.frontend
 

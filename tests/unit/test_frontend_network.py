@@ -11,12 +11,12 @@ from torch import nn
 from tests.frontend_support import small_network
 from tests.optional import require, require_installed
 from zapsim.errors import FrontendError
-from zapsim.frontend.graph import FIRST_LAYER, trace_graph
-from zapsim.frontend.network import choose_device, load_network
+from zapsim.frontend.data.preprocessing import IMAGENET
+from zapsim.frontend.network.graph import FIRST_LAYER, trace_graph
+from zapsim.frontend.network.network import choose_device, load_network
+from zapsim.frontend.network.weights import load_weights
 from zapsim.frontend.networks import digits, hed_vgg16
-from zapsim.frontend.networks.installed import package_file
-from zapsim.frontend.preprocessing import IMAGENET
-from zapsim.frontend.weights import load_weights
+from zapsim.frontend.networks.initial_weights import package_file
 
 pytestmark = pytest.mark.frontend
 

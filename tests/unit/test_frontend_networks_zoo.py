@@ -14,11 +14,11 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from zapsim.errors import FrontendError
-from zapsim.frontend.graph import trace_graph
-from zapsim.frontend.network import Network, load_network
-from zapsim.frontend.networks import alexnet, mobilenet_v1, mobilenet_v2, resnet, vgg, vgg8
-from zapsim.frontend.preprocessing import IMAGENET
-from zapsim.frontend.weights import load_weights
+from zapsim.frontend.data.preprocessing import IMAGENET
+from zapsim.frontend.network.graph import trace_graph
+from zapsim.frontend.network.network import Network, load_network
+from zapsim.frontend.network.weights import load_weights
+from zapsim.frontend.networks import alexnet, mobilenet, resnet, vgg, vgg8
 
 pytestmark = pytest.mark.frontend
 
@@ -41,8 +41,8 @@ IMAGENET_NETWORKS: dict[str, Factory] = {
     "resnet18": resnet.resnet18,
     "resnet34": resnet.resnet34,
     "resnet50": resnet.resnet50,
-    "mobilenet_v1": mobilenet_v1.mobilenet_v1,
-    "mobilenet_v2": mobilenet_v2.mobilenet_v2,
+    "mobilenet_v1": mobilenet.mobilenet_v1,
+    "mobilenet_v2": mobilenet.mobilenet_v2,
 }
 NETWORKS = IMAGENET_NETWORKS | {"vgg8": vgg8.layers}
 CHANNELS = {name: 1 if name == "vgg8" else 3 for name in NETWORKS}
@@ -449,16 +449,16 @@ def test_weights_for_other_classes_are_refused_by_name(tmp_path: Path):
 
 def test_state_dicts_from_before_the_batch_counters_load_strictly():
     # torchvision's older checkpoints lack them; torch starts such counters at zero.
-    state = mobilenet_v2.mobilenet_v2(num_classes=3).state_dict()
+    state = mobilenet.mobilenet_v2(num_classes=3).state_dict()
     old = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
-    mobilenet_v2.mobilenet_v2(num_classes=3).load_state_dict(old, strict=True)
+    mobilenet.mobilenet_v2(num_classes=3).load_state_dict(old, strict=True)
 
 
 # Pictures
 
 
 def test_imagenet_networks_see_pictures_as_torchvisions_do():
-    network = load_network("zapsim.frontend.networks.mobilenet_v2:mobilenet_v2")
+    network = load_network("zapsim.frontend.networks.mobilenet:mobilenet_v2")
     assert network.preprocessing == IMAGENET
     assert not network.model.training
     assert network.example().shape == (1, 3, 224, 224)

@@ -8,9 +8,14 @@ from safetensors.torch import load_file, save_file
 
 from tests.frontend_support import small_graph, small_network
 from zapsim.errors import FrontendError, ZapsimError
-from zapsim.frontend.predictor import PARAMETERS_PER_CHANNEL, Predictor
-from zapsim.frontend.predictor_file import check_fit, load_predictors, save_predictors
-from zapsim.frontend.thresholds import uniform_settings
+from zapsim.frontend.baselines import NeighbourRule
+from zapsim.frontend.skipping import uniform_points
+from zapsim.frontend.training.predictor import (
+    PARAMETERS_PER_CHANNEL,
+    Predictor,
+    load_predictors,
+    save_predictors,
+)
 
 pytestmark = pytest.mark.frontend
 
@@ -85,22 +90,24 @@ def test_predictors_of_other_weights_or_layers_are_refused(tmp_path: Path):
     graph = small_graph(network)
     path = tmp_path / "p.safetensors"
     stored(path)
-    header = load_predictors(path).header
-    check_fit(path, header, SHA, graph)
+    predictors = load_predictors(path)
+    predictors.check_fit(SHA, graph)
     with pytest.raises(FrontendError, match="other weights"):
-        check_fit(path, header, network.weights_sha256, graph)
+        predictors.check_fit(network.weights_sha256, graph)
     stored(path, channels=10)
     with pytest.raises(FrontendError, match="layer 2 with 10 channels cannot be predicted"):
-        check_fit(path, load_predictors(path).header, SHA, graph)
+        load_predictors(path).check_fit(SHA, graph)
 
 
-def test_settings_are_named_by_their_threshold():
-    settings = uniform_settings([0.0, 0.25], ["a", "b"])
-    assert [setting.name for setting in settings] == ["t0", "t0.25"]
-    assert settings[1].thresholds == {"a": 0.25, "b": 0.25}
+def test_points_are_named_by_their_threshold():
+    rules = {"a": NeighbourRule("1/2"), "b": NeighbourRule("1/4")}
+    points = uniform_points([0.0, 0.25], rules)
+    assert [point.name for point in points] == ["t0", "t0.25"]
+    assert points[1].thresholds == {"a": 0.25, "b": 0.25}
+    assert [setting.pattern for setting in points[1].predictors.values()] == ["1/2", "1/4"]
 
 
 @pytest.mark.parametrize(("thresholds", "message"), [([0.1, 0.1], "twice"), ([float("nan")], "finite")])
 def test_odd_thresholds_are_refused(thresholds: list[float], message: str):
     with pytest.raises(FrontendError, match=message):
-        uniform_settings(thresholds, ["a"])
+        uniform_points(thresholds, {"a": NeighbourRule("1/2")})

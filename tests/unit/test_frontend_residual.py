@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from zapsim.frontend.graph import ConvSite, Graph, trace_graph
-from zapsim.frontend.guard import frozen
-from zapsim.frontend.intercept import Interception
-from zapsim.frontend.networks.mobilenet_v2 import mobilenet_v2
+from zapsim.frontend.network.forward import frozen
+from zapsim.frontend.network.graph import ConvSite, Graph, trace_graph
+from zapsim.frontend.network.intercept import Interception
+from zapsim.frontend.network.recorder import NO_RELU, SUM_OF_ANOTHER_SHAPE, USED_ELSEWHERE
+from zapsim.frontend.networks.mobilenet import mobilenet_v2
 from zapsim.frontend.networks.resnet import resnet18, resnet34, resnet50
-from zapsim.frontend.recorder import NO_RELU, SUM_OF_ANOTHER_SHAPE, USED_ELSEWHERE
 
 pytestmark = pytest.mark.frontend
 

@@ -8,10 +8,10 @@ from torch import nn
 from tests.frontend_predictors import random_predictors
 from tests.frontend_support import GREY, small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError
-from zapsim.frontend.curves import measure_curves
 from zapsim.frontend.network import Network
-from zapsim.frontend.operating_points import at, for_error
-from zapsim.frontend.sensitivity import LEAST_WEIGHT, PROBE_ERROR, measure_sensitivities, weighted
+from zapsim.frontend.tuning.curves import measure_curves
+from zapsim.frontend.tuning.operating_points import expected, for_error
+from zapsim.frontend.tuning.sensitivity import LEAST_WEIGHT, PROBE_ERROR, measure_sensitivities, weighted
 
 pytestmark = pytest.mark.frontend
 
@@ -69,8 +69,8 @@ def test_a_heavy_layer_gets_less_of_the_budget():
     heavy = weighted(curves, {"2": 1.9, "6": 0.1})
     assert np.array_equal(heavy.layer("2").error, 1.9 * curves.layer("2").error)
     assert np.array_equal(heavy.layer("2").kept, curves.layer("2").kept)
-    plain, tuned = (for_error(one, 0.3).setting for one in (curves, heavy))
-    assert at(heavy, tuned).error <= 0.3
+    plain, tuned = (for_error(one, 0.3) for one in (curves, heavy))
+    assert expected(heavy, tuned).quality["summed_error"] <= 0.3
     assert tuned.thresholds.get("2", -2) < plain.thresholds.get("2", -2)
     assert tuned.thresholds.get("6", -2) > plain.thresholds.get("6", -2)
 

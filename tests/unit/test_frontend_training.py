@@ -10,13 +10,13 @@ from torch import nn
 from tests.frontend_support import small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError, ZapsimError
 from zapsim.frontend.baselines import NeighbourRule
-from zapsim.frontend.graph import ConvSite, trace_graph
-from zapsim.frontend.guard import frozen
-from zapsim.frontend.intercept import Interception
-from zapsim.frontend.learner import Learner, channel_groups
-from zapsim.frontend.losses import ScoreError, mean_activation, plain_error, weighted_error
-from zapsim.frontend.predictor import Predictor
-from zapsim.frontend.training import TrainedPredictors, TrainingOptions, train_predictors
+from zapsim.frontend.network.forward import frozen
+from zapsim.frontend.network.graph import ConvSite, trace_graph
+from zapsim.frontend.network.intercept import Interception
+from zapsim.frontend.training.learner import Learner, channel_groups
+from zapsim.frontend.training.losses import ScoreError, mean_activation, plain_error, weighted_error
+from zapsim.frontend.training.predictor import Predictor
+from zapsim.frontend.training.training import TrainedPredictors, TrainingOptions, train_predictors
 
 pytestmark = pytest.mark.frontend
 
@@ -117,7 +117,7 @@ def test_a_layer_done_in_groups_of_channels_learns_the_same_bits(monkeypatch: py
     first = Predictor(40, "2/5").state_dict()
 
     def learnt(values: int) -> tuple[Learner, int]:
-        monkeypatch.setattr("zapsim.frontend.learner._GROUP_VALUES", values)
+        monkeypatch.setattr("zapsim.frontend.training.learner._GROUP_VALUES", values)
         predictor = Predictor(40, "2/5")
         predictor.load_state_dict(first)
         learner = Learner("layer", predictor, weighted_error)

@@ -9,11 +9,11 @@ from torch import nn
 
 from tests.frontend_support import small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError
-from zapsim.frontend.guard import frozen
-from zapsim.frontend.intercept import Interception
+from zapsim.frontend.network.forward import frozen
+from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.quality import measure_quality
-from zapsim.frontend.thresholds import uniform_settings
-from zapsim.frontend.training import TrainingOptions, train_predictors
+from zapsim.frontend.skipping import uniform_points
+from zapsim.frontend.training.training import TrainingOptions, train_predictors
 
 pytestmark = pytest.mark.frontend
 
@@ -44,8 +44,8 @@ def test_after_graph_training_and_evaluation():
     def use() -> None:
         graph = small_graph(network)
         trained = train_predictors(network.model, graph, smooth_images(8), TrainingOptions(epochs=1, batch=4))
-        settings = uniform_settings([0.3], trained.predictors)
-        measure_quality(network, graph, trained.predictors, settings, smooth_images(4))
+        points = uniform_points([0.3], trained.predictors)
+        measure_quality(network, graph, trained.predictors, points, smooth_images(4))
 
     assert_untouched(network.model, use)
 

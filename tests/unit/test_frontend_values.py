@@ -13,11 +13,11 @@ from tests.optional import require_installed
 from zapsim.cli import main
 from zapsim.errors import FrontendError
 from zapsim.frontend.capture import capture, trace_header
-from zapsim.frontend.images import ImageSet
+from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.network import Network
 from zapsim.frontend.networks.digits import REQUIREMENT, cnn
-from zapsim.frontend.predictor import Predictor
-from zapsim.frontend.thresholds import Setting, uniform_settings
+from zapsim.frontend.skipping import operating_point
+from zapsim.frontend.training.predictor import Predictor
 from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.reader import Trace
 
@@ -66,11 +66,13 @@ def exits_one_by_one(ifmap: torch.Tensor, weight: torch.Tensor, bias: torch.Tens
     return counts
 
 
-def traced(path: Path, network: Network, images: ImageSet, settings: tuple[Setting, ...]) -> Trace:
+def traced(path: Path, network: Network, images: ImageSet, thresholds: dict[str, dict[str, float]]) -> Trace:
+    """Trace at points of these names."""
     graph = small_graph(network)
     predictors = {site.name: Predictor(site.shape.K, "1/2").eval() for site in graph.eligible}
-    header = trace_header(network, graph, predictors, settings, images, None, {}, ("early_exit_macs",))
-    capture(path, header, network, graph, predictors, settings, images)
+    points = [operating_point(name, predictors, by_layer) for name, by_layer in thresholds.items()]
+    header = trace_header(network, graph, predictors, points, images, {}, ("early_exit_macs",))
+    capture(path, header, network, graph, predictors, images, measure=True)
     return Trace(path)
 
 
@@ -79,7 +81,7 @@ def test_counts_of_plain_normed_and_summed_layers(tmp_path: Path):
     images = smooth_images(2, seed=1)
     model = Residual().eval()
     network = Network(model, "residual", "random", images.preprocessing)
-    trace = traced(tmp_path / "t", network, images, (Setting("all", {}),))
+    trace = traced(tmp_path / "t", network, images, {"all": {}})
     stem, normed, summed = trace.layers("all", [1])
     assert stem.early_exit_macs is not None
     assert stem.early_exit_macs.min() == 9, "the picture has negative values"
@@ -103,8 +105,7 @@ def test_counts_of_the_digit_cnn_are_those_of_a_direct_evaluation(tmp_path: Path
     grey = smooth_images(1, seed=2)
     pixels = np.ascontiguousarray(np.pad(grey.pixels, ((0, 0), (6, 6), (6, 6), (0, 0))))
     images = ImageSet(pixels, grey.names, network.preprocessing, "one smooth image")
-    settings = uniform_settings([0.2], ["conv2"])
-    trace = traced(tmp_path / "t", network, images, settings)
+    trace = traced(tmp_path / "t", network, images, {"t0.2": {"conv2": 0.2}})
     layer: LayerTrace = next(one for one in trace.layers() if one.shape.name == "conv2")
     with torch.no_grad():
         ifmap = network.model[:3](images.tensor([0]))
@@ -121,14 +122,15 @@ def test_nan_is_named_with_its_layer_and_no_trace_is_left(tmp_path: Path):
     model[0].bias.data[1] = float("nan")
     network = Network(model, "broken", "random", images.preprocessing)
     with pytest.raises(FrontendError, match="layer 0: its activations are not finite"):
-        traced(tmp_path / "t", network, images, (Setting("all", {}),))
+        traced(tmp_path / "t", network, images, {"all": {}})
     assert not list(tmp_path.iterdir())
 
 
 def test_quality_of_the_traced_images_is_measured_on_the_way(tmp_path: Path):
     images = smooth_images(3)
     network = Network(Residual(), "residual", "random", images.preprocessing)
-    trace = traced(tmp_path / "t", network, images, uniform_settings([-100.0, 100.0], ["normed", "summed"]))
+    thresholds = {f"t{value:g}": {"normed": value, "summed": value} for value in (-100.0, 100.0)}
+    trace = traced(tmp_path / "t", network, images, thresholds)
     nothing, most = trace.header.operating_points
     assert nothing.quality == {"relative_output_error": 0.0}
     assert most.quality["relative_output_error"] > 0.1
@@ -138,7 +140,7 @@ def test_quality_of_the_traced_images_is_measured_on_the_way(tmp_path: Path):
 NET = """
 from torch import nn
 from zapsim.frontend.network import Network
-from zapsim.frontend.preprocessing import Preprocessing
+from zapsim.frontend.data.preprocessing import Preprocessing
 def net():
     model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
     return Network(model, "tiny", "random", Preprocessing(12, 12, (128,), (64,), "L"))

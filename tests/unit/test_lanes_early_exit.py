@@ -10,7 +10,7 @@ from tests.optional import require
 
 torch = require("torch", "pip install zapsim[frontend]")
 
-from zapsim.frontend.early_exit import conv_exit_macs, full_macs  # noqa: E402 (after the check for torch)
+from zapsim.frontend.network.early_exit import conv_exit_macs, full_macs  # noqa: E402 (after the check for torch)
 from zapsim.workload import ConvShape  # noqa: E402
 
 pytestmark = [pytest.mark.frontend, pytest.mark.kernels]
@@ -72,7 +72,7 @@ def test_counts_are_those_of_a_scalar_evaluation(conv, monkeypatch):
     conv.weight[1] = -conv.weight[1].abs()
     ifmap = torch.randint(-3, 6, (2, conv.in_channels, 7, 6), generator=generator).clamp(min=0)
     shape = layer(conv, ifmap)
-    monkeypatch.setattr("zapsim.frontend.early_exit._STRIP_BYTES", 8 * shape.macs_per_output * shape.Q * 2)
+    monkeypatch.setattr("zapsim.frontend.network.early_exit._STRIP_BYTES", 8 * shape.macs_per_output * shape.Q * 2)
     found = conv_exit_macs(conv, ifmap.float(), shape)
     np.testing.assert_array_equal(found, scalar_counts(conv, ifmap, shape))
     assert len(np.unique(found)) > 1

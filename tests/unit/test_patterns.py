@@ -47,10 +47,10 @@ def test_one_half_is_a_checkerboard():
 @pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize("size", [(1, 1), (3, 8), (14, 14)])
 def test_maps_repeat_the_tile_from_the_origin(pattern, size):
-    tile, found = pattern_tile(pattern), pattern_map(pattern, *size)
+    tile, drawn = pattern_tile(pattern), pattern_map(pattern, *size)
     side = len(tile)
-    assert found.shape == size
-    assert all(found[row, col] == tile[row % side, col % side] for row, col in np.ndindex(size))
+    assert drawn.shape == size
+    assert all(drawn[row, col] == tile[row % side, col % side] for row, col in np.ndindex(size))
 
 
 def test_unknown_pattern():

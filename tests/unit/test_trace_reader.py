@@ -1,4 +1,4 @@
-"""Reading traces: every damage is refused with one line, before memory is taken; one map does not need the others."""
+"""Reading traces: any damage is refused with one line, before memory is taken; one map is read without the others."""
 
 import json
 import mmap
@@ -20,7 +20,7 @@ def path(tmp_path):
 
 
 def fault_of(path, read=Trace) -> str:
-    """Return what is wrong with the file, without its path; one line."""
+    """Return the fault of the file without its path; it must be one line."""
     with pytest.raises(TraceError) as caught:
         read(path)
     text = str(caught.value)
@@ -65,7 +65,7 @@ def test_truncated_at_any_length(path):
         assert fault_of(path).startswith("not a whole safetensors file (")
 
 
-def test_bytes_behind_the_end(path):
+def test_bytes_after_the_end(path):
     path.write_bytes(path.read_bytes() + b"\0")
     assert fault_of(path).startswith("not a whole safetensors file (")
 
@@ -180,11 +180,11 @@ def test_a_map_is_missing(path):
     assert fault_of(tamper(path, maps=lambda maps: maps.pop(MASK))) == f"map {MASK} is missing"
 
 
-def test_a_map_too_many(path):
-    def more(maps):
+def test_an_extra_map(path):
+    def add_one(maps):
         maps["intruder"] = np.zeros(1, dtype=np.uint8)
 
-    assert fault_of(tamper(path, maps=more)) == "map intruder does not belong to any layer of the header"
+    assert fault_of(tamper(path, maps=add_one)) == "map intruder does not belong to any layer of the header"
 
 
 def flip(maps, name=MASK):
@@ -230,7 +230,7 @@ def test_bits_beyond_the_last_channel(path):
     assert fault_of(path, all_maps) == expected
 
 
-# --- asking for what is not there -----------------------------------------------------------------------------------
+# --- names and indices that are missing -----------------------------------------------------------------------------
 
 
 def test_operating_points(path):
@@ -252,11 +252,11 @@ def test_images(path, images, fault):
 
 
 def test_no_image(path):
-    assert fault_of(path, lambda _: next(Trace(path).layers(images=[]))) == "no image (none chosen); it holds 0 to 1"
+    assert fault_of(path, lambda _: next(Trace(path).layers(images=[]))) == "no image is chosen; it holds 0 to 1"
 
 
 def test_a_changed_header_is_refused(tmp_path):
-    """A threshold that was changed by hand, in a file that is otherwise whole."""
+    """A threshold was changed by hand, in a file that is otherwise whole."""
     path = write_trace(tmp_path / "a.safetensors")
     data = path.read_bytes()
     assert data.count(b"threshold") > 0
@@ -268,7 +268,7 @@ def test_a_changed_header_is_refused(tmp_path):
     assert str(caught.value) == f"{path}: the header does not match its digest: the file was damaged or changed"
 
 
-def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+def test_a_file_without_read_permission(tmp_path, monkeypatch):
     path = write_trace(tmp_path / "trace")
     monkeypatch.setattr("zapsim.tracefile.reader.os.access", lambda *_args: False)
     with pytest.raises(TraceError) as caught:
@@ -277,7 +277,7 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
 
 
 def test_maps_of_one_image_are_the_file_itself(tmp_path):
-    """Several processes that read a trace have it in memory once; and none can write to it by mistake."""
+    """Processes that read a trace share its memory, and none can write to the file by mistake."""
     path = write_trace(tmp_path / "tiny.safetensors")
     before = path.read_bytes()
     for layer in Trace(path).layers():

@@ -85,7 +85,7 @@ def with_quality(figures):
     return header(operating_points=(POINT.model_copy(update={"quality": figures}),))
 
 
-def test_a_header_may_learn_later_what_its_maps_are_worth(tmp_path):
+def test_a_header_may_be_revised_with_the_quality(tmp_path):
     trace = write(tmp_path / "trace.safetensors", header(), with_quality({"top1_agreement": 0.1 + 0.2}), 100)
     assert trace.operating_point().quality == {"top1_agreement": 0.1 + 0.2}
     assert sum(1 for _ in trace.layers()) == 3

@@ -1,4 +1,4 @@
-"""Writing traces: round trips, the same bytes twice, whole files or none."""
+"""Writing traces: round trips, the same bytes each time, whole files or none."""
 
 from pathlib import Path
 
@@ -116,7 +116,7 @@ def test_an_exception_leaves_nothing(tmp_path):
 def test_an_exception_leaves_the_file_that_was_there(tmp_path):
     path = write_trace(tmp_path / "trace")
     before = path.read_bytes()
-    with pytest.raises(TraceError, match="never written"), TraceWriter(path, trace_header()):
+    with pytest.raises(TraceError, match="not written"), TraceWriter(path, trace_header()):
         pass
     assert path.read_bytes() == before
     assert files(tmp_path) == ["trace"]
@@ -133,7 +133,7 @@ def test_missing_maps(tmp_path):
 
     with pytest.raises(TraceError) as caught:
         without_the_mask()
-    assert str(caught.value) == f"{path}: 1 maps were never written, the first is t=0/0/conv2/mask"
+    assert str(caught.value) == f"{path}: 1 maps were not written, the first is t=0/0/conv2/mask"
     assert files(tmp_path) == []
 
 
@@ -168,7 +168,7 @@ def test_a_map_twice(tmp_path):
 
     with pytest.raises(TraceError) as caught:
         twice()
-    assert str(caught.value) == f"{tmp_path / 'trace'}: map {map_name(*one[:4])} was written before"
+    assert str(caught.value) == f"{tmp_path / 'trace'}: map {map_name(*one[:4])} was already written"
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):
@@ -189,7 +189,7 @@ def test_memory_does_not_grow_with_the_images(tmp_path):
 
     layer = TracedLayer(shape=conv(H=128, W=128, C=64, K=64), relu=True, unpredicted="not here")
 
-    def peak(images: int) -> int:
+    def peak_memory(images: int) -> int:
         header = trace_header((layer,), images=images)
         full = PackedMap.full(1, 128, 128, 64)
         tracemalloc.start()
@@ -197,16 +197,16 @@ def test_memory_does_not_grow_with_the_images(tmp_path):
             for image in range(images):
                 writer.write("t=0", image, "conv", "ifmap_nonzero", full)
                 writer.write("t=0", image, "conv", "ofmap_nonzero", full)
-        found = tracemalloc.get_traced_memory()[1]
+        peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        return found
+        return peak
 
-    few, many = peak(2), peak(20)  # 512 KiB and 5 MiB of maps
+    few, many = peak_memory(2), peak_memory(20)  # 512 KiB and 5 MiB of maps
     assert many - few < 200_000
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])
-def test_a_path_that_is_no_file(tmp_path, monkeypatch, name):
+def test_a_path_that_cannot_be_a_file(tmp_path, monkeypatch, name):
     (tmp_path / "inner").mkdir()
     monkeypatch.chdir(tmp_path / "inner")
     with pytest.raises(TraceError, match="cannot be written"):
@@ -216,7 +216,7 @@ def test_a_path_that_is_no_file(tmp_path, monkeypatch, name):
 
 
 def test_a_full_disk(tmp_path, monkeypatch):
-    """What the file system says on the way is one line, and nothing is left."""
+    """An error of the file system becomes one line, and no file is left."""
 
     def full(*_args):
         raise OSError(28, "No space left on device")

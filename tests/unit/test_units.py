@@ -1,4 +1,4 @@
-"""Quantities with units: what is accepted, what is refused and how, and text for results."""
+"""Quantities with units: those that are accepted, those that are refused with their messages, and texts for results."""
 
 import pytest
 
@@ -80,7 +80,7 @@ def test_quantities(parse, text, value):
         (units.parse_energy, "2 J", "expected an energy such as '2.2 pJ', got '2 J' (units: fJ, pJ, nJ)"),
     ],
 )  # fmt: skip
-def test_what_is_no_quantity(parse, value, message):
+def test_invalid_quantities(parse, value, message):
     with pytest.raises(UnitError) as caught:
         parse(value)
     assert str(caught.value) == message

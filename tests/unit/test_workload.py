@@ -1,4 +1,4 @@
-"""Layer shapes: sizes, counts, and shapes that are none."""
+"""Layer shapes: sizes, counts, and invalid shapes."""
 
 import numpy as np
 import pytest
@@ -25,8 +25,8 @@ def conv(**changes) -> ConvShape:
 )
 def test_ofmap_size(changes, size):
     shape = conv(**changes)
-    found = (shape.P, shape.Q)
-    assert found == size
+    ofmap = shape.P, shape.Q
+    assert ofmap == size
 
 
 def test_counts_of_alexnet_conv2():
@@ -40,7 +40,7 @@ def test_counts_of_alexnet_conv2():
     assert shape.ifmap_words == 96 * 27 * 27
 
 
-def test_depthwise_layers_have_one_channel_an_output():
+def test_depthwise_layers_have_one_channel_per_output():
     assert conv(C=6, K=6, groups=6).macs_per_output == 9
 
 
@@ -55,7 +55,7 @@ def test_depthwise_layers_have_one_channel_an_output():
         ({"R": 1, "S": 2, "stride": (1, 3), "dilation": (1, 3), "N": 2}, 2 * 4 * 8 * 3),
     ],
 )
-def test_what_is_read_of_the_ifmap(changes, words):
+def test_ifmap_values_that_some_output_reads(changes, words):
     assert conv(**changes).ifmap_words_read == words
 
 
@@ -84,7 +84,7 @@ def test_batch_multiplies_maps_but_not_filters():
         ({"dilation": (4, 1)}, "layer conv: a 3×3 filter (dilation (4, 1)) does not fit the padded 8×9 ifmap"),
     ],
 )
-def test_shapes_that_are_none(changes, message):
+def test_invalid_shapes(changes, message):
     with pytest.raises(WorkloadError) as caught:
         conv(**changes)
     assert str(caught.value) == message
@@ -94,7 +94,7 @@ def test_counts_beyond_exactness_are_refused():
     with pytest.raises(WorkloadError) as caught:
         conv(C=2**30, K=2**30)
     macs = 2**60 * 9 * 42
-    assert str(caught.value) == f"layer conv: {macs} MACs are over 2**53, counts would not be exact"
+    assert str(caught.value) == f"layer conv: {macs} MACs are over 2**53, so counts would not be exact"
     with pytest.raises(WorkloadError, match=r"9007199254740992 values of the padded ifmap are over 2\*\*53"):
         conv(C=2, H=2**26, W=2**26, K=1, R=1, S=1, stride=(2**26, 2**26), groups=1, padding=(0, 0, 0, 0))
 
@@ -104,5 +104,5 @@ def test_workload():
     assert Workload("net", layers).layers == layers
     with pytest.raises(WorkloadError, match=r"^workload net: has no layers$"):
         Workload("net", ())
-    with pytest.raises(WorkloadError, match=r"^workload net: layer names must be unique, twice: a$"):
+    with pytest.raises(WorkloadError, match=r"^workload net: layer names must be unique, got twice: a$"):
         Workload("net", (*layers, conv(name="a")))

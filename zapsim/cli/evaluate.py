@@ -1,4 +1,4 @@
-"""``zapsim eval``: what operating points cost and save, beside baselines, with all predictors at work."""
+"""``zapsim eval``: measure what operating points cost and save with all predictors at work, beside baselines."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zapsim.cli._arguments import Subparsers
-from zapsim.cli._points import add_point_arguments, all_points
-from zapsim.cli.train import add_network_arguments, check_output, report_skipped_files, wide_console
+from zapsim.cli._frontend_arguments import (
+    add_image_arguments,
+    add_network_arguments,
+    add_point_arguments,
+    add_predictors_argument,
+    load_all_points,
+    provenance,
+    undecoded_on_stderr,
+    wide_console,
+)
+from zapsim.report.plot import check_plot, save_figure
 
 if TYPE_CHECKING:
-    from zapsim.frontend.adapted_file import Adapted
     from zapsim.frontend.evaluation import Evaluation
-    from zapsim.frontend.graph import Graph
-    from zapsim.frontend.images import ImageSet
-    from zapsim.frontend.methods import Method
-    from zapsim.frontend.network import Network
-    from zapsim.frontend.predictor import Predictor
-    from zapsim.frontend.thresholds import Setting
 
 _BASELINES = ("perfect", "random", "neighbours")
+_PLOTTED = ("top1_accuracy", "top1_agreement", "relative_output_error")
 
 _EPILOG = """\
 examples:
@@ -32,9 +35,10 @@ examples:
   zapsim eval --network zapsim.frontend.networks.hed_vgg16:vgg16 --predictors vgg16.zap.safetensors \\
       --threshold 0 0.1 0.2 --images photos/ --format csv --out vgg16.csv --plot vgg16.png
 
-Labels make top-1 and top-5: an idx file with --labels, an npz file with its own, or a folder with one folder a class.
-Without them there is the agreement with the unmodified network, and always the relative error of its outputs.
-Intervals are of 95 %, over images. The unmodified network that points are compared with is the one without --adapted.
+With labels, the table shows top-1 and top-5 accuracy: an idx file with --labels, an npz file that holds its own, or a
+folder with a folder per class. Without labels it shows the agreement with the unmodified network. It always shows the
+relative error of the outputs. Intervals are 95 % intervals over images. All points are compared with the unmodified
+network, without --adapted.
 """
 
 
@@ -43,33 +47,27 @@ def add_parser(commands: Subparsers) -> None:
     parser = commands.add_parser(
         "eval",
         help="measure accuracy and MACs saved at operating points, beside baselines",
-        description="Run a network with its predictors at operating points: quality, MACs saved, confusion by layer.",
+        description="Run a network with its predictors at operating points: quality, MACs saved, confusion per layer.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_network_arguments(parser)
-    parser.add_argument("--predictors", type=Path, required=True, metavar="FILE", help="what `zapsim train` wrote")
+    add_predictors_argument(parser)
     add_point_arguments(parser, adapted=True)
-    parser.add_argument(
-        "--images",
-        type=Path,
-        nargs="+",
-        required=True,
-        metavar="PATH",
-        help="pictures, folders of pictures (also by class), or one idx or npz file of images",
-    )
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="idx file of the images' classes")
-    parser.add_argument("--count", type=int, metavar="N", help="only the first N images (default: all)")
+    add_image_arguments(parser, labels=True)
+    parser.add_argument("--count", type=int, metavar="N", help="use only the first N images (default: all)")
     parser.add_argument(
         "--baselines",
         nargs="+",
         choices=_BASELINES,
         default=["perfect"],
-        help="perfect: never wrong; random: at every point's rates; neighbours: zero where all computed neighbours are "
-        "(default: perfect)",
+        help="perfect: never wrong; random: skip at random at every point's rates; neighbours: skip where all computed "
+        "neighbours are zero (default: perfect)",
     )
-    parser.add_argument("--format", choices=("table", "csv", "json", "markdown"), default="table")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to the terminal")
+    parser.add_argument(
+        "--format", choices=("table", "csv", "json", "markdown"), default="table", help="form of the tables"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write to this file instead of the terminal")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw quality over MACs saved (.png, .svg, .pdf)")
     parser.set_defaults(execute=execute)
 
@@ -77,95 +75,76 @@ def add_parser(commands: Subparsers) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Evaluate, and print or write the tables."""
     from zapsim.files import write_atomically
-    from zapsim.frontend.evaluation_text import render
-    from zapsim.frontend.graph import trace_graph
-    from zapsim.frontend.guard import device_of, use_threads
-    from zapsim.frontend.images import load_images
-    from zapsim.frontend.network import load_network
-    from zapsim.frontend.predictor_file import check_fit, load_predictors
-    from zapsim.frontend.provenance import arguments, describe, versions
+    from zapsim.frontend import api
+    from zapsim.frontend.inputs import check_output
+    from zapsim.frontend.network.forward import use_threads
+    from zapsim.frontend.training.predictor import load_predictors
 
-    _check_outputs(args)
-    use_threads(args.threads)
-    file = load_predictors(args.predictors)
-    settings, adapted = all_points(args, file)
-    network = load_network(args.network, args.weights, args.device, args.seed)
-    device = device_of(network.model)
-    graph = trace_graph(network.model, network.example().to(device))
-    check_fit(args.predictors, file.header, network.weights_sha256, graph)
-    images = load_images(args.images, network.preprocessing, args.labels, args.count)
-    predictors = {name: predictor.to(device) for name, predictor in file.predictors.items()}
-    evaluations = _evaluate(network, graph, predictors, settings, images, args)
-    evaluations += _adapted(network, graph, predictors, adapted, images)
-    provenance = {
-        "command": "zapsim eval",
-        "network": network.name,
-        "predictors_sha256": file.sha256,
-        "arguments": arguments(vars(args)),
-        "versions": versions(),
-        "data": describe(images),
-    }
+    check_output(args.out)
     if args.plot is not None:
-        from zapsim.cli._evaluation_plot import plot_evaluations
-
-        plot_evaluations(evaluations, args.plot, f"{network.name} {evaluations[0].note}")
-    text = render(evaluations, args.format, provenance, None if args.out else wide_console().width)
+        check_plot(args.plot)
+    use_threads(args.threads)
+    predictors = load_predictors(args.predictors)
+    points, adapted = load_all_points(args, predictors)
+    with undecoded_on_stderr():
+        evaluated = api.evaluate(
+            args.network,
+            predictors,
+            args.images,
+            points=points,
+            adapted=adapted,
+            labels=args.labels,
+            count=args.count,
+            baselines=args.baselines,
+            seed=args.seed,
+            weights=args.weights,
+            device=args.device,
+            provenance=provenance("eval", vars(args)),
+        )
+    if args.plot is not None:
+        _plot(evaluated, args.plot, f"{evaluated.provenance['network']} {evaluated[0].note}")
+    text = evaluated.render(args.format, None if args.out else wide_console().width)
     if args.out is None:
         sys.stdout.write(text)
     else:
         write_atomically(args.out, text)
-    report_skipped_files(images.skipped)
     return 0
 
 
-def _check_outputs(args: argparse.Namespace) -> None:
-    """Refuse before the work what cannot be written or drawn."""
-    if args.out is not None:
-        check_output(args.out)
-    if args.plot is not None:
-        from zapsim.report.plot import check_plot
+def _plot(evaluations: Sequence[Evaluation], path: Path, title: str) -> None:
+    """Draw every method as a point with its interval: top-1 if known, else agreement, else output error."""
+    from matplotlib.figure import Figure
 
-        check_plot(args.plot)
-
-
-def _evaluate(
-    network: Network,
-    graph: Graph,
-    predictors: dict[str, Predictor],
-    settings: Sequence[Setting],
-    images: ImageSet,
-    args: argparse.Namespace,
-) -> tuple[Evaluation, ...]:
-    """Return the evaluations of baselines without rates, of the points, then of skipping at random at their rates."""
-    from zapsim.frontend.baselines import NeighbourRule, perfect, random_like
-    from zapsim.frontend.evaluation import evaluate
-    from zapsim.frontend.methods import predicting
-    from zapsim.frontend.thresholds import Setting
-
-    patterns = {name: predictor.pattern for name, predictor in predictors.items()}
-    methods: list[Method] = [perfect(patterns)] if "perfect" in args.baselines else []
-    if "neighbours" in args.baselines:
-        rules = {name: NeighbourRule(pattern) for name, pattern in patterns.items()}
-        methods.append(predicting(rules, Setting("neighbours", dict.fromkeys(rules, 0.0)), free=True))
-    points = [predicting(predictors, setting) for setting in settings]
-    if not (methods or points):
-        return ()
-    found = evaluate(network.model, graph, [*methods, *points], images)
-    if "random" not in args.baselines or not points:
-        return found
-    likes = [random_like(one, patterns, args.seed, f"random {one.name}") for one in found[len(methods) :]]
-    return found + evaluate(network.model, graph, likes, images)
+    figures = evaluations[0].figures
+    name = next(name for name in _PLOTTED if name in figures)
+    figure = Figure(figsize=(6.0, 4.0), layout="constrained")
+    axes = figure.subplots()
+    for family in dict.fromkeys(_family(evaluation) for evaluation in evaluations):
+        members = sorted(
+            (evaluation for evaluation in evaluations if _family(evaluation) == family),
+            key=lambda evaluation: evaluation.macs_saved,
+        )
+        estimates = [evaluation.figures[name] for evaluation in members]
+        below = [100 * (estimate.value - estimate.low) for estimate in estimates]
+        above = [100 * (estimate.high - estimate.value) for estimate in estimates]
+        saved = [100 * evaluation.macs_saved for evaluation in members]
+        values = [100 * estimate.value for estimate in estimates]
+        reach = [below, above]
+        axes.errorbar(saved, values, yerr=reach, fmt="o-", markersize=4, linewidth=1, capsize=2, label=family)
+        for evaluation, x, y in zip(members, saved, values, strict=True):
+            axes.annotate(evaluation.name, (x, y), textcoords="offset points", xytext=(4, 4), fontsize=6)
+    if "top1_accuracy_unmodified" in figures and name == "top1_accuracy":
+        axes.axhline(100 * figures["top1_accuracy_unmodified"].value, color="black", linewidth=0.8, linestyle=":")
+    axes.set_xlabel("MACs saved, net of the predictors' own, %")
+    axes.set_ylabel(f"{name.replace('_', ' ')}, %")
+    axes.set_title(title, fontsize=7, wrap=True, parse_math=False)
+    axes.legend(fontsize=8)
+    save_figure(figure, path)
 
 
-def _adapted(
-    network: Network, graph: Graph, predictors: dict[str, Predictor], adapted: Sequence[Adapted], images: ImageSet
-) -> tuple[Evaluation, ...]:
-    """Return the evaluations of points with weights of their own, compared with the network as it was."""
-    from zapsim.frontend.evaluation import evaluate
-    from zapsim.frontend.methods import predicting
-
-    found: tuple[Evaluation, ...] = ()
-    for point in adapted:
-        methods = [predicting(predictors, point.setting)]
-        found += evaluate(point.model(network.model), graph, methods, images, reference=network.model)
-    return found
+def _family(evaluation: Evaluation) -> str:
+    """Return the line that a method belongs to: the predictors' own, adapted weights, or a baseline."""
+    first, _, adapted = evaluation.name.split()[0].partition("-")
+    if first in ("perfect", "random", "neighbours"):
+        return first
+    return f"predictors, {adapted}" if adapted in ("recalibrated", "finetuned") else "predictors"

@@ -1,26 +1,28 @@
-"""``zapsim trace``: which outputs a network with predictors computes, on given pictures, as a trace file."""
+"""``zapsim trace``: run a network with its predictors and write which outputs are computed to a trace file."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zapsim.cli._arguments import Subparsers
-from zapsim.cli._points import add_point_arguments, all_points
-from zapsim.cli.train import add_network_arguments, check_output, report_skipped_files, wide_console
+from zapsim.cli._frontend_arguments import (
+    add_image_arguments,
+    add_network_arguments,
+    add_point_arguments,
+    add_predictors_argument,
+    load_all_points,
+    provenance,
+    undecoded_on_stderr,
+    wide_console,
+)
 
 if TYPE_CHECKING:
-    from zapsim.frontend.adapted_file import Adapted
     from zapsim.frontend.capture import LayerCounts
-    from zapsim.frontend.graph import Graph
-    from zapsim.frontend.images import ImageSet
-    from zapsim.frontend.network import Network
-    from zapsim.frontend.preprocessing import Preprocessing
-    from zapsim.frontend.quality import Quality
-    from zapsim.tracefile.model import ValueKind
+    from zapsim.tracefile.model import TraceHeader
+    from zapsim.tracefile.reader import Trace
 
 _EPILOG = """\
 examples:
@@ -29,13 +31,14 @@ examples:
   zapsim trace --network zapsim.frontend.networks.digits:cnn --predictors digits.zap.safetensors \\
       --images t10k-images-idx3-ubyte --count 4 --threshold 0.2 0.4 \\
       --eval-images t10k-images-idx3-ubyte --eval-labels t10k-labels-idx1-ubyte --out digits.safetensors
-  zapsim trace --network mynets:vgg --predictors vgg.zap.safetensors --images photos/ --threshold 0.1 --values \
+  zapsim trace --network mynets:vgg --predictors vgg.zap.safetensors --images photos/ --threshold 0.1 --values \\
       --out vgg.safetensors && zapsim run --arch snapea --policy early-exit --trace vgg.safetensors
 
-Each threshold becomes an operating point of the file (t0.2, t0.4, ...): an output outside the pattern is computed if
-its predicted score is above it. The points of --points come behind them, under their own names, then those of
---adapted, which run with weights of their own. Pictures are cut in the middle; quality is measured on random crops of
---eval-images (all images of a folder by class, an idx or npz file), or else on the traced images themselves.
+Each threshold becomes an operating point of the trace (t0.2, t0.4, ...): an output outside the pattern is computed if
+its score is above the threshold. The points of --points follow under their own names, then those of --adapted, which
+run with weights of their own. Pictures are cropped in the middle. Quality is measured on --eval-images: on random crops
+of pictures, or on all images of an idx file, an npz file or a folder with a folder per class. Without --eval-images it
+is measured on the traced images.
 """
 
 
@@ -49,21 +52,20 @@ def add_parser(commands: Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_network_arguments(parser)
-    parser.add_argument("--predictors", type=Path, required=True, metavar="FILE", help="what `zapsim train` wrote")
-    parser.add_argument(
-        "--images",
-        type=Path,
-        nargs="+",
-        required=True,
-        metavar="PATH",
-        help="pictures, folders of pictures, a folder by class, or one idx or npz file of images",
-    )
+    add_predictors_argument(parser)
+    add_image_arguments(parser)
     parser.add_argument("--count", type=int, metavar="N", help="trace only the first N images (default: all)")
     add_point_arguments(parser, adapted=True)
-    parser.add_argument("--eval-images", type=Path, nargs="+", metavar="PATH", help="what to measure the quality on")
-    parser.add_argument("--eval-labels", type=Path, metavar="FILE", help="idx file of the classes of --eval-images")
     parser.add_argument(
-        "--eval-crops", type=int, default=16, metavar="N", help="random crops of --eval-images (default: 16)"
+        "--eval-images",
+        type=Path,
+        nargs="+",
+        metavar="PATH",
+        help="images to measure the quality on (default: the traced ones)",
+    )
+    parser.add_argument("--eval-labels", type=Path, metavar="FILE", help="classes of --eval-images: an idx file")
+    parser.add_argument(
+        "--eval-crops", type=int, default=16, metavar="N", help="number of random crops of --eval-images (default: 16)"
     )
     parser.add_argument(
         "--values",
@@ -76,103 +78,71 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Measure the quality, write the trace and print one line a layer."""
-    from zapsim.frontend.capture import capture, trace_header
-    from zapsim.frontend.graph import trace_graph
-    from zapsim.frontend.guard import device_of, use_threads
-    from zapsim.frontend.images import load_images
-    from zapsim.frontend.network import load_network
-    from zapsim.frontend.predictor_file import check_fit, load_predictors
-    from zapsim.frontend.provenance import arguments, describe, describe_preprocessing, versions
-    from zapsim.frontend.quality import measure_quality
+    """Measure the quality, write the trace and print a line per layer."""
+    from zapsim.errors import FrontendError
+    from zapsim.frontend import api
+    from zapsim.frontend.inputs import check_output
+    from zapsim.frontend.network.forward import use_threads
+    from zapsim.frontend.training.predictor import load_predictors
 
     check_output(args.out)
     use_threads(args.threads)
-    file = load_predictors(args.predictors)
-    settings, adapted = all_points(args, file)
-    settings += tuple(point.setting for point in adapted)
-    network = load_network(args.network, args.weights, args.device, args.seed)
-    images = load_images(args.images, network.preprocessing, count=args.count)
-    evaluated = _evaluation_images(args, network.preprocessing)
-    device = device_of(network.model)
-    graph = trace_graph(network.model, network.example().to(device))
-    check_fit(args.predictors, file.header, network.weights_sha256, graph)
-    predictors = {name: predictor.to(device) for name, predictor in file.predictors.items()}
-    network = replace(network, adapted={point.setting.name: point.model(network.model) for point in adapted})
-    quality = measure_quality(network, graph, predictors, settings, evaluated) if evaluated else None
-    provenance = {
-        "command": "zapsim trace",
-        "seed": args.seed,
-        "arguments": arguments(vars(args)),
-        "versions": versions(),
-        "data": describe(images),
-        "preprocessing": describe_preprocessing(network.preprocessing),
-        "predictors": {"sha256": file.sha256, "training": file.header.provenance},
-        **_weights_of(adapted, network),
-    }
-    values: tuple[ValueKind, ...] = ("early_exit_macs",) if args.values else ()
-    header = trace_header(network, graph, predictors, settings, images, quality, provenance, values)
-    captured = capture(args.out, header, network, graph, predictors, settings, images, quality)
-    report_skipped_files((*images.skipped, *(evaluated.skipped if evaluated else ())))
-    _print(graph, captured.counts, captured.quality)
+    predictors = load_predictors(args.predictors)
+    points, adapted = load_all_points(args, predictors)
+    if args.eval_labels is not None and args.eval_images is None:
+        raise FrontendError("--eval-labels needs --eval-images")
+    with undecoded_on_stderr():
+        trace = api.trace(
+            args.network,
+            predictors,
+            args.images,
+            args.out,
+            points=points,
+            adapted=adapted,
+            count=args.count,
+            eval_images=args.eval_images,
+            eval_labels=args.eval_labels,
+            eval_crops=args.eval_crops,
+            values=bool(args.values),
+            seed=args.seed,
+            weights=args.weights,
+            device=args.device,
+            provenance=provenance("trace", vars(args)),
+        )
+    _print(trace)
     return 0
 
 
-def _weights_of(adapted: Sequence[Adapted], network: Network) -> dict[str, dict[str, dict[str, str]]]:
-    """Return, for the provenance, what was done to the weights of which points."""
-    from zapsim.frontend.network import weights_digest
-
-    if not adapted:
-        return {}
-    known = {point.setting.name: point.how for point in adapted}
-    return {
-        "adapted": {name: {"how": how, "sha256": weights_digest(network.model_at(name))} for name, how in known.items()}
-    }
-
-
-def _evaluation_images(args: argparse.Namespace, pre: Preprocessing) -> ImageSet | None:
-    from zapsim.errors import FrontendError
-    from zapsim.frontend.arrays import is_array_file
-    from zapsim.frontend.images import load_crops, load_images
-    from zapsim.frontend.pictures import class_folders
-
-    paths: Sequence[Path] | None = args.eval_images
-    if paths is None:
-        if args.eval_labels is not None:
-            raise FrontendError("--eval-labels needs --eval-images")
-        return None
-    if is_array_file(paths[0]) or class_folders(paths):
-        return load_images(paths, pre, args.eval_labels)
-    # Another stream of random numbers than training's, should both use the same pictures.
-    return load_crops(paths, pre, args.eval_crops, args.seed + 1, args.eval_labels)
-
-
-def _print(graph: Graph, counts: Mapping[str, Mapping[str, LayerCounts]], quality: Quality) -> None:
+def _print(trace: Trace) -> None:
     from rich.table import Table
 
+    from zapsim.frontend.capture import count_outputs
+
+    points = trace.header.operating_points
+    counts = {point.name: count_outputs(trace, point.name) for point in points}
     table = Table(box=None, pad_edge=False)
     table.add_column("layer")
     table.add_column("zeros", justify="right")
     for name in counts:
         table.add_column(f"skipped {name}", justify="right")
     table.add_column("")
-    for site in graph.sites:
-        layers = [point[site.name] for point in counts.values() if site.name in point]
-        zeros = f"{layers[0].zeros / layers[0].outputs:.1%}" if layers else ""
-        skipped = [f"{layer.skipped / layer.outputs:.1%}" if layer.skipped else "" for layer in layers]
+    for layer in trace.header.layers:
+        by_point = [counted[layer.shape.name] for counted in counts.values()] if layer.relu else []
+        zeros = f"{by_point[0].zeros / by_point[0].outputs:.1%}" if by_point else ""
+        skipped = [f"{counted.skipped / counted.outputs:.1%}" if counted.skipped else "" for counted in by_point]
         blank = [""] * (len(counts) - len(skipped))
-        table.add_row(site.name, zeros, *skipped, *blank, site.unpredicted or "")
+        table.add_row(layer.shape.name, zeros, *skipped, *blank, layer.unpredicted or "")
     console = wide_console()
     console.print(table)
-    for name, figures in quality.figures.items():
-        saved = macs_saved(graph, counts[name])
-        measured = ", ".join(f"{figure} {value:.4f}" for figure, value in figures.items())
-        console.print(f"{name}: {saved:.1%} of MACs skipped; {measured}", highlight=False)
-    console.print(f"measured {quality.note}", highlight=False)
+    for point in points:
+        saved = macs_saved(trace.header, counts[point.name])
+        measured = ", ".join(f"{figure} {value:.4f}" for figure, value in point.quality.items())
+        console.print(f"{point.name}: {saved:.1%} of MACs skipped; {measured}", highlight=False)
+    console.print(f"measured {points[0].quality_note}", highlight=False)
 
 
-def macs_saved(graph: Graph, counts: Mapping[str, LayerCounts]) -> float:
+def macs_saved(header: TraceHeader, counts: Mapping[str, LayerCounts]) -> float:
     """Return the share of the network's convolution MACs that skipped outputs would have taken."""
-    dense = sum(site.shape.macs for site in graph.sites)
-    known = [(site.shape.macs, counts[site.name]) for site in graph.sites if site.name in counts]
-    return sum(macs * layer.skipped / layer.outputs for macs, layer in known) / dense
+    macs = {layer.shape.name: layer.shape.macs for layer in header.layers}
+    skipped = sum(macs[name] * counted.skipped / counted.outputs for name, counted in counts.items())
+    return skipped / sum(macs.values())

@@ -1,21 +1,24 @@
-"""``zapsim tune``: operating points (thresholds by layer) from curves measured on pictures."""
+"""``zapsim tune``: choose operating points (thresholds per layer) from curves measured on pictures."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zapsim.cli._arguments import Subparsers
-from zapsim.cli.train import add_network_arguments, check_output, report_skipped_files, wide_console
+from zapsim.cli._frontend_arguments import (
+    add_image_arguments,
+    add_network_arguments,
+    add_predictors_argument,
+    provenance,
+    undecoded_on_stderr,
+    wide_console,
+)
 
 if TYPE_CHECKING:
-    from zapsim.frontend.curves import Curves
-    from zapsim.frontend.operating_points import TunedPoint
-
-_WEIGHED_ON = 1000
-"""Images that weights are measured on at most: they are means, and take a forward pass a layer."""
+    from zapsim.frontend.api import TuningResult
+    from zapsim.tracefile.model import OperatingPoint
 
 _EPILOG = """\
 examples:
@@ -26,15 +29,15 @@ examples:
   zapsim trace --network mynets:vgg --predictors vgg.zap.safetensors --points vgg.points.json --images ...
 
 Each budget becomes one operating point, for `zapsim eval --points` and `zapsim trace --points`:
-  --error E       thresholds by layer that save most MACs with a summed error of at most E; a layer's error is the
-                  share of its activation sum that is skipped (point eE)
-  --saving S      thresholds by layer of least summed error that save a share S of the MACs, net of the predictors'
-                  (point sS)
-  --uniform E     the highest threshold, the same in all layers, with a summed error of at most E (point uE)
-  --threshold T   this threshold in all layers; a multiple of the curves' step (point tT)
-With --weigh, a layer's error counts as much as it hurts: times its weight, which is measured, without labels, by what
-skipping in this layer alone does to the network's output (one forward pass a layer and image). Weights have mean 1.
-The curves look at one layer at a time: what a point really costs is measured by `zapsim eval`.
+  --error E       the thresholds per layer that save most MACs with a summed error of at most E; a layer's error is
+                  the share of its activation sum that is skipped (point eE)
+  --saving S      the thresholds per layer with the least summed error that save a share S of the MACs, net of the
+                  predictors' own (point sS)
+  --uniform E     the highest threshold for all layers with a summed error of at most E (point uE)
+  --threshold T   threshold T in all layers; it must be a multiple of the curves' step (point tT)
+With --weigh, a layer's error is multiplied by a weight: the effect that skipping in this layer alone has on the
+network's output. It is measured without labels, in one forward pass per layer and image. The weights have mean 1.
+The curves look at one layer at a time. `zapsim eval` measures what a point really costs.
 """
 
 
@@ -43,124 +46,120 @@ def add_parser(commands: Subparsers) -> None:
     parser = commands.add_parser(
         "tune",
         help="choose thresholds for error budgets or MAC savings",
-        description="Measure every layer's step curves in one pass and choose thresholds for error budgets or savings.",
+        description="Measure the curves of all layers in one pass and choose thresholds for error budgets or savings.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_network_arguments(parser)
-    parser.add_argument("--predictors", type=Path, required=True, metavar="FILE", help="what `zapsim train` wrote")
+    add_predictors_argument(parser)
+    add_image_arguments(parser, "; best none of the training's")
     parser.add_argument(
-        "--images",
-        type=Path,
-        nargs="+",
-        required=True,
-        metavar="PATH",
-        help="pictures, folders of pictures (also by class), or one idx or npz file of images; best none of the "
-        "training's",
+        "--crops", type=int, default=64, metavar="N", help="number of random crops of them (default: 64)"
     )
-    parser.add_argument("--crops", type=int, default=64, metavar="N", help="random crops of them (default: 64)")
-    parser.add_argument("--error", type=float, nargs="+", default=[], metavar="E", help="error budgets")
-    parser.add_argument("--saving", type=float, nargs="+", default=[], metavar="S", help="shares of MACs to save")
-    parser.add_argument("--uniform", type=float, nargs="+", default=[], metavar="E", help="budgets for one threshold")
-    parser.add_argument("--threshold", type=float, nargs="+", default=[], metavar="T", help="thresholds for all layers")
+    parser.add_argument(
+        "--error", type=float, nargs="+", default=[], metavar="E", help="error budgets, with thresholds per layer"
+    )
+    parser.add_argument(
+        "--saving",
+        type=float,
+        nargs="+",
+        default=[],
+        metavar="S",
+        help="shares of the MACs to save, with thresholds per layer",
+    )
+    parser.add_argument(
+        "--uniform", type=float, nargs="+", default=[], metavar="E", help="error budgets, with one threshold"
+    )
+    parser.add_argument(
+        "--threshold", type=float, nargs="+", default=[], metavar="T", help="thresholds, each for all layers"
+    )
     parser.add_argument(
         "--weigh",
         action="store_const",
         const=True,  # not store_true: arguments that are not given stay out of the provenance
-        help=f"weigh the layers' errors by what they do to the output (measured on up to {_WEIGHED_ON} of the images)",
+        help="weigh each layer's error by its effect on the output (measured on at most 1000 of the images)",
     )
     parser.add_argument(
-        "--bins", type=int, default=2048, metavar="N", help="steps of the curves, a power of two (default: 2048)"
+        "--bins",
+        type=int,
+        default=2048,
+        metavar="N",
+        help="steps of the curves from -1 to 1, a power of two (default: 2048)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="operating points to write (JSON)")
     parser.set_defaults(execute=execute)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Measure the curves, write the points and print one line a point."""
+    """Measure the curves, write the points and print a column per point."""
     from zapsim.errors import FrontendError
-    from zapsim.frontend.curves import measure_curves
-    from zapsim.frontend.graph import trace_graph
-    from zapsim.frontend.guard import device_of, use_threads
-    from zapsim.frontend.images import load_crops
-    from zapsim.frontend.network import load_network
-    from zapsim.frontend.points_file import save_points
-    from zapsim.frontend.predictor_file import check_fit, load_predictors
-    from zapsim.frontend.provenance import arguments, describe, versions
-    from zapsim.frontend.sensitivity import measure_sensitivities, weighted
+    from zapsim.frontend import api
+    from zapsim.frontend.inputs import check_output
+    from zapsim.frontend.network.forward import use_threads
 
     if not (args.error or args.saving or args.uniform or args.threshold):
         raise FrontendError("nothing to tune for: give --error, --saving, --uniform or --threshold")
     check_output(args.out)
     use_threads(args.threads)
-    file = load_predictors(args.predictors)
-    network = load_network(args.network, args.weights, args.device, args.seed)
-    device = device_of(network.model)
-    graph = trace_graph(network.model, network.example().to(device))
-    check_fit(args.predictors, file.header, network.weights_sha256, graph)
-    # Another stream of random numbers than training's, should both use the same pictures.
-    images = load_crops(args.images, network.preprocessing, args.crops, args.seed + 2)
-    predictors = {name: predictor.to(device) for name, predictor in file.predictors.items()}
-    curves = measure_curves(network.model, graph, predictors, images, bins=args.bins)
-    weights: dict[str, float] | None = None
-    if args.weigh:
-        few = images.first(min(len(images), _WEIGHED_ON))
-        weights = measure_sensitivities(network.model, graph, predictors, curves, few)
-        curves = weighted(curves, weights)
-    points = tuple(_points(args, curves))
-    provenance = {
-        "command": "zapsim tune",
-        "arguments": arguments(vars(args)),
-        "versions": versions(),
-        "data": describe(images),
-        **({} if weights is None else {"weights": weights}),
-    }
-    save_points(args.out, points, file, provenance)
-    report_skipped_files(images.skipped)
-    _print(points, curves, weights)
+    with undecoded_on_stderr():
+        tuned = api.tune(
+            args.network,
+            args.predictors,
+            args.images,
+            error=args.error,
+            saving=args.saving,
+            uniform=args.uniform,
+            threshold=args.threshold,
+            weigh=bool(args.weigh),
+            crops=args.crops,
+            bins=args.bins,
+            seed=args.seed,
+            weights=args.weights,
+            device=args.device,
+            out=args.out,
+            provenance=provenance("tune", vars(args)),
+        )
+    _print(tuned)
     return 0
 
 
-def _points(args: argparse.Namespace, curves: Curves) -> Iterator[TunedPoint]:
-    from zapsim.frontend.operating_points import best_threshold, for_error, for_saving, for_threshold
-
-    kinds = (args.error, for_error), (args.saving, for_saving), (args.uniform, best_threshold)
-    for values, choose in (*kinds, (args.threshold, for_threshold)):
-        for value in dict.fromkeys(values):
-            yield choose(curves, value)
-
-
-def _print(points: Sequence[TunedPoint], curves: Curves, weights: Mapping[str, float] | None) -> None:
+def _print(tuned: TuningResult) -> None:
     from rich.table import Table
 
+    weights, points = tuned.weights, tuned.points
     table = Table(box=None, pad_edge=False)
     table.add_column("layer")
     if weights is not None:
         table.add_column("weight", justify="right")
     blank = () if weights is None else ("",)
     for point in points:
-        table.add_column(point.setting.name, justify="right")
-    for layer in curves.layers:
-        thresholds = [point.setting.thresholds.get(layer.name) for point in points]
+        table.add_column(point.name, justify="right")
+    for layer in tuned.curves.layers:
+        thresholds = [point.thresholds.get(layer.name) for point in points]
         weight = () if weights is None else (f"{weights[layer.name]:.2f}",)
-        table.add_row(layer.name, *weight, *("off" if one is None else f"{one:.4f}" for one in thresholds))
+        table.add_row(
+            layer.name, *weight, *("off" if threshold is None else f"{threshold:.4f}" for threshold in thresholds)
+        )
     table.add_section()
-    table.add_row("MACs saved", *blank, *(f"{point.macs_saved:.2%}" for point in points))
+    table.add_row("MACs saved", *blank, *(f"{point.quality['macs_saved']:.2%}" for point in points))
     table.add_row(
-        "summed error" if weights is None else "weighted error", *blank, *(f"{point.error:.4f}" for point in points)
+        "summed error" if weights is None else "weighted error",
+        *blank,
+        *(f"{point.quality['summed_error']:.4f}" for point in points),
     )
     table.add_row("cannot be beaten", *blank, *(_bound(point) for point in points))
     console = wide_console()
     console.print(table)
     console.print(
-        f"MACs saved: expected, net of the predictors' own; measured {curves.note}, one layer at a time; off: without "
-        "its predictor",
+        f"MACs saved: expected, net of the predictors' own; measured {tuned.curves.note}, one layer at a time; off: "
+        "the layer computes everything",
         highlight=False,
     )
 
 
-def _bound(point: TunedPoint) -> str:
+def _bound(point: OperatingPoint) -> str:
     """Return what no thresholds can beat: MACs saved for an error budget, summed error for a saving."""
-    if point.bound is None:
-        return ""
-    return f"{point.bound:.4f}" if point.setting.name.startswith("s") else f"{point.bound:.2%}"
+    if "most_macs_saved" in point.quality:
+        return f"{point.quality['most_macs_saved']:.2%}"
+    error = point.quality.get("least_summed_error")
+    return "" if error is None else f"{error:.4f}"

@@ -1,18 +1,30 @@
-"""What a trained predictor is compared with: chance, a rule without parameters, and one that is never wrong."""
+"""Baselines for trained predictors: chance, a rule without parameters, and a predictor that is never wrong."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 from torch.nn import functional
 
 from zapsim.errors import FrontendError
 from zapsim.frontend.evaluation import Evaluation
-from zapsim.frontend.graph import ConvSite
-from zapsim.frontend.methods import Method
+from zapsim.frontend.network.graph import ConvSite
+from zapsim.frontend.skipping import Method, operating_point, predicting
 from zapsim.patterns import pattern_map, pattern_tile
+
+Baseline = Literal["perfect", "random", "neighbours"]
+
+
+def baseline_methods(names: Sequence[Baseline], patterns: Mapping[str, str]) -> tuple[Method, ...]:
+    """Return the baselines among `names` that need no rates (see :func:`random_like` for the other), by layer."""
+    methods: list[Method] = [perfect(patterns)] if "perfect" in names else []
+    if "neighbours" in names:
+        rules = {layer: NeighbourRule(pattern) for layer, pattern in patterns.items()}
+        methods.append(predicting(rules, operating_point("neighbours", rules, dict.fromkeys(rules, 0.0)), free=True))
+    return tuple(methods)
 
 
 class NeighbourRule:
@@ -20,11 +32,11 @@ class NeighbourRule:
 
     Source: Shomron and Weiser, "Spatial Correlation and Value Prediction in Convolutional Neural Networks", IEEE CAL
     2018: an output is predicted zero if all its computed neighbours, of the eight around it, are zero. That is this
-    rule at threshold 0. To be comparable at any accuracy it is given a knob here. With s, the sum of these neighbours
-    in units of the mean computed activation of the same image, the score is s / (1 + s) where s > 0, so that thresholds
-    above 0 also skip next to small activations; where s = 0 it is s' / (1 + s') - 1, with s' the sum over the computed
-    outputs of the 5×5 around, so that thresholds below 0 skip only in wider surroundings of zeros. A window without any
-    computed output never speaks for a zero: the score is then above every threshold.
+    rule at threshold 0. To make it comparable at any accuracy, it has a threshold here. Let s be the sum of these
+    neighbours in units of the mean computed activation of the same image. Where s > 0 the score is s / (1 + s), so that
+    thresholds above 0 also skip next to small activations. Where s = 0 it is s' / (1 + s') - 1, with s' the sum over
+    the computed outputs of the 5×5 around, so that thresholds below 0 skip only in wider surroundings of zeros. A
+    window without any computed output is no reason to skip: the score is then above every threshold.
 
     Parameters
     ----------

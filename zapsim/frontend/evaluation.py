@@ -1,7 +1,7 @@
-"""What skipping costs and saves, measured with all predictors of a network at work.
+"""Evaluation of skipping: what it costs and saves with all predictors of a network at work.
 
-Zeros that one layer skips by mistake change what the layers behind it see: nothing here is added up from layers that
-were looked at alone.
+An output that one layer skips by mistake changes what the layers behind it see. So nothing here is a sum over
+layers that were measured alone.
 """
 
 from __future__ import annotations
@@ -13,16 +13,13 @@ import torch
 from torch import nn
 
 from zapsim.errors import FrontendError
-from zapsim.frontend.calls import tensors_in
-from zapsim.frontend.graph import ConvSite, Graph
-from zapsim.frontend.guard import check_finite, device_of, frozen
-from zapsim.frontend.images import ImageSet
-from zapsim.frontend.intercept import Interception
-from zapsim.frontend.intervals import Estimate
-from zapsim.frontend.methods import Method
-from zapsim.frontend.outcomes import Outcomes
-from zapsim.frontend.progress import CountColumn, progress_bar
-from zapsim.frontend.quality import PIXELS_A_BATCH
+from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.network.calls import tensors_in
+from zapsim.frontend.network.forward import CountColumn, check_finite, device_of, frozen, progress_bar
+from zapsim.frontend.network.graph import ConvSite, Graph
+from zapsim.frontend.network.intercept import Interception
+from zapsim.frontend.quality import Estimate, Outcomes
+from zapsim.frontend.skipping import Method
 from zapsim.patterns import pattern_map
 from zapsim.timing.predictor import predictor_counts
 
@@ -36,11 +33,11 @@ class LayerEvaluation:
     name, pattern
         The layer and which of its outputs are computed first.
     macs_per_output
-        MACs that an output costs.
+        MACs per output.
     pattern_outputs
         Outputs inside the pattern.
     zero_kept, zero_skipped, nonzero_kept, nonzero_skipped
-        Outputs outside the pattern by what they are (with the layers before skipping) and what was decided.
+        Outputs outside the pattern, by their value (while the layers before skip) and by the decision.
     predictor_macs
         MACs of the predictor itself.
     """
@@ -137,7 +134,7 @@ class Evaluation:
         return sum(layer.skippable * layer.macs_per_output for layer in self.layers) / self.dense_macs
 
 
-def evaluate(
+def run_methods(
     model: nn.Module,
     graph: Graph,
     methods: Sequence[Method],
@@ -146,9 +143,9 @@ def evaluate(
     reference: nn.Module | None = None,
     progress: bool = True,
 ) -> tuple[Evaluation, ...]:
-    """Run `model` with each of `methods`; what it is compared with, `reference` or itself without skipping, runs once.
+    """Run `model` with each of `methods`, and compare with `reference`, or else with the model without skipping.
 
-    Both come back unchanged. `reference` is for a model whose weights were changed after predictors were put in.
+    Both come back unchanged. `reference` is for a model whose weights were adapted to skipping.
 
     Raises
     ------
@@ -162,7 +159,7 @@ def evaluate(
     bar = progress_bar(CountColumn(), wanted=progress)
     task = bar.add_task("evaluating", total=len(images))
     with frozen(model), frozen(unmodified), bar:
-        for inputs, labels in images.batches(max(1, PIXELS_A_BATCH // images.preprocessing.size**2)):
+        for inputs, labels in images.batches():
             on_device = inputs.to(device_of(model))
             expected = list(tensors_in(unmodified(on_device)))
             for tally in tallies:

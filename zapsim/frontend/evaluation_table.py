@@ -1,8 +1,17 @@
-"""Evaluations as flat records: one a method, and one a method and layer."""
+"""Evaluations as flat records, and these as text: terminal table, CSV, JSON, Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, overload
+
+from rich.console import Console
+from rich.table import Table
 
 from zapsim.frontend.evaluation import Evaluation
 
@@ -60,3 +69,129 @@ def cell_text(value: Cell, show: str) -> str:
 
 def _escaped(value: Cell, show: str) -> str:
     return cell_text(value, show).replace("|", r"\|")
+
+
+Column = tuple[str, str, str]
+"""Key of a record, heading, format specification (empty: text)."""
+
+_NETWORK: tuple[Column, ...] = (
+    ("method", "method", ""),
+    ("macs_saved", "MACs saved", ".2%"),
+    ("macs_skipped", "MACs skipped", ".2%"),
+    ("predictor_macs_share", "predictor", ".2%"),
+    ("perfect_macs_skipped", "perfect skips", ".2%"),
+)
+_LAYERS: tuple[Column, ...] = (
+    ("method", "method", ""),
+    ("layer", "layer", ""),
+    ("pattern", "pattern", ""),
+    ("skipped_share", "skipped", ".1%"),
+    ("perfect_share", "perfect skips", ".1%"),
+    ("zero_kept", "zero, kept", ",d"),
+    ("zero_skipped", "zero, skipped", ",d"),
+    ("nonzero_kept", "non-zero, kept", ",d"),
+    ("nonzero_skipped", "non-zero, skipped", ",d"),
+    ("zeros_found", "zeros found", ".1%"),
+    ("nonzeros_lost", "non-zeros lost", ".1%"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationTable(Sequence[Evaluation]):
+    """Evaluations of several methods on the same images.
+
+    Attributes
+    ----------
+    evaluations
+        Baselines without rates first, then operating points, then their baselines at random, then adapted weights.
+    provenance
+        How they were made.
+    """
+
+    evaluations: tuple[Evaluation, ...]
+    provenance: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.evaluations)
+
+    @overload
+    def __getitem__(self, index: int) -> Evaluation: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Evaluation, ...]: ...
+    def __getitem__(self, index: int | slice) -> Evaluation | tuple[Evaluation, ...]:
+        return self.evaluations[index]
+
+    def to_dataframe(self) -> Any:
+        """Return a ``pandas.DataFrame`` with a row per method: figures of the whole network, with intervals."""
+        import pandas as pd
+
+        return pd.DataFrame([network_record(evaluation) for evaluation in self])
+
+    def to_json(self) -> str:
+        """Return all figures, of networks and layers, and the provenance as JSON."""
+        return self.render("json")
+
+    def _repr_html_(self) -> str:
+        """Show a table in notebooks."""
+        columns = (*_NETWORK, *_figures(self[0]))
+        rows = _shown([network_record(evaluation) for evaluation in self], self)
+        head = "".join(f"<th>{escape(heading)}</th>" for _, heading, _ in columns)
+        lines = [
+            "".join(f"<td>{escape(cell_text(row.get(key, ''), show))}</td>" for key, _, show in columns) for row in rows
+        ]
+        return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+    def render(self, form: str, width: int | None = None) -> str:
+        """Return the evaluations as ``table``, ``csv``, ``json`` or ``markdown``, with a final newline."""
+        networks = [network_record(evaluation) for evaluation in self]
+        layers = [record for evaluation in self for record in layer_records(evaluation)]
+        note = self[0].note
+        if form == "json":
+            document = {"networks": networks, "layers": layers, "measured": note, "provenance": self.provenance}
+            return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        if form == "csv":
+            return f"# measured {note}\n{_csv(networks)}\n{_csv(layers)}"
+        columns = (*_NETWORK, *_figures(self[0]))
+        shown = _shown(networks, self)
+        if form == "markdown":
+            tables = [markdown(shown, columns), markdown(layers, _LAYERS)]
+            return "\n".join([*tables, f"Measured {note}; intervals of 95 % over images.\n"])
+        text = io.StringIO()
+        console = Console(file=text, width=width or 200, highlight=False)
+        console.print(_table(shown, columns))
+        console.print(_table(layers, _LAYERS))
+        console.print(f"measured {note}; intervals of 95 % over images", soft_wrap=True)
+        return text.getvalue()
+
+
+def _figures(evaluation: Evaluation) -> list[Column]:
+    return [(name, name.replace("_", " "), "") for name in evaluation.figures]
+
+
+def _shown(records: Sequence[Record], evaluations: Sequence[Evaluation]) -> list[Record]:
+    """Return the records with every figure and its interval in one cell."""
+    cells: list[Record] = []
+    for record, evaluation in zip(records, evaluations, strict=True):
+        figures: Record = {
+            name: f"{estimate.value:.2%} ({estimate.low:.2%} to {estimate.high:.2%})"
+            for name, estimate in evaluation.figures.items()
+        }
+        cells.append(record | figures)
+    return cells
+
+
+def _csv(records: Sequence[Record]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(records[0]) if records else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue()
+
+
+def _table(records: Sequence[Record], columns: Sequence[Column]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for _, heading, show in columns:
+        table.add_column(heading, justify="right" if show else "left")
+    for record in records:
+        table.add_row(*(cell_text(record.get(key, ""), show) for key, _, show in columns))
+    return table

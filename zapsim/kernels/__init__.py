@@ -1,1 +1,1 @@
-"""Numba kernels: arrays and numbers in, preallocated arrays out. Each has a slow walker in tests/reference/."""
+"""Numba kernels: arrays and numbers in, preallocated arrays out. A slow walker in tests/reference checks each."""

@@ -1,4 +1,4 @@
-"""Compile options of all kernels, in one place, and where compiled kernels are cached."""
+"""The compile options of all kernels, and the cache of their machine code."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _Result = TypeVar("_Result")
 
 
 def kernel(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-    """Compile `function` without fastmath, GIL-free, and keep the machine code in the user's cache directory.
+    """Compile `function` without fastmath and without the GIL, and keep the machine code in the user's cache directory.
 
-    ``NUMBA_CACHE_DIR`` wins where it is set; other packages' Numba settings are left alone. Where nothing can be
-    written (no home, an installation of somebody else's), every process compiles for itself.
+    ``NUMBA_CACHE_DIR`` wins if it is set; Numba's settings for other packages stay as they are. If no directory can be
+    written (no home directory, a shared installation), every process compiles for itself.
     """
-    found = config.CACHE_DIR
-    config.CACHE_DIR = found or str(user_cache_path("zapsim") / "numba")
+    users_setting = config.CACHE_DIR
+    config.CACHE_DIR = users_setting or str(user_cache_path("zapsim") / "numba")
     try:
         compiled = numba.njit(cache=True, nogil=True, fastmath=False)(function)
     except RuntimeError:  # "cannot cache function: no locator available"
         compiled = numba.njit(nogil=True, fastmath=False)(function)
     finally:
-        config.CACHE_DIR = found
+        config.CACHE_DIR = users_setting
     return cast(Callable[_Parameters, _Result], compiled)

@@ -1,4 +1,4 @@
-"""Summaries of bit-packed maps: read once a layer; everything later works on counts."""
+"""Summaries of bit-packed maps: counts per row, per pixel and per window. A map is read once per layer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from zapsim.kernels._jit import kernel
 
-# Mixed with Python's signed integers, uint64 would become float64; hence the typed constants.
+# Typed constants, since uint64 together with Python's signed integers becomes float64.
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _M1 = np.uint64(0x5555555555555555)
 _M2 = np.uint64(0x3333333333333333)
@@ -15,16 +15,16 @@ _M4 = np.uint64(0x0F0F0F0F0F0F0F0F)
 _ZERO, _ONE, _TWO, _FOUR, _8, _16, _32, _LAST, _BYTE = (np.uint64(n) for n in (0, 1, 2, 4, 8, 16, 32, 63, 255))
 
 _SPREAD = np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1, bitorder="little").view("<u8")[:, 0]
-"""Each byte with its bits spread over the 8 bytes of a word."""
+"""For each byte, the word whose 8 bytes are the byte's 8 bits."""
 
 _DIGITS = 8
-_FULL = 2**_DIGITS - 1
-"""Bits that can be counted in so many binary digits."""
+_MOST = 2**_DIGITS - 1
+"""The largest count that `_DIGITS` binary digits hold."""
 
 
 @kernel
 def _ones(word: np.uint64) -> np.uint64:
-    """Count the bits set in one word (by adding neighbours; no multiplication, which would overflow)."""
+    """Count the bits set in one word, by adding neighbours; the usual multiplication at the end would overflow."""
     pairs = word - ((word >> _ONE) & _M1)
     nibbles = (pairs & _M2) + ((pairs >> _TWO) & _M2)
     total = (nibbles + (nibbles >> _FOUR)) & _M4
@@ -37,7 +37,7 @@ def _ones(word: np.uint64) -> np.uint64:
 def row_counts(words: NDArray[np.uint64], out: NDArray[np.int32]) -> None:
     """Count the bits set in each row of each channel.
 
-    They are counted for 64 channels at a time, in binary, a word for each digit: the channels are its bits.
+    64 channels are counted at a time: word d holds binary digit d of each count, and each channel is one bit.
 
     Parameters
     ----------
@@ -46,23 +46,24 @@ def row_counts(words: NDArray[np.uint64], out: NDArray[np.int32]) -> None:
     out
         int32 (images, rows, channels), overwritten.
     """
-    images, rows, cols, size = words.shape
+    images, rows, cols, n_words = words.shape
     channels = out.shape[2]
     digits = np.empty(_DIGITS, dtype=np.uint64)
     out[:] = 0
     for n in range(images):
         for y in range(rows):
-            for start in range(0, cols, _FULL):
-                for w in range(size):
+            for start in range(0, cols, _MOST):
+                for w in range(n_words):
                     digits[:] = _ZERO
-                    for x in range(start, min(start + _FULL, cols)):
+                    for x in range(start, min(start + _MOST, cols)):
                         carry = words[n, y, x, w]
                         d = 0
                         while carry != _ZERO:
-                            before = digits[d]
-                            digits[d] = before ^ carry
-                            carry &= before
+                            digit = digits[d]
+                            digits[d] = digit ^ carry
+                            carry &= digit
                             d += 1
+                    # Back to numbers, for 8 channels at a time: byte i of `counts` is the count of channel first + i.
                     for first in range(64 * w, min(64 * w + 64, channels), 8):
                         counts = _ZERO
                         for d in range(_DIGITS):
@@ -81,14 +82,16 @@ def group_counts(words: NDArray[np.uint64], channels: int, out: NDArray[np.int32
     words
         uint64 (pixels, words): channel c is bit c % 64 of word c // 64.
     channels
-        Channels of the map; a multiple of the number of groups.
+        Channels of the map: a multiple of the number of groups.
     out
         int32 (pixels, groups), overwritten.
     """
     pixels, groups = out.shape
     size = channels // groups
-    most = groups * ((size + 126) // 64)  # words that groups lie in, the shared ones once for each
-    group, index, mask = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.uint64)
+    # A group lies in one or more words, and a word may hold several groups: a part is the share of a group in a word.
+    most_parts = groups * ((size + 126) // 64)
+    group, index = np.empty(most_parts, np.int64), np.empty(most_parts, np.int64)
+    mask = np.empty(most_parts, np.uint64)
     parts = 0
     for g in range(groups):
         first, last = g * size, (g + 1) * size - 1
@@ -115,7 +118,7 @@ def window_sums(
     dilation: tuple[int, int],
     out: NDArray[np.int32],
 ) -> None:
-    """Sum `counts` over the receptive field of every output; what lies outside the map counts 0.
+    """Sum `counts` over the window of every output; padding counts 0.
 
     Parameters
     ----------
@@ -143,10 +146,10 @@ def window_sums(
                     offset = s * dilation[1] - padding[1]  # output x reads column x · stride + offset
                     first = max(0, -(offset // stride[1]))
                     end = min(Q, (W - 1 - offset) // stride[1] + 1)
-                    if stride[1] == 1:  # all columns and groups in one go
-                        into, source = out[n, y].reshape(-1), counts[n, row].reshape(-1)
+                    if stride[1] == 1:  # all columns and groups in one loop
+                        target, source = out[n, y].reshape(-1), counts[n, row].reshape(-1)
                         for i in range(first * groups, end * groups):
-                            into[i] += source[i + offset * groups]
+                            target[i] += source[i + offset * groups]
                         continue
                     for x in range(first, end):
                         for g in range(groups):

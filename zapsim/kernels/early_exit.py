@@ -1,4 +1,4 @@
-"""When falling sums become negative: one output after another, one product after another."""
+"""Early exit: the MAC after which the falling sum of an output is negative."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from zapsim.kernels._jit import kernel
 
-_BLOCK_VALUES = 2**16  # of windows that stay in the cache while all filters pass
+_BLOCK_VALUES = 2**16  # values of the windows that stay in the CPU's cache while all filters pass over them
 
 
 @kernel
@@ -19,36 +19,37 @@ def falling_macs(
     sums: NDArray[np.float64],
     out: NDArray[np.uint16 | np.uint32],
 ) -> None:
-    """Count the MACs of every output until its sum is negative for good.
+    """Count the MACs of every output until its sum is negative and can only fall.
 
     Parameters
     ----------
     windows
-        float64 (outputs, MACs): inputs, none of them negative.
+        float64 (outputs, MACs): the inputs of each output, none of them negative.
     order
-        int64 (filters, MACs): places of a filter's weights by rising weight: falling the sum most comes first.
+        int64 (filters, MACs): positions of each filter's weights in rising order, the most negative weight first.
     weights
         float64 (filters, MACs): the weights in that order.
     rising
-        int64 (filters,): how many weights are positive.
+        int64 (filters,): number of positive weights.
     sums
-        float64 (outputs, filters): start plus all positive products.
+        float64 (outputs, filters): bias and all positive products.
     out
-        unsigned (outputs, filters), overwritten: MACs, positive ones first, with a look at the sign after each from
-        the last positive one on; all of them if the sum never is negative.
+        unsigned (outputs, filters), overwritten: the MACs of each output. Positive products come first; from the last
+        of them on, the sign is checked after each MAC. An output whose sum never is negative takes all MACs.
     """
-    outputs, most = windows.shape
-    block = max(1, _BLOCK_VALUES // most)
+    outputs, macs = windows.shape
+    block = max(1, _BLOCK_VALUES // macs)
     for first in range(0, outputs, block):
         for k in range(order.shape[0]):
-            falling = most - rising[k]
+            falling = macs - rising[k]
             for i in range(first, min(first + block, outputs)):
                 total = sums[i, k]
-                done = 0
-                if not (rising[k] > 0 and total < 0):
-                    while done < falling:
-                        total += weights[k, done] * windows[i, order[k, done]]
-                        done += 1
+                taken = 0  # MACs with weights that are not positive
+                # Without a positive weight, the first check is after the first MAC, whatever the bias.
+                if rising[k] == 0 or not total < 0:
+                    while taken < falling:
+                        total += weights[k, taken] * windows[i, order[k, taken]]
+                        taken += 1
                         if total < 0:
                             break
-                out[i, k] = rising[k] + done
+                out[i, k] = rising[k] + taken

@@ -1,4 +1,4 @@
-"""Run-length coding of feature maps, counted on their bits: the pairs that runs of zeros take."""
+"""Run-length coding of feature maps: the pairs that runs of zeros take, counted on the bits of the map."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from numpy.typing import NDArray
 from zapsim.kernels._jit import kernel
 
 RUN_BITS = 5
-"""Bits of a run: up to 31 zeros before a level (Eyeriss, JSSC 2017, section V)."""
+"""Bits of a run length: up to 31 zeros before a level (Eyeriss, JSSC 2017, section V)."""
 
-# Mixed with Python's signed integers, uint64 would become float64; hence the typed constants.
-_NOTHING, _ONE, _ALL = (np.uint64(n) for n in (0, 1, 0xFFFFFFFFFFFFFFFF))
+# Typed constants, since uint64 together with Python's signed integers becomes float64.
+_ZERO, _ONE, _ALL = (np.uint64(n) for n in (0, 1, 0xFFFFFFFFFFFFFFFF))
 
 
 @kernel
 def zero_level_pairs(words: NDArray[np.uint64], channels: int) -> int:
-    """Return the pairs of a coded map whose level is zero; all others hold one non-zero value each.
+    """Count the pairs of a coded map whose level is zero; every other pair holds one non-zero value.
 
-    Each channel of each image is one stream, row by row. A pair is a run of up to 31 zeros and the level after it, so
-    a longer run takes a pair of 31 zeros and a zero level for every 32 zeros; what is left of a run at the end of a
-    stream takes one more.
+    Each channel of each image is one stream, row by row. A pair is a run of up to 31 zeros and the level behind it. So
+    a longer run takes one pair of 31 zeros and a zero level for every 32 zeros, and zeros that remain at the end of a
+    stream take one pair more.
 
-    Runs are counted for 64 channels at a time, in binary, a word for each digit: the channels are its bits.
+    The runs of 64 channels are counted at a time: word d holds binary digit d of each run, and each channel is one bit.
 
     Parameters
     ----------
@@ -31,30 +31,30 @@ def zero_level_pairs(words: NDArray[np.uint64], channels: int) -> int:
     channels
         Channels of the map.
     """
-    images, rows, cols, size = words.shape
-    digits = np.zeros((size, RUN_BITS), dtype=np.uint64)
-    used = np.full(size, _ALL, dtype=np.uint64)
-    used[size - 1] = _ALL >> np.uint64(64 * size - channels)
+    images, rows, cols, n_words = words.shape
+    digits = np.zeros((n_words, RUN_BITS), dtype=np.uint64)
+    used = np.full(n_words, _ALL, dtype=np.uint64)  # bits that stand for a channel
+    used[n_words - 1] = _ALL >> np.uint64(64 * n_words - channels)
     pairs = 0
     for n in range(images):
-        digits[:] = _NOTHING
+        digits[:] = _ZERO
         for y in range(rows):
             for x in range(cols):
-                for w in range(size):
+                for w in range(n_words):
                     zeros = ~words[n, y, x, w] & used[w]
                     carry = zeros
                     for d in range(RUN_BITS):
-                        before = digits[w, d] & zeros  # a value that is not zero ends the run
-                        digits[w, d] = before ^ carry
-                        carry &= before
-                    while carry != _NOTHING:  # the runs that have just reached 32
+                        digit = digits[w, d] & zeros  # a non-zero value ends its channel's run
+                        digits[w, d] = digit ^ carry
+                        carry &= digit
+                    while carry != _ZERO:  # one pair for each run that has just reached 32 zeros
                         pairs += 1
-                        carry &= carry - _ONE
-        for w in range(size):
-            left = digits[w, 0]
+                        carry &= carry - _ONE  # clears the lowest bit that is set
+        for w in range(n_words):
+            unfinished = digits[w, 0]
             for d in range(1, RUN_BITS):
-                left |= digits[w, d]
-            while left != _NOTHING:
+                unfinished |= digits[w, d]
+            while unfinished != _ZERO:
                 pairs += 1
-                left &= left - _ONE
+                unfinished &= unfinished - _ONE
     return pairs

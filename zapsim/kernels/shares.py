@@ -1,4 +1,4 @@
-"""Whole numbers divided into parts that differ by one at most."""
+"""Whole numbers divided into parts that differ by at most one."""
 
 from __future__ import annotations
 
@@ -10,27 +10,29 @@ from zapsim.kernels._jit import kernel
 
 @kernel
 def even_shares(totals: NDArray[np.int64], parts: NDArray[np.int64], out: NDArray[np.int64]) -> None:
-    """Divide each total into its parts: the first i parts have floor(i · total / parts) together.
+    """Divide each total into its parts, so that the first i parts sum to floor(i · total / parts).
 
     Parameters
     ----------
     totals, parts
-        int64 (n,), not negative.
+        int64 (n,), not negative: what is divided, and into how many parts.
     out
-        int64 (sum of parts,), overwritten.
+        int64 (sum of parts,), overwritten: the parts of the first total, then those of the next.
     """
-    place = 0
+    position = 0
     for i in range(totals.shape[0]):
         count = parts[i]
         if count == 0:
             continue
-        each = totals[i] // count
-        rest = totals[i] - each * count
-        over = 0
+        quotient = totals[i] // count
+        remainder = totals[i] - quotient * count
+        # As Bresenham's line: a part gets one more whenever the sum of the remainders passes `count`.
+        error = 0
         for _ in range(count):
-            over += rest
-            more = over >= count
-            if more:
-                over -= count
-            out[place] = each + 1 if more else each
-            place += 1
+            error += remainder
+            if error >= count:
+                error -= count
+                out[position] = quotient + 1
+            else:
+                out[position] = quotient
+            position += 1

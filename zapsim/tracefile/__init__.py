@@ -1,1 +1,1 @@
-"""Activation traces: bit-packed masks of real images with the shapes and the provenance that they belong to."""
+"""Activation traces: bit-packed masks of real images, with the shapes and the provenance that belong to them."""

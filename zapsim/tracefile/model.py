@@ -1,10 +1,10 @@
-"""What a trace says: networks, images, layers, operating points, and the maps of one layer."""
+"""The contents of a trace: network, images, layers, operating points, and the maps of one layer."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -21,7 +21,7 @@ FORMAT_VERSION: Final = 1
 
 
 def _one_line(text: str) -> str:
-    """Refuse what would break a table's line, or steer a terminal: this text is shown as it is."""
+    """Refuse text that would break a table's line or control a terminal, since it is printed as it stands."""
     if not text.isprintable():
         raise ValueError(f"must be one printable line, got {shown(text)}")
     return text
@@ -32,7 +32,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 MapKind = Literal["ifmap_nonzero", "ofmap_nonzero", "mask"]
 ValueKind = Literal["early_exit_macs"]
 ExitCounts: TypeAlias = NDArray[np.uint16 | np.uint32]
-"""MACs that each output takes until its sign is known, with a check after every MAC."""
+"""MACs of each output until its sign is known, with a check after every MAC."""
 
 
 class _Record(BaseModel):
@@ -40,7 +40,7 @@ class _Record(BaseModel):
 
 
 class Network(_Record):
-    """The traced network: its name, the SHA-256 of its weights and where these come from."""
+    """The traced network: its name, the SHA-256 of its weights and their source."""
 
     name: Line
     weights_sha256: Sha256
@@ -48,7 +48,7 @@ class Network(_Record):
 
 
 class Image(_Record):
-    """One traced image: its name, the SHA-256 of the tensor fed to the network and where it comes from."""
+    """One traced image: its name, the SHA-256 of the tensor that the network saw, and its source."""
 
     name: Line
     sha256: Sha256
@@ -58,8 +58,14 @@ class Image(_Record):
 class TracedLayer(_Record):
     """One convolution of the network.
 
-    `shape` has N = 1. `relu` says whether a ReLU follows (else there is no `ofmap_nonzero`). `unpredicted` is the
-    reason why the layer has no predictor, or None if it has one.
+    Attributes
+    ----------
+    shape
+        The layer's shape, with N = 1.
+    relu
+        Whether a ReLU follows; only then does the trace hold `ofmap_nonzero`.
+    unpredicted
+        The reason why the layer has no predictor; None if it has one.
     """
 
     shape: ConvShape
@@ -68,7 +74,7 @@ class TracedLayer(_Record):
 
 
 class PredictorSetting(_Record):
-    """How one layer's predictor is set at an operating point."""
+    """The pattern and the threshold of one layer: an output with a score above the threshold is computed."""
 
     pattern: str
     threshold: float
@@ -81,29 +87,38 @@ class PredictorSetting(_Record):
 
 
 class OperatingPoint(_Record):
-    """One setting of all predictors, and the quality measured with it.
+    """A pattern and a threshold for each layer that predicts, and the quality at them.
 
     Attributes
     ----------
     predictors
-        Setting of each layer that predicts (by layer name).
+        Settings by layer name; a layer that is not among them computes everything.
     quality
-        Measured figures by name, such as ``top1_accuracy``, ``top1_agreement`` (both shares of 1) or
-        ``relative_output_error`` (norm of the difference over norm of the unmodified network's output).
+        Measured metrics by name, such as ``top1_accuracy``, ``top1_agreement`` (both shares of 1) or
+        ``relative_output_error`` (norm of the difference over the norm of the unmodified network's output).
     quality_note
-        On what `quality` was measured.
+        How and on what `quality` was measured.
     """
 
     name: Line
     predictors: dict[str, PredictorSetting]
-    quality: dict[Line, float]
-    quality_note: Line
+    quality: dict[Line, float] = Field(default_factory=dict)
+    quality_note: Line = ""
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Thresholds by layer name."""
+        return {layer: setting.threshold for layer, setting in self.predictors.items()}
+
+    def with_quality(self, quality: Mapping[str, float], note: str) -> OperatingPoint:
+        """Return the same settings with other figures."""
+        return OperatingPoint(name=self.name, predictors=self.predictors, quality=dict(quality), quality_note=note)
 
 
 class TraceHeader(_Record):
-    """Everything in a trace but the maps.
+    """Everything in a trace except the maps.
 
-    `values` names what is held beside the maps, for every layer that a ReLU follows: kinds that need real values.
+    `values` names the counts beside the maps that were taken from real values, for every layer that a ReLU follows.
     """
 
     version: Literal[1] = FORMAT_VERSION
@@ -137,21 +152,21 @@ class TraceHeader(_Record):
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the header with the digests of all maps: the identity of the trace."""
+        """SHA-256 of the header and thus of all maps, whose digests it holds: the identity of the trace."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def workload(self) -> Workload:
-        """Return the traced layers as a workload (N = 1)."""
+        """Make a workload of the traced layers (N = 1)."""
         return Workload(self.network.name, tuple(layer.shape for layer in self.layers))
 
     def tensors(self) -> Iterator[tuple[str, tuple[int, int, int]]]:
-        """Yield the name and the shape (rows, columns, bytes or channels) of every map, in file order."""
+        """Yield the name and the shape (rows, columns, bytes or channels) of every map, in the order of the file."""
         for name, shape, _ in self._stored():
             yield name, shape
 
     def dtypes(self) -> dict[str, str]:
-        """Return the type of every map by name, as safetensors calls it: U8, or U16 or U32 for counts."""
+        """Map every map's name to its type in safetensors' words: U8 for maps, U16 or U32 for counts."""
         return {name: dtype for name, _, dtype in self._stored()}
 
     def _stored(self) -> Iterator[tuple[str, tuple[int, int, int], str]]:
@@ -167,12 +182,12 @@ class TraceHeader(_Record):
 
 
 def count_dtype(shape: ConvShape) -> Literal["U16", "U32"]:
-    """Return the type that holds a layer's MACs per output, as safetensors calls it."""
+    """Choose the smallest type for a layer's MACs per output, in safetensors' words."""
     return "U16" if shape.macs_per_output < 2**16 else "U32"
 
 
 def map_kinds(layer: TracedLayer, point: OperatingPoint) -> tuple[MapKind, ...]:
-    """Return which maps a trace holds of `layer` at `point`."""
+    """List the maps that a trace holds of `layer` at `point`."""
     kinds: list[MapKind] = ["ifmap_nonzero"]
     if layer.relu:
         kinds.append("ofmap_nonzero")
@@ -182,37 +197,37 @@ def map_kinds(layer: TracedLayer, point: OperatingPoint) -> tuple[MapKind, ...]:
 
 
 def tensor_name(point: str, image: int, layer: str, kind: MapKind | ValueKind) -> str:
-    """Return the name under which the file holds one map."""
+    """Name one map as the file does."""
     return f"{point}/{image}/{layer}/{kind}"
 
 
 def packed_shape(shape: ConvShape, kind: MapKind) -> tuple[int, int, int]:
-    """Return (rows, columns, bytes) of a packed map of one image."""
+    """Return the shape (rows, columns, bytes) of one image's packed map."""
     if kind == "ifmap_nonzero":
         return shape.H, shape.W, -(-shape.C // 8)
     return shape.P, shape.Q, -(-shape.K // 8)
 
 
 class LayerTrace(BaseModel):
-    """The maps of one layer over the images of a batch (``shape.N`` of them), at one operating point.
+    """The maps of one layer for the images of a batch (``shape.N`` of them), at one operating point.
 
     Attributes
     ----------
     ifmap_nonzero
         (N, H, W, C).
     ofmap_nonzero
-        (N, P, Q, K) after the ReLU, before skipping; None where no ReLU follows.
+        (N, P, Q, K), after the ReLU and before skipping; None if no ReLU follows.
     mask
-        (N, P, Q, K), 1 = computed: pattern or predicted non-zero; None where the layer has no predictor.
+        (N, P, Q, K), 1 = computed: pattern or predicted non-zero; None if the layer has no predictor.
     setting
-        Pattern and threshold of the predictor; None exactly where `mask` is.
+        Pattern and threshold of the predictor; None if and only if `mask` is None.
     early_exit_macs
-        (N, P, Q, K), 1 to C/groups · R · S; None if the trace holds no values, or where no ReLU follows.
+        (N, P, Q, K), 1 to C/groups · R · S; None if the trace holds no counts or no ReLU follows.
 
     Raises
     ------
     TraceError
-        If a map has another shape than the layer, or a mask leaves out a part of its pattern.
+        If a map's shape is not the layer's, or if the mask leaves out outputs of its pattern.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -234,24 +249,25 @@ class LayerTrace(BaseModel):
             "early_exit_macs": (shape.N, shape.P, shape.Q, shape.K),
         }
         for kind, dims in expected.items():
-            found = getattr(self, kind)
-            if found is not None and found.shape != dims:
-                raise TraceError(f"layer {shape.name}: {kind} must be {dims}, got {found.shape}")
+            values = getattr(self, kind)
+            if values is not None and values.shape != dims:
+                raise TraceError(f"layer {shape.name}: {kind} must be {dims}, got {values.shape}")
         if (self.mask is None) != (self.setting is None):
-            raise TraceError(f"layer {shape.name}: a mask and its predictor's setting go together")
+            raise TraceError(f"layer {shape.name}: a mask needs its predictor's setting, and a setting its mask")
         if self.mask is not None and self.pattern_outputs().without(self.mask).count():
             raise TraceError(f"layer {shape.name}: the mask leaves out outputs of its own pattern")
         exits, most = self.early_exit_macs, shape.macs_per_output
         if exits is not None and (exits.min() < 1 or exits.max() > most):
-            found = f"{exits.min()} to {exits.max()}"
-            raise TraceError(f"layer {shape.name}: early_exit_macs must be 1 to {most}, got {found}")
+            raise TraceError(
+                f"layer {shape.name}: early_exit_macs must be 1 to {most}, got {exits.min()} to {exits.max()}"
+            )
 
     def pattern_positions(self) -> NDArray[np.bool_]:
-        """Return the pixels that the pattern computes first: bool (P, Q); needs a predicted layer."""
+        """Draw the pixels of the pattern: bool (P, Q); raises TraceError if the layer has no predictor."""
         return pattern_map(self._pattern(), self.shape.P, self.shape.Q)
 
     def pattern_outputs(self) -> PackedMap:
-        """Return the outputs that the pattern computes first (N, P, Q, K); needs a predicted layer."""
+        """Pack the outputs of the pattern (N, P, Q, K); raises TraceError if the layer has no predictor."""
         shape = self.shape
         return _pattern_outputs(self._pattern(), shape.N, shape.P, shape.Q, shape.K)
 
@@ -263,5 +279,5 @@ class LayerTrace(BaseModel):
 
 @lru_cache(maxsize=32)
 def _pattern_outputs(pattern: str, N: int, P: int, Q: int, K: int) -> PackedMap:
-    """Return one map for all layers that have the same, so that what is read off it is read once."""
+    """Share one map among all layers of the same shape and pattern, so that its summaries are computed once."""
     return PackedMap.of_pattern(pattern_map(pattern, P, Q), N, K)

@@ -1,4 +1,4 @@
-"""Bit-packed boolean feature maps: one bit an activation, channels innermost."""
+"""Bit-packed boolean feature maps: one bit per activation, channels innermost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Ts = TypeVarTuple("Ts")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PackedMap:
-    """A boolean map of some images, which remembers what has been read off it (:meth:`summary`).
+    """A boolean map of one or more images, which remembers the results computed from it (:meth:`summary`).
 
     Attributes
     ----------
@@ -30,12 +30,12 @@ class PackedMap:
     Raises
     ------
     TraceError
-        If dtype, shape or the unused bits are not as above.
+        If dtype, shape or unused bits are not as described.
     """
 
     bits: NDArray[np.uint8]
     channels: int
-    _known: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
+    _summaries: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         expected = -(-self.channels // 8)
@@ -60,58 +60,59 @@ class PackedMap:
 
     @classmethod
     def full(cls, images: int, rows: int, cols: int, channels: int) -> PackedMap:
-        """Return a map with every bit set."""
+        """Make a map with every bit set."""
         one_pixel = np.packbits(np.ones(channels, dtype=np.bool_), bitorder="little")
         return cls(np.tile(one_pixel, (images, rows, cols, 1)), channels)
 
     @classmethod
     def of_pattern(cls, pattern: NDArray[np.bool_], images: int, channels: int) -> PackedMap:
-        """Return bool (rows, columns) `pattern`, the same on all images and channels."""
+        """Repeat `pattern`, bool (rows, columns), on all images and channels."""
         rows, cols = pattern.shape
         full = cls.full(images, rows, cols, channels)
         return cls(full.bits * pattern[np.newaxis, :, :, np.newaxis], channels)
 
     @classmethod
     def stack(cls, maps: Sequence[PackedMap]) -> PackedMap:
-        """Join the images of several maps of one shape; a single one stays as it is."""
+        """Join the images of several maps of one shape; a single map is returned as it is."""
         if len(maps) == 1:
             return maps[0]
-        return cls(np.concatenate([one.bits for one in maps]), maps[0].channels)
+        return cls(np.concatenate([packed.bits for packed in maps]), maps[0].channels)
 
     def unpack(self) -> NDArray[np.bool_]:
-        """Return the map as bool (images, rows, columns, channels)."""
+        """Unpack the map to bool (images, rows, columns, channels)."""
         return np.unpackbits(self.bits, axis=-1, count=self.channels, bitorder="little").astype(np.bool_)
 
-    def summary(self, of: Callable[[PackedMap, *Ts], T], *args: *Ts) -> T:
-        """Return ``of(self, *args)``: computed when first asked for, remembered as long as the map lives.
+    def summary(self, function: Callable[[PackedMap, *Ts], T], *args: *Ts) -> T:
+        """Compute ``function(self, *args)`` at the first call, and remember the result as long as the map lives.
 
-        A map is read once and asked often: by both stages of a layer, by the baseline, and by every design of a sweep.
+        Both stages of a layer, its baseline and every design of a sweep need the same few results of a map.
 
         Parameters
         ----------
-        of
-            A function (not a lambda, of which each is another) whose result nobody changes.
+        function
+            A named function (every lambda would be a new one) whose result nobody changes.
         args
-            What else it takes; hashable.
+            Its further arguments; hashable.
         """
-        key = of, args
-        if key not in self._known:
-            self._known[key] = of(self, *args)
-        found: T = self._known[key]
-        return found
+        key = function, args
+        if key not in self._summaries:
+            self._summaries[key] = function(self, *args)
+        result: T = self._summaries[key]
+        return result
 
     def words(self) -> NDArray[np.uint64]:
-        """Return the bits in words: uint64 (images, rows, columns, ceil(channels / 64)), channel c in word c // 64."""
-        images, rows, cols, size = self.bits.shape
-        whole = -(-size // 8) * 8
+        """Regroup the bits in words: uint64 (images, rows, columns, ceil(channels / 64)), channel c in word c // 64."""
+        images, rows, cols, n_bytes = self.bits.shape
+        padded_bytes = -(-n_bytes // 8) * 8
         padded = np.ascontiguousarray(self.bits)
-        if whole > size:
-            padded = np.zeros((images, rows, cols, whole), dtype=np.uint8)
-            padded[..., :size] = self.bits
+        if padded_bytes > n_bytes:
+            padded = np.zeros((images, rows, cols, padded_bytes), dtype=np.uint8)
+            padded[..., :n_bytes] = self.bits
+        # "<u8" fixes the byte order of the file; `require` copies only where the machine has another one.
         return np.require(padded.view("<u8"), np.uint64, ("C", "A"))
 
     def count(self) -> int:
-        """Return the number of bits set."""
+        """Count the bits that are set."""
         return self.summary(_count)
 
     def _with(self, other: PackedMap, combine: Callable[..., NDArray[np.uint8]]) -> PackedMap:
@@ -126,15 +127,16 @@ class PackedMap:
         return self._with(other, np.bitwise_and)
 
     def without(self, other: PackedMap) -> PackedMap:
-        """Return the bits of this map that `other` has not."""
+        """Clear the bits that are set in `other`."""
         return self._with(other, lambda mine, theirs: mine & ~theirs)
 
     def is_full(self) -> bool:
-        """Return whether every bit is set."""
+        """Tell whether every bit is set."""
         images, rows, cols, channels = self.shape
         return self.count() == images * rows * cols * channels
 
 
-def _count(found: PackedMap) -> int:
-    flat = np.ascontiguousarray(found.bits).reshape(-1)
+def _count(packed: PackedMap) -> int:
+    flat = np.ascontiguousarray(packed.bits).reshape(-1)
+    # Eight bytes at a time where the size allows it.
     return int(np.bitwise_count(flat.view(np.uint64) if flat.size % 8 == 0 else flat).sum(dtype=np.int64))

@@ -1,4 +1,4 @@
-"""Reading a trace: checked before memory is taken, one map at a time, nothing in it is ever executed."""
+"""Reading traces: a file is checked before memory is taken, maps are read one at a time, and nothing is executed."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from zapsim.tracefile.writer import DIGEST_KEY, METADATA_KEY, text_digest
 
 
 class Trace:
-    """An opened trace file; maps are read (and their digests checked) when they are asked for.
+    """An open trace file; each map is read, and its digest checked, when it is used.
 
     Raises
     ------
     TraceError
-        If the file is missing, truncated, of another format or version, or disagrees with its own header.
+        If the file is missing, truncated, of another format or version, or does not match its own header.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not self.path.is_file():
             raise TraceError(f"{self.path}: no such trace file")
-        if not os.access(self.path, os.R_OK):  # the reader would say that there is none
+        if not os.access(self.path, os.R_OK):  # safetensors would report a missing file
             raise TraceError(f"{self.path}: cannot be read (Permission denied)")
         try:
             self._file = safe_open(self.path, framework="numpy")
@@ -49,7 +49,7 @@ class Trace:
             raise TraceError(f"{self.path}: not a whole safetensors file ({error})") from None
         self.header = self._read_header()
         self._check_tensors()
-        self._bytes, self._places = _mapped(self.path)
+        self._bytes, self._entries = _memory_map(self.path)
 
     def _read_header(self) -> TraceHeader:
         metadata = self._file.metadata() or {}
@@ -60,10 +60,10 @@ class Trace:
             header = TraceHeader.model_validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "header"
-            hint = f" (this zapsim reads version {FORMAT_VERSION})" if where == "version" else ""
+            path_in_header = ".".join(str(part) for part in first["loc"]) or "header"
+            hint = f" (this zapsim reads version {FORMAT_VERSION})" if path_in_header == "version" else ""
             fault = first["msg"].removeprefix("Value error, ")
-            raise TraceError(f"{self.path}: {where}: {fault}{hint}") from None
+            raise TraceError(f"{self.path}: {path_in_header}: {fault}{hint}") from None
         except WorkloadError as error:
             raise TraceError(f"{self.path}: {error}") from None
         if metadata.get(DIGEST_KEY) != text_digest(text):
@@ -72,11 +72,10 @@ class Trace:
 
     def _check_tensors(self) -> None:
         expected = dict(self.header.tensors())
-        found = set(self._file.keys())
-        if found != set(expected):
-            odd = sorted(found ^ set(expected))[0]
-            state = "is missing" if odd in expected else "does not belong to any layer of the header"
-            raise TraceError(f"{self.path}: map {odd} {state}")
+        if differing := sorted(set(self._file.keys()) ^ set(expected)):
+            name = differing[0]
+            state = "is missing" if name in expected else "does not belong to any layer of the header"
+            raise TraceError(f"{self.path}: map {name} {state}")
         dtypes = self.header.dtypes()
         for name, shape in expected.items():
             view = self._file.get_slice(name)
@@ -88,11 +87,11 @@ class Trace:
 
     @property
     def hash(self) -> str:
-        """SHA-256 that identifies header and maps."""
+        """SHA-256 that identifies the header and the maps."""
         return self.header.hash
 
     def operating_point(self, name: str | None = None) -> OperatingPoint:
-        """Return the operating point of that name (None: the first)."""
+        """Look up an operating point by name (None: the first)."""
         points = {point.name: point for point in self.header.operating_points}
         if name is None:
             return self.header.operating_points[0]
@@ -102,18 +101,19 @@ class Trace:
         return points[name]
 
     def image_indices(self, images: Sequence[int] | None = None) -> Sequence[int]:
-        """Return `images` (None: the indices of all), checked against what the file holds."""
-        held = len(self.header.images)
+        """Check the indices of images against the file; None stands for all images."""
+        count = len(self.header.images)
         if images is None:
-            return range(held)
-        wrong = [index for index in images if not 0 <= index < held]
-        if wrong or not images:
-            found = wrong[0] if wrong else "(none chosen)"
-            raise TraceError(f"{self.path}: no image {found}; it holds 0 to {held - 1}")
+            return range(count)
+        if not images:
+            raise TraceError(f"{self.path}: no image is chosen; it holds 0 to {count - 1}")
+        missing = [index for index in images if not 0 <= index < count]
+        if missing:
+            raise TraceError(f"{self.path}: no image {missing[0]}; it holds 0 to {count - 1}")
         return images
 
     def layers(self, point: str | None = None, images: Sequence[int] | None = None) -> Iterator[LayerTrace]:
-        """Yield each layer's maps over `images` (indices; None: all of them) at operating point `point`."""
+        """Yield each layer's maps of `images` (indices; None: all) at operating point `point` (None: the first)."""
         chosen = self.operating_point(point)
         indices = self.image_indices(images)
         for layer in self.header.layers:
@@ -135,7 +135,7 @@ class Trace:
 
     def _read(self, point: str, image: int, layer: str, kind: MapKind) -> PackedMap:
         name = tensor_name(point, image, layer, kind)
-        shape = next(one.shape for one in self.header.layers if one.shape.name == layer)
+        shape = next(traced.shape for traced in self.header.layers if traced.shape.name == layer)
         bits = self._tensor(name)[np.newaxis]
         try:
             return PackedMap(bits, shape.C if kind == "ifmap_nonzero" else shape.K)
@@ -143,13 +143,13 @@ class Trace:
             raise TraceError(f"{self.path}: map {name}: {error}") from None
 
     def _tensor(self, name: str) -> NDArray[Any]:
-        """Return one tensor of the file, with its digest checked; not a copy: the file is mapped into memory."""
-        place = self._places.get(name)
-        if place is None:
+        """View one tensor of the memory-mapped file, without a copy, and check its digest."""
+        entry = self._entries.get(name)
+        if entry is None:
             raise TraceError(f"{self.path}: no map {name}")
-        start, end = place["data_offsets"]
-        raw = self._bytes[start:end].view(_DTYPES[place["dtype"]]).reshape(place["shape"])
-        values = np.require(raw, requirements=("C", "A"))
+        start, end = entry["data_offsets"]
+        raw = self._bytes[start:end].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
+        values = np.require(raw, requirements=("C", "A"))  # copies only data that are not aligned
         if hashlib.sha256(values.data).hexdigest() != self.header.digests.get(name):
             raise TraceError(f"{self.path}: map {name} does not match its digest: the file was damaged or changed")
         return values
@@ -158,13 +158,13 @@ class Trace:
 _DTYPES = {"U8": "u1", "U16": "<u2", "U32": "<u4"}
 
 
-def _mapped(path: Path) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-    """Return the data of a safetensors file, mapped into memory, and the place of each tensor in it.
+def _memory_map(path: Path) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    """Map the data of a safetensors file into memory; return them and each tensor's entry (dtype, shape, offsets).
 
-    Processes that read the same file share its pages. The mapping is private: nothing can be written to the file.
+    Processes that read the same file share its pages. The mapping is private, so that the file cannot be changed by it.
     """
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        places = json.loads(file.read(length))
+        entries = json.loads(file.read(length))
     whole = np.asarray(np.memmap(path, dtype=np.uint8, mode="c"))
-    return whole[8 + length :], places
+    return whole[8 + length :], entries

@@ -1,4 +1,4 @@
-"""Writing a trace: one safetensors file, filled map by map, so that memory does not grow with the images."""
+"""Writing traces: one safetensors file, filled map by map, so that memory does not grow with the images."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.errors import TraceError
-from zapsim.files import is_special, places
+from zapsim.files import is_special, target_and_partial
 from zapsim.tracefile.model import ExitCounts, MapKind, TraceHeader, ValueKind, tensor_name
 from zapsim.tracefile.packed import PackedMap
 
 METADATA_KEY = "zapsim_trace"
 DIGEST_KEY = "zapsim_trace_sha256"
-"""Metadata beside the header: its SHA-256, so that a changed threshold does not go unseen."""
+"""Key of the header's SHA-256, which reveals a threshold that was changed by hand."""
 _UNWRITTEN = "0" * 64
 _NUMPY: dict[str, np.dtype[Any]] = {"U8": np.dtype("<u1"), "U16": np.dtype("<u2"), "U32": np.dtype("<u4")}
 
 
 def text_digest(header_json: str) -> str:
-    """Return the SHA-256 of the header as it stands in the file."""
+    """Compute the SHA-256 of the header as it stands in the file."""
     return hashlib.sha256(header_json.encode()).hexdigest()
 
 
 class TraceWriter:
     """Context manager that writes the maps of `header` to `path`, atomically.
 
-    Space for every map is laid out at once; maps may come in any order, each exactly once. The file appears under
-    its name only after the last map; if the block raises, nothing is left.
+    The place of every map is fixed at the start; maps may come in any order, each exactly once. The file gets its name
+    only after the last map. If the block raises, no file is left.
 
     Parameters
     ----------
     path
         File to write.
     header
-        What the file says and which maps it holds.
+        The header of the file, which says what maps it holds.
     spare_bytes
-        Room for a header that becomes longer by :meth:`revise`.
+        Bytes kept free for a longer header, see :meth:`revise`.
 
     Raises
     ------
     TraceError
-        For an unknown or repeated map, one of another shape, or if maps are missing at the end.
+        If a map is unknown, is written twice or has another shape or type, or if maps are missing at the end.
     """
 
     def __init__(self, path: str | Path, header: TraceHeader, spare_bytes: int = 0) -> None:
@@ -70,11 +70,11 @@ class TraceWriter:
             raise TraceError(f"{self.path}: cannot be written (not the name of a file)")
         if is_special(self.path):
             raise TraceError(f"{self.path}: cannot be written (not a regular file)")
-        self._target, self._partial = places(self.path)
+        self._target, self._partial = target_and_partial(self.path)
         with self._writing():
             self._target.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._partial.open("wb+")
-        # A header's length is a multiple of 8, so that the maps are aligned.
+        # The header's length is rounded up to a multiple of 8, so that the maps are aligned.
         self._data_start = len(self._preamble(self._header, 0)) + -(-self._spare_bytes // 8) * 8
         preamble = self._preamble(self._header, self._data_start)
         try:
@@ -87,20 +87,20 @@ class TraceWriter:
         return self
 
     def write(self, point: str, image: int, layer: str, kind: MapKind, packed: PackedMap) -> None:
-        """Write the map of one image (`packed` holds exactly one)."""
+        """Write the map of one image; `packed` holds exactly one image."""
         self._write(tensor_name(point, image, layer, kind), packed.bits)
 
     def write_values(self, point: str, image: int, layer: str, kind: ValueKind, values: ExitCounts) -> None:
-        """Write what one image's values say of each output: `values` (1, P, Q, K) of the header's type."""
+        """Write the counts of one image's outputs: (1, P, Q, K), of the type that the header gives."""
         self._write(tensor_name(point, image, layer, kind), values)
 
     def revise(self, header: TraceHeader) -> None:
-        """Take another header, with the same maps: what was only known when they were made.
+        """Replace the header by one with the same maps, for what is known only after the maps are made.
 
         Raises
         ------
         TraceError
-            If it announces other maps, or is longer than the room that was left for it.
+            If it names other maps, or needs more than the spare bytes.
         """
         if dict(header.tensors()) != self._shapes or header.dtypes() != self._dtypes:
             raise TraceError(f"{self.path}: the revised header has other maps")
@@ -111,7 +111,7 @@ class TraceWriter:
 
     def _write(self, name: str, values: NDArray[Any]) -> None:
         if name not in self._shapes or name in self._digests:
-            state = "was written before" if name in self._digests else "is not in the trace's header"
+            state = "was already written" if name in self._digests else "is not in the trace's header"
             raise TraceError(f"{self.path}: map {name} {state}")
         expected = (1, *self._shapes[name])
         if values.shape != expected:
@@ -138,25 +138,26 @@ class TraceWriter:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Say in one line why the file system refuses."""
+        """Turn an error of the file system into one line."""
         try:
             yield
         except OSError as error:
             raise TraceError(f"{self.path}: cannot be written ({error.strerror})") from None
 
     def _discard(self) -> None:
-        """Remove what is not finished; after `_finish` nothing is left of it."""
-        with suppress(OSError):  # closing writes what is buffered, perhaps to a full disk
+        """Remove the partial file; after `_finish` there is none."""
+        with suppress(OSError):  # closing flushes the buffer, perhaps to a full disk
             self._file.close()
         self._partial.unlink(missing_ok=True)
 
     def _finish(self) -> None:
         missing = [name for name in self._shapes if name not in self._digests]
         if missing:
-            raise TraceError(f"{self.path}: {len(missing)} maps were never written, the first is {missing[0]}")
+            raise TraceError(f"{self.path}: {len(missing)} maps were not written, the first is {missing[0]}")
         digests = {name: self._digests[name] for name in self._shapes}
         with self._writing():
             self._file.seek(0)
+            # The digests are known now, and as long as the zeros that stood in their place.
             header = self._header.model_copy(update={"digests": digests})
             self._file.write(self._preamble(header, self._data_start))
             self._file.flush()
@@ -164,9 +165,9 @@ class TraceWriter:
             os.replace(self._partial, self._target)
 
     def _preamble(self, header: TraceHeader, size: int) -> bytes:
-        """Return the safetensors header: its length (8 bytes, little endian) and JSON, padded to `size` at least."""
-        said = header.model_dump_json()
-        entries: dict[str, object] = {"__metadata__": {METADATA_KEY: said, DIGEST_KEY: text_digest(said)}}
+        """Encode the safetensors header: its length (8 bytes, little endian), then its JSON; at least `size` bytes."""
+        header_json = header.model_dump_json()
+        entries: dict[str, object] = {"__metadata__": {METADATA_KEY: header_json, DIGEST_KEY: text_digest(header_json)}}
         for name, shape in self._shapes.items():
             start = self._offsets[name]
             entries[name] = {

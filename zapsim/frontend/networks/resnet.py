@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from zapsim.frontend.networks.initialisation import initialise
+from zapsim.frontend.networks.initial_weights import initialise
 
 _WIDTHS = (64, 128, 256, 512)
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from zapsim.frontend.networks.initialisation import initialise
+from zapsim.frontend.networks.initial_weights import initialise
 
 _FILTERS = (64, 128, 256, 512, 512)
 _CONVOLUTIONS = {  # in each block

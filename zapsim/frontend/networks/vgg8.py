@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from zapsim.frontend.data.preprocessing import Preprocessing
 from zapsim.frontend.network import Network
 from zapsim.frontend.networks.vgg import Vgg
-from zapsim.frontend.preprocessing import Preprocessing
 
 _BLOCKS = ((32, 2), (64, 2), (128, 2))  # filters and convolutions of each block
 

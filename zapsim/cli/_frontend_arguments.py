@@ -1,0 +1,146 @@
+"""Options that the commands of the frontend share, and what these commands do alike."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from zapsim.frontend.training.adapted_weights import AdaptedWeights
+    from zapsim.frontend.training.predictor import PredictorSet
+    from zapsim.tracefile.model import OperatingPoint
+
+
+def add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare which network runs, and where."""
+    parser.add_argument("--network", required=True, metavar="MODULE:FACTORY", help="function that makes the network")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="state dict: .safetensors, or .pth without code")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if torch sees one"
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: torch's choice)")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="seed of everything that is random (default: 0)"
+    )
+
+
+def add_predictors_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare the predictor file."""
+    parser.add_argument(
+        "--predictors", type=Path, required=True, metavar="FILE", help="predictors, as `zapsim train` writes them"
+    )
+
+
+def add_image_arguments(parser: argparse.ArgumentParser, note: str = "", *, labels: bool = False) -> None:
+    """Declare the images; with `labels` also their classes. A `note` goes behind the help text."""
+    parser.add_argument(
+        "--images",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help=f"pictures, folders of pictures, a folder with a folder per class, or one idx or npz file of images{note}",
+    )
+    if labels:
+        parser.add_argument("--labels", type=Path, metavar="FILE", help="classes of an idx file's images: an idx file")
+
+
+def add_point_arguments(parser: argparse.ArgumentParser, *, adapted: bool) -> None:
+    """Declare the operating points; with `adapted` also those of `zapsim adapt`."""
+    parser.add_argument(
+        "--threshold", type=float, nargs="+", metavar="T", help="thresholds; each is an operating point for all layers"
+    )
+    parser.add_argument(
+        "--points",
+        type=Path,
+        metavar="FILE",
+        help="operating points with a threshold per layer, as `zapsim tune` writes them",
+    )
+    parser.add_argument("--point", nargs="+", metavar="NAME", help="use only these of --points (default: all)")
+    if adapted:
+        parser.add_argument(
+            "--adapted",
+            type=Path,
+            nargs="+",
+            metavar="FILE",
+            help="operating points with weights of their own, as `zapsim adapt` writes them",
+        )
+
+
+def load_common_points(args: argparse.Namespace, predictors: PredictorSet) -> tuple[OperatingPoint, ...]:
+    """Return the operating points of --threshold, then those of --points."""
+    from zapsim.errors import FrontendError
+    from zapsim.frontend.inputs import check_names
+    from zapsim.frontend.skipping import uniform_points
+    from zapsim.frontend.tuning.operating_points import load_points
+
+    points = uniform_points(args.threshold or (), predictors.predictors)
+    if args.points is not None:
+        points += load_points(args.points, predictors, args.point)
+    elif args.point:
+        raise FrontendError("--point needs --points")
+    check_names(points, f"{args.points}: ")
+    return points
+
+
+def load_all_points(
+    args: argparse.Namespace, predictors: PredictorSet
+) -> tuple[tuple[OperatingPoint, ...], tuple[AdaptedWeights, ...]]:
+    """Return the points of --threshold and --points, and those of --adapted."""
+    from zapsim.errors import FrontendError
+    from zapsim.frontend.inputs import check_names
+    from zapsim.frontend.training.adapted_weights import load_adapted
+
+    points = load_common_points(args, predictors)
+    adapted = tuple(weights for path in args.adapted or () for weights in load_adapted(path, predictors))
+    check_names([*points, *(weights.point for weights in adapted)], "--adapted: ")
+    if not (points or adapted):
+        raise FrontendError("no operating point: give --threshold, --points or --adapted")
+    return points, adapted
+
+
+def provenance(command: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return what files say of a command: its name and its arguments, paths as file names."""
+    from zapsim.frontend import inputs
+
+    return {"command": f"zapsim {command}", "arguments": inputs.arguments(arguments)}
+
+
+@contextmanager
+def undecoded_on_stderr() -> Iterator[None]:
+    """Show a warning of pictures that did not decode as a line on stderr."""
+    from zapsim.frontend.inputs import UndecodedPicturesWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UndecodedPicturesWarning)
+        show = warnings.showwarning
+
+        def show_line(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, UndecodedPicturesWarning):
+                print(f"zapsim: {message}", file=sys.stderr)
+            else:
+                show(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show_line
+        yield
+
+
+def wide_console() -> Console:
+    """Return a console that does not break lines where the output is not a terminal."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 200)

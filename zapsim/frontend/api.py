@@ -1,0 +1,231 @@
+"""The public functions of the frontend: train predictors, choose operating points, evaluate them, trace a network.
+
+They do what the commands of the same names do, with objects in the place of files where that is handier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zapsim.errors import FrontendError
+from zapsim.frontend import inputs
+from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.data.images import load_crops
+from zapsim.frontend.inputs import ImagesInput, NetworkInput, PredictorsInput
+from zapsim.frontend.measurement import evaluate, trace
+from zapsim.frontend.network.graph import Graph
+from zapsim.frontend.training.predictor import PredictorSet, save_predictors
+from zapsim.frontend.training.training import Recipe, TrainingOptions, train_predictors
+from zapsim.frontend.tuning.curves import BINS, Curves, measure_curves
+from zapsim.frontend.tuning.operating_points import best_threshold, for_error, for_saving, for_threshold, save_points
+from zapsim.frontend.tuning.sensitivity import measure_sensitivities, weighted
+from zapsim.tracefile.model import OperatingPoint
+
+__all__ = ["TrainingResult", "TuningResult", "evaluate", "trace", "train", "tune"]
+
+MOST_WEIGHING_IMAGES = 1000
+"""Images that the layers' weights are measured on at most: they are means, and take a forward pass per layer."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingResult:
+    """Trained predictors, and how their training went.
+
+    Attributes
+    ----------
+    predictors
+        What :func:`tune`, :func:`evaluate` and :func:`trace` take.
+    graph
+        The network's convolutions; those without a predictor say why.
+    losses
+        Each layer's mean loss in every epoch.
+    savings
+        Share of each layer's outputs that threshold 0 would have skipped in the last batch.
+    """
+
+    predictors: PredictorSet
+    graph: Graph
+    losses: dict[str, tuple[float, ...]]
+    savings: dict[str, float]
+
+
+def train(  # noqa: PLR0913 (options, by name)
+    network: NetworkInput,
+    images: ImagesInput,
+    *,
+    pattern: str = "1/2",
+    layer_patterns: Mapping[str, str] | None = None,
+    crops: int = 200,
+    epochs: int = 5,
+    batch: int = 8,
+    lr: float | None = None,
+    recipe: Recipe = "weighted",
+    seed: int = 0,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    out: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> TrainingResult:
+    """Train predictors for all layers that can have one, in the same forward passes, without labels.
+
+    Parameters
+    ----------
+    network
+        ``package.module:factory``, an ``nn.Module`` or a :class:`~zapsim.frontend.network.Network`. It comes back
+        unchanged.
+    images
+        What to learn from: pictures, folders of pictures, one idx or npz file, or a set of images.
+    pattern
+        The outputs that are computed first.
+    layer_patterns
+        Patterns of the layers that have another one.
+    crops
+        Random crops of the pictures (or images drawn from a file); a set of images is taken as it is.
+    epochs, batch, lr
+        Passes over the crops, crops per step, and Adam's learning rate (default: 0.03; the paper's recipe: 0.01).
+    recipe
+        ``weighted``: start as the neighbour rule, large activations count more, the rate falls to 0. ``paper``: start
+        at random, all outputs count alike, constant rate.
+    seed
+        Of crops, training, and the weights of a network that is made here.
+    weights
+        State dict for a network that is named: ``.safetensors``, or ``.pth`` without code.
+    device
+        ``auto``, ``cpu`` or ``cuda``, for a network that is named; a module stays where it is.
+    out
+        Predictor file to write (default: none).
+    checkpoint
+        File that keeps the state of an unfinished run (default: ``out`` with ``.checkpoint`` behind it, if there is an
+        ``out``). The same call goes on from it.
+    provenance
+        Entries that replace those of the file's provenance.
+
+    Raises
+    ------
+    ZapsimError
+        If network, images or options cannot be used, or a file cannot be written.
+    """
+    called = inputs.call("zapsim.train", locals())
+    images = inputs.as_paths(images)
+    out, kept = inputs.as_path(out), inputs.as_path(checkpoint)
+    if kept is None and out is not None:
+        kept = out.with_name(f"{out.name}.checkpoint")
+    for path in (out, kept):
+        inputs.check_output(path)
+    options = TrainingOptions(pattern, epochs, batch, lr, recipe, seed, dict(layer_patterns or {}))
+    model, graph = inputs.open_network(network, weights, device, seed, images)
+    crop_set = images if isinstance(images, ImageSet) else load_crops(images, model.preprocessing, crops, seed)
+    trained = train_predictors(model.model, graph, crop_set, options, checkpoint=kept)
+    made = {
+        **called,
+        "versions": inputs.versions(),
+        "data": inputs.describe(crop_set),
+        "preprocessing": inputs.describe_preprocessing(model.preprocessing),
+        "losses": {name: list(losses) for name, losses in trained.losses.items()},
+        **(provenance or {}),
+    }
+    predictors = save_predictors(out, model.name, model.weights_sha256, trained.predictors, made)
+    if kept is not None:
+        kept.unlink(missing_ok=True)
+    inputs.warn_of_undecoded(crop_set)
+    return TrainingResult(predictors, graph, trained.losses, trained.savings)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TuningResult:
+    """Operating points, and the curves that they were chosen from.
+
+    `weights` holds the layers' weights if their errors were weighed, else None.
+    """
+
+    points: tuple[OperatingPoint, ...]
+    curves: Curves
+    weights: dict[str, float] | None
+
+
+def tune(  # noqa: PLR0913 (options, by name)
+    network: NetworkInput,
+    predictors: PredictorsInput,
+    images: ImagesInput,
+    *,
+    error: Sequence[float] = (),
+    saving: Sequence[float] = (),
+    uniform: Sequence[float] = (),
+    threshold: Sequence[float] = (),
+    weigh: bool = False,
+    crops: int = 64,
+    bins: int = BINS,
+    seed: int = 0,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    out: str | Path | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> TuningResult:
+    """Choose thresholds per layer for error budgets or MAC savings, from curves measured on images.
+
+    Parameters
+    ----------
+    network, weights, device
+        As for :func:`train`.
+    predictors
+        A predictor file, or the ``predictors`` that :func:`train` returned.
+    images
+        What to measure on; best none of the training's.
+    error
+        Budgets of summed error: save most MACs within each (points ``e0.2`` and so on).
+    saving
+        Shares of the MACs to save, net of the predictors' own, with least summed error (``s0.2``).
+    uniform
+        Budgets of summed error for the highest threshold that all layers share (``u0.2``).
+    threshold
+        Thresholds for all layers (``t0.2``).
+    weigh
+        Whether a layer's error counts as much as skipping in this layer alone hurts the network's output.
+    crops
+        Random crops of the pictures (or images drawn from a file); a set of images is taken as it is.
+    bins
+        Steps of the curves from -1 to 1, a power of two.
+    seed
+        Of the crops, and of the weights of a network that is made here.
+    out
+        File of operating points to write (default: none).
+    provenance
+        Entries that replace those of the file's provenance.
+
+    Raises
+    ------
+    ZapsimError
+        If there is nothing to tune for, a budget cannot be met, or an input cannot be used.
+    """
+    called = inputs.call("zapsim.tune", locals())
+    images, out = inputs.as_paths(images), inputs.as_path(out)
+    if not (error or saving or uniform or threshold):
+        raise FrontendError("nothing to tune for: give error, saving, uniform or threshold")
+    inputs.check_output(out)
+    model, graph = inputs.open_network(network, weights, device, seed, images)
+    opened = inputs.open_predictors(predictors, model, graph)
+    # Another stream of random numbers than training's, should both use the same pictures.
+    crop_set = images if isinstance(images, ImageSet) else load_crops(images, model.preprocessing, crops, seed + 2)
+    curves = measure_curves(model.model, graph, opened.predictors, crop_set, bins=bins)
+    layer_weights: dict[str, float] | None = None
+    if weigh:
+        few = crop_set.first(min(len(crop_set), MOST_WEIGHING_IMAGES))
+        layer_weights = measure_sensitivities(model.model, graph, opened.predictors, curves, few)
+        curves = weighted(curves, layer_weights)
+    kinds = (error, for_error), (saving, for_saving), (uniform, best_threshold), (threshold, for_threshold)
+    points = tuple(choose(curves, value) for values, choose in kinds for value in dict.fromkeys(values))
+    if out is not None:
+        made = {
+            **called,
+            "versions": inputs.versions(),
+            "data": inputs.describe(crop_set),
+            **({} if layer_weights is None else {"weights": layer_weights}),
+            **(provenance or {}),
+        }
+        save_points(out, points, opened, made)
+    inputs.warn_of_undecoded(crop_set)
+    return TuningResult(points, curves, layer_weights)

@@ -1,0 +1,1 @@
+"""Images for networks: picture files, arrays, and what is done to them."""

@@ -1,0 +1,252 @@
+"""Run a network at operating points: measure what they cost and save, or write a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from zapsim.errors import FrontendError
+from zapsim.frontend import inputs
+from zapsim.frontend.baselines import Baseline, baseline_methods, random_like
+from zapsim.frontend.capture import capture, trace_header
+from zapsim.frontend.data.arrays import is_array_file
+from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.data.images import class_folders, load_crops, load_images
+from zapsim.frontend.data.preprocessing import Preprocessing
+from zapsim.frontend.evaluation import Evaluation, run_methods
+from zapsim.frontend.evaluation_table import EvaluationTable
+from zapsim.frontend.inputs import ImagesInput, NetworkInput, PointInput, PredictorsInput
+from zapsim.frontend.network import Network
+from zapsim.frontend.network.graph import Graph
+from zapsim.frontend.network.weights import weights_digest
+from zapsim.frontend.quality import measure_quality
+from zapsim.frontend.skipping import predicting
+from zapsim.frontend.training.adapted_weights import AdaptedWeights, load_adapted
+from zapsim.frontend.training.predictor import PredictorSet
+from zapsim.tracefile.model import OperatingPoint, ValueKind
+from zapsim.tracefile.reader import Trace
+
+
+def evaluate(  # noqa: PLR0913 (options, by name)
+    network: NetworkInput,
+    predictors: PredictorsInput,
+    images: ImagesInput,
+    *,
+    points: PointInput | Sequence[PointInput] = (),
+    adapted: Sequence[str | Path | AdaptedWeights] = (),
+    labels: str | Path | None = None,
+    count: int | None = None,
+    baselines: Sequence[Baseline] = ("perfect",),
+    seed: int = 0,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    provenance: Mapping[str, Any] | None = None,
+) -> EvaluationTable:
+    """Measure what operating points cost and save, beside baselines, with all predictors at work.
+
+    Parameters
+    ----------
+    network, weights, device
+        As for :func:`train`.
+    predictors
+        A predictor file, or the ``predictors`` that :func:`train` returned.
+    images
+        What to measure on.
+    points
+        Operating points, files of them, or thresholds for all layers.
+    adapted
+        Files of ``zapsim adapt``: operating points with weights of their own.
+    labels
+        An idx file of the classes, for an idx file of images.
+    count
+        Only the first images (default: all).
+    baselines
+        ``perfect`` is never wrong, ``random`` skips at every point's rates, ``neighbours`` skips where all computed
+        neighbours are zero.
+    seed
+        Of skipping at random, and of the weights of a network that is made here.
+    provenance
+        Entries that replace those of the result's provenance.
+
+    Raises
+    ------
+    ZapsimError
+        If there is no operating point, or an input cannot be used.
+    """
+    called = inputs.call("zapsim.evaluate", locals())
+    images = inputs.as_paths(images)
+    model, graph = inputs.open_network(network, weights, device, seed, images)
+    opened = inputs.open_predictors(predictors, model, graph)
+    chosen, with_weights = _open_points(points, adapted, opened)
+    if isinstance(images, ImageSet):
+        measured = images if count is None else images.first(count)
+    else:
+        measured = load_images(images, model.preprocessing, inputs.as_path(labels), count)
+    patterns = {layer: predictor.pattern for layer, predictor in opened.predictors.items()}
+    methods = [*baseline_methods(baselines, patterns), *(predicting(opened.predictors, point) for point in chosen)]
+    evaluations = list(run_methods(model.model, graph, methods, measured)) if methods else []
+    if "random" in baselines and chosen:
+        at_points = evaluations[-len(chosen) :]
+        likes = [random_like(like, patterns, seed, f"random {like.name}") for like in at_points]
+        evaluations += run_methods(model.model, graph, likes, measured)
+    evaluations += _evaluate_adapted(model, graph, opened, with_weights, measured)
+    made = {
+        "command": called["command"],
+        "network": model.name,
+        "predictors_sha256": opened.sha256,
+        "arguments": called["arguments"],
+        "versions": inputs.versions(),
+        "data": inputs.describe(measured),
+        **(provenance or {}),
+    }
+    inputs.warn_of_undecoded(measured)
+    return EvaluationTable(tuple(evaluations), made)
+
+
+def trace(  # noqa: PLR0913 (options, by name)
+    network: NetworkInput,
+    predictors: PredictorsInput,
+    images: ImagesInput,
+    out: str | Path,
+    *,
+    points: PointInput | Sequence[PointInput] = (),
+    adapted: Sequence[str | Path | AdaptedWeights] = (),
+    count: int | None = None,
+    eval_images: ImagesInput | None = None,
+    eval_labels: str | Path | None = None,
+    eval_crops: int = 16,
+    values: bool = False,
+    seed: int = 0,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    provenance: Mapping[str, Any] | None = None,
+) -> Trace:
+    """Run a network with its predictors on images and write which values are zero and which outputs are skipped.
+
+    Parameters
+    ----------
+    network, weights, device
+        As for :func:`train`.
+    predictors
+        A predictor file, or the ``predictors`` that :func:`train` returned.
+    images
+        What to trace; pictures are cut in the middle.
+    out
+        The trace file to write.
+    points
+        Operating points, files of them, or thresholds for all layers: each becomes one of the trace's.
+    adapted
+        Files of ``zapsim adapt``: operating points with weights of their own, which come last.
+    count
+        Only the first images (default: all).
+    eval_images
+        What to measure the quality on (default: the traced images themselves).
+    eval_labels
+        An idx file of the classes, if `eval_images` is an idx file of images.
+    eval_crops
+        Random crops of `eval_images`, if these are pictures that do not lie in a folder per class.
+    values
+        Whether to hold, too, when each output could stop early.
+    seed
+        Of `eval_crops`, and of the weights of a network that is made here.
+    provenance
+        Entries that replace those of the trace's provenance.
+
+    Returns
+    -------
+    Trace
+        The file, opened: what ``zapsim.simulate`` takes.
+
+    Raises
+    ------
+    ZapsimError
+        If there is no operating point, an input cannot be used, or the file cannot be written.
+    """
+    called = inputs.call("zapsim.trace", locals())
+    images, out = inputs.as_paths(images), Path(out)
+    if eval_labels is not None and eval_images is None:
+        raise FrontendError("labels to measure the quality with need images (eval_images)")
+    inputs.check_output(out)
+    model, graph = inputs.open_network(network, weights, device, seed, images)
+    opened = inputs.open_predictors(predictors, model, graph)
+    chosen, with_weights = _open_points(points, adapted, opened)
+    if isinstance(images, ImageSet):
+        traced = images if count is None else images.first(count)
+    else:
+        traced = load_images(images, model.preprocessing, count=count)
+    evaluated = _quality_images(eval_images, inputs.as_path(eval_labels), eval_crops, seed + 1, model.preprocessing)
+    model = replace(model, adapted={own.point.name: own.model(model.model) for own in with_weights})
+    run_points = (*chosen, *(own.point for own in with_weights))
+    if evaluated is None:
+        run_points = tuple(point.with_quality({}, "") for point in run_points)
+    else:
+        run_points = measure_quality(model, graph, opened.predictors, run_points, evaluated)
+    made = {
+        "command": called["command"],
+        "seed": seed,
+        "arguments": called["arguments"],
+        "versions": inputs.versions(),
+        "data": inputs.describe(traced),
+        "preprocessing": inputs.describe_preprocessing(model.preprocessing),
+        "predictors": {"sha256": opened.sha256, "training": opened.header.provenance},
+        **_adapted_provenance(with_weights, model),
+        **(provenance or {}),
+    }
+    kinds: tuple[ValueKind, ...] = ("early_exit_macs",) if values else ()
+    header = trace_header(model, graph, opened.predictors, run_points, traced, made, kinds)
+    capture(out, header, model, graph, opened.predictors, traced, measure=evaluated is None)
+    inputs.warn_of_undecoded(traced, evaluated)
+    return Trace(out)
+
+
+def _open_points(
+    points: PointInput | Sequence[PointInput], adapted: Sequence[str | Path | AdaptedWeights], predictors: PredictorSet
+) -> tuple[tuple[OperatingPoint, ...], tuple[AdaptedWeights, ...]]:
+    """Return the operating points, and those with weights of their own."""
+    opened = inputs.open_points(points, predictors)
+    with_weights: list[AdaptedWeights] = []
+    for source in adapted:
+        with_weights += [source] if isinstance(source, AdaptedWeights) else load_adapted(Path(source), predictors)
+    if not (opened or with_weights):
+        raise FrontendError("no operating point: give points or adapted weights")
+    inputs.check_names([*opened, *(own.point for own in with_weights)])
+    return opened, tuple(with_weights)
+
+
+def _evaluate_adapted(
+    network: Network, graph: Graph, predictors: PredictorSet, adapted: Sequence[AdaptedWeights], images: ImageSet
+) -> list[Evaluation]:
+    """Evaluate the points with weights of their own; they are compared with the network as it was."""
+    evaluations: list[Evaluation] = []
+    for own in adapted:
+        method = predicting(predictors.predictors, own.point)
+        evaluations += run_methods(own.model(network.model), graph, [method], images, reference=network.model)
+    return evaluations
+
+
+def _quality_images(
+    images: ImagesInput | None, labels: Path | None, crops: int, seed: int, pre: Preprocessing
+) -> ImageSet | None:
+    """Return what to measure a trace's quality on: whole sets of labelled or array files, else crops of pictures."""
+    if images is None:
+        return None
+    opened = inputs.as_paths(images)
+    if isinstance(opened, ImageSet):
+        return opened
+    if is_array_file(opened[0]) or class_folders(opened):
+        return load_images(opened, pre, labels)
+    return load_crops(opened, pre, crops, seed, labels)
+
+
+def _adapted_provenance(adapted: Sequence[AdaptedWeights], network: Network) -> dict[str, dict[str, dict[str, str]]]:
+    """Return, for the provenance, what was done to the weights of which points."""
+    if not adapted:
+        return {}
+    return {
+        "adapted": {
+            own.point.name: {"how": own.how, "sha256": weights_digest(network.model_at(own.point.name))}
+            for own in adapted
+        }
+    }

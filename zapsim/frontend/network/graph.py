@@ -1,0 +1,163 @@
+"""The graph of a network: its convolutions, the ReLU behind each, and which of them can have a predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from zapsim.errors import FrontendError
+from zapsim.frontend.network.calls import Conv2dCall, tensors_in
+from zapsim.frontend.network.forward import first_line, frozen
+from zapsim.frontend.network.recorder import Node, Recorder, follow
+from zapsim.workload import ConvShape
+
+SMALLEST_MAP = 4
+"""The fewest rows and columns of an ofmap that can be predicted: a predictor looks at 5×5 outputs."""
+
+FIRST_LAYER = "first convolution of the network"
+_IMAGES_DIMS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ConvSite:
+    """One call of a convolution in a forward pass, and the ReLU that its outputs go through.
+
+    Attributes
+    ----------
+    shape
+        The layer with N = 1; its name is the module's (``name#2`` when a module is called a second time).
+    conv_call
+        Which of the forward pass's conv2d calls this is, from 0.
+    relu_call
+        Which of its ReLU calls is the layer's, or None.
+    unpredicted
+        Why the layer can have no predictor, or None if it can.
+    norm_calls
+        Which of its batch normalisation calls lie between the convolution and the ReLU.
+    added
+        Whether another tensor is added before the ReLU (a residual connection).
+    """
+
+    shape: ConvShape
+    conv_call: int
+    relu_call: int | None
+    unpredicted: str | None
+    norm_calls: tuple[int, ...] = ()
+    added: bool = False
+
+    @property
+    def name(self) -> str:
+        """The layer's name."""
+        return self.shape.name
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A network's convolutions in the order in which they run."""
+
+    sites: tuple[ConvSite, ...]
+
+    @property
+    def eligible(self) -> tuple[ConvSite, ...]:
+        """The convolutions that can have a predictor."""
+        return tuple(site for site in self.sites if site.unpredicted is None)
+
+    def site(self, name: str) -> ConvSite:
+        """Return the layer of that name."""
+        return next(site for site in self.sites if site.name == name)
+
+
+def trace_graph(model: nn.Module, *example: torch.Tensor) -> Graph:
+    """Run `model` once on `example` (one image, or several inputs) and return its convolutions.
+
+    The forward pass is watched at the level of torch's functions, not of modules: functional, in-place and
+    shared ReLUs are seen as well as modules, and nothing is attached to the model.
+
+    Raises
+    ------
+    FrontendError
+        If the network runs no 2-D convolution or does not take the example.
+    """
+    recorder = Recorder()
+    try:
+        with frozen(model), recorder:
+            outputs = model(*example)
+    except (RuntimeError, TypeError, ValueError) as error:
+        shapes = " and ".join(str(tuple(tensor.shape)) for tensor in example)
+        raise FrontendError(f"the network does not run on an input {shapes}: {first_line(error)}") from error
+    for tensor in tensors_in(outputs):
+        recorder.use(tensor, Node(None))
+    sites = _sites(recorder, _parameter_names(model))
+    if not sites:
+        raise FrontendError("the network runs no 2-D convolution")
+    return Graph(sites)
+
+
+def _parameter_names(model: nn.Module) -> dict[int, str]:
+    """Return the module name behind every weight, by the weight's identity."""
+    return {id(value): name.rpartition(".")[0] for name, value in model.named_parameters()}
+
+
+def _sites(recorder: Recorder, names: Mapping[int, str]) -> tuple[ConvSite, ...]:
+    calls: dict[str, int] = {}
+    sites: list[tuple[Node, ConvSite]] = []
+    for node in recorder.nodes:
+        if node.conv is None or node.conv_call is None:
+            continue
+        name = names.get(id(node.conv.weight)) or f"conv{node.conv_call}"
+        calls[name] = calls.get(name, 0) + 1
+        unique = name if calls[name] == 1 else f"{name}#{calls[name]}"
+        shape = _shape(unique, node.conv)
+        way = follow(node)
+        reason = way.reason
+        if node.conv_call == 0:
+            reason = FIRST_LAYER
+        elif reason is None and min(shape.P, shape.Q) < SMALLEST_MAP:
+            reason = f"output map of {shape.P}×{shape.Q} is too small"
+        sites.append((node, ConvSite(shape, node.conv_call, way.relu_call, reason, way.norm_calls, way.added)))
+    return _one_per_relu(sites)
+
+
+def _one_per_relu(candidates: Sequence[tuple[Node, ConvSite]]) -> tuple[ConvSite, ...]:
+    """Leave each ReLU to one convolution where several are summed before it: the one on the main path.
+
+    That is the one with most convolutions before it (a shortcut has fewer); of equals, the one with most MACs per
+    output, then the first.
+    """
+    main: dict[int, tuple[tuple[int, int, int], ConvSite]] = {}
+    for node, site in candidates:
+        if site.relu_call is not None:
+            rank = (node.depth, site.shape.macs_per_output, -site.conv_call)
+            main[site.relu_call] = max(
+                main.get(site.relu_call, (rank, site)), (rank, site), key=lambda ranked: ranked[0]
+            )
+    sites = []
+    for _, site in candidates:
+        owner = site if site.relu_call is None else main[site.relu_call][1]
+        reason = site.unpredicted if owner is site else f"added to {owner.name}, behind which their sum is predicted"
+        relu_call = site.relu_call if owner is site else None
+        sites.append(replace(site, relu_call=relu_call, unpredicted=reason))
+    return tuple(sites)
+
+
+def _shape(name: str, conv: Conv2dCall) -> ConvShape:
+    if conv.ifmap.ndim != _IMAGES_DIMS:
+        raise FrontendError(f"layer {name}: its input {tuple(conv.ifmap.shape)} has no dimension of images")
+    _, channels, height, width = conv.ifmap.shape
+    filters, _, rows, cols = conv.weight.shape
+    return ConvShape(
+        name=name,
+        C=channels,
+        H=height,
+        W=width,
+        K=filters,
+        R=rows,
+        S=cols,
+        stride=conv.stride,
+        padding=conv.padding,
+        dilation=conv.dilation,
+        groups=conv.groups,
+    )

@@ -1,0 +1,105 @@
+"""A network as the frontend uses it: the model, its name, the source of its weights, how its pictures are prepared."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import nn
+
+from zapsim.errors import FrontendError, did_you_mean
+from zapsim.frontend.data.preprocessing import IMAGENET, Preprocessing
+from zapsim.frontend.network.weights import load_weights, weights_digest
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """A model with what is known of it; a factory may return it instead of a plain ``nn.Module``.
+
+    `adapted` holds the network with other weights (in eval mode), for operating points that have their own.
+    """
+
+    model: nn.Module
+    name: str
+    source: str
+    preprocessing: Preprocessing = IMAGENET
+    adapted: Mapping[str, nn.Module] = field(default_factory=dict)
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the model's state dict."""
+        return weights_digest(self.model)
+
+    def model_at(self, point: str) -> nn.Module:
+        """Return the model that runs at an operating point."""
+        return self.adapted.get(point, self.model)
+
+    def example(self) -> torch.Tensor:
+        """Return an input of one image of the right shape (all zeros)."""
+        pre = self.preprocessing
+        return torch.zeros(1, len(pre.colours), pre.size, pre.size)
+
+
+def load_network(spec: str, weights: Path | None = None, device: str = "auto", seed: int = 0) -> Network:
+    """Return the network that ``package.module:factory`` makes, in eval mode; `weights` replaces its weights.
+
+    Raises
+    ------
+    FrontendError
+        If the factory cannot be found, fails or returns something else, or weights do not fit.
+    """
+    factory_name = spec.partition(":")[2]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = _factory(spec)()
+    if isinstance(network, nn.Module):
+        network = Network(network, factory_name, f"as made by {spec}")
+    if not isinstance(network, Network):
+        raise FrontendError(f"{spec}: expected an nn.Module or a zapsim Network, got {type(network).__name__}")
+    if weights is not None:
+        load_weights(network.model, weights)
+        network = replace(network, source=f"file {weights.name}")
+    network.model.eval().to(choose_device(device))
+    return network
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device for ``auto``, ``cpu`` or ``cuda``."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise FrontendError("torch sees no GPU; use --device cpu")
+    return torch.device(name)
+
+
+def _factory(spec: str) -> Callable[[], object]:
+    module_name, colon, factory_name = spec.partition(":")
+    if not (module_name and colon and factory_name):
+        raise FrontendError(f"network '{spec}': expected package.module:factory")
+    with _importable_from_here():
+        try:
+            module = importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            raise FrontendError(f"network '{spec}': no module named '{error.name}'") from None
+    factory = getattr(module, factory_name, None)
+    if not callable(factory):
+        hint = did_you_mean(factory_name, [name for name in vars(module) if not name.startswith("_")])
+        raise FrontendError(f"network '{spec}': {module_name} has no function '{factory_name}'{hint}")
+    return cast(Callable[[], object], factory)
+
+
+@contextmanager
+def _importable_from_here() -> Iterator[None]:
+    """Let a user's own ``mynet.py`` be found in the current directory, as ``python -m`` would."""
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)

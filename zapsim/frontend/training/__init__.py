@@ -1,0 +1,1 @@
+"""Training of predictors, and of networks that run with them."""

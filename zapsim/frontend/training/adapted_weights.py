@@ -1,0 +1,141 @@
+"""Weights adapted to skipping, on disk: a safetensors file with a state dict for each of some operating points."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from torch import nn
+
+from zapsim.errors import FrontendError
+from zapsim.files import write_atomically
+from zapsim.frontend.network.weights import check_digest, digest, header_fault, put_weights, read_tensors, tensor_file
+from zapsim.frontend.skipping import operating_point
+from zapsim.frontend.training.predictor import PredictorSet
+from zapsim.tracefile.model import OperatingPoint
+
+METADATA_KEY = "zapsim_adapted"
+
+Adaptation = Literal["recalibrated", "finetuned"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class AdaptedHeader(_Record):
+    """Everything in the file but the numbers.
+
+    `weights_sha256` is of the network before, `predictors_sha256` of the file of its predictors; `how` says by the
+    point's name what was done to the weights, and `provenance` says with what.
+    """
+
+    version: Literal[2] = 2
+    network: str
+    weights_sha256: str
+    predictors_sha256: str
+    points: tuple[OperatingPoint, ...] = Field(min_length=1)
+    how: dict[str, Adaptation]
+    provenance: dict[str, Any]
+    tensors_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AdaptedWeights:
+    """An operating point, the state dict that was adapted to it, and how."""
+
+    point: OperatingPoint
+    how: Adaptation
+    state: Mapping[str, torch.Tensor]
+
+    def model(self, unmodified: nn.Module) -> nn.Module:
+        """Return a copy of the network with these weights, in eval mode.
+
+        Raises
+        ------
+        FrontendError
+            If they do not fit.
+        """
+        adapted = copy.deepcopy(unmodified).eval()
+        put_weights(adapted, self.state, f"weights of point {self.point.name}")
+        return adapted
+
+
+def save_adapted(
+    path: Path, adapted: Sequence[AdaptedWeights], predictors: PredictorSet, provenance: Mapping[str, Any]
+) -> None:
+    """Write adapted weights to `path`, atomically."""
+    tensors = {
+        f"{weights.point.name}/{name}": value.detach().cpu().contiguous()
+        for weights in adapted
+        for name, value in weights.state.items()
+    }
+    header = AdaptedHeader(
+        network=predictors.header.network,
+        weights_sha256=predictors.header.weights_sha256,
+        predictors_sha256=predictors.sha256,
+        points=tuple(weights.point for weights in adapted),
+        how={weights.point.name: weights.how for weights in adapted},
+        provenance=dict(provenance),
+        tensors_sha256=digest(tensors),
+    )
+    write_atomically(path, tensor_file(tensors, METADATA_KEY, header.model_dump_json()), parents=True)
+
+
+def load_adapted(path: Path, predictors: PredictorSet) -> tuple[AdaptedWeights, ...]:
+    """Read adapted weights and make sure that they belong to these predictors.
+
+    Raises
+    ------
+    FrontendError
+        If the file is missing, damaged, foreign, or made for other predictors.
+    """
+    text, tensors = read_tensors(path, METADATA_KEY, "adapted weights")
+    try:
+        document = json.loads(text)
+        if isinstance(document, dict) and document.get("version") == 1:
+            document = _upgraded(document, path, predictors)
+        header = AdaptedHeader.model_validate(document)
+    except ValidationError as error:
+        raise header_fault(path, error, newest=2) from None
+    except ValueError as error:
+        raise FrontendError(f"{path}: the header is not JSON ({error})") from None
+    check_digest(path, tensors, header.tensors_sha256)
+    _check_predictors(path, header.model_dump(), predictors)
+    return tuple(AdaptedWeights(point, header.how[point.name], _state(tensors, point.name)) for point in header.points)
+
+
+def _check_predictors(path: Path, header: Mapping[str, Any], predictors: PredictorSet) -> None:
+    if header.get("predictors_sha256") != predictors.sha256:
+        raise FrontendError(f"{path}: made for other predictors of {header.get('network')} than these")
+
+
+class _Version1Point(_Record):
+    """An operating point as version 1 of the file held it: without name and patterns."""
+
+    thresholds: dict[str, float]
+    how: Adaptation
+
+
+def _upgraded(document: dict[str, Any], path: Path, predictors: PredictorSet) -> dict[str, Any]:
+    """Return a header of version 1 as version 2; the patterns come from the predictors that it was made for."""
+    stored = TypeAdapter(dict[str, _Version1Point]).validate_python(document.get("points"))
+    _check_predictors(path, document, predictors)
+    points = [operating_point(name, predictors.predictors, old.thresholds) for name, old in stored.items()]
+    return {
+        **document,
+        "version": 2,
+        "points": [point.model_dump() for point in points],
+        "how": {name: old.how for name, old in stored.items()},
+    }
+
+
+def _state(tensors: Mapping[str, torch.Tensor], point: str) -> dict[str, torch.Tensor]:
+    prefix = f"{point}/"
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,119 @@
+"""One layer's predictor while it learns: loss, optimiser, and a state that can be saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+
+from zapsim.errors import FrontendError
+from zapsim.frontend.network.forward import check_finite
+from zapsim.frontend.training.losses import ScoreError, mean_activation
+from zapsim.frontend.training.predictor import Predictor
+
+_ADAM = ("step", "exp_avg", "exp_avg_sq")
+
+_GROUP_VALUES = 2**20
+_FEWEST_CHANNELS = 16
+"""Vector kernels take this many channels at a time."""
+
+
+class Learner:
+    """A predictor with its optimiser.
+
+    Attributes
+    ----------
+    predictor
+        What learns, in training mode, from `error`.
+    last
+        Loss of the last step.
+    losses
+        Of the steps of this epoch.
+    history
+        Mean loss of every finished epoch.
+    saving
+        Share of the layer's outputs that the predictor would have skipped at threshold 0, when last estimated.
+    """
+
+    def __init__(self, name: str, predictor: Predictor, error: ScoreError) -> None:
+        self.name = name
+        self.predictor = predictor.train()
+        self.last = float("nan")
+        self.saving = float("nan")
+        self.losses: list[float] = []
+        self.history: list[float] = []
+        self._error = error
+        self._optimiser = torch.optim.Adam(predictor.parameters(), weight_decay=0.0)
+
+    def step(self, ofmap: torch.Tensor, lr: float, estimate: bool, settled: bool = False) -> None:
+        """Take one optimisation step of rate `lr` on a batch's activations.
+
+        `estimate` the saving on the way. Once `settled`, normalisation keeps its running statistics and uses them.
+        """
+        check_finite(self.name, ofmap)
+        self.predictor.train(not settled)
+        pattern = self.predictor.pattern_of(ofmap)
+        unit = mean_activation(ofmap)
+        outside = int((~pattern).sum()) * ofmap.shape[0] * ofmap.shape[1]
+        self._optimiser.zero_grad()
+        total, skipped = 0.0, 0
+        for channels in channel_groups(ofmap):
+            part = ofmap[:, channels]
+            with torch.enable_grad():
+                scores = self.predictor(part, channels)
+            squares, slope = self._error(scores.detach(), part, pattern, unit)
+            total += squares
+            if estimate:
+                skipped += int(((scores.detach() <= 0) & ~pattern).count_nonzero())
+            scores.backward(slope.mul_(2 / outside))
+        for group in self._optimiser.param_groups:
+            group["lr"] = lr
+        self._optimiser.step()
+        self.last = total / outside
+        if not np.isfinite(self.last):
+            raise FrontendError(f"layer {self.name}: the loss is not finite; try a lower learning rate")
+        self.losses.append(self.last)
+        if estimate:
+            self.saving = skipped / ofmap.numel()
+
+    def end_epoch(self) -> None:
+        """Move the epoch's mean loss to the history."""
+        self.history.append(float(np.mean(self.losses)))
+        self.losses.clear()
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return predictor and optimiser as tensors by name, on the CPU."""
+        tensors = {f"predictor/{name}": value for name, value in self.predictor.state_dict().items()}
+        for name, parameter in self.predictor.named_parameters():
+            state = self._optimiser.state[parameter]
+            tensors |= {f"adam/{name}/{key}": state[key] for key in _ADAM}
+        return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+
+    def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Restore the state that :meth:`tensors` returned."""
+        prefix = "predictor/"
+        state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        self.predictor.load_state_dict(state)
+        moments = {
+            index: {key: tensors[f"adam/{name}/{key}"] for key in _ADAM}
+            for index, (name, _) in enumerate(self.predictor.named_parameters())
+        }
+        groups = self._optimiser.state_dict()["param_groups"]
+        self._optimiser.load_state_dict({"state": moments, "param_groups": groups})
+
+
+def channel_groups(ofmap: torch.Tensor) -> Iterator[slice]:
+    """Yield parts of an ofmap's channels small enough for a processor's cache, but none of fewer than 16.
+
+    On a CPU a predictor's step is bound by memory. Whole maps of a batch (51 MB in VGG-16's first layers) cost two to
+    three times as much, most of it for pages that the system has to map anew for every intermediate result.
+    """
+    count = ofmap.shape[1]
+    if ofmap.device.type != "cpu":
+        yield slice(0, count)
+        return
+    fitting = _GROUP_VALUES * count // max(1, ofmap.numel())
+    size = max(_FEWEST_CHANNELS, fitting - fitting % _FEWEST_CHANNELS)
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))

@@ -1,0 +1,1 @@
+"""Operating points: thresholds per layer, chosen from measured curves."""

@@ -1,0 +1,218 @@
+"""Exact curves of one layer over its threshold: outputs computed, and the share of activation that is lost.
+
+Source: Shomron et al., "Thanks for Nothing", ECCV 2020, section 4: thresholds from -1 to 1,
+err(t) = 1 - (sum of kept activations) / (sum of activations).
+
+Scores outside the pattern are counted in bins whose edges are the thresholds. A bin holds the scores *above* its lower
+edge *up to and including* its upper one, because an output is computed if its score is above the threshold: then
+what lies in the bins above an edge is what that threshold computes, not one score more. (Bins that include their lower
+edge, as histograms usually do, would shift a curve by the scores that lie on an edge, and a cumulative sum that starts
+with the bin of the threshold itself by a whole bin.) Edges are multiples of a power of two, so that they are exact in
+single precision. The curves are therefore exact at the edges; they say nothing about what lies between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from zapsim.errors import FrontendError, did_you_mean
+from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.network.forward import CountColumn, check_finite, device_of, frozen, progress_bar
+from zapsim.frontend.network.graph import ConvSite, Graph
+from zapsim.frontend.network.intercept import Interception
+from zapsim.frontend.skipping import Scorer
+from zapsim.patterns import pattern_map
+from zapsim.timing.predictor import predictor_counts
+from zapsim.workload import ConvShape
+
+BINS = 2048
+"""Bins from -1 to 1, about a thousandth wide."""
+
+_FEWEST_BINS = 1024
+_MOST_BINS = 2**20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerCurve:
+    """What one layer computes and loses at every threshold, the other layers computing everything.
+
+    Attributes
+    ----------
+    shape
+        The layer, with N = 1.
+    pattern
+        The outputs that every threshold computes.
+    thresholds
+        float64, rising from -1 to 1.
+    kept
+        Mean number of outputs per image that each threshold computes, those of the pattern included; falling.
+    error
+        Share of the layer's activation sum that each threshold loses; rising.
+    predictor_macs
+        MACs of the predictor itself per image (0 for a rule without one).
+    """
+
+    shape: ConvShape
+    pattern: str
+    thresholds: NDArray[np.float64]
+    kept: NDArray[np.float64]
+    error: NDArray[np.float64]
+    predictor_macs: int
+
+    def __post_init__(self) -> None:
+        if not len(self.thresholds) == len(self.kept) == len(self.error) > 0:
+            raise FrontendError(f"layer {self.shape.name}: a curve needs as many counts and errors as thresholds")
+        if np.any(np.diff(self.kept) > 0) or np.any(np.diff(self.error) < 0) or np.any(np.diff(self.thresholds) <= 0):
+            raise FrontendError(f"layer {self.shape.name}: its curve is not monotone")
+
+    @property
+    def name(self) -> str:
+        """The layer's name."""
+        return self.shape.name
+
+    @property
+    def macs(self) -> NDArray[np.float64]:
+        """MACs per image at every threshold, including the predictor's own."""
+        return self.kept * self.shape.macs_per_output + self.predictor_macs
+
+    def index(self, threshold: float) -> int:
+        """Return the number of a threshold that the curve holds exactly.
+
+        Raises
+        ------
+        FrontendError
+            If it is not one of the curve's.
+        """
+        index = int(np.searchsorted(self.thresholds, threshold))
+        if index == len(self.thresholds) or self.thresholds[index] != threshold:
+            step = self.thresholds[1] - self.thresholds[0] if len(self.thresholds) > 1 else 0.0
+            raise FrontendError(f"threshold {threshold} is not on the curve (-1 to 1 in steps of {step:g})")
+        return index
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curves:
+    """The curves of all predicted layers, and the MACs of all convolutions of one image.
+
+    `note` says what they were measured on.
+    """
+
+    layers: tuple[LayerCurve, ...]
+    dense_macs: int
+    note: str
+
+    def layer(self, name: str) -> LayerCurve:
+        """Return one layer's curve."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise FrontendError(f"no curve of layer '{name}'{did_you_mean(name, [layer.name for layer in self.layers])}")
+
+
+def measure_curves(
+    model: nn.Module,
+    graph: Graph,
+    scorers: Mapping[str, Scorer],
+    images: ImageSet,
+    *,
+    bins: int = BINS,
+    free: bool = False,
+    progress: bool = True,
+) -> Curves:
+    """Measure the curves of every layer in `scorers`, in one pass over `images`; memory does not grow with them.
+
+    Parameters
+    ----------
+    model, graph
+        The network, which computes everything meanwhile and comes back unchanged.
+    scorers
+        Predictors by layer.
+    images
+        What to measure on; preferably not what the predictors were trained on.
+    bins
+        Steps from -1 to 1: a power of two, at least 1,024.
+    free
+        Whether the scores cost no MACs, as those of a rule do.
+    progress
+        Whether to show a bar on a terminal.
+
+    Raises
+    ------
+    FrontendError
+        If there is no image or no predictor, `bins` cannot be used, or activations or scores are not finite.
+    """
+    if bins < _FEWEST_BINS or bins > _MOST_BINS or bins & (bins - 1):
+        raise FrontendError(f"bins must be a power of two from {_FEWEST_BINS} to {_MOST_BINS}, got {bins}")
+    if not len(images):
+        raise FrontendError("curves need at least one image")
+    if not scorers:
+        raise FrontendError("curves need at least one predictor")
+    histograms = {name: _Histogram(name, scorer, bins) for name, scorer in scorers.items()}
+
+    def add(site: ConvSite, ofmap: torch.Tensor) -> None:
+        if site.name in histograms:
+            histograms[site.name].add(ofmap)
+
+    bar = progress_bar(CountColumn(), wanted=progress)
+    task = bar.add_task("measuring curves", total=len(images))
+    with frozen(model), bar:
+        for inputs, _ in images.batches():
+            with Interception(graph, on_ofmap=add):
+                model(inputs.to(device_of(model)))
+            bar.advance(task, len(inputs))
+    layers = tuple(
+        histograms[site.name].curve(site.shape, len(images), free) for site in graph.sites if site.name in histograms
+    )
+    return Curves(layers, sum(site.shape.macs for site in graph.sites), f"on {images.description}")
+
+
+class _Histogram:
+    """Scores of one layer outside the pattern, by bin: how many, and how much activation.
+
+    Bin 0 holds what no threshold computes (score at most -1), bin ``bins + 1`` what all do (score above 1); bin k
+    between them holds the scores above threshold k - 1, up to threshold k.
+    """
+
+    def __init__(self, name: str, scorer: Scorer, bins: int) -> None:
+        self.name = name
+        self.scorer = scorer
+        self.bins = bins
+        self.counts = np.zeros(bins + 2, dtype=np.int64)
+        self.mass = np.zeros(bins + 2, dtype=np.float64)
+        self.pattern_mass = 0.0
+
+    def add(self, ofmap: torch.Tensor) -> None:
+        check_finite(self.name, ofmap)
+        scores = self.scorer(ofmap)
+        if not bool(torch.isfinite(scores).all()):
+            raise FrontendError(f"layer {self.name}: its predictor's scores are not finite (NaN or infinity)")
+        pattern = self.scorer.pattern_of(ofmap)
+        half = self.bins // 2
+        # Multiplying by a power of two and rounding up are exact; adding 1 first would not be.
+        index = (scores[..., ~pattern] * half).ceil().clamp(-half, half + 1).long() + half
+        values = ofmap[..., ~pattern].double()
+        self.counts += torch.bincount(index.flatten(), minlength=len(self.counts)).cpu().numpy()
+        self.mass += torch.bincount(index.flatten(), values.flatten(), minlength=len(self.mass)).cpu().numpy()
+        self.pattern_mass += float(ofmap[..., pattern].double().sum())
+
+    def curve(self, shape: ConvShape, images: int, free: bool) -> LayerCurve:
+        """Return the layer's curve: sums over the bins above each threshold."""
+        first = int(pattern_map(self.scorer.pattern, shape.P, shape.Q).sum()) * shape.K
+        above = np.cumsum(self.counts[::-1])[::-1][1:]
+        lost = np.cumsum(self.mass)[:-1]
+        whole = self.pattern_mass + float(self.mass.sum())
+        error = lost / whole if whole > 0 else np.zeros_like(lost)
+        return LayerCurve(
+            shape,
+            self.scorer.pattern,
+            np.linspace(-1.0, 1.0, self.bins + 1),
+            first + above / images,
+            np.minimum(error, 1.0),
+            0 if free else predictor_counts(shape, first).predictor_macs,
+        )

@@ -1,0 +1,247 @@
+"""Operating points from measured curves, and the file that holds them.
+
+Source of the problem: Shomron et al., "Thanks for Nothing", ECCV 2020, section 4: minimise the sum of MAC_l(t_l)
+subject to sum of err_l(t_l) <= E. It is solved here on the measured step curves themselves, without fitting functions
+to them (:mod:`zapsim.frontend.tuning.knapsack` says how, and how near the optimum). A layer may also do without its
+predictor, which then costs nothing.
+
+The curves know each layer by itself: what skipping in one layer does to the next is for an evaluation to say. A point's
+quality is therefore what the curves expect of it:
+
+- ``macs_saved``: share of the network's convolution MACs that is saved, net of the predictors' own.
+- ``summed_error``: sum of the layers' lost shares of activation (weighted, if the curves are).
+- ``most_macs_saved``: what no thresholds of these curves can save within the error budget (:func:`for_error`).
+- ``least_summed_error``: the error below which no thresholds of these curves save as much (:func:`for_saving`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from zapsim.errors import FrontendError, did_you_mean
+from zapsim.files import write_atomically
+from zapsim.frontend.training.predictor import PredictorSet
+from zapsim.frontend.tuning.curves import Curves, LayerCurve
+from zapsim.frontend.tuning.knapsack import Options, choose
+from zapsim.tracefile.model import OperatingPoint, PredictorSetting
+
+
+def for_error(curves: Curves, budget: float) -> OperatingPoint:
+    """Return the thresholds that save most MACs with a summed error of at most `budget` (point ``e0.2`` and so on).
+
+    Raises
+    ------
+    FrontendError
+        If the budget is negative or not finite.
+    """
+    if not (isfinite(budget) and budget >= 0):
+        raise FrontendError(f"an error budget must be 0 or more, got {budget}")
+    choice = choose([Options(_macs(layer), _errors(layer)) for layer in curves.layers], budget)
+    assert choice is not None  # without predictors there is no error
+    bound = (_dense(curves) - choice.bound) / curves.dense_macs
+    return _point(curves, f"e{budget:g}", choice.taken, {"most_macs_saved": bound})
+
+
+def for_saving(curves: Curves, saving: float) -> OperatingPoint:
+    """Return the thresholds of least summed error that save a share `saving` of the MACs (point ``s0.2`` and so on).
+
+    Raises
+    ------
+    FrontendError
+        If no thresholds save that much.
+    """
+    if not (isfinite(saving) and saving >= 0):
+        raise FrontendError(f"a saving must be a share from 0 to 1, got {saving}")
+    budget = _dense(curves) - saving * curves.dense_macs
+    choice = choose([Options(_errors(layer), _macs(layer)) for layer in curves.layers], budget)
+    if choice is None:
+        most = sum(layer.shape.macs - float(_macs(layer).min()) for layer in curves.layers) / curves.dense_macs
+        raise FrontendError(
+            f"a saving of {saving:.1%} cannot be reached: all thresholds at 1 save {most:.2%} of the MACs"
+        )
+    return _point(curves, f"s{saving:g}", choice.taken, {"least_summed_error": choice.bound})
+
+
+def for_threshold(curves: Curves, threshold: float) -> OperatingPoint:
+    """Return one threshold for all layers, which the curves must hold (point ``t0.2`` and so on)."""
+    return _point(curves, f"t{threshold:g}", [1 + layer.index(threshold) for layer in curves.layers])
+
+
+def best_threshold(curves: Curves, budget: float) -> OperatingPoint:
+    """Return the highest common threshold with a summed error of at most `budget` (point ``u0.2`` and so on).
+
+    If even -1 has more, no layer predicts.
+    """
+    errors = np.sum([layer.error for layer in curves.layers], axis=0)
+    fitting = int(np.searchsorted(errors, budget, side="right"))
+    return _point(curves, f"u{budget:g}", [fitting] * len(curves.layers))
+
+
+def trade_off(curves: Curves, budgets: Sequence[float]) -> tuple[OperatingPoint, ...]:
+    """Return :func:`for_error` for every budget."""
+    return tuple(for_error(curves, budget) for budget in budgets)
+
+
+def expected(curves: Curves, point: OperatingPoint) -> OperatingPoint:
+    """Return a point, whose thresholds the curves must hold, with the quality that they expect of it."""
+    options = []
+    for layer in curves.layers:
+        threshold = point.thresholds.get(layer.name)
+        options.append(0 if threshold is None else 1 + layer.index(threshold))
+    return _point(curves, point.name, options)
+
+
+def _point(
+    curves: Curves, name: str, options: Sequence[int], bounds: Mapping[str, float] | None = None
+) -> OperatingPoint:
+    """Return the point of an option per layer: 0 is to do without the predictor, n the curve's n-th threshold."""
+    pairs = list(zip(curves.layers, options, strict=True))
+    saved = _dense(curves) - sum(float(_macs(layer)[option]) for layer, option in pairs)
+    quality = {
+        "macs_saved": saved / curves.dense_macs,
+        "summed_error": float(sum(_errors(layer)[option] for layer, option in pairs)),
+        **(bounds or {}),
+    }
+    settings = {
+        layer.name: PredictorSetting(pattern=layer.pattern, threshold=float(layer.thresholds[option - 1]))
+        for layer, option in pairs
+        if option
+    }
+    note = f"expected from curves measured {curves.note}" if curves.note else ""
+    return OperatingPoint(name=name, predictors=settings, quality=quality, quality_note=note)
+
+
+def _macs(layer: LayerCurve) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return the MACs of every option: without the predictor, then at each threshold."""
+    return np.concatenate(([float(layer.shape.macs)], layer.macs))
+
+
+def _errors(layer: LayerCurve) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return the error of every option."""
+    return np.concatenate(([0.0], layer.error))
+
+
+def _dense(curves: Curves) -> float:
+    """Return the MACs of the predicted layers if they compute everything."""
+    return float(sum(layer.shape.macs for layer in curves.layers))
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class PointsFile(_Record):
+    """What a file of operating points says.
+
+    `predictors_sha256` is the SHA-256 of the predictor file, `provenance` says how the curves were measured.
+    """
+
+    kind: Literal["zapsim operating points"] = "zapsim operating points"
+    version: Literal[2] = 2
+    network: str
+    weights_sha256: str
+    predictors_sha256: str
+    points: tuple[OperatingPoint, ...] = Field(min_length=1)
+    provenance: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _check_points(self) -> PointsFile:
+        names = [point.name for point in self.points]
+        if len(set(names)) < len(names):
+            raise ValueError("two operating points have the same name")
+        if any("/" in name or not name for name in names):
+            raise ValueError("a point's name must not be empty and be without '/', as it names the maps of traces")
+        return self
+
+
+def save_points(
+    path: Path, points: Sequence[OperatingPoint], predictors: PredictorSet, provenance: Mapping[str, Any]
+) -> None:
+    """Write `points` to `path` (JSON), atomically."""
+    file = PointsFile(
+        network=predictors.header.network,
+        weights_sha256=predictors.header.weights_sha256,
+        predictors_sha256=predictors.sha256,
+        points=tuple(points),
+        provenance=dict(provenance),
+    )
+    write_atomically(path, file.model_dump_json(indent=1) + "\n", parents=True)
+
+
+def load_points(path: Path, predictors: PredictorSet, names: Sequence[str] | None = None) -> tuple[OperatingPoint, ...]:
+    """Return the operating points of a file, or those of these `names`.
+
+    Raises
+    ------
+    FrontendError
+        If it is missing, not such a file, made for other predictors, or has no point of a name.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise FrontendError(f"{path}: cannot be read ({reason})") from None
+    try:
+        document = json.loads(text)
+        if isinstance(document, dict) and document.get("version") == 1:
+            document = _upgraded(document, path, predictors)
+        file = PointsFile.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "file"
+        raise FrontendError(f"{path}: not a file of operating points: {where}: {first['msg']}") from None
+    except ValueError as error:
+        raise FrontendError(f"{path}: not a file of operating points: not JSON ({error})") from None
+    points = {point.name: _checked(point, path, file, predictors) for point in file.points}
+    for name in names or ():
+        if name not in points:
+            raise FrontendError(
+                f"no operating point '{name}'{did_you_mean(name, points)}; there are: {', '.join(points)}"
+            )
+    return tuple(points[name] for name in (names or points))
+
+
+def _checked(point: OperatingPoint, path: Path, file: PointsFile, predictors: PredictorSet) -> OperatingPoint:
+    """Return the point if it belongs to these predictors."""
+    if file.predictors_sha256 != predictors.sha256:
+        raise FrontendError(f"{path}: made for other predictors of {file.network} than these")
+    for layer in point.predictors:
+        if layer not in predictors.predictors:
+            raise FrontendError(f"{path}: point {point.name} sets layer '{layer}', which has no predictor")
+    return point
+
+
+class _Version1Point(_Record):
+    """An operating point as version 1 of the file held it: without patterns."""
+
+    name: str
+    thresholds: dict[str, float]
+    macs_saved: float
+    error: float
+    bound: float | None = None
+
+
+def _upgraded(document: dict[str, Any], path: Path, predictors: PredictorSet) -> dict[str, Any]:
+    """Return a file of version 1 as version 2; the patterns come from the predictors that it was made for."""
+    points = []
+    for stored in TypeAdapter(list[_Version1Point]).validate_python(document.get("points")):
+        quality = {"macs_saved": stored.macs_saved, "summed_error": stored.error}
+        if stored.bound is not None:
+            quality["least_summed_error" if stored.name.startswith("s") else "most_macs_saved"] = stored.bound
+        settings = {
+            layer: {"pattern": predictors.predictors[layer].pattern, "threshold": threshold}
+            for layer, threshold in stored.thresholds.items()
+            if layer in predictors.predictors
+        }
+        if len(settings) < len(stored.thresholds) and document.get("predictors_sha256") == predictors.sha256:
+            layer = next(layer for layer in stored.thresholds if layer not in settings)
+            raise FrontendError(f"{path}: point {stored.name} sets layer '{layer}', which has no predictor")
+        points.append({"name": stored.name, "predictors": settings, "quality": quality})
+    return {**document, "version": 2, "points": points}
