@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _NOT_PREDICTED = "not predicted: "
 _NOTED = ("cycle_saving", "energy_saving", "mac_saving", "cycles", "energy_pj")
+_COLUMN = {column.key: column for column in IMAGE_COLUMNS}
 _SAVINGS = (("MACs", "mac_saving"), ("cycles", "cycle_saving"), ("energy", "energy_saving"))
 
 
@@ -131,7 +132,7 @@ class RunResult:
 
     @property
     def notes(self) -> list[str]:
-        """Lines that belong under a table: what quality was measured on, spread of the images, provenance."""
+        """Lines under the table: what quality was measured on, how images differ, unpredicted layers, provenance."""
         unpredicted = [f"{layer.shape.name} ({layer.predictor})" for layer in self.layers if not layer.is_predicted]
         return [
             *([f"Quality: {self.quality_note}"] if self.quality_note else []),
@@ -142,11 +143,10 @@ class RunResult:
 
     def _image_note(self) -> list[str]:
         """Describe in one line how much the images differ."""
-        columns, statistics = {column.key: column for column in IMAGE_COLUMNS}, self.image_statistics
-        parts = []
+        statistics, parts = self.image_statistics, []
         for key in _NOTED:
             if key in statistics:
-                column, over = columns[key], statistics[key]
+                column, over = _COLUMN[key], statistics[key]
                 form = column.metric.format if column.metric.format.endswith("%") else ",.4g"
                 mean, deviation, low, high = (
                     format(value / column.scale, form) for value in (over.mean, over.deviation, over.low, over.high)
@@ -154,10 +154,8 @@ class RunResult:
                 parts.append(f"{column.heading} {mean} ± {deviation} (95 %: {low} to {high})")
         return [f"Over {len(self.each_image)} images, one by one: {'; '.join(parts)}."] if parts else []
 
-    # --- as JSON, as a data frame, in a notebook, as a plot ---
-
     def to_json(self) -> str:
-        """Return everything as JSON, also what follows from it: columns, totals, spread over the images."""
+        """Return everything as JSON, also what follows from it: columns, totals, statistics over the images."""
         record = {
             "headline": self.headline,
             "network": self.network,
