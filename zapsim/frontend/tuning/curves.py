@@ -68,7 +68,11 @@ class LayerCurve:
     def __post_init__(self) -> None:
         if not len(self.thresholds) == len(self.computed) == len(self.error) > 0:
             raise FrontendError(f"layer {self.shape.name}: a curve needs as many counts and errors as thresholds")
-        if np.any(np.diff(self.computed) > 0) or np.any(np.diff(self.error) < 0) or np.any(np.diff(self.thresholds) <= 0):
+        if (
+            np.any(np.diff(self.computed) > 0)
+            or np.any(np.diff(self.error) < 0)
+            or np.any(np.diff(self.thresholds) <= 0)
+        ):
             raise FrontendError(f"layer {self.shape.name}: its curve is not monotone")
 
     @property
