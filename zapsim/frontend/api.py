@@ -174,7 +174,7 @@ def tune(  # noqa: PLR0913 (options, by name)
     predictors
         A predictor file, or the ``predictors`` that :func:`~zapsim.frontend.api.train` returned.
     images
-        What to measure on; best none of the training's.
+        What to measure on; preferably not the images of the training.
     error
         Budgets of summed error: save most MACs within each (points ``e0.2`` and so on).
     saving
