@@ -53,7 +53,7 @@ def add_parser(commands: Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Show the front."""
-    from zapsim.exploration.dependencies import check_dependencies
+    from zapsim.exploration import check_dependencies
 
     check_dependencies()
     from zapsim.exploration.pareto import load_front

@@ -15,7 +15,7 @@ from zapsim.arch.policy import preset
 from zapsim.arch.spec import ArchSpec
 from zapsim.comparison import Outcome
 from zapsim.errors import ConfigError, ZapsimError
-from zapsim.exploration.dependencies import check_dependencies
+from zapsim.exploration import check_dependencies
 from zapsim.metrics import METRICS, Metric, Simulated, Value
 from zapsim.results import RunResult
 from zapsim.simulation import simulate
