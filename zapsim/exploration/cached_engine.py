@@ -10,9 +10,11 @@ from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import Any, Generic
+from operator import attrgetter
+from typing import Any, Final, Generic
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic_core import to_json
 
 from zapsim.arch.spec import ArchSpec
@@ -114,6 +116,10 @@ class CachedEngine(Generic[Mapping]):
         return stages[key]
 
 
+_values_of: Final = attrgetter(*(field.name for field in fields(Demand)))
+"""Reads all fields of a demand at once."""
+
+
 class _Same:
     """Equals another if both hold the same object; while it lives, no other object can take its place."""
 
@@ -135,15 +141,11 @@ def _demand_key(demand: Demand) -> tuple[Hashable, ...]:
     Feature maps are equal only if they are the same object: they are made once per layer, and comparing their contents
     takes too long. Positions are made for every stage anew, and compared.
     """
-    values = (getattr(demand, field.name) for field in fields(demand))
-    return tuple(map(_hashable, values))
+    return tuple(_hashable(value) if isinstance(value, np.ndarray) else value for value in _values_of(demand))
 
 
-def _hashable(value: object) -> Hashable:
-    if isinstance(value, np.ndarray):
-        return value.tobytes() if value.dtype == np.bool_ else _Same(value)
-    assert isinstance(value, Hashable)
-    return value
+def _hashable(array: NDArray[Any]) -> Hashable:
+    return array.tobytes() if array.dtype == np.bool_ else _Same(array)
 
 
 @lru_cache(maxsize=4096)
