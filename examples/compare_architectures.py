@@ -1,9 +1,9 @@
-"""What becomes of the same skipped MACs on different arrays and under different policies.
+"""What different arrays and policies make of the same masks.
 
     python examples/compare_architectures.py
     python examples/compare_architectures.py --trace traces/digits_cnn.safetensors --quick
 
-Prints a Markdown table: one row an accelerator and policy, with the savings of the whole network side by side.
+Prints a Markdown table: one row per accelerator and policy, with the savings of the whole network side by side.
 """
 
 from __future__ import annotations
@@ -11,11 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from zapsim.arch.load import load_arch
-from zapsim.arch.policy import preset
+import zapsim
 from zapsim.errors import PolicyError
-from zapsim.simulation import simulate
-from zapsim.tracefile.reader import Trace
 
 TRACES = Path(__file__).parents[1] / "traces"
 ARCHITECTURES = (  # name of the file, changes to it
@@ -35,19 +32,18 @@ def main() -> None:
     parser.add_argument("--trace", type=Path, default=TRACES / "vgg16_hed_chelsea.safetensors")
     parser.add_argument("--quick", action="store_true", help="one policy only")
     args = parser.parse_args()
-    trace = Trace(args.trace)
+    trace = zapsim.Trace(args.trace)
     print("| accelerator | policy | skippable | MACs saved | cycles saved | energy saved |")
     print("|---|---|---:|---:|---:|---:|")
     for name, changes in ARCHITECTURES:
-        arch = load_arch(name, changes)
+        arch = zapsim.load_arch(name, changes)
         for policy in POLICIES[1:2] if args.quick else POLICIES:
             try:
-                total = simulate(arch, trace, preset(policy, arch.inputs), images=[0]).total
+                total = zapsim.simulate(arch, trace, policy, images=[0]).total
             except PolicyError as error:
                 print(f"| {name} | {policy} | {error} | | | |")
                 continue
-            skippable = 1 - total.policy.demanded_macs / total.policy.counts.macs_dense
-            shares = (skippable, total.mac_saving, total.cycle_saving, total.energy_saving)
+            shares = (total.skippable_share, total.mac_saving, total.cycle_saving, total.energy_saving)
             print(
                 f"| {' '.join((name, *changes))} | {policy} | " + " | ".join(f"{share:.1%}" for share in shares) + " |"
             )

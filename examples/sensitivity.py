@@ -1,4 +1,4 @@
-"""How "ZAP saves X" moves when each uncertain parameter moves by 30 %, one at a time.
+"""How far "ZAP saves X" moves when each uncertain parameter moves by 30 %, one at a time.
 
     python examples/sensitivity.py
     python examples/sensitivity.py --out docs/results
@@ -20,15 +20,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
+import zapsim
 from zapsim.arch.arrays import OutputLanesArray, RowStationaryArray
-from zapsim.arch.load import load_arch
-from zapsim.arch.policy import preset
 from zapsim.arch.spec import ArchSpec
 from zapsim.energy.model import COMPONENT_OF, COMPONENTS
 from zapsim.files import write_atomically
 from zapsim.report.plot import check_plot, save_figure
-from zapsim.simulation import simulate
-from zapsim.tracefile.reader import Trace
 
 TRACES = Path(__file__).parents[1] / "traces"
 STEP = 0.3
@@ -42,7 +39,7 @@ SAVINGS = ("cycles", "energy")
 
 @dataclass(frozen=True)
 class Parameter:
-    """What moves, and the changes that move it down and up; a move that is not possible is empty."""
+    """A parameter, and the overrides that move it down and up; an impossible move is empty."""
 
     name: str
     down: tuple[str, ...]
@@ -58,13 +55,13 @@ class Effect:
     up: tuple[float, float]
 
     def reach(self, plain: tuple[float, float], which: int) -> float:
-        """Return how far one of the moves takes a saving from where it is without any."""
+        """Return the larger distance of the two moves from the saving without any move."""
         return max(abs(move[which] - plain[which]) for move in (self.down, self.up))
 
 
 @dataclass(frozen=True)
 class Case:
-    """One accelerator: what is saved as it stands, and with each parameter moved."""
+    """One accelerator: its savings as it stands, and with each parameter moved."""
 
     title: str
     plain: tuple[float, float]
@@ -72,7 +69,7 @@ class Case:
 
 
 def parameters(arch: ArchSpec) -> Iterator[Parameter]:
-    """Yield what is uncertain about `arch`: energies by component, speeds, sizes, widths."""
+    """Yield the uncertain parameters of `arch`: energies by component, speeds, sizes, widths."""
     for component in COMPONENTS:
         prices = {action: pj for action, pj in arch.prices.items() if COMPONENT_OF[action] == component and pj}
         if prices:
@@ -107,28 +104,27 @@ def _whole(name: str, key: str, value: int, unit: str = "") -> Parameter:
     """Return a parameter that is a whole number: at least 1, and moved by at least 1."""
     down, up = min(round(value * (1 - STEP)), value - 1), max(round(value * (1 + STEP)), value + 1)
     moves = tuple((f"{key}={moved}{unit}",) if moved >= 1 else () for moved in (down, up))
-    looked_at = [f"{size:,}" for size in (down, value, up) if size >= 1]
-    return Parameter(f"{name} ({', '.join(looked_at)}{unit})", *moves)
+    sizes = [f"{size:,}" for size in (down, value, up) if size >= 1]
+    return Parameter(f"{name} ({', '.join(sizes)}{unit})", *moves)
 
 
-def measure(trace: Trace, name: str, changes: tuple[str, ...]) -> tuple[float, float]:
-    """Return the shares of cycles and of energy that ZAP saves."""
-    arch = load_arch(name, changes)
-    total = simulate(arch, trace, preset("zap", arch.inputs), images=[0]).total
+def savings(trace: zapsim.Trace, name: str, changes: tuple[str, ...]) -> tuple[float, float]:
+    """Simulate, and return the shares of cycles and of energy that ZAP saves."""
+    total = zapsim.simulate(name, trace, overrides=changes, images=[0]).total
     return total.cycle_saving, total.energy_saving
 
 
-def study(trace: Trace, name: str, changes: tuple[str, ...], most: int | None) -> Case:
-    """Return one accelerator's case, with at most `most` parameters."""
-    plain = measure(trace, name, changes)
+def study(trace: zapsim.Trace, name: str, changes: tuple[str, ...], limit: int | None) -> Case:
+    """Move the parameters of one accelerator, at most `limit` of them."""
+    plain = savings(trace, name, changes)
     effects = []
-    moving = list(parameters(load_arch(name, changes)))[:most]
+    uncertain = list(parameters(zapsim.load_arch(name, changes)))[:limit]
     console = Console(stderr=True)
-    for parameter in track(moving, name, console=console, transient=True, disable=not sys.stderr.isatty()):
-        down, up = (measure(trace, name, changes + moves) for moves in (parameter.down, parameter.up))
+    for parameter in track(uncertain, name, console=console, transient=True, disable=not sys.stderr.isatty()):
+        down, up = (savings(trace, name, changes + moves) for moves in (parameter.down, parameter.up))
         effects.append(Effect(parameter.name, down, up))
     if name == "eyeriss":
-        other = measure(trace, "eyeriss_45nm", changes)
+        other = savings(trace, "eyeriss_45nm", changes)
         effects.append(Effect("energy: the table of eyeriss_45nm", other, other))
     effects.sort(key=lambda effect: -effect.reach(plain, 1))
     return Case(" ".join((name, *changes)), plain, tuple(effects))
@@ -137,8 +133,8 @@ def study(trace: Trace, name: str, changes: tuple[str, ...], most: int | None) -
 # --- what is written ------------------------------------------------------------------------------------------------
 
 
-def markdown(cases: list[Case], trace: Trace, plot: bool) -> str:
-    """Return the page."""
+def markdown(cases: list[Case], trace: zapsim.Trace, plot: bool) -> str:
+    """Write the page."""
     parts = [
         '# How much "ZAP saves X" depends on uncertain parameters',
         f"{trace.header.network.name} on {trace.header.images[0].name}, policy `zap` against the array's own baseline. "
@@ -152,37 +148,37 @@ def markdown(cases: list[Case], trace: Trace, plot: bool) -> str:
 
 
 def section(case: Case) -> str:
-    """Return one accelerator's table, and what follows from it."""
+    """Write one accelerator's section: what follows from its table, and the table."""
     rows = [
         "| parameter | cycles saved, down | up | energy saved, down | up |",
         "|---|---:|---:|---:|---:|",
         *(
             f"| {effect.name} | "
-            + " | ".join(shown(move[of]) for of in (0, 1) for move in (effect.down, effect.up))
+            + " | ".join(percent(move[which]) for which in (0, 1) for move in (effect.down, effect.up))
             + " |"
             for effect in case.effects
         ),
     ]
     sentences = []
     for which, what in enumerate(SAVINGS):
-        found = [move[which] for effect in case.effects for move in (effect.down, effect.up)]
+        moved = [move[which] for effect in case.effects for move in (effect.down, effect.up)]
         flips = sorted(
             {e.name for e in case.effects if any((m[which] > 0) != (case.plain[which] > 0) for m in (e.down, e.up))}
         )
         sentences.append(
-            f"ZAP saves {shown(case.plain[which])} of the {what}, and from {shown(min(found))} to {shown(max(found))} "
-            f"with any one parameter moved; the sign changes with {'; '.join(flips) if flips else 'none'}."
+            f"ZAP saves {percent(case.plain[which])} of the {what}, and from {percent(min(moved))} to "
+            f"{percent(max(moved))} with any one parameter moved; the sign changes with {'; '.join(flips) or 'none'}."
         )
     return "\n".join([f"## {case.title}", "", *sentences, "", *rows])
 
 
-def shown(share: float) -> str:
-    """Return a share as people read it."""
+def percent(share: float) -> str:
+    """Format a share for people."""
     return f"{share:.1%}".replace("-", "−").replace("%", " %")
 
 
 def table(cases: list[Case]) -> str:
-    """Return all figures as CSV: shares saved."""
+    """Write all savings as CSV, in shares."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     kinds = [f"{what}_{move}" for what in SAVINGS for move in ("plain", "down", "up")]
@@ -195,7 +191,7 @@ def table(cases: list[Case]) -> str:
 
 
 def tornado(cases: list[Case], path: Path) -> None:
-    """Draw a bar a parameter, from the saving with it moved down to that with it moved up."""
+    """Draw one bar per parameter, from its saving when moved down to its saving when moved up."""
     check_plot(path)
     from matplotlib.figure import Figure
 
@@ -219,18 +215,18 @@ def tornado(cases: list[Case], path: Path) -> None:
 
 
 def main() -> None:
-    """Measure, and print or write."""
+    """Run the study, and print or write it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trace", type=Path, default=TRACES / "vgg16_hed_chelsea.safetensors")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write page, table and plot there")
     parser.add_argument("--quick", action="store_true", help="the first accelerator and three parameters only")
     args = parser.parse_args()
-    trace = Trace(args.trace)
+    trace = zapsim.Trace(args.trace)
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
         check_plot(args.out / "sensitivity.svg")
-    chosen, most = (CASES[:1], 3) if args.quick else (CASES, None)
-    cases = [study(trace, name, changes, most) for name, changes in chosen]
+    accelerators, limit = (CASES[:1], 3) if args.quick else (CASES, None)
+    cases = [study(trace, name, changes, limit) for name, changes in accelerators]
     if args.out is None:
         sys.stdout.write(markdown(cases, trace, plot=False))
         return

@@ -3,7 +3,7 @@
     python examples/where_the_savings_go.py --out docs/results
     python examples/where_the_savings_go.py --traces traces/digits_cnn.safetensors --quick
 
-Writes tables (Markdown), a CSV with all steps and one waterfall a trace. The arrays are the shipped ones, with the
+Writes tables (Markdown), a CSV with all steps, and one waterfall per trace. The arrays are the shipped ones, with the
 changes that their names say.
 """
 
@@ -16,14 +16,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from zapsim.arch.load import load_arch
-from zapsim.arch.policy import preset
+import zapsim
 from zapsim.files import write_atomically
 from zapsim.report.attribution import Explanation, Step, explain
 from zapsim.report.explanation import MEANINGS, plot_explanations
-from zapsim.report.layer_table import headline
-from zapsim.simulation import simulate
-from zapsim.tracefile.reader import Trace
 
 TRACES = Path(__file__).parents[1] / "traces"
 BUNDLED = ("vgg16_hed_chelsea", "efficientnet_lite0_chelsea")
@@ -44,7 +40,7 @@ DRAWN = ("eyeriss", "16×16 input-stationary", "128×128 weight-stationary", "25
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Explain every array on every trace, and write what was found."""
+    """Explain every array on every trace, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--traces", type=Path, nargs="+", help="default: the bundled photographs")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: a temporary folder)")
@@ -56,17 +52,18 @@ def main(arguments: list[str] | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     parts, rows = [], []
     for path in paths:
-        found = {
-            name: explained(Trace(path), arch, changes) for name, arch, changes in ARRAYS[:: 9 if args.quick else 1]
+        explanations = {
+            name: explained(zapsim.Trace(path), arch, changes)
+            for name, arch, changes in ARRAYS[:: 9 if args.quick else 1]
         }
-        parts.append(section(found, f"where-the-savings-go-{path.stem}.png"))
+        parts.append(section(explanations, f"where-the-savings-go-{path.stem}.png"))
         rows += [
             (path.stem, array, what, step.cause, step.share)
-            for array, one in found.items()
-            for what, steps in (("cycles", one.cycles), ("energy", one.energy))
+            for array, explanation in explanations.items()
+            for what, steps in (("cycles", explanation.cycles), ("energy", explanation.energy))
             for step in steps
         ]
-        drawn = [found[name] for name in DRAWN if name in found]
+        drawn = [explanations[name] for name in DRAWN if name in explanations]
         plot_explanations(drawn, folder / f"where-the-savings-go-{path.stem}.png")
     write_atomically(folder / "where-the-savings-go.csv", csv_text(rows))
     tables = "\n".join(parts)
@@ -75,35 +72,40 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"wrote {folder}")
 
 
-def explained(trace: Trace, name: str, changes: tuple[str, ...]) -> Explanation:
-    """Return what becomes of the trace's zeros on one array."""
-    arch = load_arch(name, changes)
-    runs = (simulate(arch, trace, preset(policy, arch.inputs)) for policy in ("oracle", "zap-perfect", "zap"))
-    return explain(*runs)
+def explained(trace: zapsim.Trace, name: str, changes: tuple[str, ...]) -> Explanation:
+    """Explain what becomes of the trace's zeros on one array."""
+    arch = zapsim.load_arch(name, changes)
+    return explain(*(zapsim.simulate(arch, trace, policy) for policy in ("oracle", "zap-perfect", "zap")))
 
 
-def section(found: dict[str, Explanation], plot: str) -> str:
-    """Return the tables of one trace."""
-    run = next(iter(found.values())).run
-    text = [f"## {run.network}, {', '.join(run.images)}", "", headline(run).split(f" · {run.arch}")[0] + ".", ""]
-    text += ["### Cycles", "", table(found, lambda one: one.cycles)]
-    text += ["### Energy", "", table(found, lambda one: one.energy), f"![waterfalls]({plot})", ""]
+def section(explanations: dict[str, Explanation], plot: str) -> str:
+    """Write the tables of one trace."""
+    run = next(iter(explanations.values())).run
+    text = [f"## {run.network}, {', '.join(run.images)}", "", run.headline.split(f" · {run.arch}")[0] + ".", ""]
+    text += ["### Cycles", "", table(explanations, lambda explanation: explanation.cycles)]
+    text += [
+        "### Energy",
+        "",
+        table(explanations, lambda explanation: explanation.energy),
+        f"![waterfalls]({plot})",
+        "",
+    ]
     return "\n".join(text)
 
 
-def table(found: dict[str, Explanation], steps: Callable[[Explanation], tuple[Step, ...]]) -> str:
-    """Return one row an array and one column a step, in percentage points of the array's own baseline."""
-    causes = list(dict.fromkeys(step.cause for one in found.values() for step in steps(one)))
+def table(explanations: dict[str, Explanation], steps: Callable[[Explanation], tuple[Step, ...]]) -> str:
+    """Write one row per array and one column per step, in percentage points of the array's own baseline."""
+    causes = list(dict.fromkeys(step.cause for explanation in explanations.values() for step in steps(explanation)))
     lines = ["| array | " + " | ".join(causes) + " | **saved** |", "|---|" + "---:|" * (len(causes) + 1)]
-    for array, one in found.items():
-        shares = {step.cause: step.share for step in steps(one)}
+    for array, explanation in explanations.items():
+        shares = {step.cause: step.share for step in steps(explanation)}
         cells = [f"{100 * shares[cause]:+.1f}" for cause in causes]
         lines.append(f"| {array} | " + " | ".join(cells) + f" | **{100 * sum(shares.values()):+.1f}** |")
     return "\n".join(lines) + "\n"
 
 
 def csv_text(rows: list[tuple[str, str, str, str, float]]) -> str:
-    """Return all steps as CSV."""
+    """Write all steps as CSV."""
     text = io.StringIO()
     for cause, meaning in MEANINGS.items():
         text.write(f"# {cause}: {meaning}\n")

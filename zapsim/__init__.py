@@ -2,33 +2,48 @@
 
 Everything public is listed in ``__all__`` and loaded when it is first used: importing the package loads neither torch,
 numba, pandas nor matplotlib.
+
+Examples
+--------
+>>> import zapsim
+>>> result = zapsim.simulate("eyeriss", "traces/vgg16_hed_chelsea.safetensors", policy="zap")
+>>> result.total.cycle_saving, result.total.energy_saving
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from zapsim.version import __version__
+
 if TYPE_CHECKING:
     from zapsim.arch.load import load_arch
-    from zapsim.exploration.api import explore
+    from zapsim.exploration.api import compare, explore
+    from zapsim.frontend.api import evaluate, trace, train, tune
+    from zapsim.simulation import simulate
     from zapsim.tracefile.reader import Trace
 
-__version__ = "0.1.0"
+__all__ = [
+    "Trace", "__version__", "compare", "evaluate", "explore", "load_arch", "simulate", "trace", "train", "tune",
+]  # fmt: skip
 
-__all__ = ["Trace", "__version__", "explore", "load_arch"]
-
-_HOME = {
+_MODULE_OF = {
     "Trace": "zapsim.tracefile.reader",
+    "compare": "zapsim.exploration.api",
+    "evaluate": "zapsim.frontend.api",
     "explore": "zapsim.exploration.api",
     "load_arch": "zapsim.arch.load",
+    "simulate": "zapsim.simulation",
+    "trace": "zapsim.frontend.api",
+    "train": "zapsim.frontend.api",
+    "tune": "zapsim.frontend.api",
 }
-"""Module of each public name."""
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name when it is first used."""
-    if name not in _HOME:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module 'zapsim' has no attribute '{name}'")
-    value = globals()[name] = getattr(import_module(_HOME[name]), name)
+    value = globals()[name] = getattr(import_module(_MODULE_OF[name]), name)
     return value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib.util import find_spec
 
 
 class ZapsimError(Exception):
@@ -46,6 +47,32 @@ class PolicyError(ZapsimError):
 
 class FrontendError(ZapsimError):
     """A network, a picture or a predictor file that the PyTorch frontend cannot use."""
+
+
+class MissingExtraError(ZapsimError, ImportError):
+    """Something that needs libraries which a plain installation lacks."""
+
+
+def check_extra(what: str, extra: str, *modules: str) -> None:
+    """Check that the libraries of an extra are installed.
+
+    Parameters
+    ----------
+    what
+        What needs them, with its verb: ``plots need``.
+    extra
+        Name of the extra that brings them.
+    modules
+        Names of the modules to look for; none is imported.
+
+    Raises
+    ------
+    MissingExtraError
+        If one is missing; the message says how to get it.
+    """
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        raise MissingExtraError(f"{what} {', '.join(missing)}: pip install 'zapsim[{extra}]'")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

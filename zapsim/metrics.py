@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, TypeAlias
 
+from zapsim.comparison import Comparison, Outcome
 from zapsim.counts import Counts, Cycles
 from zapsim.energy.model import COMPONENTS
-from zapsim.results import Comparison, Outcome
 
 Value: TypeAlias = float | int | str | bool | None
 """Value of a metric, a parameter or a choice; None: the design has none."""

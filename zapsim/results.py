@@ -1,113 +1,47 @@
-"""Results: what one run found, with everything that is needed to get it again."""
+"""The result of a run: every layer's comparison, and all that is needed to run it again."""
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import reduce
+from html import escape
+from operator import add
+from typing import TYPE_CHECKING, Any
 
-from zapsim.counts import Counts, Cycles
+from zapsim.columns import COLUMNS, FILE_COLUMNS, IMAGE_COLUMNS, Cell
+from zapsim.comparison import Comparison, Outcome
+from zapsim.confidence import OverImages, over_images
+from zapsim.errors import ZapsimError, check_extra
 from zapsim.workload import ConvShape
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A layer (or a whole network) under one policy.
-
-    Attributes
-    ----------
-    cycles, counts
-        Where time goes, and the actions.
-    energy_pj
-        pJ by component.
-    demanded_macs
-        MACs of the outputs that the policy asks for.
-    predictor_busy_cycles
-        Cycles in which the predictor works, whether the array waits or not.
-    active_pes
-        Largest number of PEs at work at the same time.
-    """
-
-    cycles: Cycles
-    counts: Counts
-    energy_pj: dict[str, float]
-    demanded_macs: int
-    predictor_busy_cycles: int
-    active_pes: int
-
-    @property
-    def total_energy_pj(self) -> float:
-        """Energy of all components."""
-        return math.fsum(self.energy_pj.values())
-
-    @property
-    def predictor_share(self) -> float:
-        """The predictor's share of the energy, 0 to 1."""
-        return self.energy_pj["predictor"] / self.total_energy_pj if self.total_energy_pj else 0.0
-
-    def __add__(self, other: Outcome) -> Outcome:
-        """Return both, one after the other."""
-        return Outcome(
-            self.cycles + other.cycles,
-            self.counts + other.counts,
-            {part: pj + other.energy_pj[part] for part, pj in self.energy_pj.items()},
-            self.demanded_macs + other.demanded_macs,
-            self.predictor_busy_cycles + other.predictor_busy_cycles,
-            max(self.active_pes, other.active_pes),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """The policy's outcome beside its baseline's; savings are shares of the baseline, negative if it costs more."""
-
-    baseline: Outcome
-    policy: Outcome
-
-    @property
-    def mac_saving(self) -> float:
-        """Share of the baseline's MACs that are saved, without the predictor's own.
-
-        A policy that skips more than its baseline saves MACs that take time, executed and gated ones; another saves
-        executed ones.
-        """
-        before, after = self.baseline.counts, self.policy.counts
-        if after.macs_skipped > before.macs_skipped:
-            return (after.macs_skipped - before.macs_skipped) / (before.macs_executed + before.macs_gated)
-        return 1 - after.macs_executed / before.macs_executed if before.macs_executed else 0.0
-
-    @property
-    def cycle_saving(self) -> float:
-        """Share of the baseline's cycles that is saved."""
-        return 1 - self.policy.cycles.total / self.baseline.cycles.total
-
-    @property
-    def speedup(self) -> float:
-        """Baseline cycles over the policy's; infinite where the policy leaves nothing to do."""
-        cycles = self.policy.cycles.total
-        return self.baseline.cycles.total / cycles if cycles else math.inf
-
-    @property
-    def energy_saving(self) -> float:
-        """Share of the baseline's energy that is saved (0 if nothing has a price)."""
-        before = self.baseline.total_energy_pj
-        return 1 - self.policy.total_energy_pj / before if before else 0.0
-
-    def __add__(self, other: Comparison) -> Comparison:
-        """Return both, one after the other."""
-        return Comparison(self.baseline + other.baseline, self.policy + other.policy)
+_NOT_PREDICTED = "not predicted: "
+_NOTED = ("cycle_saving", "energy_saving", "mac_saving", "cycles", "energy_pj")
+_COLUMN = {column.key: column for column in IMAGE_COLUMNS}
+_SAVINGS = (("MACs", "mac_saving"), ("cycles", "cycle_saving"), ("energy", "energy_saving"))
 
 
 @dataclass(frozen=True, slots=True)
 class LayerResult:
     """One layer's comparison, summed over the images.
 
-    `setting` is the predictor's pattern and threshold in words, or why the layer has no predictor.
+    `predictor` is the predictor's pattern and threshold in words, or ``not predicted:`` and the reason.
     """
 
     shape: ConvShape
-    setting: str
+    predictor: str
     comparison: Comparison
+
+    @property
+    def is_predicted(self) -> bool:
+        """Whether the layer has a predictor."""
+        return not self.predictor.startswith(_NOT_PREDICTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +50,16 @@ class RunResult:
 
     Attributes
     ----------
-    network, images, operating_point, quality
-        What was run, and how good the network still is (figures by name, and on what they were measured).
+    network, images, operating_point
+        What ran.
     patterns, thresholds
-        Of the predictors, each once, in the order of the layers.
+        Those of the predictors, each once, in the order of the layers.
+    quality, quality_note
+        How good the network still is (figures by name), and on what that was measured.
     arch, policy, baseline
-        Names; `arch_summary` is the array in words.
+        Names; `arch_summary` describes the array in words.
     clock_hz
-        Of the architecture.
+        Clock of the architecture.
     energy_note
         What a reader must know of the energies (scaled, without DRAM); empty if nothing.
     layers
@@ -131,7 +67,7 @@ class RunResult:
     provenance
         Versions, seed and hashes: everything that a result file must say to be traced back.
     each_image
-        All layers of each image, if images run one by one; else empty.
+        The total of each image if images ran one by one; else empty.
     """
 
     network: str
@@ -153,8 +89,211 @@ class RunResult:
 
     @property
     def total(self) -> Comparison:
-        """All layers, one after the other."""
-        total = self.layers[0].comparison
-        for layer in self.layers[1:]:
-            total = total + layer.comparison
-        return total
+        """The whole network: all layers, one after the other."""
+        return reduce(add, (layer.comparison for layer in self.layers))
+
+    @property
+    def rows(self) -> list[tuple[str, Comparison]]:
+        """Rows of the layer table: every layer by name, then the total."""
+        return [*((layer.shape.name, layer.comparison) for layer in self.layers), ("total", self.total)]
+
+    @property
+    def image_statistics(self) -> dict[str, OverImages]:
+        """Mean, deviation and interval over images by column; empty unless at least two images ran one by one."""
+        if len(self.each_image) < 2:
+            return {}
+        values = {column.key: [float(column.value(image)) for image in self.each_image] for column in IMAGE_COLUMNS}
+        return {key: over_images(figures) for key, figures in values.items() if all(map(math.isfinite, figures))}
+
+    @property
+    def headline(self) -> str:
+        """One line that says what the table is about."""
+        seconds = self.total.policy.cycles.total / self.clock_hz
+        parts = [
+            f"{self.network} on {', '.join(self.images)}",
+            f"pattern {', '.join(self.patterns)}" if self.patterns else "no predictors",
+            *self._thresholds(),
+            *(f"{name.replace('_', ' ')} {value:.2%}" for name, value in self.quality.items()),
+            f"{self.arch} ({self.arch_summary})",
+            f"policy {self.policy} against {self.baseline}",
+            f"{seconds * 1e3:.1f} ms",
+            *([self.energy_note] if self.energy_note else []),
+        ]
+        return " · ".join(parts)
+
+    def _thresholds(self) -> list[str]:
+        """Describe the thresholds: the common one, or their range and the name of the operating point."""
+        if not self.thresholds:
+            return []
+        least, most = min(self.thresholds), max(self.thresholds)
+        if least == most:
+            return [f"threshold {least:g}"]
+        return [f"thresholds {least:g} to {most:g} ({self.operating_point})"]
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines under the table: what quality was measured on, how images differ, unpredicted layers, provenance."""
+        unpredicted = [f"{layer.shape.name} ({layer.predictor})" for layer in self.layers if not layer.is_predicted]
+        return [
+            *([f"Quality: {self.quality_note}"] if self.quality_note else []),
+            *self._image_note(),
+            *(["Layers " + ", ".join(unpredicted) + "."] if unpredicted else []),
+            ", ".join(f"{name} {_plain(value)}" for name, value in self.provenance.items()),
+        ]
+
+    def _image_note(self) -> list[str]:
+        """Describe in one line how much the images differ."""
+        statistics, parts = self.image_statistics, []
+        for key in _NOTED:
+            if key in statistics:
+                column, over = _COLUMN[key], statistics[key]
+                form = column.metric.format if column.metric.format.endswith("%") else ",.4g"
+                mean, deviation, low, high = (
+                    format(value / column.scale, form) for value in (over.mean, over.deviation, over.low, over.high)
+                )
+                parts.append(f"{column.heading} {mean} ± {deviation} (95 %: {low} to {high})")
+        return [f"Over {len(self.each_image)} images, one by one: {'; '.join(parts)}."] if parts else []
+
+    def to_json(self) -> str:
+        """Return everything as JSON, also what follows from it: columns, totals, statistics over the images."""
+        record = {
+            "headline": self.headline,
+            "network": self.network,
+            "images": self.images,
+            "operating_point": self.operating_point,
+            "patterns": self.patterns,
+            "thresholds": self.thresholds,
+            "quality": self.quality,
+            "quality_note": self.quality_note,
+            "arch": self.arch,
+            "arch_summary": self.arch_summary,
+            "clock_hz": self.clock_hz,
+            "energy_note": self.energy_note,
+            "policy": self.policy,
+            "baseline": self.baseline,
+            "provenance": self.provenance,
+            "layers": [
+                {"shape": asdict(layer.shape), "predictor": layer.predictor, **_record(layer.comparison)}
+                for layer in self.layers
+            ],
+            "total": _record(self.total),
+            "over_images": {key: asdict(over) for key, over in self.image_statistics.items()},
+            "each_image": [_record(image) for image in self.each_image],
+        }
+        return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> RunResult:
+        """Rebuild a result from its JSON; ``RunResult.from_json(result.to_json()) == result``.
+
+        Raises
+        ------
+        ZapsimError
+            If the text is not what :meth:`to_json` returns.
+        """
+        try:
+            record = json.loads(text)
+            fields: dict[str, Any] = {name: record[name] for name in _FIELD_TYPES}
+            if wrong := [name for name, value in fields.items() if not isinstance(value, _FIELD_TYPES[name])]:
+                raise TypeError(f"{wrong[0]} is not of its type")
+            layers, images = map(_layer, record["layers"]), map(_comparison, record["each_image"])
+            return cls(**_tuples(fields), layers=tuple(layers), each_image=tuple(images))
+        except (ValueError, KeyError, TypeError, AttributeError, ZapsimError) as error:
+            fault = f"{error} is missing" if isinstance(error, KeyError) else error
+            raise ZapsimError(f"not a result of `zapsim run --format json` ({fault})") from None
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return the layer table as a data frame: one row per layer and a total, plain values as in CSV.
+
+        Raises
+        ------
+        ZapsimError
+            If pandas is not installed.
+        """
+        check_extra("data frames need", "explore", "pandas")
+        import pandas as pd
+
+        names, comparisons = zip(*self.rows, strict=True)
+        columns = {column.key: [column.value(comparison) for comparison in comparisons] for column in FILE_COLUMNS}
+        return pd.DataFrame({"layer": names, **columns})
+
+    def _repr_html_(self) -> str:
+        """Return the layer table as HTML, which notebooks show."""
+        heads = "".join(f"<th>{escape(text)}</th>" for text in ("layer", *(column.heading for column in COLUMNS)))
+        rows = []
+        for name, comparison in self.rows:
+            cells = (f"<td>{escape(column.text(comparison))}</td>" for column in COLUMNS)
+            rows.append(f"<tr><th>{escape(name)}</th>{''.join(cells)}</tr>")
+        notes = "<br>".join(map(escape, self.notes))
+        return (
+            f"<p>{escape(self.headline)}</p>\n<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n"
+            + "\n".join(rows)
+            + f"\n</tbody>\n</table>\n<p><small>{notes}</small></p>\n"
+        )
+
+    def plot(self) -> Figure:
+        """Draw the MACs, cycles and energy saved in every layer and in total as bars, side by side.
+
+        Raises
+        ------
+        ZapsimError
+            If matplotlib is not installed.
+        """
+        check_extra("plots need", "report", "matplotlib")
+        from matplotlib.figure import Figure
+
+        bars = self.rows
+        figure = Figure(figsize=(max(6.0, 0.8 * len(bars)), 4.0), layout="constrained")
+        axes = figure.subplots()
+        for offset, (label, attribute) in zip((-0.27, 0.0, 0.27), _SAVINGS, strict=True):
+            heights = [100 * getattr(comparison, attribute) for _, comparison in bars]
+            axes.bar([place + offset for place in range(len(bars))], heights, width=0.27, label=f"{label} saved")
+        axes.axhline(0, color="black", linewidth=0.8)
+        axes.set_xticks(range(len(bars)), [name for name, _ in bars], rotation=45, ha="right", parse_math=False)
+        axes.set_ylabel("% of the baseline")
+        axes.set_title(self.headline, fontsize=7, wrap=True, parse_math=False)
+        axes.legend()
+        return figure
+
+
+_FIELD_TYPES: dict[str, type] = {
+    **dict.fromkeys(("network", "operating_point", "quality_note", "policy", "baseline"), str),
+    **dict.fromkeys(("arch", "arch_summary", "energy_note"), str),
+    **dict.fromkeys(("images", "patterns", "thresholds"), list),
+    **{"clock_hz": float, "quality": dict, "provenance": dict},
+}
+"""Fields that JSON holds as they are, and the types that it gives them."""
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{name} {inner}" for name, inner in value.items()) + ")"
+    return str(value)
+
+
+def _record(comparison: Comparison) -> dict[str, object]:
+    """Return a comparison and its columns as JSON holds them."""
+    return {
+        "columns": {column.key: _finite(column.value(comparison)) for column in FILE_COLUMNS},
+        "baseline": comparison.baseline.as_record(),
+        "policy": comparison.policy.as_record(),
+    }
+
+
+def _finite(value: Cell) -> Cell | None:
+    """Return `value`, or None for one that JSON has no number for (the speedup of a layer that takes no cycles)."""
+    return value if isinstance(value, str) or math.isfinite(value) else None
+
+
+def _comparison(record: Mapping[str, Any]) -> Comparison:
+    return Comparison(Outcome.from_record(record["baseline"]), Outcome.from_record(record["policy"]))
+
+
+def _layer(record: Mapping[str, Any]) -> LayerResult:
+    shape = ConvShape(**_tuples(record["shape"]))
+    return LayerResult(shape, str(record["predictor"]), _comparison(record))
+
+
+def _tuples(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn the lists that JSON made of tuples into tuples again."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}

@@ -1,7 +1,7 @@
-"""Published figures beside ours: dense layers on an architecture, measured as a chip's paper or a simulator measured.
+"""Published figures beside ours: dense layers, measured as the paper of a chip or simulator measured them.
 
-A validation is one YAML (what is compared, and how large an error may be) and one CSV (a row a layer: its shape, the
-shares of zeros that coding needs, what else of the architecture the row sets, and the published figures).
+A validation is one YAML and one CSV. The YAML says what is compared and how large an error may be. The CSV has one row
+per layer: its shape, the shares of zeros that coding needs, keys of the architecture, and the published figures.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _ZEROS = ("ifmap_zeros", "ofmap_zeros")
 
 
 @dataclass(frozen=True, slots=True)
-class Dense:
-    """A dense layer as the model sees it; zeros are shares of 1, in maps that DRAM holds coded."""
+class DenseLayer:
+    """A dense layer on an architecture, as the model times it; `ofmap_words` are those of the coded ofmap in DRAM."""
 
     shape: ConvShape
     arch: ArchSpec
@@ -42,12 +42,12 @@ class Dense:
 
     @property
     def processing_ms(self) -> float:
-        """Time of the array, without what DRAM does not hide."""
+        """Time of the array alone, in ms."""
         return self.result.cycles.total / self.arch.clock * 1e3
 
     @property
     def timing(self) -> LayerTiming:
-        """The layer on array and DRAM channel, which overlap as the architecture's prefetches say."""
+        """The layer on the array and the DRAM channel, which overlap as far as the architecture prefetches."""
         loads, _ = operand_loads(self.arch, [self.result.tiles])
         return combine_stages(
             self.arch, self.shape, [self.result], loads, PredictorResult(), self.ofmap_words, self.shape.macs
@@ -55,34 +55,34 @@ class Dense:
 
     @property
     def total_ms(self) -> float:
-        """Time of the layer, DRAM included."""
+        """Time of the layer with DRAM, in ms."""
         return self.timing.cycles.total / self.arch.clock * 1e3
 
     @property
     def chip_energy_mj(self) -> float:
-        """Energy of the chip in all that time, without DRAM."""
+        """Energy of the chip in :attr:`total_ms`, without DRAM, in mJ."""
         timing = self.timing
         parts = energy_by_component(self.arch, timing.counts, timing.cycles.total)
         return sum(pj for part, pj in parts.items() if part != "dram") * 1e-9
 
 
-def _megabytes(dense: Dense, words: int) -> float:
-    return words * dense.arch.word_bytes / 1e6
+def _megabytes(layer: DenseLayer, words: int) -> float:
+    return words * layer.arch.word_bytes / 1e6
 
 
-MEASURES: dict[str, Callable[[Dense], float]] = {
-    "cycles": lambda dense: dense.result.cycles.total,
-    "processing_ms": lambda dense: dense.processing_ms,
-    "total_ms": lambda dense: dense.total_ms,
-    "mmac": lambda dense: dense.shape.macs / 1e6,
-    "active_pes": lambda dense: dense.result.active_pes,
-    "glb_mb": lambda dense: _megabytes(dense, dense.result.counts.glb_reads + dense.result.counts.glb_writes),
-    "power_mw": lambda dense: dense.chip_energy_mj / dense.total_ms * 1e3,
-    "energy_mj": lambda dense: dense.chip_energy_mj,
-    "dram_mb": lambda dense: _megabytes(dense, dense.timing.counts.dram_reads + dense.timing.counts.dram_writes),
+PUBLISHED_METRICS: dict[str, Callable[[DenseLayer], float]] = {
+    "cycles": lambda layer: layer.result.cycles.total,
+    "processing_ms": lambda layer: layer.processing_ms,
+    "total_ms": lambda layer: layer.total_ms,
+    "mmac": lambda layer: layer.shape.macs / 1e6,
+    "active_pes": lambda layer: layer.result.active_pes,
+    "glb_mb": lambda layer: _megabytes(layer, layer.result.counts.glb_reads + layer.result.counts.glb_writes),
+    "power_mw": lambda layer: layer.chip_energy_mj / layer.total_ms * 1e3,
+    "energy_mj": lambda layer: layer.chip_energy_mj,
+    "dram_mb": lambda layer: _megabytes(layer, layer.timing.counts.dram_reads + layer.timing.counts.dram_writes),
 }
-"""What a CSV's columns can hold, and how we measure the same. MB are 1e6 bytes; times and energies are of the whole
-batch."""
+"""What the columns of a CSV can hold, and how we compute the same. MB are 1e6 bytes; times and energies are those of
+the whole batch."""
 
 
 class Target(BaseModel):
@@ -96,12 +96,12 @@ class Target(BaseModel):
 
     @property
     def is_set(self) -> bool:
-        """Whether anything is aimed at; a measure without a target is shown all the same."""
+        """Whether there is any target; a metric without one is shown all the same."""
         return any(most is not None for most in (self.layer, self.mean, self.sum))
 
 
 class ValidationSpec(BaseModel):
-    """What a validation's YAML holds."""
+    """Contents of a validation's YAML."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -115,7 +115,7 @@ class ValidationSpec(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measure of one layer: ours, and the published one."""
+    """A metric of one layer: our value and the published one."""
 
     layer: str
     ours: float
@@ -123,15 +123,15 @@ class Figure:
 
     @property
     def error(self) -> float:
-        """Signed relative error of ours."""
+        """Signed error of our value, relative to the published one."""
         return self.ours / self.published - 1 if self.published else float(self.ours != 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """One measure over all layers, with its target."""
+class MetricErrors:
+    """A metric's errors over all layers, with the target."""
 
-    measure: str
+    metric: str
     figures: tuple[Figure, ...]
     target: Target
 
@@ -153,30 +153,30 @@ class Comparison:
     @property
     def met(self) -> bool:
         """Whether every target is met."""
-        found = ((self.target.layer, self.largest), (self.target.mean, self.mean), (self.target.sum, abs(self.of_sum)))
-        return all(error <= most for most, error in found if most is not None)
+        errors = ((self.target.layer, self.largest), (self.target.mean, self.mean), (self.target.sum, abs(self.of_sum)))
+        return all(error <= most for most, error in errors if most is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Everything that one validation found."""
+    """A validation with its errors, metric by metric."""
 
     spec: ValidationSpec
-    comparisons: tuple[Comparison, ...]
+    metrics: tuple[MetricErrors, ...]
 
     @property
     def met(self) -> bool:
-        """Whether every target of every measure is met."""
-        return all(comparison.met for comparison in self.comparisons)
+        """Whether every target of every metric is met."""
+        return all(errors.met for errors in self.metrics)
 
 
 def validation_directory() -> Path:
-    """Return where the shipped validations lie."""
+    """Return the folder of the shipped validations."""
     return Path(__file__).parents[1] / "validation"
 
 
 def known_validations() -> list[str]:
-    """Return the names of the shipped validations."""
+    """List the names of the shipped validations."""
     return sorted(path.stem for path in validation_directory().glob("*.yaml"))
 
 
@@ -192,16 +192,17 @@ def validate(name_or_path: str) -> Validation:
     spec = _read_spec(path)
     table = path.with_name(spec.figures)
     rows = _read_rows(table, spec)
-    layers = [_run(spec, row, f"{table.name}: line {line}") for line, row in rows]
-    comparisons = []
-    for measure, target in spec.targets.items():
+    layers = [_time_layer(spec, row, f"{table.name}: line {line}") for line, row in rows]
+    metrics = []
+    for metric, target in spec.targets.items():
+        compute = PUBLISHED_METRICS[metric]
         figures = [
-            Figure(dense.shape.name, MEASURES[measure](dense), _number(row[measure], f"{table.name}: line {line}"))
-            for dense, (line, row) in zip(layers, rows, strict=True)
-            if row[measure]
+            Figure(layer.shape.name, compute(layer), _number(row[metric], f"{table.name}: line {line}"))
+            for layer, (line, row) in zip(layers, rows, strict=True)
+            if row[metric]
         ]
-        comparisons.append(Comparison(measure, tuple(figures), target))
-    return Validation(spec, tuple(comparisons))
+        metrics.append(MetricErrors(metric, tuple(figures), target))
+    return Validation(spec, tuple(metrics))
 
 
 def _find(name_or_path: str) -> Path:
@@ -222,26 +223,26 @@ def _read_spec(path: Path) -> ValidationSpec:
         raise ConfigError(
             f"{path.name}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
         ) from None
-    unknown = [measure for measure in spec.targets if measure not in MEASURES]
+    unknown = [metric for metric in spec.targets if metric not in PUBLISHED_METRICS]
     if unknown:
-        hint = did_you_mean(unknown[0], MEASURES)
-        raise ConfigError(f"{path.name}: targets.{unknown[0]}: unknown measure{hint}; known: {', '.join(MEASURES)}")
+        hint, known = did_you_mean(unknown[0], PUBLISHED_METRICS), ", ".join(PUBLISHED_METRICS)
+        raise ConfigError(f"{path.name}: targets.{unknown[0]}: unknown metric{hint}; known: {known}")
     return spec
 
 
 def _read_rows(path: Path, spec: ValidationSpec) -> list[tuple[int, dict[str, str]]]:
-    """Return the rows of the CSV with their line numbers; lines that begin with ``#`` are comments."""
+    """Read the rows of the CSV with their line numbers; lines that begin with ``#`` are comments."""
     if not path.is_file():
-        raise ConfigError(f"{path}: no such file of figures")
+        raise ConfigError(f"{path}: no such CSV file")
     lines = path.read_text(encoding="utf-8").splitlines()
-    kept = [(number, line) for number, line in enumerate(lines, start=1) if line and not line.startswith("#")]
-    rows = list(csv.DictReader(line for _, line in kept))
+    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line and not line.startswith("#")]
+    rows = list(csv.DictReader(line for _, line in numbered))
     if not rows:
-        raise ConfigError(f"{path.name}: holds no row of figures")
+        raise ConfigError(f"{path.name}: expected a heading and at least one row of figures, got no row")
     missing = [column for column in ("layer", "C", "H", "W", "K", "R", "S", *spec.targets) if column not in rows[0]]
     if missing:
-        raise ConfigError(f"{path.name}: no column {', '.join(missing)}")
-    return [(number, row) for (number, _), row in zip(kept[1:], rows, strict=True)]
+        raise ConfigError(f"{path.name}: missing column {', '.join(missing)}")
+    return [(number, row) for (number, _), row in zip(numbered[1:], rows, strict=True)]
 
 
 def _number(text: str, where: str) -> float:
@@ -251,8 +252,8 @@ def _number(text: str, where: str) -> float:
         raise ConfigError(f"{where}: expected a number, got '{text}'") from None
 
 
-def _run(spec: ValidationSpec, row: Mapping[str, str], where: str) -> Dense:
-    """Run one row's dense layer; columns with a dot in their name are keys of the architecture."""
+def _time_layer(spec: ValidationSpec, row: Mapping[str, str], where: str) -> DenseLayer:
+    """Time the dense layer of one row; columns with a dot in their name are keys of the architecture."""
     arch = _arch(spec.arch, tuple(f"{key}={value}" for key, value in row.items() if "." in key))
     shape = _shape(row, where)
     ifmap_zeros, ofmap_zeros = (_number(row.get(column) or "0", where) for column in _ZEROS)
@@ -264,7 +265,7 @@ def _run(spec: ValidationSpec, row: Mapping[str, str], where: str) -> Dense:
         window_nonzero=expected_window_nonzero(shape, ifmap_zeros) if gated else None,
     )
     result = engine.time_stage(shape, arch, engine.map_layer(shape, arch, (1.0,), coded / shape.ifmap_words), demand)
-    return Dense(shape, arch, result, expected_coded_words(arch, shape.outputs, ofmap_zeros))
+    return DenseLayer(shape, arch, result, expected_coded_words(arch, shape.outputs, ofmap_zeros))
 
 
 @cache
@@ -273,10 +274,10 @@ def _arch(name: str, changes: tuple[str, ...]) -> ArchSpec:
 
 
 def _shape(row: Mapping[str, str], where: str) -> ConvShape:
-    """Return the layer of one row; batch, stride and groups are 1, and padding is 0, where there is no column."""
+    """Read the layer of one row; without their columns, batch, stride and groups are 1 and padding is 0."""
 
-    def whole(column: str, otherwise: int = 1) -> int:
-        return int(_number(row.get(column) or str(otherwise), where))
+    def whole(column: str, default: int = 1) -> int:
+        return int(_number(row.get(column) or str(default), where))
 
     C, H, W, K, R, S = (whole(dim) for dim in ("C", "H", "W", "K", "R", "S"))
     stride, pad = whole("stride"), whole("padding", 0)

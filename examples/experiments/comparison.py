@@ -59,27 +59,27 @@ class Experiment:
 
 
 def compare(experiment: Experiment, pattern: str, predictors: Mapping[str, Predictor]) -> list[Record]:
-    """Return one record a method and operating point, for predictors of one pattern; the first is the perfect one."""
+    """Return a record per method and operating point, for predictors of one pattern; the first is the perfect one."""
     model, graph = experiment.network.model, experiment.graph
     patterns = dict.fromkeys(predictors, pattern)
     rules = {name: NeighbourRule(pattern) for name in predictors}
-    learnt = points(experiment, predictors, "ZAP")
-    methods = [perfect(patterns), *learnt, *points(experiment, rules, "neighbours", free=True)]
+    trained = points(experiment, predictors, "ZAP")
+    methods = [perfect(patterns), *trained, *points(experiment, rules, "neighbours", free=True)]
     # As published: zero where all computed neighbours are zero, nothing to tune.
     methods.append(predicting(rules, operating_point("rule", rules, dict.fromkeys(rules, 0.0)), free=True))
-    found = list(run_methods(model, graph, methods, experiment.test))
+    evaluations = list(run_methods(model, graph, methods, experiment.test))
     chance = [
-        random_like(one, patterns, name=one.name.replace("ZAP", "random"))
-        for one in found
-        if one.name.startswith("ZAP ") and float(one.name.split()[1]) in experiment.random_budgets
+        random_like(evaluation, patterns, name=evaluation.name.replace("ZAP", "random"))
+        for evaluation in evaluations
+        if evaluation.name.startswith("ZAP ") and float(evaluation.name.split()[1]) in experiment.random_budgets
     ]
     if chance:
-        found += run_methods(model, graph, chance, experiment.test)
-    records = [record(one, pattern, found[0].macs_skipped) for one in found]
-    for method in learnt if experiment.recalibrated else ():
+        evaluations += run_methods(model, graph, chance, experiment.test)
+    records = [record(evaluation, pattern, evaluations[0].macs_skipped) for evaluation in evaluations]
+    for method in trained if experiment.recalibrated else ():
         state = recalibrate(model, graph, method, experiment.calibration)
-        one = evaluate_with(experiment, state, method)
-        records.append(record(one, pattern, found[0].macs_skipped, "ZAP, recalibrated"))
+        evaluation = evaluate_with(experiment, state, method)
+        records.append(record(evaluation, pattern, evaluations[0].macs_skipped, "ZAP, recalibrated"))
     return records
 
 
@@ -123,17 +123,17 @@ def best_within(
     records: Sequence[Record], pattern: str, method: str, most_lost: float, figure: str = "top1_lost"
 ) -> Record | None:
     """Return the record that skips most of those whose `figure` is at most `most_lost`, or None."""
-    kept = [
-        one
-        for one in records
-        if (one["pattern"], one["method"]) == (pattern, method) and float(one[figure]) <= most_lost + 1e-12
+    within = [
+        record
+        for record in records
+        if (record["pattern"], record["method"]) == (pattern, method) and float(record[figure]) <= most_lost + 1e-12
     ]
-    return max(kept, key=lambda one: one["macs_skipped"], default=None)
+    return max(within, key=lambda record: record["macs_skipped"], default=None)
 
 
 def csv_text(records: Sequence[Record]) -> str:
     """Return all records as CSV, with every column that any of them has."""
-    keys = list(dict.fromkeys(["pattern", "method", "budget", *(key for one in records for key in one)]))
+    keys = list(dict.fromkeys(["pattern", "method", "budget", *(key for record in records for key in record)]))
     text = io.StringIO()
     writer = csv.DictWriter(text, keys, restval="", lineterminator="\n")
     writer.writeheader()
@@ -143,13 +143,13 @@ def csv_text(records: Sequence[Record]) -> str:
 
 def target_table(records: Sequence[Record], patterns: Sequence[str], wanted: Sequence[tuple[str, float]]) -> str:
     """Return the best point of each method within its limit of lost accuracy, pattern by pattern."""
-    found = []
+    best_records = []
     for pattern in patterns:
         for method, most_lost in wanted:
             best = best_within(records, pattern, method, most_lost)
             blank: Record = {"pattern": pattern, "method": method}
-            found.append((best or blank) | {"limit": f"{most_lost:.1%}"})
-    return markdown(found, (COLUMNS[0], COLUMNS[1], ("limit", "lost at most", ""), *COLUMNS[2:]))
+            best_records.append((best or blank) | {"limit": f"{most_lost:.1%}"})
+    return markdown(best_records, (COLUMNS[0], COLUMNS[1], ("limit", "lost at most", ""), *COLUMNS[2:]))
 
 
 def write_results(folder: Path, name: str, text: str, records: Sequence[Record], title: str) -> None:
@@ -162,20 +162,20 @@ def write_results(folder: Path, name: str, text: str, records: Sequence[Record],
 
 
 def plot(records: Sequence[Record], path: Path, title: str) -> None:
-    """Draw lost accuracy over MACs skipped: one panel a pattern, one line a method."""
+    """Draw lost accuracy over MACs skipped: a panel per pattern, a line per method."""
     from matplotlib.figure import Figure
 
-    patterns = list(dict.fromkeys(str(one["pattern"]) for one in records))
+    patterns = list(dict.fromkeys(str(record["pattern"]) for record in records))
     figure = Figure(figsize=(3.6 * len(patterns), 3.6), layout="constrained")
     panels = figure.subplots(1, len(patterns), sharey=True, squeeze=False)[0]
     for panel, pattern in zip(panels, patterns, strict=True):
-        for method in dict.fromkeys(str(one["method"]) for one in records):
-            chosen = [one for one in records if (one["pattern"], one["method"]) == (pattern, method)]
-            chosen.sort(key=lambda one: one["macs_saved"])
-            across, up = ([100 * float(one[key]) for one in chosen] for key in ("macs_saved", "top1_lost"))
+        for method in dict.fromkeys(str(record["method"]) for record in records):
+            chosen = [record for record in records if (record["pattern"], record["method"]) == (pattern, method)]
+            chosen.sort(key=lambda record: record["macs_saved"])
+            across, up = ([100 * float(record[key]) for record in chosen] for key in ("macs_saved", "top1_lost"))
             bars = [
-                [max(0.0, 100 * (float(one["top1_lost"]) - float(one["top1_lost_low"]))) for one in chosen],
-                [max(0.0, 100 * (float(one["top1_lost_high"]) - float(one["top1_lost"]))) for one in chosen],
+                [max(0.0, 100 * (float(record["top1_lost"]) - float(record["top1_lost_low"]))) for record in chosen],
+                [max(0.0, 100 * (float(record["top1_lost_high"]) - float(record["top1_lost"]))) for record in chosen],
             ]
             style = "*" if method == "perfect" else "o-"
             panel.errorbar(across, up, yerr=bars, fmt=style, markersize=4, linewidth=1, capsize=2, label=method)

@@ -92,14 +92,14 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
 
 def _base(network: Network, train: ImageSet, args: argparse.Namespace) -> None:
     """Train the network, or take it from a former run."""
-    kept = args.work / "vgg8.safetensors" if args.work else None
-    if kept and kept.exists():
-        load_weights(network.model, kept)
+    weights_file = args.work / "vgg8.safetensors" if args.work else None
+    if weights_file and weights_file.exists():
+        load_weights(network.model, weights_file)
         return
     train_classifier(network.model, train, 1 if args.quick else 4, SEED)
-    if kept:
+    if weights_file:
         args.work.mkdir(parents=True, exist_ok=True)
-        save_file({name: value.contiguous() for name, value in network.model.state_dict().items()}, kept)
+        save_file({name: value.contiguous() for name, value in network.model.state_dict().items()}, weights_file)
 
 
 def _split(train: ImageSet, predictor_images: int) -> tuple[ImageSet, ImageSet]:
@@ -120,30 +120,30 @@ def _predictors(
     network: Network, graph: Graph, images: ImageSet, pattern: str, args: argparse.Namespace
 ) -> dict[str, Predictor]:
     """Train predictors of one pattern, or take them from a former run."""
-    kept = args.work / f"vgg8_{pattern.replace('/', '_')}.zap.safetensors" if args.work else None
-    if kept and kept.exists():
-        return load_predictors(kept).predictors
+    predictor_file = args.work / f"vgg8_{pattern.replace('/', '_')}.zap.safetensors" if args.work else None
+    if predictor_file and predictor_file.exists():
+        return load_predictors(predictor_file).predictors
     options = TrainingOptions(pattern, epochs=2 if args.quick else 5, batch=64, seed=SEED)
     trained = train_predictors(network.model, graph, images, options)
-    if kept:
-        save_predictors(kept, network.name, network.weights_sha256, trained.predictors, {"seed": SEED})
+    if predictor_file:
+        save_predictors(predictor_file, network.name, network.weights_sha256, trained.predictors, {"seed": SEED})
     return trained.predictors
 
 
 def _records(
     experiment: Experiment, pattern: str, predictors: dict[str, Predictor], train: ImageSet, args: argparse.Namespace
 ) -> list[Record]:
-    """Measure everything of one pattern, or take it from a former run."""
-    kept = args.work / f"vgg8_{pattern.replace('/', '_')}.records.json" if args.work else None
-    if kept and kept.exists():
-        found: list[Record] = json.loads(kept.read_text())
-        return found
-    found = compare(experiment, pattern, predictors)
-    found.append(_finetuned(experiment, pattern, predictors, train, float(found[0]["macs_skipped"])))
-    if kept:
-        write_atomically(kept, json.dumps(found, indent=1))
-    print(markdown(found, COLUMNS), flush=True)
-    return found
+    """Measure all methods for one pattern, or read them from an earlier run."""
+    records_file = args.work / f"vgg8_{pattern.replace('/', '_')}.records.json" if args.work else None
+    if records_file and records_file.exists():
+        records: list[Record] = json.loads(records_file.read_text())
+        return records
+    records = compare(experiment, pattern, predictors)
+    records.append(_finetuned(experiment, pattern, predictors, train, float(records[0]["macs_skipped"])))
+    if records_file:
+        write_atomically(records_file, json.dumps(records, indent=1))
+    print(markdown(records, COLUMNS), flush=True)
+    return records
 
 
 def _finetuned(

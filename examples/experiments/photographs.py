@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def write_page(page: Page, experiment: Experiment, records: Sequence[Record], folder: Path) -> None:
     """Write ``NAME.md``, ``NAME.csv`` and ``NAME.png`` to `folder`, and print the page."""
-    columns = [one for one in COLUMNS if any(one[0] in record for record in records)]
+    columns = [column for column in COLUMNS if any(column[0] in record for record in records)]
     predicted = f"{len(experiment.graph.eligible)} of {len(experiment.graph.sites)} convolutions"
     text = f"""# {page.title}
 
@@ -86,14 +86,14 @@ Measured on {experiment.test.description}.
 
 
 def _limits(page: Page, records: Sequence[Record]) -> str:
-    found = []
+    best_records = []
     for limit in page.limits:
         for method in METHODS:
-            if any(one["method"] == method for one in records):
+            if any(record["method"] == method for record in records):
                 best = best_within(records, page.pattern, method, limit, "relative_output_error")
-                found.append((best or Record(method=method)) | {"limit": f"{limit:.0%}"})
-    columns = [one for one in COLUMNS if any(one[0] in record for record in records)]
-    return markdown(found, (columns[0], ("limit", "error at most", ""), *columns[1:]))
+                best_records.append((best or Record(method=method)) | {"limit": f"{limit:.0%}"})
+    columns = [column for column in COLUMNS if any(column[0] in record for record in records)]
+    return markdown(best_records, (columns[0], ("limit", "error at most", ""), *columns[1:]))
 
 
 def _plot(page: Page, records: Sequence[Record], path: Path) -> None:
@@ -101,10 +101,12 @@ def _plot(page: Page, records: Sequence[Record], path: Path) -> None:
 
     figure = Figure(figsize=(5, 3.8), layout="constrained")
     panel = figure.subplots()
-    for method in dict.fromkeys(str(one["method"]) for one in records):
-        chosen = sorted((one for one in records if one["method"] == method), key=lambda one: float(one["macs_saved"]))
-        across = [100 * float(one["macs_saved"]) for one in chosen]
-        up = [100 * float(one["relative_output_error"]) for one in chosen]
+    for method in dict.fromkeys(str(record["method"]) for record in records):
+        chosen = sorted(
+            (record for record in records if record["method"] == method), key=lambda record: float(record["macs_saved"])
+        )
+        across = [100 * float(record["macs_saved"]) for record in chosen]
+        up = [100 * float(record["relative_output_error"]) for record in chosen]
         panel.plot(across, up, "*" if method in ("perfect", "rule") else "o-", markersize=5, linewidth=1, label=method)
     panel.set_xlabel("MACs saved, net of the predictor's, %")
     panel.set_ylabel("output error, %")

@@ -96,14 +96,14 @@ def _layers(graph: Graph) -> str:
 
 def _base(net: Network, train: ImageSet, args: argparse.Namespace) -> None:
     """Train the network, or take it from a former run."""
-    kept = args.work / "resnet18.safetensors" if args.work else None
-    if kept and kept.exists():
-        load_weights(net.model, kept)
+    weights_file = args.work / "resnet18.safetensors" if args.work else None
+    if weights_file and weights_file.exists():
+        load_weights(net.model, weights_file)
         return
     train_classifier(net.model, train, args.base_epochs, SEED, batch=32, lr=0.03)
-    if kept:
+    if weights_file:
         args.work.mkdir(parents=True, exist_ok=True)
-        save_file({name: value.contiguous() for name, value in net.model.state_dict().items()}, kept)
+        save_file({name: value.contiguous() for name, value in net.model.state_dict().items()}, weights_file)
 
 
 def _arguments(given: list[str] | None) -> argparse.Namespace:

@@ -18,7 +18,7 @@ from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.counts import Counts
 from zapsim.energy.model import COMPONENT_OF, energy_by_component
 from zapsim.timing.dram import expected_coded_words
-from zapsim.validation import Dense, validate
+from zapsim.validation import DenseLayer, validate
 
 pytestmark = pytest.mark.published
 
@@ -51,7 +51,7 @@ def layer(name: str, gated: bool = True) -> Layer:
         window_nonzero=expected_window_nonzero(shape, ifmap) if gated else None,
     )
     result = engine.time_stage(shape, arch, engine.map_layer(shape, arch), demand)
-    dense = Dense(shape, arch, result, expected_coded_words(arch, shape.outputs, ofmap))
+    dense = DenseLayer(shape, arch, result, expected_coded_words(arch, shape.outputs, ofmap))
     return Layer(dense.timing.counts, dense.timing.cycles.total)
 
 
@@ -134,7 +134,7 @@ def test_lanes_and_systolic_pes_have_the_clock_of_a_pe_at_45_nm() -> None:
 
 def test_power_and_energy_of_alexnet() -> None:
     """Within 15 % in each layer, 10 % on average; energy per frame within 10 %."""
-    found = {comparison.measure: comparison for comparison in validate("eyeriss_alexnet").comparisons}
+    found = {errors.metric: errors for errors in validate("eyeriss_alexnet").metrics}
     power, energy = found["power_mw"], found["energy_mj"]
     assert (power.target.layer, power.target.mean, energy.target.sum) == (0.15, 0.10, 0.10)
     assert power.largest < 0.15
@@ -144,7 +144,7 @@ def test_power_and_energy_of_alexnet() -> None:
 
 def test_power_of_vgg16() -> None:
     """Layers that no price was derived from. CONV1-1, which waits for DRAM half of its time, is 27 % too low."""
-    power = next(one for one in validate("eyeriss_vgg16").comparisons if one.measure == "power_mw")
+    power = next(errors for errors in validate("eyeriss_vgg16").metrics if errors.metric == "power_mw")
     assert power.mean < 0.10
     errors = {figure.layer: abs(figure.error) for figure in power.figures}
     assert max(errors, key=errors.__getitem__) == "CONV1-1"

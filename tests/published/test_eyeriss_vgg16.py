@@ -42,7 +42,7 @@ def found() -> Validation:
 
 
 def errors(measure: str) -> dict[str, float]:
-    comparison = next(each for each in found().comparisons if each.measure == measure)
+    comparison = next(each for each in found().metrics if each.metric == measure)
     return {figure.layer: figure.error for figure in comparison.figures}
 
 

@@ -143,6 +143,16 @@ def test_what_cannot_be_written_is_refused_before_anything_runs(capsys, trace, m
         assert fault(capsys, "run", "--arch", "eyeriss", "--trace", trace, option, path) == f"{path}: {text}"
 
 
+def test_an_output_may_not_replace_what_is_read_or_another_output(capsys, trace, monkeypatch):
+    monkeypatch.setattr("zapsim.simulation.simulate", None)
+    run = ("run", "--arch", "eyeriss", "--trace", trace)
+    for command in (run, ("explain", *run[1:])):
+        assert fault(capsys, *command, "--out", trace) == f"{trace}: cannot be written (it is read in the same run)"
+    twice = trace.parent / "result.json"
+    line = fault(capsys, *run, "--out", twice, "--timeline", twice)
+    assert line == f"{twice}: cannot be written (two results would go there)"
+
+
 def test_an_unknown_option_is_refused_with_the_one_that_was_meant(capsys, trace):
     with pytest.raises(SystemExit, match="2"):
         main(["run", "--arch", "eyeriss", "--trace", str(trace), "--polcy", "zap"])

@@ -15,7 +15,7 @@ def packed(values):
 
 
 def test_summary_by_hand():
-    # Pattern 1/2 on 2×4: four outputs first; outside it one non-zero is found, one is lost, one of two zeros is found.
+    # Pattern 1/2 on 2×4: four outputs first; outside it one of two non-zeros and one of two zeros is skipped.
     layer = LayerTrace(
         shape=conv(C=1, H=2, W=4, K=1),
         ifmap_nonzero=packed([[[1], [0], [1], [0]], [[0], [0], [0], [0]]]),
@@ -24,7 +24,7 @@ def test_summary_by_hand():
         setting=PredictorSetting(pattern="1/2", threshold=0.0),
     )
     assert summarise(layer) == MaskSummary(
-        ifmap_zeros=0.75, ofmap_zeros=0.5, skipped=0.25, zeros_found=0.5, nonzeros_lost=0.25
+        ifmap_zeros=0.75, ofmap_zeros=0.5, skipped=0.25, zeros_skipped=0.5, nonzeros_skipped=0.25
     )
 
 

@@ -9,9 +9,8 @@ import pytest
 
 from tests.builders import arch, trace_header, write_trace
 from zapsim.arch.policy import preset
-from zapsim.report.confidence import over_images, student_t_quantile
+from zapsim.confidence import over_images, student_t_quantile
 from zapsim.report.formats import FORMATS, render
-from zapsim.report.layer_table import image_statistics
 from zapsim.simulation import simulate
 from zapsim.tracefile.reader import Trace
 
@@ -59,7 +58,7 @@ def test_images_one_by_one_are_those_of_their_own_runs(trace):
     together = run(trace)
     alone = [run(trace, images=[image]).total for image in range(3)]
     assert list(together.each_image) == alone
-    found = image_statistics(together)
+    found = together.image_statistics
     assert found["cycles"] == over_images([one.policy.cycles.total for one in alone])
     assert found["energy_saving"] == over_images([one.energy_saving for one in alone])
     assert found["macs_skipped"] == over_images([one.policy.counts.macs_skipped for one in alone])
@@ -70,14 +69,14 @@ def test_images_one_by_one_are_those_of_their_own_runs(trace):
 @pytest.mark.parametrize("options", [{"images": [1]}, {"batch": 3}])
 def test_one_image_or_a_batch_says_nothing_of_images(trace, options):
     result = run(trace, **options)
-    assert image_statistics(result) == {}
+    assert result.image_statistics == {}
     assert all("Over " not in render(result, form) for form in FORMATS)
     assert "images: mean" not in render(result, "csv")
 
 
 def test_every_format_says_it(trace):
     result = run(trace)
-    found = image_statistics(result)
+    found = result.image_statistics
     for form in ("table", "csv", "markdown", "latex"):
         assert "Over 3 images, one by one: cycles saved " in render(result, form), form
     rows = list(csv.DictReader(line for line in render(result, "csv").splitlines() if not line.startswith("#")))

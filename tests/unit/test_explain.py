@@ -41,11 +41,9 @@ def test_steps_by_hand():
     weights = [layer.comparison.baseline.cycles.total for layer in predicted.layers]
 
     def left_out(run, layers):
-        """Return the share of the cycles that would be saved if they fell as the demanded MACs do."""
-        asked = [
-            1 - one.comparison.policy.demanded_macs / one.comparison.policy.counts.macs_dense for one in run.layers
-        ]
-        return sum(asked[layer] * weights[layer] for layer in layers) / sum(weights)
+        """Return the share of the cycles that would be saved if they fell as the demanded MACs."""
+        skippable = [layer.comparison.skippable_share for layer in run.layers]
+        return sum(skippable[layer] * weights[layer] for layer in layers) / sum(weights)
 
     everywhere, predicting = range(len(weights)), [1, 2]  # the first of three convolutions has no predictor
     assert found["zero outputs"] == pytest.approx(left_out(oracle, everywhere))

@@ -68,9 +68,7 @@ def test_refused(trace, result):
 
 
 def test_missing_libraries_are_said_before_they_are_imported(trace, result, monkeypatch):
-    monkeypatch.setattr(
-        "zapsim.exploration.dependencies.find_spec", lambda name: None if name in {"pandas", "pyarrow"} else name
-    )
+    monkeypatch.setattr("zapsim.errors.find_spec", lambda name: None if name in {"pandas", "pyarrow"} else name)
     with pytest.raises(ZapsimError, match=r"exploring needs pandas, pyarrow: pip install 'zapsim\[explore\]'"):
         explore(space_of(trace.parent))
     with pytest.raises(ZapsimError, match=r"a table of a comparison needs pandas: pip install 'zapsim\[explore\]'"):

@@ -38,7 +38,7 @@ def trained(network: Network) -> api.TrainingResult:
 def test_from_training_to_a_trace_without_a_file_between(network: Network, trained: api.TrainingResult, tmp_path: Path):
     assert {layer: one.pattern for layer, one in trained.predictors.predictors.items()} == {"2": "1/2", "6": "1/4"}
     assert set(trained.losses) == set(trained.savings) == {"2", "6"}
-    tuned = api.tune(network, trained.predictors, IMAGES, error=[0.3], threshold=[0.25])
+    tuned = api.tune(network, trained.predictors, IMAGES, error=0.3, threshold=[0.25, 0.25])
     assert [point.name for point in tuned.points] == ["e0.3", "t0.25"]
     assert tuned.weights is None
     table = api.evaluate(network, trained.predictors, IMAGES, points=tuned.points, baselines=["perfect", "random"])

@@ -75,14 +75,14 @@ def test_at_the_edges_the_curves_are_what_a_threshold_gives(on_edges: bool):
         for layer in curves.layers:
             index = layer.index(threshold)
             kept, error = expected[layer.name]
-            assert layer.kept[index] == pytest.approx(kept, abs=1e-9), (layer.name, threshold)
+            assert layer.computed[index] == pytest.approx(kept, abs=1e-9), (layer.name, threshold)
             assert layer.error[index] == pytest.approx(error, abs=1e-9), (layer.name, threshold)
 
 
 def test_the_next_edge_is_another_threshold():
     # On grid scores every step changes the counts: a curve shifted by one bin would not pass the test above.
     scorers = {name: GridScores(one) for name, one in small_predictors().items()}
-    kept = measured(scorers).layers[0].kept
+    kept = measured(scorers).layers[0].computed
     assert np.count_nonzero(np.diff(kept)) > 100
 
 
@@ -91,13 +91,13 @@ def test_curves_are_monotone_and_say_what_macs_they_stand_for():
     assert [layer.name for layer in curves.layers] == ["2", "6"]
     for layer in curves.layers:
         assert len(layer.thresholds) >= 1025
-        assert np.all(np.diff(layer.kept) <= 0)
+        assert np.all(np.diff(layer.computed) <= 0)
         assert np.all(np.diff(layer.error) >= 0)
-        assert layer.kept[0] <= layer.shape.outputs
+        assert layer.computed[0] <= layer.shape.outputs
         first = layer.shape.K * int((~_outside(layer.shape.P, layer.shape.Q)).sum())
-        assert layer.kept[-1] >= first
+        assert layer.computed[-1] >= first
         predictor = predictor_counts(layer.shape, first).predictor_macs
-        assert layer.macs[0] == layer.kept[0] * layer.shape.macs_per_output + predictor
+        assert layer.macs[0] == layer.computed[0] * layer.shape.macs_per_output + predictor
 
 
 def _outside(rows: int, cols: int) -> np.ndarray:
@@ -111,7 +111,7 @@ def test_batches_do_not_matter(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("zapsim.frontend.data.image_set.PIXELS_PER_BATCH", 16 * 16 * 5)
     parts = measured()
     for one, other in zip(whole.layers, parts.layers, strict=True):
-        assert np.array_equal(one.kept, other.kept)
+        assert np.array_equal(one.computed, other.computed)
         assert np.allclose(one.error, other.error, atol=1e-12)
 
 

@@ -105,7 +105,9 @@ def test_more_budget_saves_more():
 
 def test_a_layer_whose_predictor_costs_more_than_it_saves_goes_without():
     layer = curve("conv", 0)
-    dear = LayerCurve(layer.shape, "1/2", layer.thresholds, layer.kept, layer.error, predictor_macs=layer.shape.macs)
+    dear = LayerCurve(
+        layer.shape, "1/2", layer.thresholds, layer.computed, layer.error, predictor_macs=layer.shape.macs
+    )
     point = for_error(Curves((dear,), layer.shape.macs, ""), 1.0)
     assert point.thresholds == {}
     assert (point.quality["macs_saved"], point.quality["summed_error"]) == (0, 0)

@@ -68,7 +68,7 @@ def test_a_heavy_layer_gets_less_of_the_budget():
     curves = measure_curves(network.model, graph, predictors, IMAGES)
     heavy = weighted(curves, {"2": 1.9, "6": 0.1})
     assert np.array_equal(heavy.layer("2").error, 1.9 * curves.layer("2").error)
-    assert np.array_equal(heavy.layer("2").kept, curves.layer("2").kept)
+    assert np.array_equal(heavy.layer("2").computed, curves.layer("2").computed)
     plain, tuned = (for_error(one, 0.3) for one in (curves, heavy))
     assert expected(heavy, tuned).quality["summed_error"] <= 0.3
     assert tuned.thresholds.get("2", -2) < plain.thresholds.get("2", -2)

@@ -7,7 +7,7 @@ import pytest
 
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
-from zapsim.results import Comparison
+from zapsim.comparison import Comparison
 from zapsim.simulation import simulate
 from zapsim.tracefile.reader import Trace
 

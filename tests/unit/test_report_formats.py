@@ -5,18 +5,20 @@ import io
 import json
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from rich.console import Console
 
 from tests.builders import conv
+from zapsim.columns import COLUMNS, FILE_COLUMNS
+from zapsim.comparison import Comparison, Outcome
 from zapsim.counts import Counts, Cycles
 from zapsim.energy.model import COMPONENTS
-from zapsim.errors import ZapsimError
+from zapsim.errors import MissingExtraError, ZapsimError
 from zapsim.report.formats import FORMATS, print_table, render
-from zapsim.report.layer_table import COLUMNS, FILE_COLUMNS, headline, notes
-from zapsim.report.plot import plot_savings
-from zapsim.results import Comparison, LayerResult, Outcome, RunResult
+from zapsim.report.plot import check_plot, save_figure
+from zapsim.results import LayerResult, RunResult
 
 
 def outcome(cycles: Cycles, counts: Counts, *energy: float) -> Outcome:
@@ -70,10 +72,10 @@ def test_golden(golden, form, name):
 
 
 def test_formats_are_those_of_the_command_line():
-    from zapsim.cli.run import _FORMATS, _SUFFIXES
+    from zapsim.cli.run import _FORMAT_OF, _FORMATS
 
     assert tuple(FORMATS) == _FORMATS
-    assert set(_SUFFIXES.values()) == set(FORMATS)
+    assert set(_FORMAT_OF.values()) == set(FORMATS)
 
 
 def test_json_holds_everything_with_its_provenance():
@@ -138,19 +140,19 @@ def test_terminal_table_says_the_same():
 
 
 def test_headline_and_notes_are_single_lines():
-    assert all("\n" not in line for line in (headline(RESULT), *notes(RESULT)))
+    assert all("\n" not in line for line in (RESULT.headline, *RESULT.notes))
     bare = replace(
         RESULT, patterns=(), thresholds=(), quality={}, quality_note="", energy_note="", layers=RESULT.layers[1:]
     )
-    assert headline(bare).split(" · ")[1:3] == ["no predictors", "chip (12×14 row-stationary, 200 MHz)"]
-    assert len(notes(bare)) == 1
+    assert bare.headline.split(" · ")[1:3] == ["no predictors", "chip (12×14 row-stationary, 200 MHz)"]
+    assert len(bare.notes) == 1
 
 
 @pytest.mark.parametrize(
     ("thresholds", "words"), [((0.0,), "threshold 0"), ((0.25, -0.5, 0.0), "thresholds -0.5 to 0.25 (t=0)")]
 )
 def test_headline_says_thresholds(thresholds, words):
-    assert words in headline(replace(RESULT, thresholds=thresholds)).split(" · ")
+    assert words in replace(RESULT, thresholds=thresholds).headline.split(" · ")
 
 
 # --- savings --------------------------------------------------------------------------------------------------------
@@ -208,26 +210,28 @@ def test_a_layer_that_takes_nothing():
 def test_plots(tmp_path, suffix, magic):
     pytest.importorskip("matplotlib")
     path = tmp_path / f"savings.{suffix}"
-    plot_savings(replace(RESULT, network="$x$ net"), path)
+    result = replace(RESULT, network="$x$ net")
+    save_figure(result.plot(), path)
     assert path.read_bytes().startswith(magic)
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
     again = tmp_path / f"again.{suffix}"
-    plot_savings(replace(RESULT, network="$x$ net"), again)
+    save_figure(result.plot(), again)
     assert again.read_bytes() == path.read_bytes()
 
 
 def test_plots_of_another_kind(tmp_path):
     path = tmp_path / "savings.gif"
     with pytest.raises(ZapsimError) as caught:
-        plot_savings(RESULT, path)
+        check_plot(path)
     assert str(caught.value) == f"{path}: a plot's name must end in one of .png, .svg, .pdf"
 
 
 def test_plots_without_matplotlib(tmp_path, monkeypatch):
-    monkeypatch.setattr("zapsim.report.plot.find_spec", lambda _name: None)
-    with pytest.raises(ZapsimError) as caught:
-        plot_savings(RESULT, tmp_path / "savings.png")
-    assert str(caught.value) == "plots need matplotlib: pip install 'zapsim[report]'"
+    monkeypatch.setattr("zapsim.errors.find_spec", lambda _name: None)
+    for draw in (partial(check_plot, tmp_path / "savings.png"), RESULT.plot):
+        with pytest.raises(MissingExtraError) as caught:
+            draw()
+        assert str(caught.value) == "plots need matplotlib: pip install 'zapsim[report]'"
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
@@ -236,7 +240,7 @@ def test_a_narrow_terminal_gets_the_table_in_parts(width):
     for console in (narrow, wide):
         print_table(RESULT, console)
     lines = narrow.file.getvalue().splitlines()
-    table = lines[1 : -len(notes(RESULT))]
+    table = lines[1 : -len(RESULT.notes)]
     assert max(map(len, table)) <= width
     assert "…" not in narrow.file.getvalue()
     parts = sum(line.lstrip().startswith("layer ") for line in table)

@@ -4,9 +4,10 @@ import pytest
 
 import zapsim
 from tests.builders import LAYERS, arch, trace_header, write_trace
+from zapsim.arch.load import find_arch, load_arch
 from zapsim.arch.policy import PRESETS, preset
 from zapsim.counts import Counts
-from zapsim.errors import ConfigError, PolicyError, TraceError
+from zapsim.errors import ConfigError, PolicyError, TraceError, ZapsimError
 from zapsim.simulation import ENGINES, run_layer, simulate
 from zapsim.tracefile.model import OperatingPoint
 from zapsim.tracefile.reader import Trace
@@ -56,13 +57,13 @@ def test_settings_say_why_a_layer_has_no_predictor(tmp_path):
     off = OperatingPoint(name="off", predictors={}, quality={}, quality_note="")
     header = trace_header(operating_points=(off, *trace_header().operating_points))
     trace = Trace(write_trace(tmp_path / "trace", header))
-    assert [layer.setting for layer in simulate(ARCH, trace, PRESETS["zap"], point="t=0").layers] == [
+    assert [layer.predictor for layer in simulate(ARCH, trace, PRESETS["zap"], point="t=0").layers] == [
         "not predicted: first convolution",
         "pattern 1/2, threshold 0.25",
         "not predicted: no ReLU follows",
     ]
     without = simulate(ARCH, trace, PRESETS["zap"], point="off")
-    assert without.layers[1].setting == "not predicted: no predictor at this operating point"
+    assert without.layers[1].predictor == "not predicted: no predictor at this operating point"
     assert without.patterns == without.thresholds == ()
     assert without.total.policy == without.total.baseline
 
@@ -104,3 +105,48 @@ def test_mistakes_stop_the_run(trace):
     bare = arch("weight-stationary", energy={"technology": "none", "actions": {}})
     with pytest.raises(ConfigError, match=r"^tiny: energy\.actions\.macs_executed: missing"):
         simulate(bare, trace, PRESETS["zap"])
+
+
+# --- the public function --------------------------------------------------------------------------------------------
+
+
+def test_names_paths_and_objects_give_the_same(trace):
+    spec = load_arch("eyeriss", ["array.rows=16", "predictor.granularity=tile"])
+    expected = zapsim.simulate(spec, trace, preset("oracle", spec.inputs))
+    changes = {"array.rows": 16, "predictor.granularity": "tile"}
+    assert zapsim.simulate("eyeriss", str(trace.path), policy="oracle", overrides=changes) == expected
+    texts = [f"{path}={value}" for path, value in changes.items()]
+    file = find_arch("eyeriss")
+    assert zapsim.simulate(file, trace.path, PRESETS["oracle"], overrides=texts).arch == "eyeriss"
+    assert zapsim.simulate(file, trace.path, "oracle", overrides=texts) == expected
+    assert zapsim.simulate("eyeriss", trace).policy == "zap"
+
+
+def test_a_preset_leaves_inputs_as_the_architecture_sets_them(trace):
+    assert zapsim.simulate("eyeriss", trace, "zap").baseline == "gate-input"
+    assert zapsim.simulate("eyeriss", trace, PRESETS["zap"]).baseline == "dense"
+
+
+@pytest.mark.parametrize(
+    ("arch", "options", "message"),
+    [
+        ("eyeris", {}, "eyeris: no such architecture (did you mean 'eyeriss'?)"),
+        ("eyeriss", {"policy": "zapp"}, "unknown policy 'zapp' (did you mean 'zap'?)"),
+        ("eyeriss", {"overrides": {"array.rosw": 16}}, "array.rosw: unknown key (did you mean 'rows'?)"),
+        ("eyeriss", {"overrides": ["array.rows"]}, "expected PATH=VALUE such as 'array.rows=16', got 'array.rows'"),
+        ("eyeriss", {"overrides": {"array.rows": None}}, "array.rows"),
+        ("eyeriss", {"batch": 0}, "batch must be at least 1, got 0"),
+        ("eyeriss", {"engine": "evnt"}, "unknown timeline engine 'evnt' (did you mean 'event'?)"),
+        (ARCH, {"overrides": {"array.rows": 16}}, "tiny: overrides need the name or path of an architecture"),
+    ],
+)
+def test_mistakes_name_what_came(trace, arch, options, message):
+    with pytest.raises(ZapsimError) as caught:
+        zapsim.simulate(arch, trace, **options)
+    assert message in str(caught.value)
+
+
+def test_a_trace_that_is_not_there(tmp_path):
+    with pytest.raises(TraceError) as caught:
+        zapsim.simulate("eyeriss", str(tmp_path / "none"))
+    assert str(caught.value) == f"{tmp_path / 'none'}: no such trace file"

@@ -1,4 +1,4 @@
-"""Published figures beside ours: what is shipped, another chip's files, and every way to write them down wrong."""
+"""Published figures beside ours: what is shipped, another chip's files, and every mistake in them."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from zapsim.cli import main
 from zapsim.errors import ConfigError
-from zapsim.validation import Comparison, Figure, Target, known_validations, validate
+from zapsim.validation import Figure, MetricErrors, Target, known_validations, validate
 
 YAML = """\
 name: a chip
@@ -33,34 +33,34 @@ def chip(tmp_path: Path) -> Path:
 
 def test_another_chip_is_one_yaml_and_one_csv(chip: Path) -> None:
     found = validate(str(chip))
-    assert found.comparisons[0].figures == (Figure("one", ours=81, published=81),)
+    assert found.metrics[0].figures == (Figure("one", ours=81, published=81),)
     assert found.met
 
 
 def test_a_row_may_set_keys_of_the_architecture(chip: Path) -> None:
     chip.with_name("chip.csv").write_text("layer,C,H,W,K,R,S,array.rows,cycles\none,1,8,8,4,3,3,32,113\n")
-    assert validate(str(chip)).comparisons[0].largest == 0, "16 rows more are filled twice"
+    assert validate(str(chip)).metrics[0].largest == 0, "16 rows more are filled twice"
 
 
 def test_errors_and_targets() -> None:
     figures = (Figure("one", 90, 100), Figure("two", 330, 300))
-    comparison = Comparison("cycles", figures, Target(layer=0.1, sum=0.05))
-    assert comparison.largest == pytest.approx(0.1)
-    assert comparison.mean == pytest.approx(0.1)
-    assert comparison.of_sum == pytest.approx(0.05)
-    assert not Comparison("cycles", figures, Target(mean=0.09)).met
-    assert Comparison("cycles", figures, Target(mean=0.11)).met
+    errors = MetricErrors("cycles", figures, Target(layer=0.1, sum=0.05))
+    assert errors.largest == pytest.approx(0.1)
+    assert errors.mean == pytest.approx(0.1)
+    assert errors.of_sum == pytest.approx(0.05)
+    assert not MetricErrors("cycles", figures, Target(mean=0.09)).met
+    assert MetricErrors("cycles", figures, Target(mean=0.11)).met
 
 
 @pytest.mark.parametrize(
     ("yaml", "csv", "fault"),
     [
-        (YAML.replace("cycles:", "cycle:"), CSV, "chip.yaml: targets.cycle: unknown measure (did you mean 'cycles'?)"),
+        (YAML.replace("cycles:", "cycle:"), CSV, "chip.yaml: targets.cycle: unknown metric (did you mean 'cycles'?)"),
         (YAML.replace("arch:", "arc:"), CSV, "chip.yaml: arch: Field required"),
-        (YAML.replace("chip.csv", "none.csv"), CSV, "none.csv: no such file of figures"),
-        (YAML, CSV.replace(",cycles", ",cyc"), "chip.csv: no column cycles"),
+        (YAML.replace("chip.csv", "none.csv"), CSV, "none.csv: no such CSV file"),
+        (YAML, CSV.replace(",cycles", ",cyc"), "chip.csv: missing column cycles"),
         (YAML, CSV.replace("one,1", "one,x"), "chip.csv: line 3: expected a number, got 'x'"),
-        (YAML, "# nothing\n", "chip.csv: holds no row"),
+        (YAML, "# nothing\n", "chip.csv: expected a heading and at least one row of figures, got no row"),
         ("a: [", CSV, "chip.yaml: not YAML"),
     ],
 )
@@ -87,7 +87,7 @@ def test_the_exit_code_says_whether_targets_are_met(chip: Path, capsys: pytest.C
     assert "NO" in capsys.readouterr().out
 
 
-def test_a_measure_without_a_target_is_shown_and_misses_none(chip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_metric_without_a_target_is_shown_and_misses_none(chip: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chip.write_text(YAML.replace("{layer: 0.1, mean: 0.1, sum: 0.1}", "{}"))
     chip.with_name("chip.csv").write_text(CSV.replace(",81", ",100"))
     assert main(["validate", str(chip)]) == 0

@@ -38,7 +38,7 @@ class Policy:
     knowledge: Knowledge = "predictor"
 
     def baseline(self) -> Policy:
-        """Return the policy to compare with: dense outputs and the same inputs, or all dense if outputs are dense."""
+        """Return the policy to compare with: dense outputs, and the same inputs unless its outputs are dense."""
         if self.outputs == "dense":
             return PRESETS["dense"]
         return Policy("dense" if self.inputs == "dense" else f"{self.inputs}-input", inputs=self.inputs)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.kernels import shares as kernels
+from zapsim.kernels import timeline as kernels
 
 Ints = NDArray[np.int64]
 

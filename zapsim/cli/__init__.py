@@ -1,4 +1,4 @@
-"""Command line: ``zapsim COMMAND``; one module a command, imported only when it runs."""
+"""Command line: ``zapsim COMMAND``. Each command is a module that imports what it needs only when it runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-import zapsim
 from zapsim.cli import (
     adapt,
     archs,
@@ -25,6 +24,7 @@ from zapsim.cli import (
     validate,
 )
 from zapsim.errors import ZapsimError, did_you_mean
+from zapsim.version import __version__
 
 _COMMANDS = (
     run, explain, explore, pareto, compare, train, tune, adapt, evaluate, trace, trace_info, archs, area, validate,
@@ -35,32 +35,32 @@ examples:
   zapsim run --arch eyeriss.yaml
   zapsim run --arch tpu_128x128 --set array.dataflow=output-stationary --policy oracle
   zapsim trace-info traces/vgg16_hed_chelsea.safetensors
-  zapsim COMMAND --help    shows each command's options, with examples
+  zapsim COMMAND --help    options of a command, with examples
 """
 
 
 class _Parser(argparse.ArgumentParser):
-    """Refuses what it does not know with its own usage, and says which option was meant."""
+    """Refuse unknown arguments with this command's usage, and suggest the option that was meant."""
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
-        """Parse; there is nothing else that could know the rest."""
-        found, unknown = super().parse_known_args(args, namespace)
+        """Parse all arguments; a rest is an error, since no other parser follows."""
+        namespace, unknown = super().parse_known_args(args, namespace)
         if unknown:
             option = next((text.partition("=")[0] for text in unknown if text.startswith("-")), "")
             known = [name for action in self._actions for name in action.option_strings]
             self.error(f"unrecognized arguments: {' '.join(unknown)}{did_you_mean(option, known) if option else ''}")
-        return found, unknown
+        return namespace, unknown
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands; each sets ``execute``, a function from arguments to exit code."""
+    """Build the parser of all commands; each sets ``execute``, a function from arguments to exit code."""
     parser = _Parser(
         prog="zapsim",
         description="What zero-activation prediction saves on a CNN accelerator, from real masks.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"zapsim {zapsim.__version__}")
+    parser.add_argument("--version", action="version", version=f"zapsim {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add_parser(commands)
@@ -68,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, or 2 after a mistake of the user's (a line a fault on stderr, nothing written)."""
+    """Run one command; return 0, or 2 after a user's mistake (a line per fault on stderr, nothing written)."""
     args = build_parser().parse_args(arguments)
     try:
         return int(args.execute(args))
@@ -79,6 +79,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("zapsim: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader (`| head`) has seen enough
+    except BrokenPipeError:  # the reader closed the pipe, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -1,28 +1,127 @@
-"""What several commands take: the sub-parser type, and where the bundled trace lies."""
+"""Options that several commands share, each declared once, and the guard of the files that a command writes."""
 
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+from zapsim.arch.policy import PRESETS
+from zapsim.errors import ZapsimError
+from zapsim.files import check_writable, is_special, write_atomically
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 BUNDLED_TRACE = Path(__file__).parents[2] / "traces" / "vgg16_hed_chelsea.safetensors"
-"""VGG-16 (HED weights) on one photograph: what ``zapsim run`` takes if no trace is named."""
+"""VGG-16 (HED weights) on one photograph: the trace that runs if none is named."""
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "--arch": {"metavar": "FILE", "help": "architecture file, or the name of a shipped architecture"},
+    "--set": {
+        "action": "append", "default": [], "dest": "overrides", "metavar": "PATH=VALUE",
+        "help": "change a key of the architecture, as in array.rows=16; may be repeated",
+    },
+    "--trace": {
+        "type": Path, "default": BUNDLED_TRACE, "metavar": "FILE", "help": "trace to run (default: the bundled VGG-16)",
+    },
+    "--point": {"metavar": "NAME", "help": "operating point of the trace (default: its first)"},
+    "--images": {
+        "type": int, "nargs": "+", "metavar": "I", "help": "indices of images in the trace (default: all)",
+    },
+    "--policy": {
+        "default": "zap", "metavar": "NAME",
+        "help": f"what the hardware does with zeros: {', '.join(PRESETS)} (default: zap)",
+    },
+    "--format": {
+        "choices": ("table", "csv", "json", "markdown"), "default": "table", "help": "format (default: table)",
+    },
+    "--out": {"type": Path, "metavar": "FILE", "help": "write the result to this file instead of printing it"},
+    "--csv": {"type": Path, "metavar": "FILE", "help": "also write all columns as CSV"},
+    "--plot": {"type": Path, "metavar": "FILE", "help": "also draw the result (png, svg or pdf)"},
+}  # fmt: skip
+
+
+def add_command(
+    commands: Subparsers, name: str, summary: str, description: str, epilog: str
+) -> argparse.ArgumentParser:
+    """Declare a command: its line in the list of commands, and what its own help says above and below the options."""
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_options(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Declare shared options as they are."""
+    for name in names:
+        add_option(parser, name)
+
+
+def add_option(parser: argparse.ArgumentParser, name: str, flag: str = "", **changes: Any) -> None:
+    """Declare one shared option, with some of its properties changed.
+
+    Parameters
+    ----------
+    parser
+        Of the command.
+    name
+        The option's usual name, such as ``--set``.
+    flag
+        Its name in this command if that differs, such as ``--set-a``.
+    changes
+        Properties that replace the shared ones, as ``add_argument`` takes them.
+    """
+    parser.add_argument(flag or name, **(_OPTIONS[name] | changes))
 
 
 def add_design_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what runs where: architecture, changes to it, trace, operating point and images."""
-    parser.add_argument(
-        "--arch", required=True, metavar="FILE", help="architecture file, or the bare name of a shipped one"
-    )
-    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="PATH=VALUE",
-                        help="change a key of the architecture, as in array.rows=16; may be repeated")  # fmt: skip
-    parser.add_argument(
-        "--trace", type=Path, default=BUNDLED_TRACE, metavar="FILE", help="trace (default: the bundled VGG-16)"
-    )
-    parser.add_argument("--point", metavar="NAME", help="operating point of the trace (default: its first)")
-    parser.add_argument(
-        "--images", type=int, nargs="+", metavar="I", help="indices of images in the trace (default: all)"
-    )
+    add_option(parser, "--arch", required=True)
+    add_options(parser, "--set", "--trace", "--point", "--images")
+
+
+def check_outputs(files: Iterable[Path | None], plots: Iterable[Path | None] = (), inputs: Iterable[Path] = ()) -> None:
+    """Check before the work that every output of a command can be written.
+
+    Parameters
+    ----------
+    files, plots
+        Where results and plots go (None: an option that was not given).
+    inputs
+        Files that the command reads, which no output may replace.
+
+    Raises
+    ------
+    ZapsimError
+        If one cannot be written or drawn, or if two are the same file.
+    """
+    texts, pictures = ([path for path in paths if path is not None] for paths in (files, plots))
+    read = tuple(inputs)
+    for path in texts:
+        check_writable(path, read)
+    if pictures:
+        from zapsim.report.plot import check_plot
+
+        for path in pictures:
+            check_plot(path)
+    places = [os.path.realpath(path) for path in (*texts, *pictures) if not is_special(path)]
+    for place in places:
+        if places.count(place) > 1:
+            raise ZapsimError(f"{place}: cannot be written (two results would go there)")
+
+
+def write_output(path: Path, content: str) -> None:
+    """Write a result to a file, and say so on stderr."""
+    write_atomically(path, content)
+    say_written(path)
+
+
+def say_written(path: Path) -> None:
+    """Say on stderr that a result was written; stdout is for results."""
+    print(f"wrote {path}", file=sys.stderr)

@@ -18,7 +18,7 @@ def execute(_args: argparse.Namespace) -> int:
     from rich.table import Table
 
     from zapsim.arch.load import known_archs, load_arch
-    from zapsim.report.consoles import stdout_console
+    from zapsim.report.terminal import stdout_console
 
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "array", "description"):

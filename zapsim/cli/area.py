@@ -1,46 +1,43 @@
-"""``zapsim area``: what takes room on a chip."""
+"""``zapsim area``: the area of a chip by component."""
 
 from __future__ import annotations
 
 import argparse
 import math
 
-from zapsim.cli._arguments import Subparsers
+from zapsim.cli._arguments import Subparsers, add_command, add_option
 
 _EPILOG = """\
 examples:
   zapsim area                                              all shipped architectures
-  zapsim area --arch eyeriss --set predictor.lanes=36      what wider predictors cost
+  zapsim area --arch eyeriss --set predictor.lanes=36      a wider predictor
   zapsim area --arch eyeriss systolic_16x16 my_chip.yaml
 
-Areas are made from a table per part (docs/models/energy.md): good for comparing designs, not for taping one out.
+Areas come from a table of parts (docs/models/energy.md): good for comparing designs, not for taping one out.
 """
 
 
 def add_parser(commands: Subparsers) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "area",
-        help="print the area of accelerators by component",
-        description="Print the area of accelerators by component, in mm² of the process that the file names.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "print the area of accelerators by component",
+        "Print the area of accelerators by component, in mm² of the process that the file names.",
+        _EPILOG,
     )
-    parser.add_argument(
-        "--arch", nargs="+", metavar="FILE", help="architecture files, or bare names of shipped ones (default: all)"
-    )
-    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="PATH=VALUE",
-                        help="change a key of each, as in predictor.lanes=36; may be repeated")  # fmt: skip
+    add_option(parser, "--arch", nargs="+", help="architecture files, or names of shipped ones (default: all shipped)")
+    add_option(parser, "--set", help="change a key of each architecture, as in predictor.lanes=36; may be repeated")
     parser.set_defaults(execute=execute)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Print a row an architecture: its total, and each component with its share."""
+    """Print one row per architecture: its total, and each component with its share."""
     from rich.table import Table
 
     from zapsim.arch.load import known_archs, load_arch
     from zapsim.energy.area import AREA_COMPONENTS, area_by_component
-    from zapsim.report.consoles import stdout_console
+    from zapsim.report.terminal import stdout_console
 
     table = Table(box=None, pad_edge=False)
     table.add_column("name", no_wrap=True)

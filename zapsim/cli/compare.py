@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
 
-from zapsim.cli._arguments import BUNDLED_TRACE, Subparsers
+from zapsim.cli._arguments import (
+    Subparsers,
+    add_command,
+    add_option,
+    add_options,
+    check_outputs,
+    say_written,
+    write_output,
+)
 
 _EPILOG = """\
 examples:
@@ -20,48 +26,32 @@ examples:
 
 def add_parser(commands: Subparsers) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "compare",
-        help="put two architectures, results or designs side by side, layer by layer",
-        description="Compare time, energy and DRAM words of two designs, A and B, layer by layer.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "put two architectures, results or designs side by side, layer by layer",
+        "Compare time, energy and DRAM words of two designs, A and B, layer by layer.",
+        _EPILOG,
     )
     for letter in "ab":
         parser.add_argument(letter, metavar=letter.upper(), help="an architecture, a JSON result, or DIR or DIR@ID")
-    parser.add_argument(
-        "--trace",
-        type=Path,
-        default=BUNDLED_TRACE,
-        metavar="FILE",
-        help="trace that architectures run (default: the bundled VGG-16)",
-    )
-    parser.add_argument("--point", metavar="NAME", help="operating point of the trace (default: its first)")
-    parser.add_argument(
-        "--policy", default="zap", metavar="NAME", help="what architectures do with zeros (default: zap)"
-    )
+    add_option(parser, "--trace", help="trace that architectures run (default: the bundled VGG-16)")
+    add_options(parser, "--point", "--policy")
     for letter in "ab":
-        parser.add_argument(
-            f"--set-{letter}", action="append", default=[], metavar="PATH=VALUE",
-            help=f"change a key of architecture {letter.upper()}; may be repeated",
-        )  # fmt: skip
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write all metrics as CSV")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw time and energy (png, svg or pdf)")
+        summary = f"change a key of architecture {letter.upper()}; may be repeated"
+        add_option(parser, "--set", f"--set-{letter}", dest=f"set_{letter}", help=summary)
+    add_option(parser, "--csv", help="also write all metrics as CSV")
+    add_option(parser, "--plot", help="also draw time and energy (png, svg or pdf)")
     parser.set_defaults(execute=execute)
 
 
 def execute(args: argparse.Namespace) -> int:
     """Compare and show."""
     from zapsim.exploration.compare import compare
-    from zapsim.files import check_writable, write_atomically
     from zapsim.report.compare import comparison_csv, plot_comparison, print_comparison
-    from zapsim.report.consoles import stdout_console
-    from zapsim.report.plot import check_plot
+    from zapsim.report.terminal import stdout_console
 
-    if args.csv is not None:
-        check_writable(args.csv)
-    if args.plot is not None:
-        check_plot(args.plot)
+    check_outputs((args.csv,), (args.plot,), (args.trace,))
     sides = compare(
         args.a, args.b, trace=args.trace, point=args.point, policy=args.policy,
         overrides_a=args.set_a, overrides_b=args.set_b,
@@ -72,9 +62,8 @@ def execute(args: argparse.Namespace) -> int:
         console.print(description, soft_wrap=True, highlight=False)
     print_comparison(records, console)
     if args.csv is not None:
-        write_atomically(args.csv, comparison_csv(records, sides.descriptions))
-        print(f"wrote {args.csv}", file=sys.stderr)
+        write_output(args.csv, comparison_csv(records, sides.descriptions))
     if args.plot is not None:
         plot_comparison(records, sides.descriptions, args.plot)
-        print(f"wrote {args.plot}", file=sys.stderr)
+        say_written(args.plot)
     return 0

@@ -51,7 +51,7 @@ def add_parser(commands: Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Explore, and print a summary."""
-    from zapsim.exploration.dependencies import check_dependencies
+    from zapsim.exploration import check_dependencies
 
     check_dependencies()
     from zapsim.exploration.driver import RunOptions, run_space

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from zapsim.cli._arguments import Subparsers
+from zapsim.cli._arguments import Subparsers, add_command, add_option, check_outputs, say_written, write_output
 from zapsim.errors import ZapsimError
 
 _EPILOG = """\
@@ -22,12 +21,12 @@ something. A NAME is a metric or a column of the results (docs/exploring.md); an
 
 def add_parser(commands: Subparsers) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "pareto",
-        help="show the best designs of an exploration",
-        description="Show the Pareto front of the results that `zapsim explore` wrote.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "show the best designs of an exploration",
+        "Show the Pareto front of the results that `zapsim explore` wrote.",
+        _EPILOG,
     )
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder of the results")
     parser.add_argument(
@@ -46,29 +45,25 @@ def add_parser(commands: Subparsers) -> None:
         help="condition that designs must meet; may be repeated",
     )
     parser.add_argument("--limit", type=int, default=30, metavar="N", help="rows of the table at most (default: 30)")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the front with all columns as CSV")
-    parser.add_argument(
-        "--plot", type=Path, action="append", default=[], metavar="FILE",
-        help="draw the front (png, svg, pdf; html: interactive); may be repeated",
-    )  # fmt: skip
+    add_option(parser, "--csv", help="also write the front with all columns as CSV")
+    summary = "also draw the front (png, svg, pdf; html: interactive); may be repeated"
+    add_option(parser, "--plot", action="append", default=[], help=summary)
     parser.set_defaults(execute=execute)
 
 
 def execute(args: argparse.Namespace) -> int:
     """Show the front."""
-    from zapsim.exploration.dependencies import check_dependencies
+    from zapsim.exploration import check_dependencies
 
     check_dependencies()
     from zapsim.exploration.pareto import load_front
-    from zapsim.files import check_writable, write_atomically
-    from zapsim.report.consoles import stdout_console
     from zapsim.report.pareto import front_csv, print_front
     from zapsim.report.pareto_plot import FrontPlot, check_front_plot, plot_front
+    from zapsim.report.terminal import stdout_console
 
     if args.limit < 1:
         raise ZapsimError(f"--limit must be at least 1, got {args.limit}")
-    if args.csv is not None:
-        check_writable(args.csv)
+    check_outputs((args.csv,))
     for path in args.plot:
         check_front_plot(path)
     front = load_front(args.folder, args.minimise, args.maximise, args.where)
@@ -83,9 +78,8 @@ def execute(args: argparse.Namespace) -> int:
     for note in front.notes:
         console.print(f"Quality of {note}", style="dim", highlight=False, soft_wrap=True)
     if args.csv is not None:
-        write_atomically(args.csv, front_csv(front.best, front.notes))
-        print(f"wrote {args.csv}", file=sys.stderr)
+        write_output(args.csv, front_csv(front.best, front.notes))
     for path in args.plot:
         plot_front(FrontPlot(title, front.rows, front.best, goals, front.choices), path)
-        print(f"wrote {path}", file=sys.stderr)
+        say_written(path)
     return 0

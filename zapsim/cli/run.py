@@ -7,20 +7,26 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zapsim.cli._arguments import Subparsers, add_design_arguments
+from zapsim.cli._arguments import (
+    Subparsers,
+    add_command,
+    add_design_arguments,
+    add_option,
+    add_options,
+    check_outputs,
+    say_written,
+    write_output,
+)
 from zapsim.errors import ZapsimError
 
 if TYPE_CHECKING:
-    from zapsim.arch.policy import Policy
-    from zapsim.arch.spec import ArchSpec
     from zapsim.report.timeline_file import TimedLayer
     from zapsim.results import RunResult
     from zapsim.timing.layer import LayerTiming
     from zapsim.tracefile.reader import Trace
 
 _FORMATS = ("table", "csv", "json", "markdown", "latex")
-_SUFFIXES = {".csv": "csv", ".json": "json", ".md": "markdown", ".tex": "latex", ".txt": "table"}
-_POLICIES = "dense, gate-input, zap-gate, zap, zap-perfect, oracle, early-exit, skip-input"
+_FORMAT_OF = {".csv": "csv", ".json": "json", ".md": "markdown", ".tex": "latex", ".txt": "table"}
 
 _EPILOG = """\
 examples:
@@ -37,72 +43,57 @@ examples:
 
 def add_parser(commands: Subparsers) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "run",
-        help="simulate a trace on an accelerator: cycles and energy, layer by layer",
-        description="Simulate a trace on an accelerator, under a policy and under its baseline.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "simulate a trace on an accelerator: cycles and energy, layer by layer",
+        "Simulate a trace on an accelerator, under a policy and under the baseline that it is compared with.",
+        _EPILOG,
     )
     add_design_arguments(parser)
-    parser.add_argument(
-        "--policy", default="zap", metavar="NAME", help=f"what is done with zeros: {_POLICIES} (default: zap)"
-    )
+    add_options(parser, "--policy")
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="images that run together (default: 1)")
-    parser.add_argument("--format", choices=_FORMATS, help="default: table, or what the ending of --out says")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the result here instead of printing it")
-    parser.add_argument(
-        "--plot", type=Path, metavar="FILE", help="also draw MAC, cycle and energy savings (png, svg or pdf)"
+    add_option(
+        parser,
+        "--format",
+        choices=_FORMATS,
+        default=None,
+        help="format (default: what the ending of --out says, else table)",
     )
+    add_option(parser, "--out")
+    add_option(parser, "--plot", help="also draw the MACs, cycles and energy saved (png, svg or pdf)")
     parser.add_argument(
         "--timeline", type=Path, metavar="FILE",
-        help="also write when every tile is loaded, computed and stored, as JSON for ui.perfetto.dev or chrome://tracing",
+        help="also write when each tile is loaded, computed and stored: JSON for ui.perfetto.dev or chrome://tracing",
     )  # fmt: skip
     parser.add_argument(
         "--engine", choices=("fast", "event"), default="fast",
-        help="of the timeline: compiled, or its readable reference, which is slow and gives the same (default: fast)",
+        help="engine of the timeline: compiled, or its slow, readable reference; both give the same (default: fast)",
     )  # fmt: skip
     parser.set_defaults(execute=execute)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Run the simulation and show or write its result."""
-    from zapsim.arch.load import load_arch
-    from zapsim.arch.policy import preset
-    from zapsim.files import check_writable, write_atomically
-    from zapsim.report.plot import check_plot, plot_savings
+    """Run the simulation, and show or write its result."""
+    from zapsim.report.plot import save_figure
+    from zapsim.report.timeline_file import timeline_json
     from zapsim.tracefile.reader import Trace
 
     if args.batch < 1:
         raise ZapsimError(f"--batch must be at least 1, got {args.batch}")
-    form = args.format or _SUFFIXES.get(args.out.suffix.lower() if args.out else "", "table")
-    if args.out is not None:
-        check_writable(args.out, (args.trace, Path(args.arch)))
-    if args.plot is not None:
-        check_plot(args.plot)
-    if args.timeline is not None:
-        check_writable(args.timeline, (args.trace, Path(args.arch)))
-    arch = load_arch(args.arch, args.overrides)
-    policy = preset(args.policy, arch.inputs)
-    trace = Trace(args.trace)
+    check_outputs((args.out, args.timeline), (args.plot,), (args.trace, Path(args.arch)))
     timed: list[TimedLayer] = []
-    result = _simulate(args, arch, trace, policy, timed)
-    _show(result, form, args.out)
+    result = _simulate(args, Trace(args.trace), timed)
+    _show(result, args.format or _FORMAT_OF.get(args.out.suffix.lower() if args.out else "", "table"), args.out)
     if args.plot is not None:
-        plot_savings(result, args.plot)
-        print(f"wrote {args.plot}", file=sys.stderr)
+        save_figure(result.plot(), args.plot)
+        say_written(args.plot)
     if args.timeline is not None:
-        from zapsim.report.layer_table import headline
-        from zapsim.report.timeline_file import timeline_json
-
-        write_atomically(args.timeline, timeline_json(timed, arch.clock, headline(result)))
-        print(f"wrote {args.timeline}", file=sys.stderr)
+        write_output(args.timeline, timeline_json(timed, result.clock_hz, result.headline))
     return 0
 
 
-def _simulate(
-    args: argparse.Namespace, arch: ArchSpec, trace: Trace, policy: Policy, timed: list[TimedLayer]
-) -> RunResult:
+def _simulate(args: argparse.Namespace, trace: Trace, timed: list[TimedLayer]) -> RunResult:
     """Run with a progress bar on stderr (only in a terminal, gone when done); with --timeline, fill `timed`."""
     from rich.console import Console
     from rich.progress import Progress
@@ -115,25 +106,23 @@ def _simulate(
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("starting", total=steps)
 
-        def done(name: str, timing: LayerTiming) -> None:
+        def advance(name: str, timing: LayerTiming) -> None:
             bar.update(task, advance=1, description=name)
             if args.timeline:
                 timed.append(TimedLayer(name, timing.timeline))
 
         return simulate(
-            arch, trace, policy, point=args.point, images=args.images, batch=args.batch, engine=args.engine,
-            progress=done,
+            args.arch, trace, args.policy, overrides=args.overrides, point=args.point, images=args.images,
+            batch=args.batch, engine=args.engine, progress=advance,
         )  # fmt: skip
 
 
 def _show(result: RunResult, form: str, out: Path | None) -> None:
-    from zapsim.files import write_atomically
-    from zapsim.report.consoles import stdout_console
     from zapsim.report.formats import print_table, render
+    from zapsim.report.terminal import stdout_console
 
     if out is not None:
-        write_atomically(out, render(result, form))
-        print(f"wrote {out}", file=sys.stderr)
+        write_output(out, render(result, form))
     elif form == "table" and sys.stdout.isatty():
         print_table(result, stdout_console())
     else:

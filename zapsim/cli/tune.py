@@ -52,7 +52,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     add_network_arguments(parser)
     add_predictors_argument(parser)
-    add_image_arguments(parser, "; best none of the training's")
+    add_image_arguments(parser, "; preferably not those of the training")
     parser.add_argument(
         "--crops", type=int, default=64, metavar="N", help="number of random crops of them (default: 64)"
     )

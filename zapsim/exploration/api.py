@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zapsim.errors import ConfigError
+from zapsim.exploration import check_dependencies
 from zapsim.exploration.compare import compare
-from zapsim.exploration.dependencies import check_dependencies
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from html import escape
 from operator import add
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
 from zapsim.arch.spec import ArchSpec
-from zapsim.counts import Counts, Cycles
+from zapsim.comparison import Outcome
 from zapsim.errors import ConfigError, ZapsimError
-from zapsim.exploration.dependencies import check_dependencies
+from zapsim.exploration import check_dependencies
 from zapsim.metrics import METRICS, Metric, Simulated, Value
-from zapsim.results import Outcome, RunResult
+from zapsim.results import RunResult
 from zapsim.simulation import simulate
 from zapsim.tracefile.reader import Trace
 
@@ -224,21 +223,11 @@ def _side_of_result(result: RunResult, description: str = "") -> Side:
 def _side_of_file(path: Path) -> Side:
     """Read a JSON result."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        layers = {layer["shape"]["name"]: _outcome(layer["policy"]) for layer in record["layers"]}
-        description = f"{record['arch']} ({record['arch_summary']}), policy {record['policy']}"
-        return Side(record["arch"], description, record["clock_hz"], layers)
+        return _side_of_result(RunResult.from_json(path.read_bytes().decode(errors="replace")))
     except OSError as error:
         raise ZapsimError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError):
-        raise ZapsimError(f"{path}: not a result of `zapsim run --format json`") from None
-
-
-def _outcome(record: Mapping[str, Any]) -> Outcome:
-    return Outcome(
-        Cycles(**record["cycles"]), Counts(**record["counts"]), record["energy_pj"], record["demanded_macs"],
-        record["predictor_busy_cycles"], record["active_pes"],
-    )  # fmt: skip
+    except ZapsimError as error:
+        raise ZapsimError(f"{path}: {error}") from None
 
 
 def _side_of_design(folder: Path, beginning: str) -> Side:

@@ -16,11 +16,11 @@ from itertools import groupby
 from operator import add
 from typing import Any, Final, Literal, TypeAlias
 
-import zapsim
 from zapsim.arch.policy import Policy, preset
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import Engine
 from zapsim.arrays.engines import ENGINES
+from zapsim.comparison import Outcome
 from zapsim.energy.area import total_area
 from zapsim.errors import TraceError, ZapsimError
 from zapsim.exploration.cached_engine import CachedEngine, EngineCache
@@ -28,11 +28,11 @@ from zapsim.exploration.expression import Names
 from zapsim.exploration.lattice import Design
 from zapsim.exploration.space import Constraint, Space, Workload, path_values, quality_metrics
 from zapsim.metrics import METRICS, Known, Simulated, Value
-from zapsim.results import Outcome
 from zapsim.simulation import layer_outcome, layer_timing
 from zapsim.timing.residency import Residency, resident_maps
 from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.reader import Trace
+from zapsim.version import __version__
 
 Status: TypeAlias = Literal["ok", "infeasible", "invalid", "error"]
 """``infeasible``: breaks a constraint; ``invalid``: no such architecture, or a layer does not fit; ``error``: failed
@@ -160,7 +160,7 @@ class Evaluator:
         design = self._space.lattice.design(number)
         workload = self._space.workloads[design[1]]
         values = self._space.chosen(design)
-        values |= {"trace_sha256": workload.trace_sha256, "zapsim": zapsim.__version__}
+        values |= {"trace_sha256": workload.trace_sha256, "zapsim": __version__}
         return _Job(number, design, workload, values)
 
     def _attempt(self, job: _Job, step: Callable[[_Job], None]) -> None:
@@ -202,7 +202,7 @@ class Evaluator:
         space, workload = self._space, job.workload
         parts = (
             arch.hash, workload.trace_sha256, workload.point, space.policies[job.design[2]], space.images, space.batch,
-            zapsim.__version__,
+            __version__,
         )  # fmt: skip
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 

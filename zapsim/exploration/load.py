@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import zapsim
 from zapsim.arch.load import read_arch
 from zapsim.arch.policy import PRESETS
 from zapsim.arch.variants import Variants
@@ -16,6 +15,7 @@ from zapsim.exploration.goals import Goals, check_goals
 from zapsim.exploration.space import Space, Workload
 from zapsim.exploration.space_file import SpaceFile, check_space, read_space_file
 from zapsim.tracefile.reader import Trace
+from zapsim.version import __version__
 
 
 def load_space(source: str | Path | Mapping[str, Any], folder: Path | None = None) -> Space:
@@ -126,7 +126,7 @@ def _identity(
 ) -> dict[str, Any]:
     """Gather everything that decides which designs there are and what their results are: all but name and budget."""
     return {
-        "zapsim": zapsim.__version__,
+        "zapsim": __version__,
         "arch": {name: variants.base.hash for name, variants in archs.items()},
         "order": [*archs, *(one.path for one in axes.parameters)],  # designs are numbered in this order
         "trace": {one.trace: one.trace_sha256 for one in workloads},

@@ -109,28 +109,28 @@ def train(  # noqa: PLR0913 (options, by name)
     ZapsimError
         If network, images or options cannot be used, or a file cannot be written.
     """
-    called = inputs.call("zapsim.train", locals())
+    call = inputs.call("zapsim.train", locals())
     images = inputs.as_paths(images)
-    out, kept = inputs.as_path(out), inputs.as_path(checkpoint)
-    if kept is None and out is not None:
-        kept = out.with_name(f"{out.name}.checkpoint")
-    for path in (out, kept):
+    out, checkpoint_path = inputs.as_path(out), inputs.as_path(checkpoint)
+    if checkpoint_path is None and out is not None:
+        checkpoint_path = out.with_name(f"{out.name}.checkpoint")
+    for path in (out, checkpoint_path):
         inputs.check_output(path)
     options = TrainingOptions(pattern, epochs, batch, lr, recipe, seed, dict(layer_patterns or {}))
     model, graph = inputs.open_network(network, weights, device, seed, images)
     crop_set = images if isinstance(images, ImageSet) else load_crops(images, model.preprocessing, crops, seed)
-    trained = train_predictors(model.model, graph, crop_set, options, checkpoint=kept)
-    made = {
-        **called,
+    trained = train_predictors(model.model, graph, crop_set, options, checkpoint=checkpoint_path)
+    recorded = {
+        **call,
         "versions": inputs.versions(),
         "data": inputs.describe(crop_set),
         "preprocessing": inputs.describe_preprocessing(model.preprocessing),
         "losses": {name: list(losses) for name, losses in trained.losses.items()},
         **(provenance or {}),
     }
-    predictors = save_predictors(out, model.name, model.weights_sha256, trained.predictors, made)
-    if kept is not None:
-        kept.unlink(missing_ok=True)
+    predictors = save_predictors(out, model.name, model.weights_sha256, trained.predictors, recorded)
+    if checkpoint_path is not None:
+        checkpoint_path.unlink(missing_ok=True)
     inputs.warn_of_undecoded(crop_set)
     return TrainingResult(predictors, graph, trained.losses, trained.savings)
 
@@ -152,10 +152,10 @@ def tune(  # noqa: PLR0913 (options, by name)
     predictors: PredictorsInput,
     images: ImagesInput,
     *,
-    error: Sequence[float] = (),
-    saving: Sequence[float] = (),
-    uniform: Sequence[float] = (),
-    threshold: Sequence[float] = (),
+    error: float | Sequence[float] = (),
+    saving: float | Sequence[float] = (),
+    uniform: float | Sequence[float] = (),
+    threshold: float | Sequence[float] = (),
     weigh: bool = False,
     crops: int = 64,
     bins: int = BINS,
@@ -170,11 +170,11 @@ def tune(  # noqa: PLR0913 (options, by name)
     Parameters
     ----------
     network, weights, device
-        As for :func:`train`.
+        As for :func:`~zapsim.frontend.api.train`.
     predictors
-        A predictor file, or the ``predictors`` that :func:`train` returned.
+        A predictor file, or the ``predictors`` that :func:`~zapsim.frontend.api.train` returned.
     images
-        What to measure on; best none of the training's.
+        What to measure on; preferably not the images of the training.
     error
         Budgets of summed error: save most MACs within each (points ``e0.2`` and so on).
     saving
@@ -201,31 +201,37 @@ def tune(  # noqa: PLR0913 (options, by name)
     ZapsimError
         If there is nothing to tune for, a budget cannot be met, or an input cannot be used.
     """
-    called = inputs.call("zapsim.tune", locals())
+    call = inputs.call("zapsim.tune", locals())
     images, out = inputs.as_paths(images), inputs.as_path(out)
-    if not (error or saving or uniform or threshold):
+    errors, savings, uniforms, thresholds = (_values(budget) for budget in (error, saving, uniform, threshold))
+    if not (errors or savings or uniforms or thresholds):
         raise FrontendError("nothing to tune for: give error, saving, uniform or threshold")
     inputs.check_output(out)
     model, graph = inputs.open_network(network, weights, device, seed, images)
-    opened = inputs.open_predictors(predictors, model, graph)
+    predictor_set = inputs.open_predictors(predictors, model, graph)
     # Another stream of random numbers than training's, should both use the same pictures.
     crop_set = images if isinstance(images, ImageSet) else load_crops(images, model.preprocessing, crops, seed + 2)
-    curves = measure_curves(model.model, graph, opened.predictors, crop_set, bins=bins)
+    curves = measure_curves(model.model, graph, predictor_set.predictors, crop_set, bins=bins)
     layer_weights: dict[str, float] | None = None
     if weigh:
-        few = crop_set.first(min(len(crop_set), MOST_WEIGHING_IMAGES))
-        layer_weights = measure_sensitivities(model.model, graph, opened.predictors, curves, few)
+        sample = crop_set.first(min(len(crop_set), MOST_WEIGHING_IMAGES))
+        layer_weights = measure_sensitivities(model.model, graph, predictor_set.predictors, curves, sample)
         curves = weighted(curves, layer_weights)
-    kinds = (error, for_error), (saving, for_saving), (uniform, best_threshold), (threshold, for_threshold)
-    points = tuple(choose(curves, value) for values, choose in kinds for value in dict.fromkeys(values))
+    kinds = (errors, for_error), (savings, for_saving), (uniforms, best_threshold), (thresholds, for_threshold)
+    points = tuple(choose(curves, value) for values, choose in kinds for value in values)
     if out is not None:
-        made = {
-            **called,
+        recorded = {
+            **call,
             "versions": inputs.versions(),
             "data": inputs.describe(crop_set),
             **({} if layer_weights is None else {"weights": layer_weights}),
             **(provenance or {}),
         }
-        save_points(out, points, opened, made)
+        save_points(out, points, predictor_set, recorded)
     inputs.warn_of_undecoded(crop_set)
     return TuningResult(points, curves, layer_weights)
+
+
+def _values(values: float | Sequence[float]) -> tuple[float, ...]:
+    """Return one value or several without repetitions."""
+    return tuple(dict.fromkeys(values)) if isinstance(values, Sequence) else (values,)

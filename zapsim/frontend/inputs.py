@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import nn
 
-import zapsim
 from zapsim.errors import FrontendError
 from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.data.preprocessing import IMAGENET, Preprocessing
@@ -24,6 +23,7 @@ from zapsim.frontend.skipping import uniform_points
 from zapsim.frontend.training.predictor import PredictorSet, load_predictors
 from zapsim.frontend.tuning.operating_points import load_points
 from zapsim.tracefile.model import OperatingPoint
+from zapsim.version import __version__
 
 NetworkInput: TypeAlias = str | nn.Module | Network
 """``package.module:factory``, a module (its pictures are prepared as for ImageNet), or a `Network`."""
@@ -153,7 +153,7 @@ def warn_of_undecoded(*sets: ImageSet | None) -> None:
 
 def versions() -> dict[str, str]:
     """Return the versions that numbers may depend on."""
-    return {"zapsim": zapsim.__version__, "torch": str(torch.__version__), "numpy": np.__version__}
+    return {"zapsim": __version__, "torch": str(torch.__version__), "numpy": np.__version__}
 
 
 def arguments(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,9 +49,9 @@ def evaluate(  # noqa: PLR0913 (options, by name)
     Parameters
     ----------
     network, weights, device
-        As for :func:`train`.
+        As for :func:`~zapsim.frontend.api.train`.
     predictors
-        A predictor file, or the ``predictors`` that :func:`train` returned.
+        A predictor file, or the ``predictors`` that :func:`~zapsim.frontend.api.train` returned.
     images
         What to measure on.
     points
@@ -75,34 +75,37 @@ def evaluate(  # noqa: PLR0913 (options, by name)
     ZapsimError
         If there is no operating point, or an input cannot be used.
     """
-    called = inputs.call("zapsim.evaluate", locals())
+    call = inputs.call("zapsim.evaluate", locals())
     images = inputs.as_paths(images)
     model, graph = inputs.open_network(network, weights, device, seed, images)
-    opened = inputs.open_predictors(predictors, model, graph)
-    chosen, with_weights = _open_points(points, adapted, opened)
+    predictor_set = inputs.open_predictors(predictors, model, graph)
+    common, own_weights = _open_points(points, adapted, predictor_set)
     if isinstance(images, ImageSet):
         measured = images if count is None else images.first(count)
     else:
         measured = load_images(images, model.preprocessing, inputs.as_path(labels), count)
-    patterns = {layer: predictor.pattern for layer, predictor in opened.predictors.items()}
-    methods = [*baseline_methods(baselines, patterns), *(predicting(opened.predictors, point) for point in chosen)]
+    patterns = {layer: predictor.pattern for layer, predictor in predictor_set.predictors.items()}
+    methods = [
+        *baseline_methods(baselines, patterns),
+        *(predicting(predictor_set.predictors, point) for point in common),
+    ]
     evaluations = list(run_methods(model.model, graph, methods, measured)) if methods else []
-    if "random" in baselines and chosen:
-        at_points = evaluations[-len(chosen) :]
+    if "random" in baselines and common:
+        at_points = evaluations[-len(common) :]
         likes = [random_like(like, patterns, seed, f"random {like.name}") for like in at_points]
         evaluations += run_methods(model.model, graph, likes, measured)
-    evaluations += _evaluate_adapted(model, graph, opened, with_weights, measured)
-    made = {
-        "command": called["command"],
+    evaluations += _evaluate_adapted(model, graph, predictor_set, own_weights, measured)
+    recorded = {
+        "command": call["command"],
         "network": model.name,
-        "predictors_sha256": opened.sha256,
-        "arguments": called["arguments"],
+        "predictors_sha256": predictor_set.sha256,
+        "arguments": call["arguments"],
         "versions": inputs.versions(),
         "data": inputs.describe(measured),
         **(provenance or {}),
     }
     inputs.warn_of_undecoded(measured)
-    return EvaluationTable(tuple(evaluations), made)
+    return EvaluationTable(tuple(evaluations), recorded)
 
 
 def trace(  # noqa: PLR0913 (options, by name)
@@ -128,9 +131,9 @@ def trace(  # noqa: PLR0913 (options, by name)
     Parameters
     ----------
     network, weights, device
-        As for :func:`train`.
+        As for :func:`~zapsim.frontend.api.train`.
     predictors
-        A predictor file, or the ``predictors`` that :func:`train` returned.
+        A predictor file, or the ``predictors`` that :func:`~zapsim.frontend.api.train` returned.
     images
         What to trace; pictures are cut in the middle.
     out
@@ -164,39 +167,39 @@ def trace(  # noqa: PLR0913 (options, by name)
     ZapsimError
         If there is no operating point, an input cannot be used, or the file cannot be written.
     """
-    called = inputs.call("zapsim.trace", locals())
+    call = inputs.call("zapsim.trace", locals())
     images, out = inputs.as_paths(images), Path(out)
     if eval_labels is not None and eval_images is None:
         raise FrontendError("labels to measure the quality with need images (eval_images)")
     inputs.check_output(out)
     model, graph = inputs.open_network(network, weights, device, seed, images)
-    opened = inputs.open_predictors(predictors, model, graph)
-    chosen, with_weights = _open_points(points, adapted, opened)
+    predictor_set = inputs.open_predictors(predictors, model, graph)
+    common, own_weights = _open_points(points, adapted, predictor_set)
     if isinstance(images, ImageSet):
         traced = images if count is None else images.first(count)
     else:
         traced = load_images(images, model.preprocessing, count=count)
     evaluated = _quality_images(eval_images, inputs.as_path(eval_labels), eval_crops, seed + 1, model.preprocessing)
-    model = replace(model, adapted={own.point.name: own.model(model.model) for own in with_weights})
-    run_points = (*chosen, *(own.point for own in with_weights))
+    model = replace(model, adapted={own.point.name: own.model(model.model) for own in own_weights})
+    run_points = (*common, *(own.point for own in own_weights))
     if evaluated is None:
         run_points = tuple(point.with_quality({}, "") for point in run_points)
     else:
-        run_points = measure_quality(model, graph, opened.predictors, run_points, evaluated)
-    made = {
-        "command": called["command"],
+        run_points = measure_quality(model, graph, predictor_set.predictors, run_points, evaluated)
+    recorded = {
+        "command": call["command"],
         "seed": seed,
-        "arguments": called["arguments"],
+        "arguments": call["arguments"],
         "versions": inputs.versions(),
         "data": inputs.describe(traced),
         "preprocessing": inputs.describe_preprocessing(model.preprocessing),
-        "predictors": {"sha256": opened.sha256, "training": opened.header.provenance},
-        **_adapted_provenance(with_weights, model),
+        "predictors": {"sha256": predictor_set.sha256, "training": predictor_set.header.provenance},
+        **_adapted_provenance(own_weights, model),
         **(provenance or {}),
     }
     kinds: tuple[ValueKind, ...] = ("early_exit_macs",) if values else ()
-    header = trace_header(model, graph, opened.predictors, run_points, traced, made, kinds)
-    capture(out, header, model, graph, opened.predictors, traced, measure=evaluated is None)
+    header = trace_header(model, graph, predictor_set.predictors, run_points, traced, recorded, kinds)
+    capture(out, header, model, graph, predictor_set.predictors, traced, measure=evaluated is None)
     inputs.warn_of_undecoded(traced, evaluated)
     return Trace(out)
 
@@ -206,13 +209,13 @@ def _open_points(
 ) -> tuple[tuple[OperatingPoint, ...], tuple[AdaptedWeights, ...]]:
     """Return the operating points, and those with weights of their own."""
     opened = inputs.open_points(points, predictors)
-    with_weights: list[AdaptedWeights] = []
+    own_weights: list[AdaptedWeights] = []
     for source in adapted:
-        with_weights += [source] if isinstance(source, AdaptedWeights) else load_adapted(Path(source), predictors)
-    if not (opened or with_weights):
+        own_weights += [source] if isinstance(source, AdaptedWeights) else load_adapted(Path(source), predictors)
+    if not (opened or own_weights):
         raise FrontendError("no operating point: give points or adapted weights")
-    inputs.check_names([*opened, *(own.point for own in with_weights)])
-    return opened, tuple(with_weights)
+    inputs.check_names([*opened, *(own.point for own in own_weights)])
+    return opened, tuple(own_weights)
 
 
 def _evaluate_adapted(

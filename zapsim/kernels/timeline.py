@@ -183,3 +183,33 @@ def _cause(tile: int, ready: int, plan: Tiles, store_depth: int, latency: int, m
     if slot >= 0 and stores_until[slot] and store_end[stores_until[slot] - 1] == ready:
         return 2 if store_depth and tile < tiles else 0
     return 3
+
+
+@kernel
+def even_shares(totals: NDArray[np.int64], parts: NDArray[np.int64], out: NDArray[np.int64]) -> None:
+    """Divide each total into its parts, so that the first i parts sum to floor(i · total / parts).
+
+    Parameters
+    ----------
+    totals, parts
+        int64 (n,), not negative: what is divided, and into how many parts.
+    out
+        int64 (sum of parts,), overwritten: the parts of the first total, then those of the next.
+    """
+    position = 0
+    for i in range(totals.shape[0]):
+        count = parts[i]
+        if count == 0:
+            continue
+        quotient = totals[i] // count
+        remainder = totals[i] - quotient * count
+        # As Bresenham's line: a part gets one more whenever the sum of the remainders passes `count`.
+        error = 0
+        for _ in range(count):
+            error += remainder
+            if error >= count:
+                error -= count
+                out[position] = quotient + 1
+            else:
+                out[position] = quotient
+            position += 1

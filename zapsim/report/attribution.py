@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from zapsim.comparison import Outcome
 from zapsim.errors import ZapsimError
-from zapsim.results import LayerResult, Outcome, RunResult
+from zapsim.results import LayerResult, RunResult
 
 Parts = Mapping[str, float]
 
@@ -85,7 +86,7 @@ def _steps(
         return sum(share(*layer) * sum(before[layer[2].shape.name].values()) for layer in layers) / whole
 
     def unpredicted(layer: LayerResult) -> bool:
-        return layer.setting.startswith("not")
+        return not layer.is_predicted
 
     yield Step("zero outputs", weighted(lambda best, _, __: 1 - _demanded(best)))
     yield Step("no predictor", -weighted(lambda best, _, real: (1 - _demanded(best)) if unpredicted(real) else 0.0))

@@ -12,10 +12,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from zapsim.columns import Column
 from zapsim.metrics import METRICS
-from zapsim.report.layer_table import Column
-from zapsim.report.parts import print_in_parts
 from zapsim.report.plot import save_figure
+from zapsim.report.terminal import print_in_parts
 
 Record: TypeAlias = Mapping[str, Any]
 """A layer, or the total, by column: ``layer``, and each metric of A and B as in ``latency_ms_a``."""

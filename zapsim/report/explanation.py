@@ -12,9 +12,8 @@ from rich import box
 from rich.table import Table
 
 from zapsim.report.attribution import Explanation, Step
-from zapsim.report.consoles import plain_console
-from zapsim.report.layer_table import headline, notes
 from zapsim.report.plot import check_plot, save_figure
+from zapsim.report.terminal import plain_console
 
 MEANINGS: dict[str, str] = {
     "zero outputs": "if everything fell with the MACs, and all zeros were known",
@@ -47,7 +46,7 @@ def _saved(steps: Sequence[Step]) -> float:
 def _table(explanation: Explanation) -> str:
     text = io.StringIO()
     console = plain_console(text)
-    console.print(headline(explanation.run), soft_wrap=True)
+    console.print(explanation.run.headline, soft_wrap=True)
     for name, steps in _sections(explanation):
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         table.add_column(f"of the {name}")
@@ -61,14 +60,14 @@ def _table(explanation: Explanation) -> str:
         table.add_section()
         table.add_row(f"{name} saved", f"{left:.1%}", "", "", style="bold")
         console.print(table)
-    for line in notes(explanation.run):
+    for line in explanation.run.notes:
         console.print(line, style="dim", soft_wrap=True)
     return text.getvalue()
 
 
 def _csv(explanation: Explanation) -> str:
     text = io.StringIO()
-    for line in (headline(explanation.run), *notes(explanation.run)):
+    for line in (explanation.run.headline, *explanation.run.notes):
         text.write(f"# {line}\n")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["of", "cause", "share"])
@@ -78,7 +77,7 @@ def _csv(explanation: Explanation) -> str:
 
 def _json(explanation: Explanation) -> str:
     whole = {
-        "headline": headline(explanation.run),
+        "headline": explanation.run.headline,
         **{name: {step.cause: step.share for step in steps} for name, steps in _sections(explanation)},
         "saved": {name: _saved(steps) for name, steps in _sections(explanation)},
         "provenance": explanation.run.provenance,
@@ -87,12 +86,12 @@ def _json(explanation: Explanation) -> str:
 
 
 def _markdown(explanation: Explanation) -> str:
-    parts = [headline(explanation.run)]
+    parts = [explanation.run.headline]
     for name, steps in _sections(explanation):
         rows = [f"| of the {name} | | |", "|---|---:|---|"]
         rows += [f"| {step.cause} | {step.share:+.1%} | {MEANINGS.get(step.cause, '')} |" for step in steps]
         parts.append("\n".join([*rows, f"| **saved** | **{_saved(steps):.1%}** | |"]))
-    return "\n\n".join([*parts, *notes(explanation.run)]) + "\n"
+    return "\n\n".join([*parts, *explanation.run.notes]) + "\n"
 
 
 FORMATS: dict[str, Callable[[Explanation], str]] = {

@@ -1,22 +1,18 @@
-"""One result in five formats: terminal table, CSV, JSON, Markdown, LaTeX."""
+"""A result in five formats: terminal table, CSV, JSON, Markdown, LaTeX."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from zapsim.report.consoles import plain_console
-from zapsim.report.layer_table import COLUMNS, FILE_COLUMNS, Cell, Column, headline, image_statistics, notes
-from zapsim.report.parts import print_in_parts
-from zapsim.results import Comparison, Outcome, RunResult
+from zapsim.columns import COLUMNS, FILE_COLUMNS, Column
+from zapsim.report.terminal import plain_console, print_in_parts
+from zapsim.results import RunResult
 
 
 def render(result: RunResult, form: str) -> str:
@@ -24,15 +20,11 @@ def render(result: RunResult, form: str) -> str:
     return FORMATS[form](result)
 
 
-def _lines(result: RunResult) -> list[tuple[str, Comparison]]:
-    return [*((layer.shape.name, layer.comparison) for layer in result.layers), ("total", result.total)]
-
-
 def print_table(result: RunResult, console: Console) -> None:
-    """Print the terminal table: one row a layer and a total."""
-    console.print(headline(result), soft_wrap=True)
+    """Print the terminal table: one row per layer and a total."""
+    console.print(result.headline, soft_wrap=True)
     print_in_parts(console, COLUMNS, lambda columns: _grid(result, columns))
-    for line in notes(result):
+    for line in result.notes:
         console.print(line, style="dim", soft_wrap=True)
 
 
@@ -42,7 +34,7 @@ def _grid(result: RunResult, columns: Sequence[Column]) -> Table:
     for column in columns:
         heading = column.heading.replace(" ", "\n", 1)
         table.add_column(heading, justify="left" if column.key == "bound" else "right", no_wrap=True)
-    for name, comparison in _lines(result):
+    for name, comparison in result.rows:
         if name == "total":
             table.add_section()
         table.add_row(name, *(column.text(comparison) for column in columns), style="bold" if name == "total" else "")
@@ -56,85 +48,31 @@ def _table(result: RunResult) -> str:
 
 
 def _csv(result: RunResult) -> str:
-    """Plain values, one row a layer and a total; lines that begin with ``#`` hold headline and provenance.
+    """Return plain values, one row per layer and a total; lines that begin with ``#`` hold headline and provenance.
 
-    Rows ``images: mean``, ``deviation``, ``low`` and ``high`` follow where images ran one by one.
+    If images ran one by one, rows ``images: mean``, ``deviation``, ``low`` and ``high`` follow.
     """
     text = io.StringIO()
-    for line in (headline(result), *notes(result)):
+    for line in (result.headline, *result.notes):
         text.write(f"# {line}\n")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["layer", *(column.key for column in FILE_COLUMNS)])
-    for name, comparison in _lines(result):
+    for name, comparison in result.rows:
         writer.writerow([name, *(column.value(comparison) for column in FILE_COLUMNS)])
-    found = image_statistics(result)
-    for kind in ("mean", "deviation", "low", "high") if found else ():
-        cells = (getattr(found[column.key], kind) if column.key in found else "" for column in FILE_COLUMNS)
+    statistics = result.image_statistics
+    for kind in ("mean", "deviation", "low", "high") if statistics else ():
+        cells = (getattr(statistics[column.key], kind) if column.key in statistics else "" for column in FILE_COLUMNS)
         writer.writerow([f"images: {kind}", *cells])
     return text.getvalue()
-
-
-def _outcome(outcome: Outcome) -> dict[str, object]:
-    return {
-        "total_cycles": outcome.cycles.total,
-        "cycles": outcome.cycles.as_dict(),
-        "counts": outcome.counts.as_dict(),
-        "energy_pj": outcome.energy_pj,
-        "total_energy_pj": outcome.total_energy_pj,
-        "demanded_macs": outcome.demanded_macs,
-        "predictor_busy_cycles": outcome.predictor_busy_cycles,
-        "active_pes": outcome.active_pes,
-        "imbalance": outcome.cycles.imbalance_ratio,
-    }
-
-
-def _finite(value: Cell) -> Cell | None:
-    """Return `value`, or None for one that JSON has no number for (the speedup of a layer that takes no cycles)."""
-    return value if isinstance(value, str) or math.isfinite(value) else None
-
-
-def _comparison(comparison: Comparison) -> dict[str, object]:
-    return {
-        "columns": {column.key: _finite(column.value(comparison)) for column in FILE_COLUMNS},
-        "baseline": _outcome(comparison.baseline),
-        "policy": _outcome(comparison.policy),
-    }
-
-
-def _json(result: RunResult) -> str:
-    """Everything: columns, cycles, counts and energies of every layer under policy and baseline."""
-    head = {
-        "headline": headline(result),
-        "network": result.network,
-        "images": result.images,
-        "operating_point": result.operating_point,
-        "patterns": result.patterns,
-        "thresholds": result.thresholds,
-        "quality": result.quality,
-        "quality_note": result.quality_note,
-        "arch": result.arch,
-        "arch_summary": result.arch_summary,
-        "clock_hz": result.clock_hz,
-        "energy_note": result.energy_note,
-        "policy": result.policy,
-        "baseline": result.baseline,
-        "provenance": result.provenance,
-    }
-    layers = [
-        {"shape": asdict(layer.shape), "setting": layer.setting, **_comparison(layer.comparison)}
-        for layer in result.layers
-    ]
-    over_images = {key: asdict(found) for key, found in image_statistics(result).items()}
-    whole = {**head, "layers": layers, "total": _comparison(result.total), "over_images": over_images}
-    return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _markdown(result: RunResult) -> str:
     rows = [["layer", *(column.heading for column in COLUMNS)]]
     rows.append(["---", *("---" if column.key == "bound" else "---:" for column in COLUMNS)])
-    rows += [[name.replace("|", r"\|"), *(column.text(found) for column in COLUMNS)] for name, found in _lines(result)]
+    for name, comparison in result.rows:
+        rows.append([name.replace("|", r"\|"), *(column.text(comparison) for column in COLUMNS)])
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    return "\n\n".join([headline(result), table, *notes(result)]) + "\n"
+    return "\n\n".join([result.headline, table, *result.notes]) + "\n"
 
 
 _LATEX_SPECIAL = {char: "\\" + char for char in "&%$#_{}"} | {
@@ -150,14 +88,14 @@ def _escape(text: str) -> str:
 def _latex(result: RunResult) -> str:
     """Return a table environment for ``booktabs``, with caption and provenance."""
     rows = [["layer", *(column.heading for column in COLUMNS)]]
-    rows += [[name, *(column.text(found) for column in COLUMNS)] for name, found in _lines(result)]
+    rows += [[name, *(column.text(comparison) for column in COLUMNS)] for name, comparison in result.rows]
     body = [" & ".join(_escape(cell) for cell in row) + r" \\" for row in rows]
     align = "l" + "".join("l" if column.key == "bound" else "r" for column in COLUMNS)
     return "\n".join(
         [
-            *(f"% {line}" for line in notes(result)),
+            *(f"% {line}" for line in result.notes),
             r"\begin{table}",
-            rf"\caption{{{_escape(headline(result))}}}",
+            rf"\caption{{{_escape(result.headline)}}}",
             rf"\begin{{tabular}}{{{align}}}",
             r"\toprule",
             body[0],
@@ -176,7 +114,7 @@ def _latex(result: RunResult) -> str:
 FORMATS: dict[str, Callable[[RunResult], str]] = {
     "table": _table,
     "csv": _csv,
-    "json": _json,
+    "json": RunResult.to_json,
     "markdown": _markdown,
     "latex": _latex,
 }

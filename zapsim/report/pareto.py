@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from zapsim.report.parts import print_in_parts
+from zapsim.report.terminal import print_in_parts
 
 _DIGITS = 5
 _ID = 8

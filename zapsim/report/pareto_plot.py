@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from zapsim.errors import ZapsimError
+from zapsim.errors import check_extra
 from zapsim.files import check_writable, write_atomically
 from zapsim.report.plot import check_plot, save_figure
 
@@ -60,8 +59,7 @@ def check_front_plot(path: Path) -> None:
         check_plot(path)
         return
     check_writable(path)
-    if find_spec("plotly") is None:
-        raise ZapsimError("interactive plots need plotly: pip install 'zapsim[report]'")
+    check_extra("interactive plots need", "report", "plotly")
 
 
 def plot_front(plot: FrontPlot, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A timeline as a trace file that Perfetto and chrome://tracing open: one track a resource."""
+"""A timeline as a file for Perfetto or chrome://tracing, with one track per resource."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ Slice = tuple[int, str, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class TimedLayer:
-    """One layer of a run: its name, and when what happened."""
+    """One layer of a run, with the times of its tiles."""
 
     name: str
     timeline: Timeline
 
 
 def timeline_json(layers: Sequence[TimedLayer], clock_hz: float, title: str) -> str:
-    """Return the trace of layers that run one after the other; times are µs, cycles stand beside them.
+    """Write the timeline of layers that run one after the other; times are in µs, with the cycles beside them.
 
-    Slices of one kind that follow one another without a gap are drawn as one, with their number.
+    Slices of one kind that follow one another without a gap become one slice, which says how many they are.
     """
     events: list[dict[str, Any]] = [
         {"ph": "M", "pid": 1, "name": "process_name", "args": {"name": title}},

@@ -1,64 +1,63 @@
-"""A trace described for people: what was traced, how, and what its masks say layer by layer."""
+"""A description of a trace: what was traced, how, and what its masks say layer by layer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from zapsim.report.parts import print_in_parts
+from zapsim.report.terminal import print_in_parts
 from zapsim.tracefile.model import LayerTrace, OperatingPoint
 from zapsim.tracefile.reader import Trace
 
 
 @dataclass(frozen=True, slots=True)
 class MaskSummary:
-    """What one layer's masks say, as shares of 1; those that need a mask are None where there is no predictor.
+    """Shares of zeros and of skipped outputs in one layer; those that need a mask are None without a predictor.
 
     Attributes
     ----------
     ifmap_zeros, ofmap_zeros
         Share of zeros in the ifmap, and in the ofmap after the ReLU (None: no ReLU).
     skipped
-        Share of all outputs that is skipped.
-    zeros_found
-        Of the zeros outside the pattern, the share that is skipped.
-    nonzeros_lost
-        Of the non-zero outputs, the share that is skipped by mistake.
+        Share of the outputs that the mask skips.
+    zeros_skipped
+        Share of the zeros outside the pattern that the mask skips.
+    nonzeros_skipped
+        Share of the non-zero outputs that the mask skips by mistake.
     """
 
     ifmap_zeros: float
     ofmap_zeros: float | None
     skipped: float | None
-    zeros_found: float | None
-    nonzeros_lost: float | None
+    zeros_skipped: float | None
+    nonzeros_skipped: float | None
 
 
 def summarise(layer: LayerTrace) -> MaskSummary:
-    """Return the summary of one layer over its images."""
+    """Count zeros and skipped outputs of one layer over its images."""
     shape, mask, nonzero = layer.shape, layer.mask, layer.ofmap_nonzero
     ifmap_zeros = 1 - layer.ifmap_nonzero.count() / shape.ifmap_words
     ofmap_zeros = None if nonzero is None else 1 - nonzero.count() / shape.outputs
     if mask is None or nonzero is None:
         return MaskSummary(ifmap_zeros, ofmap_zeros, None, None, None)
-    lost = nonzero.without(mask).count()
-    skipped = shape.outputs - mask.count()
-    skippable = shape.outputs - (nonzero | layer.pattern_outputs()).count()
+    skipped, nonzeros_skipped = shape.outputs - mask.count(), nonzero.without(mask).count()
+    predictable_zeros = shape.outputs - (nonzero | layer.pattern_outputs()).count()
     return MaskSummary(
         ifmap_zeros,
         ofmap_zeros,
         skipped / shape.outputs,
-        (skipped - lost) / skippable if skippable else None,
-        lost / nonzero.count() if nonzero.count() else None,
+        (skipped - nonzeros_skipped) / predictable_zeros if predictable_zeros else None,
+        nonzeros_skipped / nonzero.count() if nonzero.count() else None,
     )
 
 
 def print_trace_info(trace: Trace, point: str | None, console: Console) -> None:
-    """Print header and layer table of `trace` at operating point `point` (None: the first)."""
-    header, chosen = trace.header, trace.operating_point(point)
+    """Print the header of `trace`, and its layer table at operating point `point` (None: the first)."""
+    header, table_point = trace.header, trace.operating_point(point)
     facts = [
         (
             "file",
@@ -68,13 +67,13 @@ def print_trace_info(trace: Trace, point: str | None, console: Console) -> None:
         ("network", f"{header.network.name}: {header.network.source}"),
         ("weights sha256", header.network.weights_sha256),
         *((f"image {index}", f"{image.name}: {image.source}") for index, image in enumerate(header.images)),
-        *(_point_fact(one) for one in header.operating_points),
+        *(_point_fact(each) for each in header.operating_points),
         *_flat(header.provenance),
     ]
-    layers = _layer_rows(trace, chosen)  # reads every map: a damaged one is found before anything is printed
+    layers = _layer_rows(trace, table_point)  # reads every map, so that a damaged one stops the command here
     for name, value in facts:
         console.print(f"{name:14}  {value}", soft_wrap=True)
-    console.print(f"\noperating point '{chosen.name}'", style="bold")
+    console.print(f"\noperating point '{table_point.name}'", style="bold")
     print_in_parts(console, range(len(_HEADINGS)), lambda columns: _layer_table(layers, columns))
 
 
@@ -94,24 +93,23 @@ def _point_fact(point: OperatingPoint) -> tuple[str, str]:
 
 
 _HEADINGS = ("C×H×W", "K×R×S", "stride", "groups", "predictor",
-             "ifmap zeros", "ofmap zeros", "skipped", "zeros found", "non-zeros lost")  # fmt: skip
-_WORDS = 5
+             "ifmap zeros", "ofmap zeros", "skipped", "zeros skipped", "non-zeros skipped")  # fmt: skip
+_TEXT_COLUMNS = 5
 """Columns before the shares."""
 
 
 def _layer_rows(trace: Trace, point: OperatingPoint) -> list[tuple[str, list[str]]]:
-    """Return the name of every layer, and a cell for each of :data:`_HEADINGS`."""
+    """List every layer's name with its cells, one for each of :data:`_HEADINGS`."""
     rows = []
     for traced, layer in zip(trace.header.layers, trace.layers(point.name), strict=True):
-        shape, setting, found = layer.shape, layer.setting, summarise(layer)
-        shares = (found.ifmap_zeros, found.ofmap_zeros, found.skipped, found.zeros_found, found.nonzeros_lost)
+        shape, setting = layer.shape, layer.setting
         cells = [
             f"{shape.C}×{shape.H}×{shape.W}",
             f"{shape.K}×{shape.R}×{shape.S}",
             "×".join(map(str, shape.stride)),
             str(shape.groups),
             f"{setting.pattern}, t = {setting.threshold:g}" if setting else f"none: {traced.unpredicted or 'off'}",
-            *("–" if share is None else f"{share:.1%}" for share in shares),
+            *("–" if share is None else f"{share:.1%}" for share in astuple(summarise(layer))),
         ]
         rows.append((shape.name, cells))
     return rows
@@ -121,7 +119,7 @@ def _layer_table(rows: Sequence[tuple[str, list[str]]], columns: Sequence[int]) 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("layer", no_wrap=True)
     for column in columns:
-        table.add_column(_HEADINGS[column], justify="left" if column < _WORDS else "right", no_wrap=True)
+        table.add_column(_HEADINGS[column], justify="left" if column < _TEXT_COLUMNS else "right", no_wrap=True)
     for name, cells in rows:
         table.add_row(name, *(cells[column] for column in columns))
     return table

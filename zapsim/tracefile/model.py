@@ -74,7 +74,7 @@ class TracedLayer(_Record):
 
 
 class PredictorSetting(_Record):
-    """The pattern and the threshold of one layer: an output with a score above the threshold is computed."""
+    """Pattern and threshold of one layer's predictor: an output is computed if its score is above the threshold."""
 
     pattern: str
     threshold: float
@@ -87,12 +87,12 @@ class PredictorSetting(_Record):
 
 
 class OperatingPoint(_Record):
-    """A pattern and a threshold for each layer that predicts, and the quality at them.
+    """Pattern and threshold of each predicted layer, and the quality that was measured with them.
 
     Attributes
     ----------
     predictors
-        Settings by layer name; a layer that is not among them computes everything.
+        Settings by layer name; every other layer computes all of its outputs.
     quality
         Measured metrics by name, such as ``top1_accuracy``, ``top1_agreement`` (both shares of 1) or
         ``relative_output_error`` (norm of the difference over the norm of the unmodified network's output).
@@ -111,7 +111,7 @@ class OperatingPoint(_Record):
         return {layer: setting.threshold for layer, setting in self.predictors.items()}
 
     def with_quality(self, quality: Mapping[str, float], note: str) -> OperatingPoint:
-        """Return the same settings with other figures."""
+        """Copy the point with another quality."""
         return OperatingPoint(name=self.name, predictors=self.predictors, quality=dict(quality), quality_note=note)
 
 

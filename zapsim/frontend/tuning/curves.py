@@ -50,7 +50,7 @@ class LayerCurve:
         The outputs that every threshold computes.
     thresholds
         float64, rising from -1 to 1.
-    kept
+    computed
         Mean number of outputs per image that each threshold computes, those of the pattern included; falling.
     error
         Share of the layer's activation sum that each threshold loses; rising.
@@ -61,14 +61,18 @@ class LayerCurve:
     shape: ConvShape
     pattern: str
     thresholds: NDArray[np.float64]
-    kept: NDArray[np.float64]
+    computed: NDArray[np.float64]
     error: NDArray[np.float64]
     predictor_macs: int
 
     def __post_init__(self) -> None:
-        if not len(self.thresholds) == len(self.kept) == len(self.error) > 0:
+        if not len(self.thresholds) == len(self.computed) == len(self.error) > 0:
             raise FrontendError(f"layer {self.shape.name}: a curve needs as many counts and errors as thresholds")
-        if np.any(np.diff(self.kept) > 0) or np.any(np.diff(self.error) < 0) or np.any(np.diff(self.thresholds) <= 0):
+        if (
+            np.any(np.diff(self.computed) > 0)
+            or np.any(np.diff(self.error) < 0)
+            or np.any(np.diff(self.thresholds) <= 0)
+        ):
             raise FrontendError(f"layer {self.shape.name}: its curve is not monotone")
 
     @property
@@ -79,7 +83,7 @@ class LayerCurve:
     @property
     def macs(self) -> NDArray[np.float64]:
         """MACs per image at every threshold, including the predictor's own."""
-        return self.kept * self.shape.macs_per_output + self.predictor_macs
+        return self.computed * self.shape.macs_per_output + self.predictor_macs
 
     def index(self, threshold: float) -> int:
         """Return the number of a threshold that the curve holds exactly.
