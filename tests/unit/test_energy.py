@@ -4,8 +4,9 @@ import pytest
 
 from tests.builders import arch
 from zapsim.arch.load import load_arch
+from zapsim.arch.spec import ClockGating
 from zapsim.arch.tables import ENERGY_ACTIONS
-from zapsim.counts import Counts
+from zapsim.counts import Counts, Cycles
 from zapsim.energy.model import COMPONENT_OF, COMPONENTS, energy_by_component
 from zapsim.errors import ConfigError
 from zapsim.timing.layer import clocked_cycles
@@ -72,10 +73,21 @@ def test_idle_pes_of_lanes_are_lanes():
 
 
 def test_pes_stay_active_while_the_array_waits():
-    assert clocked_cycles(1200, array_cycles=100, waiting_cycles=50) == 600
-    assert clocked_cycles(1200, array_cycles=100, waiting_cycles=0) == 0
-    assert clocked_cycles(10, array_cycles=3, waiting_cycles=1) == 3  # 13.3 in all, rounded down
-    assert clocked_cycles(0, array_cycles=0, waiting_cycles=10) == 0
+    def added(pe_cycles, array_cycles, waiting):
+        return clocked_cycles(ClockGating(), pe_cycles, array_cycles, Cycles(compute=array_cycles, dram_read=waiting))
+
+    assert added(1200, 100, 50) == 600
+    assert added(1200, 100, 0) == 0
+    assert added(10, 3, 1) == 3  # 13.3 in all, rounded down
+    assert added(0, 0, 10) == 0
+
+
+def test_the_clock_of_pes_that_wait_may_stop():
+    # 12 PEs in 100 cycles on the array, of which 20 wait for the slowest PE and 10 for a bus, and 50 for DRAM.
+    cycles = Cycles(compute=70, imbalance=20, ifmap_bus=10, dram_read=50)
+    assert clocked_cycles(ClockGating(mode="none"), 1200, 100, cycles) == 12 * 50
+    assert clocked_cycles(ClockGating(mode="stalled", remaining=0.25), 1200, 100, cycles) == 12 * 50 - 12 * 80 * 3 / 4
+    assert clocked_cycles(ClockGating(mode="stalled", remaining=0.0), 1200, 100, cycles) == 12 * 50 - 12 * 80
 
 
 def test_parts_sum_to_the_total():

@@ -8,9 +8,10 @@ from zapsim.arch.policy import PRESETS, Policy, preset
 from zapsim.arrays.engines import ENGINES
 from zapsim.counts import Counts, Cycles
 from zapsim.errors import MappingError, PolicyError
+from zapsim.patterns import pattern_map
 from zapsim.timing.layer import time_layer
 from zapsim.timing.predictor import predictor_counts
-from zapsim.timing.stages import layer_mask
+from zapsim.timing.stages import even_mask, layer_mask
 from zapsim.tracefile.model import LayerTrace, PredictorSetting
 from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
@@ -76,9 +77,9 @@ def test_policies_with_a_predictor_pay_for_it(policy):
     timing, free = run(policy), run(policy, **FREE)
     paid = predictor_counts(SHAPE, 4) + Counts(dram_reads=20 * 2)
     assert timing.counts == free.counts + paid
-    assert timing.predictor_busy_cycles == -(-9 * 12 // 9) + 8 == 20
+    assert timing.predictor_busy_cycles == -(-9 * 8 // 9) + 8 == 16
     beside = 8 + 4 if policy == "zap-gate" else 4  # the whole layer with its ofmap on the way out, or stage A
-    assert timing.cycles.predictor == 20 - beside
+    assert timing.cycles.predictor == 16 - beside
 
 
 @pytest.mark.parametrize("policy", ["dense", "gate-input", "oracle"])
@@ -126,7 +127,7 @@ def test_a_pattern_that_misses_a_map_of_one_pixel(kept):
     )
     timing = run("zap", layer)
     assert timing.cycles.compute == timing.counts.macs_executed == kept
-    assert timing.cycles.predictor == timing.predictor_busy_cycles == 4 + 8
+    assert timing.cycles.predictor == timing.predictor_busy_cycles == 2 + 8
 
 
 def test_the_array_waits_for_the_unit_on_itself():
@@ -191,3 +192,29 @@ def test_a_buffer_holds_a_tile(dataflow):
                 MappingError, match=f"do not hold a tile, a word for each MAC unit; set at least {least} B"
             ):
                 time_layer(ENGINES[dataflow], spec, LAYER, PRESETS["zap"])
+
+
+# --- which layers are predicted -----------------------------------------------------------------------------------
+
+
+def test_named_layers_alone_are_predicted():
+    named = run("zap", predictor={"unit": "ideal", "layers": [SHAPE.name]})
+    assert named == run("zap", **FREE)
+    assert run("zap", predictor={"unit": "ideal", "layers": ["another"]}) == run("dense", **FREE)
+
+
+def test_a_layer_that_does_not_pay_runs_dense():
+    slow = {"unit": "dedicated", "lanes": 1, "latency": "1000 cycles", "layers": "paying"}
+    assert run("zap", predictor=slow) == run("dense", predictor=slow)
+    fast = {"unit": "ideal", "layers": "paying"}
+    assert run("zap", predictor=fast).cycles.compute == 6 < run("dense", predictor=fast).cycles.compute
+
+
+def test_an_even_mask_has_its_share_in_every_place(rng):
+    positions = pattern_map("1/2", 16, 16)
+    like = PackedMap.from_bool((rng.random((2, 16, 16, 32)) < 0.25) & positions[None, :, :, None])
+    even = even_mask(like, positions).unpack()
+    assert not (even & ~positions[None, :, :, None]).any()
+    share = round(32 * like.count() / (2 * positions.sum() * 32))
+    assert (even.sum(axis=3)[:, positions] == share).all(), "as many filters at every pixel"
+    assert (even.sum(axis=(1, 2)) == share * 128 // 32).all(), "and as many pixels of every filter"

@@ -2,13 +2,17 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests.builders import OneCycleAnOutput, arch, conv
 from tests.published.networks import vgg16
+from zapsim.arch.load import load_arch
 from zapsim.arrays.engine import StageResult
 from zapsim.arrays.tiles import whole_stage
 from zapsim.counts import Counts, Cycles
+from zapsim.energy.area import area_by_component
+from zapsim.errors import ConfigError
 from zapsim.patterns import pattern_map
 from zapsim.timing.layer import combine_stages
 from zapsim.timing.predictor import PredictorResult, predictor_counts, run_predictor
@@ -44,22 +48,22 @@ def exposed(unit, overlapped):
 
 
 @pytest.mark.parametrize(
-    ("pattern", "first", "macs_per_100_outputs"),
+    ("pattern", "first"),
     [
-        ("1/4", OUTPUTS // 4, 1575),  # 9 everywhere and 9 on three quarters: 15.75 an output
-        ("1/3", OUTPUTS // 3, 1500),
-        ("2/5", OUTPUTS * 2 // 5, 1440),
-        ("1/2", OUTPUTS // 2, 1350),
-        ("3/5", OUTPUTS * 3 // 5, 1260),
-        ("2/3", OUTPUTS * 2 // 3, 1200),
-        ("3/4", OUTPUTS * 3 // 4, 1125),
+        ("1/4", OUTPUTS // 4),
+        ("1/3", OUTPUTS // 3),
+        ("2/5", OUTPUTS * 2 // 5),
+        ("1/2", OUTPUTS // 2),
+        ("3/5", OUTPUTS * 3 // 5),
+        ("2/3", OUTPUTS * 2 // 3),
+        ("3/4", OUTPUTS * 3 // 4),
     ],
 )
-def test_counts_by_hand(pattern, first, macs_per_100_outputs):
+def test_counts_by_hand(pattern, first):
     assert pattern_of(SHAPE, pattern).count() == first
     outside = OUTPUTS - first
     assert predictor_counts(SHAPE, first) == Counts(
-        predictor_macs=OUTPUTS * macs_per_100_outputs // 100,
+        predictor_macs=9 * OUTPUTS,
         predictor_compares=outside,
         predictor_weight_reads=20 * 3 * 2,  # 20 a channel, for each of two images
         glb_reads=first,
@@ -68,22 +72,54 @@ def test_counts_by_hand(pattern, first, macs_per_100_outputs):
     )
 
 
+@pytest.mark.parametrize("pattern", ["1/4", "1/3", "2/5", "1/2", "3/5", "2/3", "3/4"])
+def test_taps_that_see_the_pattern_are_9_per_output(pattern):
+    """Walk all taps: of the first kernel those on the pattern, of the second those of outputs outside of it."""
+    inside = np.tile(pattern_map(pattern, 60, 60), (3, 3))  # the middle sees no border
+    taps = 0
+    for y in range(60, 120):
+        for x in range(60, 120):
+            taps += int(inside[y - 1 : y + 2, x - 1 : x + 2].sum())
+            taps += 0 if inside[y, x] else 9
+    assert taps == 9 * 60 * 60
+
+
 def test_share_of_vgg16():
-    """Shomron et al. (ECCV 2020): about 1.2 % of VGG-16's MACs, both kernels at every position."""
+    """Shomron et al. (ECCV 2020): about 1.2 % of VGG-16's MACs, with all taps of both kernels at every position."""
     network = vgg16(1)
     predicted = network.layers[1:]
     assert len(predicted) == 12
     dense = sum(layer.macs for layer in network.layers)
-    everywhere = sum(2 * 9 * layer.outputs for layer in predicted)
+    all_taps = sum(2 * 9 * layer.outputs for layer in predicted)
     ours = sum(predictor_counts(layer, pattern_of(layer, "1/2").count()).predictor_macs for layer in predicted)
-    assert everywhere / dense == pytest.approx(0.0121, abs=0.00005)
-    assert ours / dense == pytest.approx(0.0091, abs=0.00005)  # the second kernel only outside the pattern
-    assert ours == everywhere * 3 // 4
+    assert all_taps / dense == pytest.approx(0.0121, abs=0.00005)
+    assert ours == all_taps // 2
+
+
+def test_narrow_weights_share_words():
+    int16, int8 = (run(dedicated(9, 8) | {"arithmetic": arithmetic}, shape=TINY) for arithmetic in ("int16", "int8"))
+    assert (int16.prediction.weight_words, int8.prediction.weight_words) == (80, 40)
+    assert int16.counts.predictor_weight_reads == 2 * int8.counts.predictor_weight_reads
+    assert int16.counts.predictor_macs == int8.counts.predictor_macs
+
+
+def test_narrow_arithmetic_takes_less_energy_and_area():
+    specs = [load_arch("eyeriss", [f"predictor.arithmetic={name}"]) for name in ("int16", "int8", "power-of-two")]
+    prices = [spec.prices["predictor_macs"] for spec in specs]
+    areas = [area_by_component(spec)["predictor"] for spec in specs]
+    assert prices == sorted(prices, reverse=True)
+    assert areas == sorted(areas, reverse=True)
+    assert prices[0] == specs[0].energy.actions["predictor_macs"]
+
+
+def test_narrow_arithmetic_needs_a_unit_of_its_own():
+    with pytest.raises(ConfigError, match=r"predictor\.arithmetic: 'int8' needs unit: dedicated"):
+        load_arch("eyeriss", ["predictor.unit=array", "predictor.arithmetic=int8"])
 
 
 # --- time -----------------------------------------------------------------------------------------------------------
 
-TINY = conv(K=4)  # 6×5 outputs a filter: 120 in all, 60 of them in the pattern; 9 · (120 + 60) = 1620 predictor MACs
+TINY = conv(K=4)  # 6×5 outputs a filter: 120 in all, 60 of them in the pattern; 9 · 120 = 1080 predictor MACs
 
 
 def dedicated(lanes, latency):
@@ -93,16 +129,16 @@ def dedicated(lanes, latency):
 @pytest.mark.parametrize(
     ("lanes", "latency", "overlapped", "busy", "waits"),
     [
-        (9, 8, 1000, 188, 8),  # hidden behind stage A, but for the last mask bit
-        (9, 8, 188, 188, 8),
-        (9, 8, 181, 188, 8),
-        (9, 8, 180, 188, 8),
-        (9, 8, 179, 188, 9),  # one cycle too slow
-        (9, 8, 0, 188, 188),
-        (1, 0, 60, 1620, 1560),  # few lanes: the predictor is the bottleneck
-        (1620, 0, 60, 1, 0),
-        (1619, 0, 0, 2, 2),  # a started cycle counts
-        (7, 0, 0, 232, 232),
+        (9, 8, 1000, 128, 8),  # hidden behind stage A, but for the last mask bit
+        (9, 8, 128, 128, 8),
+        (9, 8, 121, 128, 8),
+        (9, 8, 120, 128, 8),
+        (9, 8, 119, 128, 9),  # one cycle too slow
+        (9, 8, 0, 128, 128),
+        (1, 0, 60, 1080, 1020),  # few lanes: the predictor is the bottleneck
+        (1080, 0, 60, 1, 0),
+        (1079, 0, 0, 2, 2),  # a started cycle counts
+        (7, 0, 0, 155, 155),
     ],
 )
 def test_dedicated_unit(lanes, latency, overlapped, busy, waits):
@@ -128,7 +164,7 @@ def test_unit_on_the_array_runs_two_depthwise_layers():
     found = run({"unit": "array"}, overlapped=1000, shape=TINY)
     assert found.busy_cycles == found.prediction.array_cycles == exposed({"unit": "array"}, 1000) == 180
     counts = found.counts
-    assert counts.predictor_macs == 1620
+    assert counts.predictor_macs == 1080
     assert counts.glb_reads == 9 * 180  # what the array says; the pattern is not read a second time
     # The multiplications are the predictor's, not the layer's; its weights are all that comes from DRAM.
     assert counts.macs_executed == counts.macs_gated == counts.macs_lost == 0

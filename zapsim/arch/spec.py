@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -116,6 +116,12 @@ class PredictorUnit(Section):
     unit
         ``dedicated``: a unit of its own, working on finished outputs while the array goes on. ``array``: a depthwise
         layer on the PE array, between the stages. ``ideal``: free.
+    layers
+        The layers that are predicted, of those with a predictor: ``all``; ``paying``: those in which prediction is
+        expected to save cycles (:func:`zapsim.timing.layer.prediction_pays`); or their names.
+    arithmetic
+        Of a dedicated unit: ``int16``; ``int8``: weights and inputs of 8 bits; ``power-of-two``: inputs of 8 bits, and
+        weights that shift them (:data:`ARITHMETIC`).
     lanes, latency
         Of a dedicated unit: MACs per cycle, and cycles from its last input to the last mask bit.
     weights
@@ -127,6 +133,8 @@ class PredictorUnit(Section):
     """
 
     unit: Literal["dedicated", "array", "ideal"]
+    layers: Literal["all", "paying"] | tuple[str, ...] = "all"
+    arithmetic: Literal["int16", "int8", "power-of-two"] = "int16"
     lanes: Positive = 1
     latency: Latency = 0
     weights: Words | None = None
@@ -137,6 +145,58 @@ class PredictorUnit(Section):
         if self.unit == "dedicated" and "lanes" not in self.model_fields_set:
             raise blame("lanes", "missing, a dedicated unit needs it (MACs per cycle)")
         return self
+
+    @model_validator(mode="after")
+    def _unit_has_the_arithmetic(self) -> Self:
+        if self.arithmetic != "int16" and self.unit == "array":
+            fault = f"'{self.arithmetic}' needs unit: dedicated; a predictor on the array computes in the array's words"
+            raise blame("arithmetic", fault)
+        return self
+
+    @property
+    def weights_per_word(self) -> int:
+        """Weights that share a 16-bit word."""
+        return 1 if self.arithmetic == "int16" else 2
+
+
+class Arithmetic(NamedTuple):
+    """What a lane of the predictor takes, as shares of what a 16-bit lane takes."""
+
+    energy: float
+    area: float
+
+
+ARITHMETIC: Final = {
+    "int16": Arithmetic(energy=1.0, area=1.0),
+    "int8": Arithmetic(energy=0.5, area=0.4),
+    "power-of-two": Arithmetic(energy=0.45, area=0.2),
+}
+"""Energy per predictor MAC and area per predictor lane, relative to ``int16``.
+
+From M. Horowitz, "Computing's Energy Problem", ISSCC 2014, 45 nm: multiplying 8 bit takes 0.2 pJ and 282 µm², 16 bit a
+quarter of the 3.1 pJ and 3,495 µm² of 32 bit; adding 16 bit 0.05 pJ and 67 µm². So an int8 MAC takes 0.30 of the energy
+and 0.37 of the area of an int16 MAC, and a shift with an addition (counted as two additions) 0.12 and 0.14. Registers,
+three quarters of a lane's energy and a tenth of its area, halve with 8-bit inputs, but for the sums. All values are
+rounded up, in favour of ``int16``.
+"""
+
+
+class ClockGating(Section):
+    """Whether the clock of PEs that wait stops.
+
+    Attributes
+    ----------
+    mode
+        ``none``: every PE that the mapping uses stays clocked, as in the Eyeriss chip, which stops the clock of unused
+        PEs only. ``stalled``: the clock of a PE stops while it waits for a slower PE, a bus, DRAM or the predictor.
+    remaining
+        Share of a waiting PE's clock and control energy that gating cells and the tree above them still take. The
+        default is from Jacobson et al., "Stretching the Limits of Clock-Gating Efficiency in Server-Class Processors",
+        HPCA 2005: clocking latches only when they are used saves 66 % of their clock power.
+    """
+
+    mode: Literal["none", "stalled"] = "none"
+    remaining: Overhead = 0.34
 
 
 class ArchSpec(Section):
@@ -150,6 +210,8 @@ class ArchSpec(Section):
         Hz of the array.
     inputs
         What a MAC does with a zero ifmap value, under policies that leave inputs as set.
+    clock_gating
+        Whether the clock of PEs that wait stops.
     area
         Needed by what asks for areas, and by nothing else.
     sources
@@ -166,6 +228,7 @@ class ArchSpec(Section):
     dram: Dram
     inputs: Literal["dense", "gate", "skip"] = "dense"
     predictor: PredictorUnit
+    clock_gating: ClockGating = ClockGating()
     energy: EnergyTable
     area: AreaTable | None = None
     sources: dict[str, str] = Field(default_factory=dict)
@@ -200,7 +263,11 @@ class ArchSpec(Section):
     def prices(self) -> Mapping[str, float]:
         """Energy in pJ of each action: the table's, or what ``energy.scale`` makes of it."""
         energy = self.energy
-        return energy.actions if energy.scale is None else scaled(energy.actions, energy.scale, self.word)
+        prices = energy.actions if energy.scale is None else scaled(energy.actions, energy.scale, self.word)
+        share = ARITHMETIC[self.predictor.arithmetic].energy
+        if share == 1 or "predictor_macs" not in prices:
+            return prices
+        return {**prices, "predictor_macs": prices["predictor_macs"] * share}
 
     @property
     def energy_note(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from zapsim.arch.spec import ArchSpec
+from zapsim.arch.spec import ARITHMETIC, ArchSpec
 from zapsim.arch.tables import AREA_COMPONENT_OF, AREA_PARTS
 from zapsim.errors import ConfigError
 
@@ -40,7 +40,10 @@ def area_by_component(arch: ArchSpec) -> dict[str, float]:
     area = dict.fromkeys(AREA_COMPONENTS, 0.0)
     for part in AREA_PARTS:
         density = arch.area.density.memory if part in _MEMORIES else arch.area.density.logic
-        area[AREA_COMPONENT_OF[part]] += counts[part] * table.get(part, 0.0) / density / 1e6
+        size = table.get(part, 0.0)
+        if part == "predictor_lanes":
+            size *= ARITHMETIC[arch.predictor.arithmetic].area
+        area[AREA_COMPONENT_OF[part]] += counts[part] * size / density / 1e6
     return area
 
 

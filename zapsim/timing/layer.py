@@ -10,17 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from zapsim.arch.policy import Policy
-from zapsim.arch.spec import ArchSpec
-from zapsim.arrays.engine import Engine, Mapping, StageResult
+from zapsim.arch.spec import ArchSpec, ClockGating
+from zapsim.arrays.engine import Demand, Engine, Mapping, StageResult
 from zapsim.counts import Counts, Cycles
 from zapsim.errors import MappingError
 from zapsim.timing.predictor import PredictorResult, run_predictor
 from zapsim.timing.residency import NOTHING_STAYS, Loads, Residency, operand_loads
-from zapsim.timing.stages import computed_share, layer_mask, ofmap_dram_words, stage_demands
+from zapsim.timing.stages import computed_share, even_mask, layer_mask, ofmap_dram_words, stage_demands
 from zapsim.timing.timeline.fast import run_fast
 from zapsim.timing.timeline.schedule import Schedule, build_schedule
 from zapsim.timing.timeline.times import TimelineEngine, Times, stalls
 from zapsim.tracefile.model import LayerTrace
+from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
 
@@ -88,9 +89,25 @@ def time_layer(
     """
     engine.served.check(arch.array.dataflow, policy)
     check_buffer(arch)
-    shape = layer.shape
     mask = layer_mask(layer, policy)
     demands = stage_demands(arch, layer, policy, mask)
+    if len(demands) == 2 and not _is_predicted(engine, arch, layer, policy, demands, resident):
+        mask, demands = None, stage_demands(arch, layer, policy, None)
+    return _time_demands(engine, arch, layer, policy, mask, demands, resident, timeline)
+
+
+def _time_demands(
+    engine: Engine[Mapping],
+    arch: ArchSpec,
+    layer: LayerTrace,
+    policy: Policy,
+    mask: PackedMap | None,
+    demands: Sequence[Demand],
+    resident: Residency,
+    timeline: TimelineEngine,
+) -> LayerTiming:
+    """Time a layer from the demands of its stages on; `mask` marks the outputs of all of them, None: all outputs."""
+    shape = layer.shape
     coded_words = demands[0].ifmap_coded_words
     coded_share = 1.0 if coded_words is None else coded_words / shape.ifmap_words
     mapping = engine.map_layer(shape, arch, [computed_share(shape, demand) for demand in demands], coded_share)
@@ -106,6 +123,56 @@ def time_layer(
     return combine_stages(
         arch, shape, stages, loads, predictor, ofmap_words, demanded * shape.macs_per_output, timeline
     )
+
+
+def _is_predicted(
+    engine: Engine[Mapping],
+    arch: ArchSpec,
+    layer: LayerTrace,
+    policy: Policy,
+    demands: Sequence[Demand],
+    resident: Residency,
+) -> bool:
+    """Say whether a layer that has a predictor uses it (``predictor.layers``)."""
+    if arch.predictor.layers == "all":
+        return True
+    if arch.predictor.layers == "paying":
+        return prediction_pays(engine, arch, layer, policy, demands, resident)
+    return layer.shape.name in arch.predictor.layers
+
+
+def prediction_pays(
+    engine: Engine[Mapping],
+    arch: ArchSpec,
+    layer: LayerTrace,
+    policy: Policy,
+    demands: Sequence[Demand],
+    resident: Residency = NOTHING_STAYS,
+) -> bool:
+    """Say whether prediction is expected to save cycles, from the expected share of computed outputs alone.
+
+    What runs is settled before any mask is known, so stage B is expected to compute its share of the outputs spread
+    evenly (:func:`zapsim.timing.stages.even_mask`): no PE waits for a slower one, and on a rigid array every vector has
+    an output to compute. So this favours prediction a little on arrays that skip single outputs, and never expects
+    any saving on rigid ones, for which ``predictor.layers`` can name the layers instead.
+
+    Parameters
+    ----------
+    engine, arch, layer, policy, resident
+        As in :func:`time_layer`.
+    demands
+        Of stage A and stage B.
+    """
+    pattern, rest = demands
+    assert rest.mask is not None
+    assert rest.positions is not None
+    expected = even_mask(rest.mask, rest.positions)
+    union = expected.summary(PackedMap.__or__, layer.pattern_outputs())
+    stages = [pattern, replace(rest, mask=expected)]
+    predicted = _time_demands(engine, arch, layer, policy, union, stages, resident, run_fast)
+    everything = stage_demands(arch, layer, policy, None)
+    dense = _time_demands(engine, arch, layer, policy, None, everything, resident, run_fast)
+    return predicted.cycles.total < dense.cycles.total
 
 
 def check_buffer(arch: ArchSpec) -> None:
@@ -171,8 +238,7 @@ def combine_stages(
         macs_skipped=shape.macs - on_array.macs_executed - on_array.macs_gated,
         dram_reads=operands + psums_read + plan.dram_reads,
         dram_writes=ofmap_words + psums_written + plan.spilled_words,
-        # While the array waits, as many PEs as before stay clocked.
-        pe_active_cycles=clocked_cycles(on_array.pe_active_cycles, array_cycles, cycles.total - array_cycles),
+        pe_active_cycles=clocked_cycles(arch.clock_gating, on_array.pe_active_cycles, array_cycles, cycles),
     )
     return LayerTiming(
         cycles,
@@ -184,14 +250,29 @@ def combine_stages(
     )
 
 
-def clocked_cycles(pe_cycles: int, array_cycles: int, waiting_cycles: int) -> int:
-    """Return the PE-cycles of the time in which the array waits: the mean number of active PEs stays clocked.
+def clocked_cycles(gating: ClockGating, pe_cycles: int, array_cycles: int, cycles: Cycles) -> int:
+    """Return the change of the PE-cycles with a clock, from those of the stages to those of the layer.
 
-    Rounded so that both parts together are the PE-cycles of the whole time, rounded down.
+    While the array waits for DRAM or the predictor, the mean number of active PEs stays clocked. If the clock of PEs
+    that wait stops, it is off in these cycles, and in those in which PEs wait for a bus or for a slower PE.
+
+    Parameters
+    ----------
+    gating
+        Whether the clock of waiting PEs stops, and what it still takes then.
+    pe_cycles, array_cycles
+        PE-cycles and cycles of the stages.
+    cycles
+        Of the layer.
     """
     if not array_cycles:
         return 0
-    return pe_cycles * (array_cycles + waiting_cycles) // array_cycles - pe_cycles
+    # Rounded once, down: the layer's PE-cycles are the floor of the exact product.
+    clocked = pe_cycles * cycles.total // array_cycles
+    if gating.mode == "stalled":
+        waiting = cycles.stalled + cycles.imbalance + cycles.ifmap_bus + cycles.psum_bus
+        clocked -= int(pe_cycles * waiting / array_cycles * (1 - gating.remaining))
+    return clocked - pe_cycles
 
 
 def _with_imbalance(stage: StageResult) -> Cycles:

@@ -2,7 +2,9 @@
 
 Per channel, on the post-ReLU outputs of the pattern: depthwise 3×3, ReLU, depthwise 3×3, compare with the threshold
 (Shomron et al., ECCV 2020; batch normalisation folds into weights and biases). The first convolution is needed at
-every position, because the second one sees it through a 3×3 window; the second only outside the pattern.
+every position, because the second one sees it through a 3×3 window; the second only outside the pattern. Its inputs are
+zero outside the pattern, so the first convolution multiplies only the taps that lie on the pattern. With a share s of
+the outputs in the pattern, an output thus takes 9 · s + 9 · (1 − s) = 9 MACs, whatever the pattern.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
 KERNEL_MACS = 9
-"""MACs of one depthwise 3×3 kernel."""
+"""MACs of one depthwise 3×3 kernel, without any zero tap."""
 
 WEIGHTS_PER_CHANNEL = 20
 """Two 3×3 kernels with a bias each, after folding the batch normalisations (24 parameters before)."""
@@ -74,7 +76,7 @@ class PredictorResult:
     prediction: Prediction = field(default_factory=Prediction)
 
 
-def predictor_counts(shape: ConvShape, pattern_outputs: int) -> Counts:
+def predictor_counts(shape: ConvShape, pattern_outputs: int, weights_per_word: int = 1) -> Counts:
     """Count the predictor's actions for one layer.
 
     Parameters
@@ -83,12 +85,14 @@ def predictor_counts(shape: ConvShape, pattern_outputs: int) -> Counts:
         The predicted layer.
     pattern_outputs
         How many of its outputs the pattern computes first; each is read from the GLB once.
+    weights_per_word
+        Weights of the predictor that share a word.
     """
     outside = shape.outputs - pattern_outputs
     return Counts(
-        predictor_macs=KERNEL_MACS * (shape.outputs + outside),
+        predictor_macs=KERNEL_MACS * (pattern_outputs + outside),
         predictor_compares=outside,
-        predictor_weight_reads=WEIGHTS_PER_CHANNEL * shape.K * shape.N,
+        predictor_weight_reads=-(-WEIGHTS_PER_CHANNEL // weights_per_word) * shape.K * shape.N,
         glb_reads=pattern_outputs,
         mask_bits_written=outside,
         mask_bits_read=outside,
@@ -129,12 +133,12 @@ def run_predictor(
     if unit.unit == "ideal":
         return PredictorResult()
     pattern_outputs = pattern.count()
-    counts = predictor_counts(shape, pattern_outputs)
+    counts = predictor_counts(shape, pattern_outputs, unit.weights_per_word)
     by_tile = unit.granularity == "tile"
     on_chip = blocks_on_chip(arch, first) / max(first.blocks, 1) if by_tile else 1.0
     mask_words = -(-counts.mask_bits_written // arch.word)
     spilled = mask_words if mask_words * on_chip > free_words else 0
-    weights = WEIGHTS_PER_CHANNEL * shape.K
+    weights = -(-WEIGHTS_PER_CHANNEL // unit.weights_per_word) * shape.K
     if unit.weights is not None and unit.weights < weights:
         weights *= first.visits
     plan = Prediction(

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec
@@ -13,6 +17,12 @@ from zapsim.timing.dram import coded_words
 from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
+
+SHARES = 32
+"""Expected shares of computed outputs are multiples of 1/32, as in the search for mappings."""
+
+_PIXEL_STEP, _FILTER_STEP = 5, 11
+"""Steps per pixel and per filter of :func:`even_mask`: odd, so that 32 steps visit all 32 places."""
 
 
 def layer_mask(layer: LayerTrace, policy: Policy) -> PackedMap | None:
@@ -80,3 +90,32 @@ def ofmap_dram_words(arch: ArchSpec, layer: LayerTrace, needed: PackedMap | None
 def computed_share(shape: ConvShape, stage: Demand) -> float:
     """Return the share of the layer's outputs that take time in a stage."""
     return 1.0 if stage.mask is None or stage.gate else stage.mask.count() / shape.outputs
+
+
+def even_mask(like: PackedMap, positions: NDArray[np.bool_]) -> PackedMap:
+    """Spread as many outputs as `like` has evenly over pixels and filters: (N, P, Q, K).
+
+    No PE column, lane or strip then has more to do than another: what can be expected if only the share of the outputs
+    is known (rounded to 1/32, at least 1/32). On a rigid array such a mask saves nothing, since every vector has an
+    output to compute.
+
+    Parameters
+    ----------
+    like
+        The mask of a stage.
+    positions
+        bool (P, Q): pixels in which the stage may compute.
+    """
+    images, _, _, filters = like.shape
+    candidates = images * int(positions.sum()) * filters
+    share = max(round(SHARES * like.count() / candidates), 1) if candidates else 0
+    return _even_mask(share, positions.tobytes(), positions.shape, images, filters)
+
+
+@lru_cache(maxsize=64)
+def _even_mask(share: int, positions: bytes, size: tuple[int, int], images: int, filters: int) -> PackedMap:
+    allowed = np.frombuffer(positions, dtype=np.bool_).reshape(size)
+    rank = np.cumsum(allowed).reshape(size)[np.newaxis, :, :, np.newaxis]  # of each pixel among those allowed
+    turn = _PIXEL_STEP * rank + _FILTER_STEP * np.arange(filters)
+    one_image = (turn % SHARES < share) & allowed[np.newaxis, :, :, np.newaxis]
+    return PackedMap.from_bool(np.repeat(one_image, images, axis=0))
