@@ -28,22 +28,20 @@ from comparison import csv_text
 from zapsim.cli import main as zapsim
 from zapsim.files import write_atomically
 from zapsim.frontend.baselines import NeighbourRule
-from zapsim.frontend.curves import Curves, measure_curves
+from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.data.images import find_pictures, load_crops, load_images
 from zapsim.frontend.evaluation_table import Record, markdown
-from zapsim.frontend.graph import ConvSite, Graph, trace_graph
-from zapsim.frontend.guard import frozen
-from zapsim.frontend.images import ImageSet, load_crops, load_images
-from zapsim.frontend.intercept import Interception
-from zapsim.frontend.intervals import root_ratio
-from zapsim.frontend.methods import Method, predicting
 from zapsim.frontend.network import Network
+from zapsim.frontend.network.forward import frozen
+from zapsim.frontend.network.graph import ConvSite, Graph, trace_graph
+from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.networks.hed_vgg16 import vgg16
-from zapsim.frontend.operating_points import for_error
-from zapsim.frontend.pictures import find_pictures
-from zapsim.frontend.predictor_file import load_predictors
-from zapsim.frontend.scorer import Scorer
-from zapsim.frontend.sensitivity import measure_sensitivities, weighted
-from zapsim.frontend.thresholds import Setting, uniform_settings
+from zapsim.frontend.quality import root_ratio
+from zapsim.frontend.skipping import Method, Scorer, predicting, uniform_points
+from zapsim.frontend.training.predictor import load_predictors
+from zapsim.frontend.tuning.curves import Curves, measure_curves
+from zapsim.frontend.tuning.operating_points import for_error
+from zapsim.frontend.tuning.sensitivity import measure_sensitivities, weighted
 from zapsim.report.plot import save_figure
 
 NETWORK = ("--network", "zapsim.frontend.networks.hed_vgg16:vgg16")
@@ -183,7 +181,7 @@ class Bench:
         scorers = {layer: NeighbourRule(pattern) for layer in predictors} if way == "neighbours" else predictors
         if way == "by layer":
             return Budgets(self, predictors)
-        return lambda threshold: predicting(scorers, uniform_settings([threshold], scorers)[0])
+        return lambda threshold: predicting(scorers, uniform_points([threshold], scorers)[0])
 
 
 class Budgets:
@@ -195,7 +193,7 @@ class Budgets:
 
     def __call__(self, budget: float) -> Method:
         """Return skipping at the thresholds that save most MACs within `budget`."""
-        return predicting(self._predictors, Setting(f"e{budget:g}", for_error(self._curves, budget).setting.thresholds))
+        return predicting(self._predictors, for_error(self._curves, budget))
 
     @cached_property
     def _curves(self) -> Curves:

@@ -10,9 +10,8 @@ import pytest
 
 from tests.frontend_predictors import random_predictors
 from tests.frontend_support import small_graph, small_network, smooth_images
-from zapsim.frontend.evaluation import evaluate
-from zapsim.frontend.methods import predicting
-from zapsim.frontend.thresholds import uniform_settings
+from zapsim.frontend.evaluation import run_methods
+from zapsim.frontend.skipping import predicting, uniform_points
 
 FOLDER = Path(__file__).parents[2] / "examples" / "experiments"
 
@@ -36,9 +35,9 @@ def test_error_and_macs_are_those_of_an_evaluation(hed_vgg16):
     graph = small_graph(network)
     predictors = random_predictors(network.model, graph, "1/2r")
     images = replace(smooth_images(6), names=("a", "a", "b", "b", "c", "c"))
-    method = predicting(predictors, uniform_settings([0.1], predictors)[0])
+    method = predicting(predictors, uniform_points([0.1], predictors)[0])
     ours = hed_vgg16.Photographs(network, graph, images).measure(method)
-    theirs = evaluate(network.model, graph, [method], images)[0]
+    theirs = run_methods(network.model, graph, [method], images)[0]
     assert ours["error"] == pytest.approx(theirs.figures["relative_output_error"].value)
     assert ours["skipped"] == pytest.approx(theirs.macs_skipped)
     assert ours["low"] <= ours["error"] <= ours["high"]
