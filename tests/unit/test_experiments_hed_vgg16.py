@@ -58,7 +58,7 @@ class Exponential:
 def test_the_setting_is_chosen_on_calibration_photographs_only(hed_vgg16, tmp_path):
     splits = {"calibrate": Exponential(0.02), "test": Exponential(0.5), "traced": Exponential(0.9)}
     bench = hed_vgg16.Bench(None, None, splits, asked=0.02 * exp(5 * 0.057))
-    rows = list(bench.rows("1/3", "one threshold", lambda setting: setting, hed_vgg16.Notebook(tmp_path / "n", ["x"])))
+    rows = list(bench.rows("1/3", "ZAP", lambda setting: setting, hed_vgg16.Notebook(tmp_path / "n", ["x"])))
     assert [(row["setting"], row["chosen"]) for row in rows] == [(0.05, True), (0.1, False), (0.0, False)]
     assert rows[0]["calibrate_error"] == 0.02 * exp(5 * 0.05)
     assert rows[0]["traced_error"] == 0.9 * exp(5 * 0.05)
@@ -71,7 +71,7 @@ def test_what_was_measured_is_not_measured_again_unless_something_changed(hed_vg
         splits = {name: Exponential(0.02) for name in ("calibrate", "test", "traced")}
         bench = hed_vgg16.Bench(None, None, splits, asked=0.025)
         notebook = hed_vgg16.Notebook(tmp_path / "notes.json", [predictors])
-        rows = list(bench.rows("1/3", "by layer", lambda setting: setting, notebook))
+        rows = list(bench.rows("1/3", "neighbours", lambda setting: setting, notebook))
         runs.append((rows, [len(one.seen) for one in splits.values()]))
     assert [measured for _, measured in runs] == [[3, 1, 1], [0, 0, 0], [3, 1, 1]]
     assert runs[0][0] == runs[1][0]
