@@ -1,6 +1,8 @@
 """The patterns of ZAP: which outputs are always computed first (the paper's set I_s).
 
 Source: Shomron et al., "Thanks for Nothing", ECCV 2020 (1/3, 2/5, 1/2, 3/5); 1/4, 2/3 and 3/4 complete the family.
+Patterns that end in r or c take whole rows or columns, from the first one on. Predictors guess less well from them, but
+what they leave out is what arrays skip with ease: the pattern's rows of a layer are a dense layer of a larger stride.
 """
 
 from __future__ import annotations
@@ -13,8 +15,12 @@ from zapsim.errors import ZapsimError, did_you_mean
 _TILES: dict[str, tuple[str, ...]] = {  # '#' = computed first; repeated from the map's origin, the same on all channels
     "1/4": ("..", ".#"),
     "1/3": ("..#", ".#.", "#.."),
+    "1/3r": ("###", "...", "..."),
+    "1/3c": ("#..", "#..", "#.."),
     "2/5": ("..#.#", ".#.#.", "#.#..", ".#..#", "#..#."),
     "1/2": ("#.", ".#"),
+    "1/2r": ("##", ".."),
+    "1/2c": ("#.", "#."),
     "3/5": ("##.#.", "#.#.#", ".#.##", "#.##.", ".##.#"),
     "2/3": ("##.", "#.#", ".##"),
     "3/4": ("##", "#."),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from zapsim.cli import main
+from zapsim.patterns import pattern_map
 from zapsim.tracefile.reader import Trace
 
 pytestmark = pytest.mark.frontend
@@ -79,6 +80,24 @@ def test_tune_then_eval_then_trace(folder: Path, capsys: pytest.CaptureFixture[s
     trace = f"trace {NETWORK} --predictors p.safetensors --images images-idx3-ubyte --count 1 --points points.json"
     assert main(shlex.split(f"{trace} --out t.safetensors")) == 0
     assert [point.name for point in Trace("t.safetensors").header.operating_points] == names[2:7]
+
+
+@pytest.mark.parametrize("pattern", ["1/2r", "1/2c", "1/3r", "1/3c"])
+def test_patterns_of_rows_and_columns_go_through_the_whole_chain(folder: Path, pattern: str):
+    images = "--images images-idx3-ubyte"
+    chain = [
+        f"train {NETWORK} {images} --crops 16 --epochs 1 --batch 8 --pattern 1/2 2={pattern} --out r.safetensors",
+        f"tune {NETWORK} --predictors r.safetensors {images} --crops 20 --threshold 0.25 --out r.json",
+        f"eval {NETWORK} --predictors r.safetensors {images} --count 8 --points r.json",
+        f"trace {NETWORK} --predictors r.safetensors {images} --count 1 --points r.json --out r.trace.safetensors",
+    ]
+    assert [main(shlex.split(command)) for command in chain] == [0, 0, 0, 0]
+    layer = next(layer for layer in Trace("r.trace.safetensors").layers() if layer.shape.name == "2")
+    assert layer.setting is not None
+    assert layer.setting.pattern == pattern
+    first = layer.pattern_outputs()
+    assert first.count() == pattern_map(pattern, 12, 12).sum() * layer.shape.K
+    assert not first.without(layer.mask).count()
 
 
 def test_weighing_changes_the_points_and_is_written_down(folder: Path, capsys: pytest.CaptureFixture[str]):

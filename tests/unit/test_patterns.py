@@ -9,8 +9,12 @@ from zapsim.errors import ZapsimError
 from zapsim.patterns import PATTERNS, pattern_map, pattern_tile
 
 
+def share_in_name(pattern: str) -> Fraction:
+    return Fraction(pattern.rstrip("rc"))
+
+
 def test_sparsest_first():
-    shares = [Fraction(pattern) for pattern in PATTERNS]
+    shares = [share_in_name(pattern) for pattern in PATTERNS]
     assert shares == sorted(shares)
 
 
@@ -18,7 +22,7 @@ def test_sparsest_first():
 def test_a_tile_computes_the_share_in_its_name(pattern):
     tile = pattern_tile(pattern)
     assert tile.shape[0] == tile.shape[1]
-    assert Fraction(int(tile.sum()), tile.size) == Fraction(pattern)
+    assert Fraction(int(tile.sum()), tile.size) == share_in_name(pattern)
 
 
 @pytest.mark.parametrize(("sparse", "dense"), [("1/4", "3/4"), ("1/3", "2/3"), ("2/5", "3/5")])
@@ -44,6 +48,17 @@ def test_one_half_is_a_checkerboard():
     assert (pattern_map("1/2", 5, 7) == ((rows + cols) % 2 == 0)).all()
 
 
+@pytest.mark.parametrize(("pattern", "period"), [("1/2r", 2), ("1/3r", 3)])
+def test_rows_are_computed_whole_from_the_first_on(pattern, period):
+    rows, _ = np.indices((7, 5))
+    assert (pattern_map(pattern, 7, 5) == (rows % period == 0)).all()
+
+
+@pytest.mark.parametrize(("rows", "columns"), [("1/2r", "1/2c"), ("1/3r", "1/3c")])
+def test_columns_are_rows_turned_over(rows, columns):
+    assert (pattern_tile(columns) == pattern_tile(rows).T).all()
+
+
 @pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize("size", [(1, 1), (3, 8), (14, 14)])
 def test_maps_repeat_the_tile_from_the_origin(pattern, size):
@@ -58,4 +73,4 @@ def test_unknown_pattern():
         pattern_map("2/4", 3, 3)
     message = str(caught.value)
     assert message.startswith("unknown pattern '2/4' (did you mean '")
-    assert message.endswith("?); known: 1/4, 1/3, 2/5, 1/2, 3/5, 2/3, 3/4")
+    assert message.endswith("?); known: 1/4, 1/3, 1/3r, 1/3c, 2/5, 1/2, 1/2r, 1/2c, 3/5, 2/3, 3/4")

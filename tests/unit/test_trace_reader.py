@@ -102,7 +102,7 @@ def shape_of(head, layer=1):
          "header: operating point t=0 sets unknown layers: conv9"),
         (lambda h: h["operating_points"][0]["predictors"]["conv2"].update(pattern="1/7"),
          "operating_points.0.predictors.conv2: unknown pattern '1/7'; "
-         "known: 1/4, 1/3, 2/5, 1/2, 3/5, 2/3, 3/4"),
+         "known: 1/4, 1/3, 1/3r, 1/3c, 2/5, 1/2, 1/2r, 1/2c, 3/5, 2/3, 3/4"),
         (lambda h: h["operating_points"][0]["predictors"]["conv2"].update(threshold=float("nan")),
          "operating_points.0.predictors.conv2.threshold: Input should be a finite number"),
         (lambda h: h["operating_points"][0].update(predictors={}),

@@ -54,7 +54,7 @@ def add_parser(commands: Subparsers) -> None:
         type=_pattern,
         nargs="+",
         default=["1/2"],
-        metavar="[LAYER=]N/M",
+        metavar="[LAYER=]PATTERN",
         help=f"outputs to compute first, in all layers or in LAYER: {', '.join(PATTERNS)} (default: 1/2)",
     )
     parser.add_argument("--epochs", type=int, default=5, metavar="N", help="passes over the crops (default: 5)")
