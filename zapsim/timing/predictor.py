@@ -76,7 +76,9 @@ class PredictorResult:
     prediction: Prediction = field(default_factory=Prediction)
 
 
-def predictor_counts(shape: ConvShape, pattern_outputs: int, weights_per_word: int = 1) -> Counts:
+def predictor_counts(
+    shape: ConvShape, pattern_outputs: int, *, weights_per_word: int = 1, read_once: bool = True
+) -> Counts:
     """Count the predictor's actions for one layer.
 
     Parameters
@@ -87,6 +89,8 @@ def predictor_counts(shape: ConvShape, pattern_outputs: int, weights_per_word: i
         How many of its outputs the pattern computes first; each is read from the GLB once.
     weights_per_word
         Weights of the predictor that share a word.
+    read_once
+        Whether the array reads every bit of the mask once; else it counts what it reads itself.
     """
     outside = shape.outputs - pattern_outputs
     return Counts(
@@ -95,7 +99,7 @@ def predictor_counts(shape: ConvShape, pattern_outputs: int, weights_per_word: i
         predictor_weight_reads=-(-WEIGHTS_PER_CHANNEL // weights_per_word) * shape.K * shape.N,
         glb_reads=pattern_outputs,
         mask_bits_written=outside,
-        mask_bits_read=outside,
+        mask_bits_read=outside if read_once else 0,
     )
 
 
@@ -133,7 +137,12 @@ def run_predictor(
     if unit.unit == "ideal":
         return PredictorResult()
     pattern_outputs = pattern.count()
-    counts = predictor_counts(shape, pattern_outputs, unit.weights_per_word)
+    counts = predictor_counts(
+        shape,
+        pattern_outputs,
+        weights_per_word=unit.weights_per_word,
+        read_once=not arch.array.reads_masks_by_pass,
+    )
     by_tile = unit.granularity == "tile"
     on_chip = blocks_on_chip(arch, first) / max(first.blocks, 1) if by_tile else 1.0
     mask_words = -(-counts.mask_bits_written // arch.word)
@@ -174,7 +183,7 @@ def _on_array(engine: Engine[Mapping], arch: ArchSpec, shape: ConvShape, pattern
         f"{shape.name}.zap", N=shape.N, C=shape.K, H=shape.P, W=shape.Q, K=shape.K, R=3, S=3,
         padding=(1, 1, 1, 1), groups=shape.K,
     )  # fmt: skip
-    mapping = engine.map_layer(depthwise, arch)
+    mapping = engine.map_stages(depthwise, arch)[0]
     outside = PackedMap.full(*pattern.shape).without(pattern)
     first, second = (engine.time_stage(depthwise, arch, mapping, Demand(mask)) for mask in (None, outside))
     # Its MACs are counted as the predictor's, and the PEs' clock for the layer as a whole.
