@@ -38,9 +38,10 @@ examples:
       --adapted vgg.recalibrated.safetensors vgg.finetuned.safetensors --images t10k-images-idx3-ubyte ...
 
 Without --finetune, the statistics of batch normalisation are measured again while outputs are skipped. No weight
-changes, and no labels are needed. With --finetune, all weights learn from labels, and the predictors stay as they are
-(SGD, momentum 0.9, weight decay 5e-4). Every point gets weights of its own; its name gets -recalibrated or -finetuned.
-`zapsim eval --adapted` and `zapsim trace --adapted` run such points and compare with the unmodified network.
+changes, and no labels are needed. With --finetune, all weights are trained on labelled images (SGD, momentum 0.9,
+weight decay 5e-4), and the predictors stay as they are. Every point gets weights of its own, and "-recalibrated" or
+"-finetuned" at the end of its name. `zapsim eval --adapted` and `zapsim trace --adapted` run such points and compare
+them with the unmodified network.
 """
 
 
@@ -48,8 +49,8 @@ def add_parser(commands: Subparsers) -> None:
     """Declare the command."""
     parser = commands.add_parser(
         "adapt",
-        help="recalibrate or fine-tune a network at operating points",
-        description="Adapt a network's weights to skipping at operating points.",
+        help="recalibrate or fine-tune a network for operating points",
+        description="Adapt a network's weights to the outputs that are skipped at each operating point.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -61,7 +62,8 @@ def add_parser(commands: Subparsers) -> None:
         "--crops",
         type=int,
         metavar="N",
-        help=f"random crops of pictures (default: {_CROPS}), or images drawn from an idx or npz file (default: all)",
+        help=f"number of random crops of pictures (default: {_CROPS}), or of images drawn from an idx or npz file "
+        "(default: all)",
     )
     parser.add_argument("--finetune", action="store_true", help="fine-tune all weights, with labels")
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the images with --finetune (default: 1)")

@@ -176,7 +176,7 @@ def tune(  # noqa: PLR0913 (options, by name)
     images
         What to measure on; preferably not the images of the training.
     error
-        Budgets of summed error: save most MACs within each (points ``e0.2`` and so on).
+        Budgets of summed error: save the most MACs within each (points ``e0.2`` and so on).
     saving
         Shares of the MACs to save, net of the predictors' own, with least summed error (``s0.2``).
     uniform

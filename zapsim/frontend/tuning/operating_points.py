@@ -34,7 +34,7 @@ from zapsim.tracefile.model import OperatingPoint, PredictorSetting
 
 
 def for_error(curves: Curves, budget: float) -> OperatingPoint:
-    """Return the thresholds that save most MACs with a summed error of at most `budget` (point ``e0.2`` and so on).
+    """Return the thresholds that save the most MACs with a summed error of at most `budget` (point ``e0.2`` and so on).
 
     Raises
     ------
