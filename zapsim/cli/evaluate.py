@@ -62,8 +62,8 @@ def add_parser(commands: Subparsers) -> None:
         nargs="+",
         choices=_BASELINES,
         default=["perfect"],
-        help="perfect: is never wrong; random: skips at random, in each layer as much as the operating point; neighbours: "
-        "skips where all computed neighbours are zero (default: perfect)",
+        help="perfect: is never wrong; random: skips at random, in each layer as much as the operating point; "
+        "neighbours: skips where all computed neighbours are zero (default: perfect)",
     )
     parser.add_argument(
         "--format",

@@ -48,8 +48,8 @@ def add_parser(commands: Subparsers) -> None:
     parser = commands.add_parser(
         "trace",
         help="run a network with its predictors and write a trace",
-        description="Run a network with its predictors on images, and write which values are zero and which outputs are "
-        "computed.",
+        description="Run a network with its predictors on images, and write which values are zero and which outputs "
+        "are computed.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

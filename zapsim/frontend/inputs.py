@@ -29,7 +29,7 @@ NetworkInput: TypeAlias = str | nn.Module | Network
 """``package.module:factory``, a module (its pictures are prepared as for ImageNet), or a `Network`."""
 
 ImagesInput: TypeAlias = str | Path | Sequence[str | Path] | ImageSet
-"""Pictures, folders of pictures, a folder with a folder per class, one idx or npz file, or a set of images."""
+"""Pictures, folders of pictures, a folder with one subfolder per class, one idx or npz file, or a set of images."""
 
 PredictorsInput: TypeAlias = str | Path | PredictorSet
 """A predictor file, or what :func:`~zapsim.frontend.api.train` returned as its ``predictors``."""

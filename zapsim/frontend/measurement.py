@@ -149,7 +149,7 @@ def trace(  # noqa: PLR0913 (options, by name)
     eval_labels
         An idx file of the classes, if `eval_images` is an idx file of images.
     eval_crops
-        Random crops of `eval_images`, if these are pictures that do not lie in a folder per class.
+        Random crops of `eval_images`, if these are pictures that do not lie in one subfolder per class.
     values
         Whether to hold, too, when each output could stop early.
     seed
