@@ -26,8 +26,8 @@ from zapsim.timing.residency import NOTHING_STAYS, Residency, resident_maps
 from zapsim.timing.timeline import timeline_engine
 from zapsim.timing.timeline.fast import run_fast
 from zapsim.timing.timeline.times import TimelineEngine
-from zapsim.tracefile.model import LayerTrace, OperatingPoint, TracedLayer
 from zapsim.tracefile.reader import Trace
+from zapsim.tracefile.records import LayerTrace, OperatingPoint, TracedLayer
 from zapsim.version import __version__
 
 

@@ -5,9 +5,9 @@ import numpy as np
 from tests.builders import conv, map_name, tamper, trace_header, trace_maps, write_trace
 from zapsim.cli import main
 from zapsim.report.trace_info import MaskSummary, summarise
-from zapsim.tracefile.model import LayerTrace, OperatingPoint, PredictorSetting, TracedLayer
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.reader import Trace
+from zapsim.tracefile.records import LayerTrace, OperatingPoint, PredictorSetting, TracedLayer
 
 
 def packed(values):

@@ -11,8 +11,8 @@ from zapsim.errors import MappingError, PolicyError
 from zapsim.timing.layer import time_layer
 from zapsim.timing.predictor import predictor_counts
 from zapsim.timing.stages import layer_mask
-from zapsim.tracefile.model import LayerTrace, PredictorSetting
 from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.records import LayerTrace, PredictorSetting
 from zapsim.workload import ConvShape
 
 pytestmark = pytest.mark.kernels

@@ -13,8 +13,8 @@ from zapsim.arrays.row_stationary.mapping import Resources, check_mapping
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine, by_density, work_per_pass
 from zapsim.errors import MappingError
 from zapsim.simulation import run_layer
-from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.records import LayerTrace
 from zapsim.workload import ConvShape
 
 pytestmark = pytest.mark.kernels

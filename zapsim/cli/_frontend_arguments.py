@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from zapsim.frontend.training.adapted_weights import AdaptedWeights
     from zapsim.frontend.training.predictor import PredictorSet
-    from zapsim.tracefile.model import OperatingPoint
+    from zapsim.tracefile.records import OperatingPoint
 
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:

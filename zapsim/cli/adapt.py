@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zapsim.frontend.network.graph import Graph
     from zapsim.frontend.training.adapted_weights import AdaptedWeights
     from zapsim.frontend.training.predictor import PredictorSet
-    from zapsim.tracefile.model import OperatingPoint
+    from zapsim.tracefile.records import OperatingPoint
 
 _CROPS = 256
 
@@ -126,7 +126,7 @@ def _adapt(
     from zapsim.frontend.skipping import predicting
     from zapsim.frontend.training.adaptation import FinetuningOptions, finetune, recalibrate
     from zapsim.frontend.training.adapted_weights import Adaptation, AdaptedWeights
-    from zapsim.tracefile.model import OperatingPoint
+    from zapsim.tracefile.records import OperatingPoint
 
     method = predicting(predictors.predictors, point)
     how: Adaptation = "finetuned" if args.finetune else "recalibrated"

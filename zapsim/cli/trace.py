@@ -21,8 +21,8 @@ from zapsim.cli._frontend_arguments import (
 
 if TYPE_CHECKING:
     from zapsim.frontend.capture import LayerCounts
-    from zapsim.tracefile.model import TraceHeader
     from zapsim.tracefile.reader import Trace
+    from zapsim.tracefile.records import TraceHeader
 
 _EPILOG = """\
 examples:

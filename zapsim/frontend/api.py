@@ -22,7 +22,7 @@ from zapsim.frontend.training.training import Recipe, TrainingOptions, train_pre
 from zapsim.frontend.tuning.curves import BINS, Curves, measure_curves
 from zapsim.frontend.tuning.operating_points import best_threshold, for_error, for_saving, for_threshold, save_points
 from zapsim.frontend.tuning.sensitivity import measure_sensitivities, weighted
-from zapsim.tracefile.model import OperatingPoint
+from zapsim.tracefile.records import OperatingPoint
 
 __all__ = ["TrainingResult", "TuningResult", "evaluate", "trace", "train", "tune"]
 

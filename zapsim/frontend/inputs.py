@@ -22,7 +22,7 @@ from zapsim.frontend.network.network import load_network
 from zapsim.frontend.skipping import uniform_points
 from zapsim.frontend.training.predictor import PredictorSet, load_predictors
 from zapsim.frontend.tuning.operating_points import load_points
-from zapsim.tracefile.model import OperatingPoint
+from zapsim.tracefile.records import OperatingPoint
 from zapsim.version import __version__
 
 NetworkInput: TypeAlias = str | nn.Module | Network

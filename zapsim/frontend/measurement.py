@@ -25,8 +25,8 @@ from zapsim.frontend.quality import measure_quality
 from zapsim.frontend.skipping import predicting
 from zapsim.frontend.training.adapted_weights import AdaptedWeights, load_adapted
 from zapsim.frontend.training.predictor import PredictorSet
-from zapsim.tracefile.model import OperatingPoint, ValueKind
 from zapsim.tracefile.reader import Trace
+from zapsim.tracefile.records import OperatingPoint, ValueKind
 
 
 def evaluate(  # noqa: PLR0913 (options, by name)

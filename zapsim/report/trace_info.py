@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from zapsim.report.terminal import print_in_parts
-from zapsim.tracefile.model import LayerTrace, OperatingPoint
 from zapsim.tracefile.reader import Trace
+from zapsim.tracefile.records import LayerTrace, OperatingPoint
 
 
 @dataclass(frozen=True, slots=True)

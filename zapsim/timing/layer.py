@@ -20,7 +20,7 @@ from zapsim.timing.stages import computed_share, layer_mask, ofmap_dram_words, s
 from zapsim.timing.timeline.fast import run_fast
 from zapsim.timing.timeline.schedule import Schedule, build_schedule
 from zapsim.timing.timeline.times import TimelineEngine, Times, stalls
-from zapsim.tracefile.model import LayerTrace
+from zapsim.tracefile.records import LayerTrace
 from zapsim.workload import ConvShape
 
 
