@@ -201,7 +201,7 @@ def arch(dataflow: str = "row-stationary", **changes: Any) -> ArchSpec:
 
 
 class OneCycleAnOutput:
-    """The simplest engine: an output that is computed takes one cycle, and nothing is executed that was not asked."""
+    """The simplest engine: an output that is computed takes one cycle, and nothing else is executed."""
 
     served = STANDARD
 

@@ -37,11 +37,11 @@ examples:
   zapsim eval --network mynets:vgg --predictors vgg.zap.safetensors --points vgg.points.json \\
       --adapted vgg.recalibrated.safetensors vgg.finetuned.safetensors --images t10k-images-idx3-ubyte ...
 
-Without --finetune, the statistics of batch normalisation are measured again while outputs are skipped. No weight
-changes, and no labels are needed. With --finetune, all weights are trained on labelled images (SGD, momentum 0.9,
-weight decay 5e-4), and the predictors stay as they are. Every point gets weights of its own, and "-recalibrated" or
-"-finetuned" at the end of its name. `zapsim eval --adapted` and `zapsim trace --adapted` run such points and compare
-them with the unmodified network.
+Without --finetune, the statistics of batch normalisation are measured again while outputs are skipped. The
+weights do not change, and no labels are needed. With --finetune, all weights are trained on labelled images (SGD,
+momentum 0.9, weight decay 5e-4), and the predictors stay as they are. Every point gets weights of its own, and
+"-recalibrated" or "-finetuned" at the end of its name. `zapsim eval --adapted` and `zapsim trace --adapted` run such
+points and compare them with the unmodified network.
 """
 
 
@@ -62,7 +62,7 @@ def add_parser(commands: Subparsers) -> None:
         "--crops",
         type=int,
         metavar="N",
-        help=f"number of random crops of pictures (default: {_CROPS}), or of images drawn from an idx or npz file "
+        help=f"number of random crops of pictures (default: {_CROPS}), or of whole images from an idx or npz file "
         "(default: all)",
     )
     parser.add_argument("--finetune", action="store_true", help="fine-tune all weights, with labels")

@@ -93,7 +93,7 @@ def train(  # noqa: PLR0913 (options, by name)
     seed
         Of crops, training, and the weights of a network that is made here.
     weights
-        State dict for a network that is named: ``.safetensors``, or ``.pth`` without code.
+        State dict for a network that is named: ``.safetensors``, or ``.pth`` (weights only).
     device
         ``auto``, ``cpu`` or ``cuda``, for a network that is named; a module stays where it is.
     out
