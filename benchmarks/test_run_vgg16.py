@@ -14,8 +14,8 @@ from tests.published.networks import vgg16
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import PRESETS
 from zapsim.simulation import run_layer
-from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.reader import Trace
+from zapsim.tracefile.records import LayerTrace
 
 BUNDLED = Path(__file__).parents[1] / "traces" / "vgg16_hed_chelsea.safetensors"
 ARCHS = ("eyeriss", "systolic_16x16", "tpu_128x128")

@@ -17,8 +17,8 @@ from zapsim.arch.policy import PRESETS, Policy
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engines import ENGINES
 from zapsim.timing.layer import LayerTiming, time_layer
-from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.records import LayerTrace
 
 SYSTOLIC = ("weight-stationary", "output-stationary", "input-stationary")
 ARCHS: dict[str, ArchSpec] = {

@@ -17,7 +17,8 @@ from zapsim.arrays.gating import outputs_per_pixel, switching_macs
 from zapsim.arrays.tiles import whole_stage
 from zapsim.counts import Counts, Cycles
 from zapsim.patterns import pattern_map
-from zapsim.tracefile.model import (
+from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.records import (
     Image,
     LayerTrace,
     Network,
@@ -28,7 +29,6 @@ from zapsim.tracefile.model import (
     map_kinds,
     tensor_name,
 )
-from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.writer import DIGEST_KEY, METADATA_KEY, TraceWriter, text_digest
 from zapsim.workload import ConvShape
 
@@ -201,7 +201,7 @@ def arch(dataflow: str = "row-stationary", **changes: Any) -> ArchSpec:
 
 
 class OneCycleAnOutput:
-    """The simplest engine: an output that is computed takes one cycle, and nothing is executed that was not asked."""
+    """The simplest engine: an output that is computed takes one cycle, and nothing else is executed."""
 
     served = STANDARD
 

@@ -6,7 +6,7 @@ from typing import Any
 from tests.builders import trace_header, write_trace
 from zapsim.exploration.load import load_space
 from zapsim.exploration.space import Space
-from zapsim.tracefile.model import OperatingPoint, PredictorSetting
+from zapsim.tracefile.records import OperatingPoint, PredictorSetting
 
 VOLATILE = ["seconds", "finished"]
 """Columns that differ from run to run."""

@@ -67,7 +67,7 @@ class Outcome:
             "demanded_macs": self.demanded_macs,
             "predictor_busy_cycles": self.predictor_busy_cycles,
             "active_pes": self.active_pes,
-            "imbalance": self.cycles.imbalance_ratio,
+            "imbalance_ratio": self.cycles.imbalance_ratio,
         }
 
     @classmethod

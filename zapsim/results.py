@@ -133,11 +133,15 @@ class RunResult:
     @property
     def notes(self) -> list[str]:
         """Lines under the table: what quality was measured on, how images differ, unpredicted layers, provenance."""
-        unpredicted = [f"{layer.shape.name} ({layer.predictor})" for layer in self.layers if not layer.is_predicted]
+        unpredicted = [
+            f"{layer.shape.name} ({layer.predictor.removeprefix(_NOT_PREDICTED)})"
+            for layer in self.layers
+            if not layer.is_predicted
+        ]
         return [
-            *([f"Quality: {self.quality_note}"] if self.quality_note else []),
+            *([f"Quality measured on: {self.quality_note.removeprefix('on ')}"] if self.quality_note else []),
             *self._image_note(),
-            *(["Layers " + ", ".join(unpredicted) + "."] if unpredicted else []),
+            *([f"Not predicted: {', '.join(unpredicted)}."] if unpredicted else []),
             ", ".join(f"{name} {_plain(value)}" for name, value in self.provenance.items()),
         ]
 

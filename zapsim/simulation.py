@@ -26,8 +26,8 @@ from zapsim.timing.residency import NOTHING_STAYS, Residency, resident_maps
 from zapsim.timing.timeline import timeline_engine
 from zapsim.timing.timeline.fast import run_fast
 from zapsim.timing.timeline.times import TimelineEngine
-from zapsim.tracefile.model import LayerTrace, OperatingPoint, TracedLayer
 from zapsim.tracefile.reader import Trace
+from zapsim.tracefile.records import LayerTrace, OperatingPoint, TracedLayer
 from zapsim.version import __version__
 
 
@@ -136,10 +136,9 @@ def _run_batch(
 
 def _arch(arch: ArchSpec | str | Path, overrides: Mapping[str, object] | Sequence[str]) -> ArchSpec:
     """Load an architecture unless it is one."""
-    changes = [f"{path}={value}" for path, value in overrides.items()] if isinstance(overrides, Mapping) else overrides
     if not isinstance(arch, ArchSpec):
-        return load_arch(arch, changes)
-    if changes:
+        return load_arch(arch, overrides)
+    if overrides:
         raise ConfigError(f"{arch.name}: overrides need the name or path of an architecture, got an ArchSpec")
     return arch
 

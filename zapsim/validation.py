@@ -1,4 +1,4 @@
-"""Published figures beside ours: dense layers, measured as the paper of a chip or simulator measured them.
+"""Published figures compared with ours: dense layers, measured as the paper of a chip or simulator measured them.
 
 A validation is one YAML and one CSV. The YAML says what is compared and how large an error may be. The CSV has one row
 per layer: its shape, the shares of zeros that coding needs, keys of the architecture, and the published figures.

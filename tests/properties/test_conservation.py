@@ -15,8 +15,8 @@ from zapsim.arrays.engine import Engine
 from zapsim.arrays.engines import ENGINES
 from zapsim.patterns import PATTERNS
 from zapsim.timing.layer import LayerTiming, time_layer
-from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.records import LayerTrace
 
 pytestmark = pytest.mark.kernels
 

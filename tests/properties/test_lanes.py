@@ -14,8 +14,8 @@ from zapsim.arrays.lanes.mapping import map_lanes
 from zapsim.arrays.lanes.timing import LanesEngine
 from zapsim.arrays.lanes.work import lane_work
 from zapsim.simulation import run_layer
-from zapsim.tracefile.model import LayerTrace, PredictorSetting
 from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.records import LayerTrace, PredictorSetting
 
 pytestmark = [pytest.mark.kernels, pytest.mark.reference]
 

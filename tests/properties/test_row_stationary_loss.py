@@ -18,9 +18,9 @@ from zapsim.arrays.row_stationary.equations import pass_costs
 from zapsim.arrays.row_stationary.mapping import Resources
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine, layer_passes, work_per_pass
 from zapsim.timing.dram import coded_words
-from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.reader import Trace
+from zapsim.tracefile.records import LayerTrace
 
 BUNDLED = Path(__file__).parents[2] / "traces" / "vgg16_hed_chelsea.safetensors"
 ARCH, ENGINE = load_arch("eyeriss"), RowStationaryEngine()

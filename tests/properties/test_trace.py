@@ -14,9 +14,9 @@ from tests.builders import trace_header, trace_maps, write_trace
 from tests.reference.systolic_cases import shapes
 from zapsim.errors import TraceError
 from zapsim.patterns import PATTERNS, pattern_map
-from zapsim.tracefile.model import TracedLayer, TraceHeader, map_kinds
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.reader import Trace
+from zapsim.tracefile.records import TracedLayer, TraceHeader, map_kinds
 
 
 @st.composite

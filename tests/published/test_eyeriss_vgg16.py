@@ -1,4 +1,4 @@
-"""The Eyeriss chip on VGG-16, batch 3: layers that the model was not made with.
+"""The Eyeriss chip on VGG-16, batch 3: layers that were not used to make the model.
 
 The chip's mappings are not published; those of ``arch_configs/eyeriss_vgg16.yaml`` follow from active PEs and GLB
 traffic, so that latency and DRAM traffic are predictions.

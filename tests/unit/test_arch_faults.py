@@ -62,12 +62,13 @@ def faults(folder: Path, text: str, base: str | None = "eyeriss") -> list[str]:
         ("array: {rows: {a: 1}}", "array.rows: expected a whole number, got a section"),
         (f"array: {{rows: 0x{'f' * 5000}}}", "array.rows: expected at most 1,000,000, got a number of over 60 digits"),
         ("name: 3", "name: expected text in quotes, got 3"),
-        ("array: {rowz: 3}", "array.rowz: unknown key (did you mean 'rows'?); known here: dataflow, rows, cols, "
-         "spads, buses, balance, mapping"),
-        ("rows: 3", f"rows: unknown key (did you mean 'array.rows'?); known here: {TOP}"),
+        ("array: {rowz: 3}", "array.rowz: unknown key (did you mean 'rows'?); keys of this section: dataflow, rows, "
+         "cols, spads, buses, balance, mapping"),
+        ("rows: 3", f"rows: unknown key (did you mean 'array.rows'?); keys at the top level: {TOP}"),
         ("array: {drain: serial}", "array.drain: unknown key (only with dataflow: weight-stationary, "
-         "output-stationary, input-stationary); known here: dataflow, rows, cols, spads, buses, balance, mapping"),
-        ("flux_capacitor: 3", f"flux_capacitor: unknown key; known here: {TOP}"),
+         "output-stationary, input-stationary); keys of this section: dataflow, rows, cols, spads, buses, "
+         "balance, mapping"),
+        ("flux_capacitor: 3", f"flux_capacitor: unknown key; keys at the top level: {TOP}"),
         ("sources: {clock: me}", "sources: unknown key; a value's source stands beside it, as in "
          "{value: 2 pJ, source: ...}"),
         ("sources:", "sources: unknown key; a value's source stands beside it, as in {value: 2 pJ, source: ...}"),
@@ -91,7 +92,7 @@ def faults(folder: Path, text: str, base: str | None = "eyeriss") -> list[str]:
         ("energy: {actions: {macs_gated: 3 pJ}}",
          "energy.actions.macs_gated: 3 pJ is more than the 1.51 pJ of macs_executed"),
         ("clock: {value: 1 MHz, sorce: me}",
-         "clock.sorce: unknown key (did you mean 'source'?); known here: value, source"),
+         "clock.sorce: unknown key (did you mean 'source'?); keys of this section: value, source"),
         ("clock: {value: 1 MHz, source: 3}", "clock.source: expected the source as text, got 3"),
         ("clock: {value: 1 MHz, source: ' '}", "clock.source: expected the source as text, got ' '"),
         ("array: {source: }", "array.source: expected the source as text, got nothing"),
@@ -128,7 +129,8 @@ def test_faults_inside_a_pinned_mapping(tmp_path):
     assert faults(tmp_path, text) == [
         "a.yaml: array.mapping.pinned.conv1.m: expected at least 1, got 0",
         "a.yaml: array.mapping.pinned.conv1.t: missing",
-        "a.yaml: array.mapping.pinned.conv1.tt: unknown key (did you mean 't'?); known here: m, n, e, p, q, r, t",
+        "a.yaml: array.mapping.pinned.conv1.tt: unknown key (did you mean 't'?); keys of this section: "
+        "m, n, e, p, q, r, t",
     ]
 
 

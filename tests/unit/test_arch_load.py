@@ -181,6 +181,13 @@ def test_overrides_replace_values_in_order_and_name_their_source():
     assert arch.sources["array.cols"] == load_arch("eyeriss").sources["array.cols"]
 
 
+def test_overrides_as_a_mapping():
+    changes = {"array.rows": 16, "clock": "250 MHz", "predictor.granularity": "tile"}
+    assert load_arch("eyeriss", changes) == load_arch("eyeriss", [f"{key}={value}" for key, value in changes.items()])
+    assert load_arch("eyeriss", changes).array.rows == 16
+    assert load_arch("eyeriss", {}) == load_arch("eyeriss")
+
+
 def test_overrides_create_optional_sections(tmp_path):
     pins = [f"array.mapping.pinned.conv.{key}=1" for key in "mnepqrt"]
     arch = load_arch("eyeriss", pins)
@@ -212,8 +219,8 @@ def test_overrides_reach_names_with_dots(tmp_path):
         ("base=tpu_128x128", "--set: base: only a file can have one"),
         ("buffers=3", "--set: buffers: expected a section with the keys glb, filters, prefetch, got 3"),
         ("array.rows=sixteen", "--set: array.rows: expected a whole number, got 'sixteen'"),
-        ("array.rowz=16", "--set: array.rowz: unknown key (did you mean 'rows'?); known here: dataflow, rows, cols, "
-         "spads, buses, balance, mapping"),
+        ("array.rowz=16", "--set: array.rowz: unknown key (did you mean 'rows'?); keys of this section: dataflow, "
+         "rows, cols, spads, buses, balance, mapping"),
         ("sources.clock=x", "--set: sources: unknown key; a value's source stands beside it, as in "
          "{value: 2 pJ, source: ...}"),
     ],

@@ -55,10 +55,10 @@ def test_unknown_key(capsys, trace):
     chip = trace.parent / "chip.yaml"
     chip.write_text("base: eyeriss.yaml\narray: {rosw: 16}\n")
     assert run_fault(capsys, trace, "--arch", chip).startswith(
-        "chip.yaml: array.rosw: unknown key (did you mean 'rows'?); known here: "
+        "chip.yaml: array.rosw: unknown key (did you mean 'rows'?); keys of this section: "
     )
     line = run_fault(capsys, trace, "--arch", "eyeriss", "--set", "array.colls=3")
-    assert line.startswith("--set: array.colls: unknown key (did you mean 'cols'?); known here: ")
+    assert line.startswith("--set: array.colls: unknown key (did you mean 'cols'?); keys of this section: ")
 
 
 def test_wrong_unit(capsys, trace):

@@ -27,7 +27,7 @@ def trace(tmp_path):
         (".csv", "# tiny on photo0, photo1 · pattern 1/2 · threshold 0.25 · "),
         (".json", '{\n "headline": "tiny on '),
         (".md", "tiny on photo0, photo1 · "),
-        (".tex", "% Quality: 4 pictures\n"),
+        (".tex", "% Quality measured on: 4 pictures\n"),
         (".txt", "tiny on photo0, photo1 · "),
         (".JSON", '{\n "headline": "tiny on '),
         ("", "tiny on photo0, photo1 · "),

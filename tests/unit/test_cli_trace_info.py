@@ -5,9 +5,9 @@ import numpy as np
 from tests.builders import conv, map_name, tamper, trace_header, trace_maps, write_trace
 from zapsim.cli import main
 from zapsim.report.trace_info import MaskSummary, summarise
-from zapsim.tracefile.model import LayerTrace, OperatingPoint, PredictorSetting, TracedLayer
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.reader import Trace
+from zapsim.tracefile.records import LayerTrace, OperatingPoint, PredictorSetting, TracedLayer
 
 
 def packed(values):
@@ -58,7 +58,7 @@ def test_header_and_layers(capsys, tmp_path):
     assert row(out, "trace sha256").endswith(Trace(path).hash)
     assert row(out, "network") == "network tiny: made for tests"
     assert row(out, "image 1") == "image 1 photo1: drawn"
-    assert row(out, "point 't=0.5'") == "point 't=0.5' 1 predictors; top1 agreement 75.00%; 4 pictures"
+    assert row(out, "point 't=0.5'") == "point 't=0.5' 1 predictor; top1 agreement 75.00%; 4 pictures"
     assert row(out, "seed") == "seed 7"
     assert row(out, "operating point") == "operating point 't=0'"
     assert row(out, "conv1 ").startswith("conv1 3×6×5 5×3×3 1×1 1 none: first convolution ")

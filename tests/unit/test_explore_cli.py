@@ -70,7 +70,7 @@ def test_the_front_as_a_table_and_as_csv(explored, capsys):
     front = load_front(explored / "out")
     assert out.splitlines()[0] == f"space: {len(front.best)} of 18 designs on the front (18 ok)"
     assert "latency_ms ↓" in out
-    assert "Quality of 2 operating points: 4 pictures" in out
+    assert "Quality of 2 operating points measured on: 4 pictures" in out
     lines = [line for line in (explored / "front.csv").read_text().splitlines() if not line.startswith("#")]
     rows = list(csv.DictReader(lines))
     assert [float(row["latency_ms"]) for row in rows] == [row["latency_ms"] for row in front.best]

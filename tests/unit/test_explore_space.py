@@ -112,7 +112,7 @@ def test_exact_policies_lose_no_accuracy(tmp_path):
         ),
         (
             {"parameters": {"clock": {"values": ["1 MHz"], "when": {"polcy": "zap"}}}},
-            "space: parameters.clock: when.polcy: unknown (did you mean 'policy'?); known here: ",
+            "space: parameters.clock: when.polcy: unknown (did you mean 'policy'?); keys of this section: ",
         ),
         (
             {"parameters": {"clock": {"values": ["1 MHz"], "when": {"policy": "dense"}}}},
@@ -144,7 +144,7 @@ def test_exact_policies_lose_no_accuracy(tmp_path):
         ({"strategy": "gird"}, "space: strategy.name: expected one of: grid, random, sobol, search, got 'gird'"),
         ({"budget": {"minutes": 0}}, "space: budget.minutes: expected more than 0"),
         ({"images": [7]}, "tiny.safetensors: no image 7; it holds 0 to 0"),
-        ({"parametrs": {}}, "space: parametrs: unknown key (did you mean 'parameters'?); known here: "),
+        ({"parametrs": {}}, "space: parametrs: unknown key (did you mean 'parameters'?); keys at the top level: "),
     ],
 )  # fmt: skip
 def test_refused(tmp_path, changes, line):

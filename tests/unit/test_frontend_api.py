@@ -168,4 +168,4 @@ def test_without_torch_the_frontend_says_what_to_install():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert run.returncode == 2
-    assert run.stderr == "zapsim: training and tracing need PyTorch: pip install 'zapsim[frontend]'\n"
+    assert run.stderr == "zapsim: training and tracing need torch: pip install 'zapsim[frontend]'\n"

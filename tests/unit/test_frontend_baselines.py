@@ -54,7 +54,7 @@ def test_perfect_skips_every_zero_outside_the_pattern_and_changes_nothing():
     network = small_network()
     graph = small_graph(network)
     found = run_methods(network.model, graph, [perfect({"2": "1/2", "6": "1/3"})], smooth_images(6))[0]
-    assert all(layer.zero_kept == layer.nonzero_skipped == 0 for layer in found.layers)
+    assert all(layer.zero_computed == layer.nonzero_skipped == 0 for layer in found.layers)
     assert found.macs_saved == found.macs_skipped == found.perfect_bound > 0
     assert found.figures["top1_agreement"].value == 1
     assert found.figures["relative_output_error"].value == 0

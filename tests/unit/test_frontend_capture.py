@@ -17,9 +17,9 @@ from zapsim.frontend.skipping import operating_point
 from zapsim.frontend.training.predictor import Predictor
 from zapsim.frontend.training.training import TrainingOptions, train_predictors
 from zapsim.patterns import pattern_map
-from zapsim.tracefile.model import OperatingPoint
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.reader import Trace
+from zapsim.tracefile.records import OperatingPoint
 
 pytestmark = pytest.mark.frontend
 

@@ -46,9 +46,9 @@ def test_the_confusion_adds_up_to_what_the_masks_say():
         zero, skipped = (values == 0)[..., outside], ~kept[..., outside]
         assert layer.outputs == values.numel()
         assert layer.zero_skipped == int((zero & skipped).sum())
-        assert layer.zero_kept == int((zero & ~skipped).sum())
+        assert layer.zero_computed == int((zero & ~skipped).sum())
         assert layer.nonzero_skipped == int((~zero & skipped).sum())
-        assert layer.nonzero_kept == int((~zero & ~skipped).sum())
+        assert layer.nonzero_computed == int((~zero & ~skipped).sum())
         assert 0 < layer.zeros_found < 1
 
 

@@ -18,8 +18,8 @@ from zapsim.frontend.network import Network
 from zapsim.frontend.networks.digits import REQUIREMENT, cnn
 from zapsim.frontend.skipping import operating_point
 from zapsim.frontend.training.predictor import Predictor
-from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.reader import Trace
+from zapsim.tracefile.records import LayerTrace
 
 pytestmark = pytest.mark.frontend
 

@@ -16,8 +16,8 @@ from zapsim.arrays.lanes.work import lane_work
 from zapsim.counts import Cycles
 from zapsim.errors import ConfigError, MappingError, PolicyError
 from zapsim.simulation import run_layer
-from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.records import LayerTrace
 from zapsim.workload import ConvShape
 
 pytestmark = pytest.mark.kernels

@@ -12,8 +12,8 @@ from zapsim.patterns import pattern_map
 from zapsim.timing.layer import time_layer
 from zapsim.timing.predictor import predictor_counts
 from zapsim.timing.stages import even_mask, layer_mask
-from zapsim.tracefile.model import LayerTrace, PredictorSetting
 from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.records import LayerTrace, PredictorSetting
 from zapsim.workload import ConvShape
 
 pytestmark = pytest.mark.kernels

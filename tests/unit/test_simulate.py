@@ -9,8 +9,8 @@ from zapsim.arch.policy import PRESETS, preset
 from zapsim.counts import Counts
 from zapsim.errors import ConfigError, PolicyError, TraceError, ZapsimError
 from zapsim.simulation import ENGINES, run_layer, simulate
-from zapsim.tracefile.model import OperatingPoint
 from zapsim.tracefile.reader import Trace
+from zapsim.tracefile.records import OperatingPoint
 
 pytestmark = pytest.mark.kernels
 ARCH = arch("weight-stationary")

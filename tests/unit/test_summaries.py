@@ -7,8 +7,8 @@ from tests.builders import arch, conv, random_layer, random_map
 from zapsim.arch.policy import PRESETS, preset
 from zapsim.arrays.engines import ENGINES
 from zapsim.timing.layer import time_layer
-from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.records import LayerTrace
 
 
 def test_a_summary_is_computed_once_for_each_map_and_argument(rng):

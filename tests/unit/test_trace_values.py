@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from zapsim.errors import TraceError
-from zapsim.tracefile.model import (
+from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.reader import Trace
+from zapsim.tracefile.records import (
     Image,
     LayerTrace,
     Network,
@@ -16,8 +18,6 @@ from zapsim.tracefile.model import (
     count_dtype,
     map_kinds,
 )
-from zapsim.tracefile.packed import PackedMap
-from zapsim.tracefile.reader import Trace
 from zapsim.tracefile.writer import TraceWriter
 from zapsim.workload import ConvShape
 

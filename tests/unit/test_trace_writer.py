@@ -8,9 +8,9 @@ import pytest
 from tests.builders import LAYERS, conv, map_name, random_map, trace_header, trace_maps, write_trace
 from zapsim.errors import TraceError
 from zapsim.patterns import PATTERNS
-from zapsim.tracefile.model import TracedLayer, map_kinds
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.reader import Trace
+from zapsim.tracefile.records import TracedLayer, map_kinds
 from zapsim.tracefile.writer import TraceWriter
 
 TWO_BY_TWO = trace_header(images=2, points=("t=0", "t=0.5"))

@@ -1,4 +1,4 @@
-"""Published figures beside ours: what is shipped, another chip's files, and every mistake in them."""
+"""Published figures compared with ours: what is shipped, another chip's files, and every mistake in them."""
 
 from pathlib import Path
 

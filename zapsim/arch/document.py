@@ -109,7 +109,7 @@ def _sourced(pair: Mapping[str, Any], path: KeyPath, source: str | None, origin:
         if key not in {"value", "source"}:
             hint = did_you_mean(key, ["value", "source"])
             dotted = ".".join((*path, key))
-            faults.append(f"{origin}: {dotted}: unknown key{hint}; known here: value, source")
+            faults.append(f"{origin}: {dotted}: unknown key{hint}; keys of this section: value, source")
     if "source" in pair:
         source = _source(pair["source"], (*path, "source"), origin, faults) or source
     return Leaf(pair["value"], source, origin)

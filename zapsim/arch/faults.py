@@ -126,7 +126,8 @@ def _unknown_key(place: Place, top: type[BaseModel], top_keys: Sequence[str]) ->
         same_key = (place for place in _paths(top) if place[0][-1] == key and place[0][0] in top_keys)
         elsewhere = next(same_key, None)
         hint = _elsewhere(place, *elsewhere) if elsewhere else ""
-    return f"unknown key{hint}; known here: {', '.join(here)}"
+    where = "at the top level" if place.holder is top else "of this section"
+    return f"unknown key{hint}; keys {where}: {', '.join(here)}"
 
 
 def _elsewhere(place: Place, path: KeyPath, section: type[BaseModel]) -> str:

@@ -7,7 +7,7 @@ beside it replace. Overrides such as ``array.rows=16`` (``--set``) come last.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -31,7 +31,7 @@ OVERRIDE_ORIGIN = "--set"
 """What messages about an override name instead of a file."""
 
 
-def load_arch(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ArchSpec:
+def load_arch(name_or_path: str | Path, overrides: Mapping[str, object] | Sequence[str] = ()) -> ArchSpec:
     """Load the architecture of a file and check all of it.
 
     Parameters
@@ -39,7 +39,7 @@ def load_arch(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ArchSp
     name_or_path
         A YAML file, or the bare name of a shipped one (``eyeriss`` or ``eyeriss.yaml``). A file wins.
     overrides
-        Values that replace the file's, such as ``array.rows=16``, in this order.
+        Values that replace the file's, in this order: ``{"array.rows": 16}``, or texts such as ``array.rows=16``.
 
     Raises
     ------
@@ -48,7 +48,8 @@ def load_arch(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ArchSp
     """
     path = find_arch(name_or_path)
     values = _with_bases(path, ())
-    for text in overrides:
+    texts = [f"{key}={value}" for key, value in overrides.items()] if isinstance(overrides, Mapping) else overrides
+    for text in texts:
         values = _overridden(values, text)
     return check_arch(values, path.name)
 

@@ -15,8 +15,8 @@ from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.tiles import Tiles
 from zapsim.counts import Counts, Cycles
 from zapsim.errors import PolicyError
-from zapsim.tracefile.model import ExitCounts
 from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.records import ExitCounts
 from zapsim.workload import ConvShape
 
 Mapping = TypeVar("Mapping")

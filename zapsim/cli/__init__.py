@@ -56,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Build the parser of all commands; each sets ``execute``, a function from arguments to exit code."""
     parser = _Parser(
         prog="zapsim",
-        description="What zero-activation prediction saves on a CNN accelerator, from real masks.",
+        description="Show what zero-activation prediction saves on a CNN accelerator, from real masks.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 
     from zapsim.frontend.training.adapted_weights import AdaptedWeights
     from zapsim.frontend.training.predictor import PredictorSet
-    from zapsim.tracefile.model import OperatingPoint
+    from zapsim.tracefile.records import OperatingPoint
 
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare which network runs, and where."""
-    parser.add_argument("--network", required=True, metavar="MODULE:FACTORY", help="function that makes the network")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="state dict: .safetensors, or .pth without code")
+    parser.add_argument("--network", required=True, metavar="MODULE:FACTORY", help="function that builds the network")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="state dict: .safetensors, or .pth (weights only)")
     parser.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if torch sees one"
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="where the network runs (default: a GPU if torch sees one)",
     )
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: torch's choice)")
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="seed of everything that is random (default: 0)"
-    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all random choices (default: 0)")
 
 
 def add_predictors_argument(parser: argparse.ArgumentParser) -> None:
@@ -39,23 +40,28 @@ def add_predictors_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_image_arguments(parser: argparse.ArgumentParser, note: str = "", *, labels: bool = False) -> None:
-    """Declare the images; with `labels` also their classes. A `note` goes behind the help text."""
+    """Declare the images; with `labels` also their classes. A `note` is appended to the help text."""
     parser.add_argument(
         "--images",
         type=Path,
         nargs="+",
         required=True,
         metavar="PATH",
-        help=f"pictures, folders of pictures, a folder with a folder per class, or one idx or npz file of images{note}",
+        help="pictures, folders of pictures, a folder with one subfolder per class, or one idx or npz file of images"
+        + note,
     )
     if labels:
-        parser.add_argument("--labels", type=Path, metavar="FILE", help="classes of an idx file's images: an idx file")
+        parser.add_argument("--labels", type=Path, metavar="FILE", help="idx file with the classes of the images")
 
 
 def add_point_arguments(parser: argparse.ArgumentParser, *, adapted: bool) -> None:
     """Declare the operating points; with `adapted` also those of `zapsim adapt`."""
     parser.add_argument(
-        "--threshold", type=float, nargs="+", metavar="T", help="thresholds; each is an operating point for all layers"
+        "--threshold",
+        type=float,
+        nargs="+",
+        metavar="T",
+        help="thresholds; each makes an operating point with the same threshold in all layers",
     )
     parser.add_argument(
         "--points",
@@ -63,7 +69,7 @@ def add_point_arguments(parser: argparse.ArgumentParser, *, adapted: bool) -> No
         metavar="FILE",
         help="operating points with a threshold per layer, as `zapsim tune` writes them",
     )
-    parser.add_argument("--point", nargs="+", metavar="NAME", help="use only these of --points (default: all)")
+    parser.add_argument("--point", nargs="+", metavar="NAME", help="use only these points of --points (default: all)")
     if adapted:
         parser.add_argument(
             "--adapted",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zapsim.frontend.network.graph import Graph
     from zapsim.frontend.training.adapted_weights import AdaptedWeights
     from zapsim.frontend.training.predictor import PredictorSet
-    from zapsim.tracefile.model import OperatingPoint
+    from zapsim.tracefile.records import OperatingPoint
 
 _CROPS = 256
 
@@ -37,10 +37,11 @@ examples:
   zapsim eval --network mynets:vgg --predictors vgg.zap.safetensors --points vgg.points.json \\
       --adapted vgg.recalibrated.safetensors vgg.finetuned.safetensors --images t10k-images-idx3-ubyte ...
 
-Without --finetune, the statistics of batch normalisation are measured again while outputs are skipped. No weight
-changes, and no labels are needed. With --finetune, all weights learn from labels, and the predictors stay as they are
-(SGD, momentum 0.9, weight decay 5e-4). Every point gets weights of its own; its name gets -recalibrated or -finetuned.
-`zapsim eval --adapted` and `zapsim trace --adapted` run such points and compare with the unmodified network.
+Without --finetune, the statistics of batch normalisation are measured again while outputs are skipped. The
+weights do not change, and no labels are needed. With --finetune, all weights are trained on labelled images (SGD,
+momentum 0.9, weight decay 5e-4), and the predictors stay as they are. Every point gets weights of its own, and
+"-recalibrated" or "-finetuned" at the end of its name. `zapsim eval --adapted` and `zapsim trace --adapted` run such
+points and compare them with the unmodified network.
 """
 
 
@@ -48,8 +49,8 @@ def add_parser(commands: Subparsers) -> None:
     """Declare the command."""
     parser = commands.add_parser(
         "adapt",
-        help="recalibrate or fine-tune a network at operating points",
-        description="Adapt a network's weights to skipping at operating points.",
+        help="recalibrate or fine-tune a network for operating points",
+        description="Adapt a network's weights to the outputs that are skipped at each operating point.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -61,7 +62,8 @@ def add_parser(commands: Subparsers) -> None:
         "--crops",
         type=int,
         metavar="N",
-        help=f"random crops of pictures (default: {_CROPS}), or images drawn from an idx or npz file (default: all)",
+        help=f"number of random crops of pictures (default: {_CROPS}), or of whole images from an idx or npz file "
+        "(default: all)",
     )
     parser.add_argument("--finetune", action="store_true", help="fine-tune all weights, with labels")
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the images with --finetune (default: 1)")
@@ -124,7 +126,7 @@ def _adapt(
     from zapsim.frontend.skipping import predicting
     from zapsim.frontend.training.adaptation import FinetuningOptions, finetune, recalibrate
     from zapsim.frontend.training.adapted_weights import Adaptation, AdaptedWeights
-    from zapsim.tracefile.model import OperatingPoint
+    from zapsim.tracefile.records import OperatingPoint
 
     method = predicting(predictors.predictors, point)
     how: Adaptation = "finetuned" if args.finetune else "recalibrated"

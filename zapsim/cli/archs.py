@@ -9,7 +9,11 @@ from zapsim.cli._arguments import Subparsers
 
 def add_parser(commands: Subparsers) -> None:
     """Declare the command."""
-    parser = commands.add_parser("archs", help="list the shipped architecture files")
+    parser = commands.add_parser(
+        "archs",
+        help="list the shipped architecture files",
+        description="List the shipped architecture files: name, array and description.",
+    )
     parser.set_defaults(execute=execute)
 
 

@@ -23,7 +23,7 @@ def add_parser(commands: Subparsers) -> None:
         commands,
         "area",
         "print the area of accelerators by component",
-        "Print the area of accelerators by component, in mm² of the process that the file names.",
+        "Print the area of accelerators by component, in mm², in the process that its file names.",
         _EPILOG,
     )
     add_option(parser, "--arch", nargs="+", help="architecture files, or names of shipped ones (default: all shipped)")

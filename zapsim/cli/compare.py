@@ -19,7 +19,7 @@ examples:
   zapsim compare eyeriss tpu_128x128
   zapsim compare eyeriss eyeriss --set-b array.rows=16 --policy oracle
   zapsim compare before.json after.json                results of `zapsim run --format json`
-  zapsim compare results/@874be254 results/@4a350fa9   designs of `zapsim explore`, by the beginning of their ids
+  zapsim compare results/@874be254 results/@4a350fa9   designs of `zapsim explore`, by the first characters of their ids
   zapsim compare eyeriss results/ --csv layers.csv     a folder alone: its best design by the first objective
 """
 
@@ -34,8 +34,9 @@ def add_parser(commands: Subparsers) -> None:
         _EPILOG,
     )
     for letter in "ab":
-        parser.add_argument(letter, metavar=letter.upper(), help="an architecture, a JSON result, or DIR or DIR@ID")
-    add_option(parser, "--trace", help="trace that architectures run (default: the bundled VGG-16)")
+        summary = "an architecture, a JSON result, a folder of results (DIR) or one of its designs (DIR@ID)"
+        parser.add_argument(letter, metavar=letter.upper(), help=summary)
+    add_option(parser, "--trace", help="trace to run on architectures (default: the bundled VGG-16)")
     add_options(parser, "--point", "--policy")
     for letter in "ab":
         summary = f"change a key of architecture {letter.upper()}; may be repeated"

@@ -35,10 +35,10 @@ examples:
   zapsim eval --network zapsim.frontend.networks.hed_vgg16:vgg16 --predictors vgg16.zap.safetensors \\
       --threshold 0 0.1 0.2 --images photos/ --format csv --out vgg16.csv --plot vgg16.png
 
-With labels, the table shows top-1 and top-5 accuracy: an idx file with --labels, an npz file that holds its own, or a
-folder with a folder per class. Without labels it shows the agreement with the unmodified network. It always shows the
-relative error of the outputs. Intervals are 95 % intervals over images. All points are compared with the unmodified
-network, without --adapted.
+With labels, the table shows top-1 and top-5 accuracy. Labels come from --labels, from an npz file that holds its own,
+or from a folder with one subfolder per class. Without labels, the table shows the agreement with the unmodified
+network. It always shows the relative error of the outputs. Intervals are 95 % intervals over images. All points, those
+of --adapted too, are compared with the unmodified network.
 """
 
 
@@ -46,8 +46,9 @@ def add_parser(commands: Subparsers) -> None:
     """Declare the command."""
     parser = commands.add_parser(
         "eval",
-        help="measure accuracy and MACs saved at operating points, beside baselines",
-        description="Run a network with its predictors at operating points: quality, MACs saved, confusion per layer.",
+        help="measure accuracy and MACs saved at operating points, and compare with baselines",
+        description="Run a network with its predictors at operating points: quality, MACs saved, right and wrong "
+        "predictions per layer.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -61,14 +62,17 @@ def add_parser(commands: Subparsers) -> None:
         nargs="+",
         choices=_BASELINES,
         default=["perfect"],
-        help="perfect: never wrong; random: skip at random at every point's rates; neighbours: skip where all computed "
-        "neighbours are zero (default: perfect)",
+        help="perfect: is never wrong; random: skips at random, in each layer as much as the operating point; "
+        "neighbours: skips where all computed neighbours are zero (default: perfect)",
     )
     parser.add_argument(
-        "--format", choices=("table", "csv", "json", "markdown"), default="table", help="form of the tables"
+        "--format",
+        choices=("table", "csv", "json", "markdown"),
+        default="table",
+        help="format of the tables (default: table)",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write to this file instead of the terminal")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw quality over MACs saved (.png, .svg, .pdf)")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw quality against MACs saved (.png, .svg, .pdf)")
     parser.set_defaults(execute=execute)
 
 

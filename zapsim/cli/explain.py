@@ -33,8 +33,8 @@ def add_parser(commands: Subparsers) -> None:
     parser = add_command(
         commands,
         "explain",
-        "say what is lost between zero outputs and the cycles or energy saved",
-        "Say what is lost between a network's zero outputs and the cycles and energy that an accelerator saves.",
+        "show what is lost between zero outputs and the cycles and energy saved",
+        "Show what is lost between a network's zero outputs and the cycles and energy that an accelerator saves.",
         _EPILOG,
     )
     add_design_arguments(parser)

@@ -20,7 +20,7 @@ examples:
   zapsim explore space.yaml --out results/ --scheduler tcp://head:8786
   zapsim pareto results/ --plot front.png
 
-The same command continues where an earlier one stopped, for whatever reason. docs/exploring.md describes the space
+If an exploration stops early, for whatever reason, the same command continues it. docs/exploring.md describes the space
 file.
 """
 
@@ -35,9 +35,9 @@ def add_parser(commands: Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("space", type=Path, metavar="SPACE.yaml", help="space file (see docs/exploring.md)")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes (default: as many as there are cores and work for)"
+        "--workers", type=int, metavar="N", help="processes (default: one per core, but no more than the work needs)"
     )
     parser.add_argument(
         "--scheduler",

@@ -58,7 +58,7 @@ def add_parser(commands: Subparsers) -> None:
         "--format",
         choices=_FORMATS,
         default=None,
-        help="format (default: what the ending of --out says, else table)",
+        help="format (default: by the extension of --out, else table)",
     )
     add_option(parser, "--out")
     add_option(parser, "--plot", help="also draw the MACs, cycles and energy saved (png, svg or pdf)")
@@ -68,7 +68,8 @@ def add_parser(commands: Subparsers) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--engine", choices=("fast", "event"), default="fast",
-        help="engine of the timeline: compiled, or its slow, readable reference; both give the same (default: fast)",
+        help="engine of the timeline: compiled, or its slow, readable reference; both give the same result "
+        "(default: fast)",
     )  # fmt: skip
     parser.set_defaults(execute=execute)
 

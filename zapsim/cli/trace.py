@@ -21,8 +21,8 @@ from zapsim.cli._frontend_arguments import (
 
 if TYPE_CHECKING:
     from zapsim.frontend.capture import LayerCounts
-    from zapsim.tracefile.model import TraceHeader
     from zapsim.tracefile.reader import Trace
+    from zapsim.tracefile.records import TraceHeader
 
 _EPILOG = """\
 examples:
@@ -32,13 +32,14 @@ examples:
       --images t10k-images-idx3-ubyte --count 4 --threshold 0.2 0.4 \\
       --eval-images t10k-images-idx3-ubyte --eval-labels t10k-labels-idx1-ubyte --out digits.safetensors
   zapsim trace --network mynets:vgg --predictors vgg.zap.safetensors --images photos/ --threshold 0.1 --values \\
-      --out vgg.safetensors && zapsim run --arch snapea --policy early-exit --trace vgg.safetensors
+      --out vgg.safetensors
+  zapsim run --arch snapea --policy early-exit --trace vgg.safetensors
 
 Each threshold becomes an operating point of the trace (t0.2, t0.4, ...): an output outside the pattern is computed if
 its score is above the threshold. The points of --points follow under their own names, then those of --adapted, which
-run with weights of their own. Pictures are cropped in the middle. Quality is measured on --eval-images: on random crops
-of pictures, or on all images of an idx file, an npz file or a folder with a folder per class. Without --eval-images it
-is measured on the traced images.
+run with weights of their own. Of each picture, the centre is traced. Quality is measured on --eval-images: on random
+crops of pictures, or on all images of an idx file, an npz file or a folder with one subfolder per class. Without
+--eval-images, it is measured on the traced images.
 """
 
 
@@ -47,7 +48,8 @@ def add_parser(commands: Subparsers) -> None:
     parser = commands.add_parser(
         "trace",
         help="run a network with its predictors and write a trace",
-        description="Run a network with its predictors on pictures; write which values are zero and which are skipped.",
+        description="Run a network with its predictors on images, and write which values are zero and which outputs "
+        "are computed.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -63,7 +65,7 @@ def add_parser(commands: Subparsers) -> None:
         metavar="PATH",
         help="images to measure the quality on (default: the traced ones)",
     )
-    parser.add_argument("--eval-labels", type=Path, metavar="FILE", help="classes of --eval-images: an idx file")
+    parser.add_argument("--eval-labels", type=Path, metavar="FILE", help="idx file with the classes of --eval-images")
     parser.add_argument(
         "--eval-crops", type=int, default=16, metavar="N", help="number of random crops of --eval-images (default: 16)"
     )
@@ -71,7 +73,7 @@ def add_parser(commands: Subparsers) -> None:
         "--values",
         action="store_const",
         const=True,  # not store_true: arguments that are not given stay out of the provenance
-        help="also write when each output could stop early, for policy early-exit (about 16 times as large)",
+        help="also write when each output could stop early, for policy early-exit (a trace about 16 times as large)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="trace to write")
     parser.set_defaults(execute=execute)

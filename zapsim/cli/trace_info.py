@@ -20,8 +20,8 @@ def add_parser(commands: Subparsers) -> None:
     parser = add_command(
         commands,
         "trace-info",
-        "print what is in a trace: network, images, operating points, zeros and skipped outputs per layer",
-        "Print a trace's network, images, operating points and provenance, and zeros and skipped outputs per layer.",
+        "print what is in a trace: network, images, operating points, zeros and skipped outputs of each layer",
+        "Print a trace's network, images, operating points, provenance, and zeros and skipped outputs of each layer.",
         _EPILOG,
     )
     parser.add_argument("file", type=Path, help="trace file (.safetensors)")

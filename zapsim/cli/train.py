@@ -29,9 +29,9 @@ examples:
       --pattern 2/5 conv2=1/3 --out digits.zap.safetensors
   zapsim train --network mynets:vgg --weights vgg.safetensors --images photos/ --crops 500 --out vgg.zap.safetensors
 
-Name a network as package.module:factory. The factory returns an nn.Module (its pictures are prepared as torchvision's
-for ImageNet, RGB 224×224), or a zapsim.frontend.network.Network that says how pictures are prepared.
-The command lists the convolutions of the network, with the reason why some have no predictor.
+Name a network as package.module:factory. The factory returns an nn.Module (pictures are then prepared as
+torchvision does for ImageNet, RGB 224×224), or a zapsim.frontend.network.Network that says how pictures are prepared.
+The command lists the convolutions of the network, and why some have no predictor.
 """
 
 
@@ -66,8 +66,8 @@ def add_parser(commands: Subparsers) -> None:
         "--recipe",
         choices=("weighted", "paper"),
         default="weighted",
-        help="weighted (default): start as the neighbour rule, large activations count more, the rate falls to 0; "
-        "paper: start at random, all outputs count the same, the rate is constant",
+        help="weighted (default): start as the neighbour rule, large activations count more, the learning rate falls "
+        "to 0; paper: start at random, all outputs count the same, the learning rate is constant",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="predictor file to write")
     parser.add_argument(

@@ -18,7 +18,7 @@ from zapsim.cli._frontend_arguments import (
 
 if TYPE_CHECKING:
     from zapsim.frontend.api import TuningResult
-    from zapsim.tracefile.model import OperatingPoint
+    from zapsim.tracefile.records import OperatingPoint
 
 _EPILOG = """\
 examples:
@@ -29,8 +29,8 @@ examples:
   zapsim trace --network mynets:vgg --predictors vgg.zap.safetensors --points vgg.points.json --images ...
 
 Each budget becomes one operating point, for `zapsim eval --points` and `zapsim trace --points`:
-  --error E       the thresholds per layer that save most MACs with a summed error of at most E; a layer's error is
-                  the share of its activation sum that is skipped (point eE)
+  --error E       the thresholds per layer that save the most MACs with a summed error of at most E; a layer's error
+                  is the share of its activation sum that is skipped (point eE)
   --saving S      the thresholds per layer with the least summed error that save a share S of the MACs, net of the
                   predictors' own (point sS)
   --uniform E     the highest threshold for all layers with a summed error of at most E (point uE)
@@ -46,15 +46,16 @@ def add_parser(commands: Subparsers) -> None:
     parser = commands.add_parser(
         "tune",
         help="choose thresholds for error budgets or MAC savings",
-        description="Measure the curves of all layers in one pass and choose thresholds for error budgets or savings.",
+        description="Measure error and MACs of every layer by threshold in one pass, and choose thresholds for error "
+        "budgets or savings.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_network_arguments(parser)
     add_predictors_argument(parser)
-    add_image_arguments(parser, "; preferably not those of the training")
+    add_image_arguments(parser, "; preferably not the training images")
     parser.add_argument(
-        "--crops", type=int, default=64, metavar="N", help="number of random crops of them (default: 64)"
+        "--crops", type=int, default=64, metavar="N", help="number of random crops of the pictures (default: 64)"
     )
     parser.add_argument(
         "--error", type=float, nargs="+", default=[], metavar="E", help="error budgets, with thresholds per layer"
@@ -68,7 +69,12 @@ def add_parser(commands: Subparsers) -> None:
         help="shares of the MACs to save, with thresholds per layer",
     )
     parser.add_argument(
-        "--uniform", type=float, nargs="+", default=[], metavar="E", help="error budgets, with one threshold"
+        "--uniform",
+        type=float,
+        nargs="+",
+        default=[],
+        metavar="E",
+        help="error budgets, with one threshold for all layers",
     )
     parser.add_argument(
         "--threshold", type=float, nargs="+", default=[], metavar="T", help="thresholds, each for all layers"
@@ -84,7 +90,7 @@ def add_parser(commands: Subparsers) -> None:
         type=int,
         default=2048,
         metavar="N",
-        help="steps of the curves from -1 to 1, a power of two (default: 2048)",
+        help="number of threshold steps from -1 to 1, a power of two (default: 2048)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="operating points to write (JSON)")
     parser.set_defaults(execute=execute)

@@ -1,4 +1,4 @@
-"""``zapsim validate``: published figures beside ours."""
+"""``zapsim validate``: published figures compared with ours."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def add_parser(commands: Subparsers) -> None:
     parser = add_command(
         commands,
         "validate",
-        "print published figures of chips and simulators beside ours, with the error",
-        "Print published figures of chips and simulators beside ours, with the error and the target.",
+        "print published figures of chips and simulators compared with ours",
+        "Print published figures of chips and simulators compared with ours, with errors and targets.",
         _EPILOG,
     )
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="shipped validation or YAML file (default: all shipped)"
+        "names", nargs="*", metavar="NAME", help="shipped validation, or a YAML file (default: all shipped)"
     )
     parser.set_defaults(execute=execute)
 

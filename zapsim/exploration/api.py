@@ -37,7 +37,7 @@ def explore(
     out
         Folder of the results, from which the same call continues; None: they are only returned.
     workers
-        Processes (None: as many as there are cores and work for).
+        Processes (None: one per core, but no more than the work needs).
     scheduler
         Address of a Dask scheduler, or ``local`` for a Dask cluster on this machine.
     layers

@@ -98,7 +98,7 @@ def _need(place: str, word: str, wanted: object, choices: Mapping[str, tuple[int
     """Return the need that `when` states with one word."""
     if word not in choices:
         hint = did_you_mean(word, choices)
-        raise ConfigError(f"{place}: when.{word}: unknown{hint}; known here: {', '.join(choices)}")
+        raise ConfigError(f"{place}: when.{word}: unknown{hint}; keys of this section: {', '.join(choices)}")
     axis, labels = choices[word]
     wanted_labels = [label(value) for value in (wanted if isinstance(wanted, list) else [wanted])]
     for wanted_label in wanted_labels:

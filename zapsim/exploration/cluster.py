@@ -38,7 +38,7 @@ class Cluster(AbstractContextManager["Cluster"]):
     scheduler
         Its address, or :data:`LOCAL`.
     workers
-        Processes of a local cluster (None: as many as there are cores).
+        Processes of a local cluster (None: one per core).
 
     Raises
     ------

@@ -45,7 +45,7 @@ class RunOptions:
     Attributes
     ----------
     workers
-        Processes (None: as many as there are cores and work for).
+        Processes (None: one per core, but no more than the work needs).
     scheduler
         Address of a Dask scheduler, or ``local`` for a Dask cluster of `workers` on this machine; None: no Dask.
     layers

@@ -30,8 +30,8 @@ from zapsim.exploration.space import Constraint, Space, Workload, path_values, q
 from zapsim.metrics import METRICS, Known, Simulated, Value
 from zapsim.simulation import layer_outcome, layer_timing
 from zapsim.timing.residency import Residency, resident_maps
-from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.reader import Trace
+from zapsim.tracefile.records import LayerTrace
 from zapsim.version import __version__
 
 Status: TypeAlias = Literal["ok", "infeasible", "invalid", "error"]

@@ -95,7 +95,7 @@ def _split_when(entry: object) -> tuple[Mapping[str, Any], object]:
         return when, rest
     for key in rest:
         if key != "values":
-            raise ConfigError(f"{key}: unknown key{did_you_mean(key, ['when'])}; known here: values, when")
+            raise ConfigError(f"{key}: unknown key{did_you_mean(key, ['when'])}; keys of this section: values, when")
     return when, rest["values"]
 
 

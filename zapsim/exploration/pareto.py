@@ -149,7 +149,8 @@ def _notes(quality: Mapping[str, str]) -> Iterator[str]:
         points_by_note.setdefault(note, []).append(point)
     for note, points in points_by_note.items():
         if note:
-            yield f"{points[0] if len(points) == 1 else f'{len(points)} operating points'}: {note}"
+            points_text = points[0] if len(points) == 1 else f"{len(points)} operating points"
+            yield f"{points_text} measured on: {note.removeprefix('on ')}"
 
 
 def _meeting(rows: Iterable[Row], where: Sequence[str], names: Sequence[str]) -> list[Row]:

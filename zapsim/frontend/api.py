@@ -22,7 +22,7 @@ from zapsim.frontend.training.training import Recipe, TrainingOptions, train_pre
 from zapsim.frontend.tuning.curves import BINS, Curves, measure_curves
 from zapsim.frontend.tuning.operating_points import best_threshold, for_error, for_saving, for_threshold, save_points
 from zapsim.frontend.tuning.sensitivity import measure_sensitivities, weighted
-from zapsim.tracefile.model import OperatingPoint
+from zapsim.tracefile.records import OperatingPoint
 
 __all__ = ["TrainingResult", "TuningResult", "evaluate", "trace", "train", "tune"]
 
@@ -93,7 +93,7 @@ def train(  # noqa: PLR0913 (options, by name)
     seed
         Of crops, training, and the weights of a network that is made here.
     weights
-        State dict for a network that is named: ``.safetensors``, or ``.pth`` without code.
+        State dict for a network that is named: ``.safetensors``, or ``.pth`` (weights only).
     device
         ``auto``, ``cpu`` or ``cuda``, for a network that is named; a module stays where it is.
     out
@@ -176,7 +176,7 @@ def tune(  # noqa: PLR0913 (options, by name)
     images
         What to measure on; preferably not the images of the training.
     error
-        Budgets of summed error: save most MACs within each (points ``e0.2`` and so on).
+        Budgets of summed error: save the most MACs within each (points ``e0.2`` and so on).
     saving
         Shares of the MACs to save, net of the predictors' own, with least summed error (``s0.2``).
     uniform

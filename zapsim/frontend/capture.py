@@ -20,10 +20,10 @@ from zapsim.frontend.network.graph import ConvSite, Graph
 from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.quality import Tally
 from zapsim.frontend.training.predictor import Predictor
-from zapsim.tracefile.model import Image, MapKind, OperatingPoint, TracedLayer, TraceHeader, ValueKind
-from zapsim.tracefile.model import Network as TracedNetwork
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.reader import Trace
+from zapsim.tracefile.records import Image, MapKind, OperatingPoint, TracedLayer, TraceHeader, ValueKind
+from zapsim.tracefile.records import Network as TracedNetwork
 from zapsim.tracefile.writer import TraceWriter
 
 NOT_TRAINED = "no predictor was trained for it"

@@ -36,7 +36,7 @@ class LayerEvaluation:
         MACs per output.
     pattern_outputs
         Outputs inside the pattern.
-    zero_kept, zero_skipped, nonzero_kept, nonzero_skipped
+    zero_computed, zero_skipped, nonzero_computed, nonzero_skipped
         Outputs outside the pattern, by their value (while the layers before skip) and by the decision.
     predictor_macs
         MACs of the predictor itself.
@@ -46,16 +46,16 @@ class LayerEvaluation:
     pattern: str
     macs_per_output: int
     pattern_outputs: int = 0
-    zero_kept: int = 0
+    zero_computed: int = 0
     zero_skipped: int = 0
-    nonzero_kept: int = 0
+    nonzero_computed: int = 0
     nonzero_skipped: int = 0
     predictor_macs: int = 0
 
     @property
     def outside(self) -> int:
         """Outputs outside the pattern."""
-        return self.zero_kept + self.zero_skipped + self.nonzero_kept + self.nonzero_skipped
+        return self.zero_computed + self.zero_skipped + self.nonzero_computed + self.nonzero_skipped
 
     @property
     def outputs(self) -> int:
@@ -70,7 +70,7 @@ class LayerEvaluation:
     @property
     def skippable(self) -> int:
         """Zeros outside the pattern: what a perfect predictor skips."""
-        return self.zero_kept + self.zero_skipped
+        return self.zero_computed + self.zero_skipped
 
     @property
     def zeros_found(self) -> float:
@@ -80,7 +80,7 @@ class LayerEvaluation:
     @property
     def nonzeros_lost(self) -> float:
         """Of the non-zero outputs outside the pattern, the share that is skipped (0 if there is none)."""
-        nonzero = self.nonzero_kept + self.nonzero_skipped
+        nonzero = self.nonzero_computed + self.nonzero_skipped
         return self.nonzero_skipped / nonzero if nonzero else 0.0
 
 
@@ -213,9 +213,9 @@ class _Tally:
         self.layers[site.name] = replace(
             before,
             pattern_outputs=before.pattern_outputs + images * inside,
-            zero_kept=before.zero_kept + outside - nonzero_outside - zero_skipped,
+            zero_computed=before.zero_computed + outside - nonzero_outside - zero_skipped,
             zero_skipped=before.zero_skipped + zero_skipped,
-            nonzero_kept=before.nonzero_kept + nonzero_outside - nonzero_skipped,
+            nonzero_computed=before.nonzero_computed + nonzero_outside - nonzero_skipped,
             nonzero_skipped=before.nonzero_skipped + nonzero_skipped,
             predictor_macs=before.predictor_macs + images * own,
         )

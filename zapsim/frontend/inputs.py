@@ -22,14 +22,14 @@ from zapsim.frontend.network.network import load_network
 from zapsim.frontend.skipping import uniform_points
 from zapsim.frontend.training.predictor import PredictorSet, load_predictors
 from zapsim.frontend.tuning.operating_points import load_points
-from zapsim.tracefile.model import OperatingPoint
+from zapsim.tracefile.records import OperatingPoint
 from zapsim.version import __version__
 
 NetworkInput: TypeAlias = str | nn.Module | Network
 """``package.module:factory``, a module (its pictures are prepared as for ImageNet), or a `Network`."""
 
 ImagesInput: TypeAlias = str | Path | Sequence[str | Path] | ImageSet
-"""Pictures, folders of pictures, a folder with a folder per class, one idx or npz file, or a set of images."""
+"""Pictures, folders of pictures, a folder with one subfolder per class, one idx or npz file, or a set of images."""
 
 PredictorsInput: TypeAlias = str | Path | PredictorSet
 """A predictor file, or what :func:`~zapsim.frontend.api.train` returned as its ``predictors``."""

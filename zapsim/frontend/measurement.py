@@ -25,8 +25,8 @@ from zapsim.frontend.quality import measure_quality
 from zapsim.frontend.skipping import predicting
 from zapsim.frontend.training.adapted_weights import AdaptedWeights, load_adapted
 from zapsim.frontend.training.predictor import PredictorSet
-from zapsim.tracefile.model import OperatingPoint, ValueKind
 from zapsim.tracefile.reader import Trace
+from zapsim.tracefile.records import OperatingPoint, ValueKind
 
 
 def evaluate(  # noqa: PLR0913 (options, by name)
@@ -149,7 +149,7 @@ def trace(  # noqa: PLR0913 (options, by name)
     eval_labels
         An idx file of the classes, if `eval_images` is an idx file of images.
     eval_crops
-        Random crops of `eval_images`, if these are pictures that do not lie in a folder per class.
+        Random crops of `eval_images`, if these are pictures that do not lie in one subfolder per class.
     values
         Whether to hold, too, when each output could stop early.
     seed

@@ -18,7 +18,7 @@ from zapsim.frontend.network.forward import device_of, frozen
 from zapsim.frontend.network.graph import Graph
 from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.skipping import Scorer, predicting
-from zapsim.tracefile.model import OperatingPoint
+from zapsim.tracefile.records import OperatingPoint
 
 _CLASSIFIER_DIMS = 2
 

@@ -12,7 +12,7 @@ import torch
 from zapsim.errors import FrontendError, did_you_mean
 from zapsim.frontend.network.graph import ConvSite
 from zapsim.frontend.network.intercept import OnOfmap
-from zapsim.tracefile.model import OperatingPoint, PredictorSetting
+from zapsim.tracefile.records import OperatingPoint, PredictorSetting
 
 
 class Scorer(Protocol):

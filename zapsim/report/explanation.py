@@ -16,13 +16,13 @@ from zapsim.report.plot import check_plot, save_figure
 from zapsim.report.terminal import plain_console
 
 MEANINGS: dict[str, str] = {
-    "zero outputs": "if everything fell with the MACs, and all zeros were known",
+    "zero outputs": "if cycles and energy fell in proportion to MACs, and all zeros were known",
     "no predictor": "zeros of layers that have no predictor",
     "pattern": "zeros in the pattern, which are always computed",
-    "errors": "zeros that the predictor misses, less non-zeros that it takes for zeros",
+    "errors": "zeros that the predictor misses, less non-zero outputs that it skips",
     "rigid array": "MACs that the array cannot skip, also because it is mapped for two stages",
-    "imbalance": "PEs that wait for the one with the most work",
-    "buses": "ifmaps and psums that cross the bus twice, or no longer hidden by compute",
+    "imbalance": "PEs wait for the one with the most work",
+    "buses": "ifmaps and psums cross the bus twice, or compute no longer hides them",
     "second loads": "filters are loaded, and the array filled and drained, for two stages",
     "predictor": "the array waits for the predictor, or the predictor's own energy",
     "DRAM": "the array waits for memory",

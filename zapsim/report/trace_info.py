@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from zapsim.report.terminal import print_in_parts
-from zapsim.tracefile.model import LayerTrace, OperatingPoint
 from zapsim.tracefile.reader import Trace
+from zapsim.tracefile.records import LayerTrace, OperatingPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,8 @@ def _flat(provenance: Mapping[str, object], prefix: str = "") -> Iterator[tuple[
 
 def _point_fact(point: OperatingPoint) -> tuple[str, str]:
     quality = ", ".join(f"{name.replace('_', ' ')} {value:.2%}" for name, value in point.quality.items())
-    parts = (f"{len(point.predictors)} predictors", quality, point.quality_note)
+    count = len(point.predictors)
+    parts = (f"{count} predictor{'' if count == 1 else 's'}", quality, point.quality_note)
     return f"point '{point.name}'", "; ".join(part for part in parts if part)
 
 

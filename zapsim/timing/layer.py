@@ -20,8 +20,8 @@ from zapsim.timing.stages import even_mask, layer_mask, ofmap_dram_words, stage_
 from zapsim.timing.timeline.fast import run_fast
 from zapsim.timing.timeline.schedule import Schedule, build_schedule
 from zapsim.timing.timeline.times import TimelineEngine, Times, stalls
-from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.records import LayerTrace
 from zapsim.workload import ConvShape
 
 

@@ -16,8 +16,8 @@ from zapsim.arrays.engine import Demand, StageShare
 from zapsim.arrays.gating import window_nonzero
 from zapsim.errors import PolicyError
 from zapsim.timing.dram import coded_words
-from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.records import LayerTrace
 from zapsim.workload import ConvShape
 
 SHARES = 32

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
 from zapsim.errors import TraceError, WorkloadError, did_you_mean
-from zapsim.tracefile.model import (
+from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.records import (
     FORMAT_VERSION,
     LayerTrace,
     MapKind,
@@ -24,7 +25,6 @@ from zapsim.tracefile.model import (
     map_kinds,
     tensor_name,
 )
-from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.writer import DIGEST_KEY, METADATA_KEY, text_digest
 
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from zapsim.errors import TraceError
 from zapsim.files import is_special, target_and_partial
-from zapsim.tracefile.model import ExitCounts, MapKind, TraceHeader, ValueKind, tensor_name
 from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.records import ExitCounts, MapKind, TraceHeader, ValueKind, tensor_name
 
 METADATA_KEY = "zapsim_trace"
 DIGEST_KEY = "zapsim_trace_sha256"

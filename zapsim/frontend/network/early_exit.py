@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from zapsim.frontend.network.calls import Conv2dCall
 from zapsim.kernels.early_exit import falling_macs
-from zapsim.tracefile.model import ExitCounts, count_dtype
+from zapsim.tracefile.records import ExitCounts, count_dtype
 from zapsim.workload import ConvShape
 
 _STRIP_BYTES = 64 * 2**20

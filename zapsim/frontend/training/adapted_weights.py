@@ -18,7 +18,7 @@ from zapsim.files import write_atomically
 from zapsim.frontend.network.weights import check_digest, digest, header_fault, put_weights, read_tensors, tensor_file
 from zapsim.frontend.skipping import operating_point
 from zapsim.frontend.training.predictor import PredictorSet
-from zapsim.tracefile.model import OperatingPoint
+from zapsim.tracefile.records import OperatingPoint
 
 METADATA_KEY = "zapsim_adapted"
 

@@ -30,11 +30,11 @@ from zapsim.files import write_atomically
 from zapsim.frontend.training.predictor import PredictorSet
 from zapsim.frontend.tuning.curves import Curves, LayerCurve
 from zapsim.frontend.tuning.knapsack import Options, choose
-from zapsim.tracefile.model import OperatingPoint, PredictorSetting
+from zapsim.tracefile.records import OperatingPoint, PredictorSetting
 
 
 def for_error(curves: Curves, budget: float) -> OperatingPoint:
-    """Return the thresholds that save most MACs with a summed error of at most `budget` (point ``e0.2`` and so on).
+    """Return the thresholds that save the most MACs with a summed error of at most `budget` (point ``e0.2`` and so on).
 
     Raises
     ------

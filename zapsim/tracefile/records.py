@@ -1,4 +1,4 @@
-"""The contents of a trace: network, images, layers, operating points, and the maps of one layer."""
+"""The records of a trace: network, images, layers, operating points, and the maps of one layer."""
 
 from __future__ import annotations
 
