@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.arch.tables import ENERGY_ACTIONS
-from zapsim.arrays.engine import STANDARD, Demand, StageResult
+from zapsim.arrays.engine import STANDARD, WHOLE_LAYER, Demand, StageResult, StageShare
 from zapsim.arrays.gating import outputs_per_pixel, switching_macs
 from zapsim.arrays.tiles import whole_stage
 from zapsim.counts import Counts, Cycles
@@ -205,8 +205,11 @@ class OneCycleAnOutput:
 
     served = STANDARD
 
-    def map_layer(self, shape: ConvShape, arch: ArchSpec, shares: object = (1.0,), coded: float = 1.0) -> None:
+    def map_stages(
+        self, shape: ConvShape, arch: ArchSpec, stages: Sequence[StageShare] = WHOLE_LAYER, coded: float = 1.0
+    ) -> list[None]:
         """Need no mapping."""
+        return [None] * len(stages)
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: None, demand: Demand) -> StageResult:
         """Count a cycle an output that takes time, and a read from the GLB a MAC that switches."""

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zapsim.arch.load import load_arch
 from zapsim.arch.spec import ArchSpec
-from zapsim.arrays.engine import Demand, StageResult
+from zapsim.arrays.engine import WHOLE_LAYER, Demand, StageResult
 from zapsim.arrays.engines import ENGINES
 from zapsim.arrays.gating import expected_window_nonzero
 from zapsim.energy.model import energy_by_component
@@ -264,7 +264,8 @@ def _time_layer(spec: ValidationSpec, row: Mapping[str, str], where: str) -> Den
         ifmap_coded_words=None if arch.dram.compression == "none" else coded,
         window_nonzero=expected_window_nonzero(shape, ifmap_zeros) if gated else None,
     )
-    result = engine.time_stage(shape, arch, engine.map_layer(shape, arch, (1.0,), coded / shape.ifmap_words), demand)
+    mapping = engine.map_stages(shape, arch, WHOLE_LAYER, coded / shape.ifmap_words)[0]
+    result = engine.time_stage(shape, arch, mapping, demand)
     return DenseLayer(shape, arch, result, expected_coded_words(arch, shape.outputs, ofmap_zeros))
 
 

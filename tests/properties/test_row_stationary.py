@@ -12,7 +12,8 @@ from tests.reference.systolic_cases import masks
 from zapsim.arch.arrays import PassParameters
 from zapsim.arrays.engine import Demand, StageResult
 from zapsim.arrays.gating import window_nonzero
-from zapsim.arrays.row_stationary.mapping import Resources, check_mapping
+from zapsim.arrays.row_stationary.limits import check_mapping
+from zapsim.arrays.row_stationary.mapping import Resources
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape

@@ -13,7 +13,7 @@ import pytest
 from tests.reference.row_stationary_machine import Machine
 from zapsim.arch.arrays import PassParameters
 from zapsim.arch.load import load_arch
-from zapsim.arrays.engine import Demand, StageResult
+from zapsim.arrays.engine import WHOLE_LAYER, Demand, StageResult, StageShare
 from zapsim.arrays.row_stationary.equations import pass_costs
 from zapsim.arrays.row_stationary.mapping import Resources
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine, layer_passes, work_per_pass
@@ -24,6 +24,7 @@ from zapsim.tracefile.records import LayerTrace
 
 BUNDLED = Path(__file__).parents[2] / "traces" / "vgg16_hed_chelsea.safetensors"
 ARCH, ENGINE = load_arch("eyeriss"), RowStationaryEngine()
+TOGETHER = load_arch("eyeriss", ["array.mapping.stages=together"])
 
 
 @cache
@@ -46,7 +47,9 @@ def mappings() -> tuple[PassParameters, PassParameters]:
     shape = layer().shape
     shares = [kept.count() / shape.outputs for kept in stages()]
     coded = coded_words(ARCH, layer().ifmap_nonzero) / shape.ifmap_words
-    return ENGINE.map_layer(shape, ARCH, (1.0,), coded), ENGINE.map_layer(shape, ARCH, shares, coded)
+    kinds = WHOLE_LAYER, [StageShare(share) for share in shares]
+    dense, staged = (ENGINE.map_stages(shape, TOGETHER, stages, coded)[0] for stages in kinds)
+    return dense, staged
 
 
 @cache

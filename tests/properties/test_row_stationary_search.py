@@ -12,8 +12,9 @@ from zapsim.arch.arrays import PassParameters
 from zapsim.arch.load import load_arch
 from zapsim.arrays.engine import Demand
 from zapsim.arrays.row_stationary.bounds import SHARES, Candidates, Stages, layer_totals, least_totals
-from zapsim.arrays.row_stationary.mapping import Resources, check_mapping, touched
-from zapsim.arrays.row_stationary.search import Objective, map_layer, search
+from zapsim.arrays.row_stationary.limits import check_mapping
+from zapsim.arrays.row_stationary.mapping import Resources, touched
+from zapsim.arrays.row_stationary.search import Objective, map_stages, search
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.workload import ConvShape
 
@@ -51,7 +52,7 @@ def test_search_is_exhaustive_in_effect(name: str, case: tuple[ConvShape, Resour
 def test_looking_at_everything_finds_the_same(objective: str) -> None:
     shape = ConvShape("conv5_1", C=512, H=14, W=14, K=512, R=3, S=3, padding=(1, 1, 1, 1))
     pruned, exhaustive = (
-        map_layer(shape, load_arch("eyeriss", [f"array.mapping.objective={objective}", f"array.mapping.search={how}"]))
+        map_stages(shape, load_arch("eyeriss", [f"array.mapping.objective={objective}", f"array.mapping.search={how}"]))
         for how in ("pruned", "exhaustive")
     )
     assert pruned == exhaustive

@@ -22,7 +22,7 @@ ENGINE = SystolicEngine()
 
 def time(shape: ConvShape, array: SystolicArray, demand: Demand, glb: str = "1 MiB") -> StageResult:
     arch = arch_of(array, glb)
-    return ENGINE.time_stage(shape, arch, ENGINE.map_layer(shape, arch), demand)
+    return ENGINE.time_stage(shape, arch, ENGINE.map_stages(shape, arch)[0], demand)
 
 
 def random_ifmap(shape: ConvShape, seed: int, density: float) -> np.ndarray:
@@ -136,7 +136,7 @@ def test_an_all_ones_mask_is_dense_in_everything(data: st.DataObject) -> None:
         dense = time(shape, array, Demand(window_nonzero=gated), glb)
         assert time(shape, array, Demand(ones(shape), window_nonzero=gated), glb) == dense
         assert time(shape, array, Demand(ones(shape), gate=True, window_nonzero=gated), glb) == dense
-    mapping = ENGINE.map_layer(shape, arch_of(array))
+    mapping = ENGINE.map_stages(shape, arch_of(array))[0]
     assert dense.cycles.total == mapping.cycles
     assert mapping.macs == shape.macs
 

@@ -6,14 +6,13 @@ Sources are named in ``validation/eyeriss_alexnet.csv``. No constant of the mode
 import csv
 from functools import cache
 
-import numpy as np
 import pytest
 
 from tests.builders import counts_with_dram
 from tests.published.networks import alexnet
 from zapsim.arch.load import load_arch
 from zapsim.arrays.engine import Demand, StageResult
-from zapsim.arrays.row_stationary.mapping import glb_strips
+from zapsim.arrays.row_stationary.strips import glb_strips
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.timing.dram import expected_coded_words
 from zapsim.timing.layer import combine_stages
@@ -39,7 +38,7 @@ CHIP = chip()
 @cache
 def ours(shape: ConvShape, arch_name: str = "eyeriss_alexnet") -> StageResult:
     arch, engine = load_arch(arch_name), RowStationaryEngine()
-    return engine.time_stage(shape, arch, engine.map_layer(shape, arch), Demand())
+    return engine.time_stage(shape, arch, engine.map_stages(shape, arch)[0], Demand())
 
 
 def processing_ms(result: StageResult) -> float:
@@ -90,7 +89,7 @@ def test_conv3_as_in_table_3_would_not_give_the_measured_traffic() -> None:
     pinned = "array.mapping.pinned.CONV3"
     arch = load_arch("eyeriss_alexnet", [f"{pinned}.q=4", f"{pinned}.r=1", f"{pinned}.t=4"])
     engine, shape = RowStationaryEngine(), LAYERS["CONV3"]
-    counts = engine.time_stage(shape, arch, engine.map_layer(shape, arch), Demand()).counts
+    counts = engine.time_stage(shape, arch, engine.map_stages(shape, arch)[0], Demand()).counts
     megabytes = (counts.glb_reads + counts.glb_writes) * 2 / 1e6
     assert megabytes == pytest.approx(69.2, abs=0.1)
     assert abs(megabytes / CHIP["CONV3"]["glb_mb"] - 1) > 0.3
@@ -103,8 +102,8 @@ def test_conv3_as_in_table_3_would_not_give_the_measured_traffic() -> None:
 def test_glb_allocation_is_that_of_table_3(layer: str, ifmap_kb: float, psum_kb: float) -> None:
     """JSSC 2017, Table III: kB (of 1024 bytes) of the GLB that hold ifmaps and psums."""
     shape = LAYERS[layer]
-    mapping = RowStationaryEngine().map_layer(shape, load_arch("eyeriss_alexnet"))
-    ifmap_strip, psum_strip = glb_strips(shape, np.array(mapping.e))
+    mapping = RowStationaryEngine().map_stages(shape, load_arch("eyeriss_alexnet"))[0]
+    ifmap_strip, psum_strip, _ = glb_strips(shape, mapping.e)
     assert mapping.n * mapping.q * mapping.r * ifmap_strip * 2 / 1024 == pytest.approx(ifmap_kb, abs=0.06)
     assert mapping.n * mapping.m * psum_strip * 2 / 1024 == pytest.approx(psum_kb, abs=0.06)
 
@@ -113,7 +112,7 @@ def dram_megabytes(layer: str, ofmap_zeros: float | None = None) -> tuple[float,
     """Return filters and maps that pass the DRAM link, the maps coded as of their shares of zeros."""
     arch, engine, shape = load_arch("eyeriss_alexnet"), RowStationaryEngine(), LAYERS[layer]
     coded = expected_coded_words(arch, shape.ifmap_words, CHIP[layer]["ifmap_zeros"])
-    stage = engine.time_stage(shape, arch, engine.map_layer(shape, arch), Demand(ifmap_coded_words=coded))
+    stage = engine.time_stage(shape, arch, engine.map_stages(shape, arch)[0], Demand(ifmap_coded_words=coded))
     counts = counts_with_dram(stage)
     zeros = CHIP[layer]["ofmap_zeros"] if ofmap_zeros is None else ofmap_zeros
     ofmap = expected_coded_words(arch, shape.outputs, zeros)

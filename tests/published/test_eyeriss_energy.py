@@ -50,7 +50,7 @@ def layer(name: str, gated: bool = True) -> Layer:
         ifmap_coded_words=expected_coded_words(arch, shape.ifmap_words, ifmap),
         window_nonzero=expected_window_nonzero(shape, ifmap) if gated else None,
     )
-    result = engine.time_stage(shape, arch, engine.map_layer(shape, arch), demand)
+    result = engine.time_stage(shape, arch, engine.map_stages(shape, arch)[0], demand)
     dense = DenseLayer(shape, arch, result, expected_coded_words(arch, shape.outputs, ofmap))
     return Layer(dense.timing.counts, dense.timing.cycles.total)
 

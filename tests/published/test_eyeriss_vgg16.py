@@ -12,9 +12,10 @@ import pytest
 
 from tests.published.networks import vgg16
 from zapsim.arch.load import load_arch
-from zapsim.arrays.engine import Demand
-from zapsim.arrays.row_stationary.mapping import Resources, check_mapping
-from zapsim.arrays.row_stationary.search import map_layer
+from zapsim.arrays.engine import WHOLE_LAYER, Demand
+from zapsim.arrays.row_stationary.limits import check_mapping
+from zapsim.arrays.row_stationary.mapping import Resources
+from zapsim.arrays.row_stationary.search import map_stages
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.errors import MappingError
 from zapsim.timing.dram import expected_coded_words
@@ -93,7 +94,7 @@ def test_chip_moves_fewer_psums_than_its_papers_say(layer: str) -> None:
 def test_14_columns_do_not_fit_the_glb(block: int) -> None:
     """What leaves 12 PEs idle in CONV1 to CONV3: with e = 14 the psums of the filters of a pass are too many."""
     shape, arch = LAYERS[f"CONV{block}-1"], load_arch("eyeriss_vgg16")
-    mapping, have = map_layer(shape, arch), Resources.of(arch)
+    mapping, have = map_stages(shape, arch)[0], Resources.of(arch)
     with pytest.raises(MappingError, match="GLB"):
         check_mapping(shape, have, mapping.model_copy(update={"e": 14}))
 
@@ -103,7 +104,7 @@ def test_a_searched_mapping_is_no_slower_than_the_chip(layer: str) -> None:
     """Total latency: mappings are searched for array and channel together."""
     arch, engine, shape = load_arch("eyeriss"), RowStationaryEngine(), LAYERS[layer]
     coded = expected_coded_words(arch, shape.ifmap_words, float(CHIP[layer]["ifmap_zeros"]))
-    mapping = engine.map_layer(shape, arch, (1.0,), coded / shape.ifmap_words)
+    mapping = engine.map_stages(shape, arch, WHOLE_LAYER, coded / shape.ifmap_words)[0]
     result = engine.time_stage(shape, arch, mapping, Demand(ifmap_coded_words=coded))
     ofmap_words = expected_coded_words(arch, shape.outputs, float(CHIP[layer]["ofmap_zeros"]))
     loads, _ = operand_loads(arch, [result.tiles])

@@ -62,7 +62,7 @@ def test_the_engine_takes_the_mappings_cycles() -> None:
     for row in rows():
         shape, mapping = mapped(row)
         arch = arch_of(mapping.array)
-        result = engine.time_stage(shape, arch, engine.map_layer(shape, arch), Demand())
+        result = engine.time_stage(shape, arch, engine.map_stages(shape, arch)[0], Demand())
         assert result.cycles.total == int(row["cycles"])
         assert result.counts.macs_executed == shape.macs
 

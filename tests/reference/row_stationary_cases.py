@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from tests.reference.systolic_cases import shapes
 from zapsim.arch.arrays import PassParameters
 from zapsim.arch.spec import ArchSpec
-from zapsim.arrays.row_stationary.mapping import Resources, clamp, glb_strips
+from zapsim.arrays.row_stationary.mapping import Resources, clamp
+from zapsim.arrays.row_stationary.strips import glb_strips
 from zapsim.workload import ConvShape
 
 EYERISS = Resources(
@@ -81,7 +81,7 @@ def resources(draw: DrawFn, shape: ConvShape, of: PassParameters) -> Resources:
     wide = -(-of.e // rows_per_column)
     per_set = shape.R * of.r * -(-wide // cols)
     beside = max(cols // wide, 1)
-    ifmap, psum = (int(words) for words in glb_strips(shape, np.array(of.e)))
+    ifmap, psum, _ = glb_strips(shape, of.e)
     return Resources(
         rows=per_set * -(-of.t // beside) + spare[0],
         cols=cols,

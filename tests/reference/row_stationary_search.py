@@ -6,7 +6,8 @@ from tests.builders import counts_with_dram
 from tests.reference.row_stationary_cases import arch_of, mapping_of
 from zapsim.arch.arrays import PassParameters
 from zapsim.arrays.engine import Demand
-from zapsim.arrays.row_stationary.mapping import Resources, check_mapping, clamp
+from zapsim.arrays.row_stationary.limits import check_mapping
+from zapsim.arrays.row_stationary.mapping import Resources, clamp
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.errors import MappingError
 from zapsim.workload import ConvShape

@@ -13,7 +13,8 @@ from zapsim.arch.arrays import PassParameters
 from zapsim.arch.load import load_arch
 from zapsim.arrays.engine import Demand, StageResult
 from zapsim.arrays.row_stationary.bounds import Candidates, layer_totals
-from zapsim.arrays.row_stationary.mapping import Resources, check_mapping, sets_beside
+from zapsim.arrays.row_stationary.limits import check_mapping
+from zapsim.arrays.row_stationary.mapping import Resources, sets_beside
 from zapsim.arrays.row_stationary.search import Objective, search, search_prices
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.counts import Cycles
@@ -164,35 +165,35 @@ def test_all_broken_limits_are_named() -> None:
 )
 def test_a_layer_that_fits_no_mapping_says_what_it_takes(shape: ConvShape, says: str) -> None:
     with pytest.raises(MappingError) as caught:
-        RowStationaryEngine().map_layer(shape, load_arch("eyeriss"))
+        RowStationaryEngine().map_stages(shape, load_arch("eyeriss"))[0]
     assert says in str(caught.value)
 
 
 def test_a_pinned_mapping_is_checked() -> None:
     arch = load_arch("eyeriss_alexnet", ["array.mapping.pinned.CONV4.q=5"])
     with pytest.raises(MappingError, match=r"layer CONV4: mapping .*ifmap spad"):
-        RowStationaryEngine().map_layer(CONV4, arch)
+        RowStationaryEngine().map_stages(CONV4, arch)[0]
 
 
 def test_a_pinned_mapping_is_cut_to_what_the_layer_can_use() -> None:
     arch = load_arch("eyeriss_alexnet")
-    single = RowStationaryEngine().map_layer(CONV4.batch(1), arch)
+    single = RowStationaryEngine().map_stages(CONV4.batch(1), arch)[0]
     assert single == mapping_of(64, 1, 13, 16, 3, 2, 2)
     few = replace(CONV4, K=40, C=8)
-    assert RowStationaryEngine().map_layer(few, arch) == mapping_of(32, 4, 13, 16, 3, 2, 2)
+    assert RowStationaryEngine().map_stages(few, arch)[0] == mapping_of(32, 4, 13, 16, 3, 2, 2)
 
 
 def test_a_layers_name_does_not_matter_to_the_search() -> None:
     engine, arch = RowStationaryEngine(), load_arch("eyeriss")
-    engine.map_layer(CONV4, arch)
+    engine.map_stages(CONV4, arch)[0]
     before = search.cache_info().hits
-    engine.map_layer(replace(CONV4, name="another"), arch)
+    engine.map_stages(replace(CONV4, name="another"), arch)[0]
     assert search.cache_info().hits == before + 1
 
 
 def test_a_systolic_array_is_refused() -> None:
     with pytest.raises(MappingError, match=r"array\.dataflow: expected 'row-stationary', got"):
-        RowStationaryEngine().map_layer(CONV4, load_arch("systolic_16x16"))
+        RowStationaryEngine().map_stages(CONV4, load_arch("systolic_16x16"))[0]
 
 
 @pytest.mark.kernels
@@ -208,7 +209,7 @@ def test_a_systolic_array_is_refused() -> None:
 )
 def test_every_kind_of_layer_is_mapped(shape: ConvShape) -> None:
     engine, arch = RowStationaryEngine(), load_arch("eyeriss")
-    mapping = engine.map_layer(shape, arch)
+    mapping = engine.map_stages(shape, arch)[0]
     result = engine.time_stage(shape, arch, mapping, Demand())
     assert isinstance(mapping, PassParameters)
     assert result.counts.macs_executed == shape.macs
@@ -221,7 +222,7 @@ def test_counts_near_the_largest_are_exact() -> None:
     """2**52 MACs: 2**20 filters, 2**20 channels, 64 × 64 outputs of a 1 × 1 filter."""
     shape = ConvShape("large", C=2**20, H=64, W=64, K=2**20, R=1, S=1)
     engine, arch = RowStationaryEngine(), load_arch("eyeriss")
-    counts = engine.time_stage(shape, arch, engine.map_layer(shape, arch), Demand()).counts
+    counts = engine.time_stage(shape, arch, engine.map_stages(shape, arch)[0], Demand()).counts
     assert counts.macs_executed == 2**52
     assert counts.ifmap_spad_reads == 2**52
     assert counts.filter_bus_words >= 2**40

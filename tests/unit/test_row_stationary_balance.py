@@ -9,12 +9,13 @@ from tests.reference.row_stationary_cases import EYERISS, arch_of, mapping_of
 from zapsim.arch.policy import PRESETS
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import Demand
-from zapsim.arrays.row_stationary.mapping import Resources, check_mapping
+from zapsim.arrays.row_stationary.limits import check_mapping
+from zapsim.arrays.row_stationary.mapping import Resources
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine, by_density, work_per_pass
 from zapsim.errors import MappingError
 from zapsim.simulation import run_layer
+from zapsim.timing.stages import stage_demands, stage_shares
 from zapsim.tracefile.packed import PackedMap
-from zapsim.tracefile.records import LayerTrace
 from zapsim.workload import ConvShape
 
 pytestmark = pytest.mark.kernels
@@ -149,9 +150,10 @@ def test_a_layer_and_a_network_say_how_uneven_they_are(rng: np.random.Generator)
     layer = random_layer(rng, SHAPE, density=0.4, miss=0.0)
     spec = priced_arch("row-stationary")
     outcome = run_layer(spec, layer, PRESETS["zap"])
+    demands = stage_demands(spec, layer, PRESETS["zap"], layer.mask)
+    mappings = ENGINE.map_stages(SHAPE, spec, stage_shares(SHAPE, demands))
     first, second = (
-        ENGINE.time_stage(SHAPE, spec, ENGINE.map_layer(SHAPE, spec, shares(layer)), Demand(kept))
-        for kept in (layer.pattern_outputs(), layer.mask.without(layer.pattern_outputs()))
+        ENGINE.time_stage(SHAPE, spec, mapping, demand) for mapping, demand in zip(mappings, demands, strict=True)
     )
     compute = (first.cycles.compute, second.cycles.compute)
     balanced = compute[0] / first.imbalance + compute[1] / second.imbalance
@@ -161,9 +163,3 @@ def test_a_layer_and_a_network_say_how_uneven_they_are(rng: np.random.Generator)
     both = dense + outcome
     ratios = sorted(one.cycles.imbalance_ratio for one in (dense, both, outcome))
     assert ratios[0] < ratios[1] == both.cycles.imbalance_ratio < ratios[2]
-
-
-def shares(layer: LayerTrace) -> list[float]:
-    """Return the share of the outputs of each stage."""
-    first, all_ = layer.pattern_outputs().count(), layer.mask.count()
-    return [first / layer.shape.outputs, (all_ - first) / layer.shape.outputs]

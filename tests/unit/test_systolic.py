@@ -37,7 +37,7 @@ def time(
     if kept is not None:
         bits = np.array([[cell == "#" for cell in pixel] for pixel in kept])
         mask = PackedMap.from_bool(bits.reshape(shape.N, shape.P, shape.Q, shape.K))
-    return ENGINE.time_stage(shape, arch, ENGINE.map_layer(shape, arch), Demand(mask))
+    return ENGINE.time_stage(shape, arch, ENGINE.map_stages(shape, arch)[0], Demand(mask))
 
 
 @pytest.mark.parametrize(

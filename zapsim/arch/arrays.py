@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from zapsim.arch.section import Positive, Section, Words, blame
 
@@ -36,6 +36,10 @@ class ArraySection(Section):
 
     filters_bypass_glb: ClassVar[bool] = False
     """Whether filters go from DRAM to the array past the GLB, so that a buffer of their own makes sense."""
+
+    reads_masks_by_pass: ClassVar[bool] = False
+    """Whether the array reads mask bits in every pass that needs them, and counts that itself; else each bit is read
+    once."""
 
     @property
     @abstractmethod
@@ -110,33 +114,110 @@ class PassParameters(Section):
     t: Positive
 
 
+class StageMappings(Section):
+    """Mappings of a layer's stages: A computes the pattern, B the rest. A stage that is not named is searched for."""
+
+    A: PassParameters | None = None
+    B: PassParameters | None = None
+
+
+def _names_stages(pinned: object) -> str:
+    """Tell a mapping of each stage from one of the layer, by the keys."""
+    if isinstance(pinned, Section):
+        return type(pinned).__name__
+    keys = pinned if isinstance(pinned, dict) else {}
+    return "StageMappings" if keys and not any(key in PassParameters.model_fields for key in keys) else "PassParameters"
+
+
+Pinned = Annotated[
+    Annotated[PassParameters, Tag("PassParameters")] | Annotated[StageMappings, Tag("StageMappings")],
+    Discriminator(_names_stages),
+]
+"""The mapping of a layer, or one for each of its stages."""
+
+
 class RowStationaryMapping(Section):
     """How layers are mapped: searched for `objective`, except those pinned by name.
 
-    ``pruned`` leaves out what a bound shows to be no better, ``exhaustive`` tries all; both find the same mappings.
+    Attributes
+    ----------
+    objective
+        What the search minimises.
+    search
+        Both ways find the same mappings: ``pruned`` leaves out what a bound shows to be no better, ``exhaustive`` looks
+        at all.
+    stages
+        Each stage of a layer has the mapping that is best for it alone (``apart``), or all have the one that is best
+        for their sum (``together``). With ``predictor.granularity: tile`` they are together, because the stages
+        alternate by blocks of the same outputs.
+    margin
+        With ``psums: compact``, how many psums of a filter the search expects in a strip of stage B, over those of the
+        expected share.
+    pinned
+        Mappings by the layer's name: one for all stages, or one for each that is named.
     """
 
     objective: Literal["latency", "energy", "edp"] = "latency"
     search: Literal["pruned", "exhaustive"] = "pruned"
-    pinned: dict[str, PassParameters] = Field(default_factory=dict)
+    stages: Literal["together", "apart"] = "apart"
+    margin: Annotated[float, Field(ge=1, le=32)] = 1.0
+    pinned: dict[str, Pinned] = Field(default_factory=dict)
+
+    @property
+    def pinned_by_stage(self) -> list[str]:
+        """Names of the layers of which single stages are pinned."""
+        return [layer for layer, pinned in self.pinned.items() if isinstance(pinned, StageMappings)]
+
+    @model_validator(mode="after")
+    def _stages_are_apart(self) -> Self:
+        if self.stages == "together" and self.pinned_by_stage:
+            fault = "names stages, which have one mapping with stages: together; write stages: apart, or one mapping"
+            raise blame(f"pinned.{self.pinned_by_stage[0]}", fault)
+        return self
 
 
 class RowStationaryArray(PEGrid):
     """Eyeriss's array: a row of a filter stays in a PE, psums go up the columns.
 
-    `balance` says how the work of PE columns is evened out. ``none``: filters are dealt to passes and columns in the
-    layer's order, and a column works on one ofmap row of a strip. ``filter-sort``: the filters with the most demanded
-    outputs come first. ``row-pairing``: a column works on two ofmap rows of a strip, one of its upper and one of its
-    lower half; so a set is half as wide.
+    Attributes
+    ----------
+    balance
+        How the work of PE columns is evened out. ``none``: filters are dealt to passes and columns in the layer's
+        order, and a column works on one ofmap row of a strip. ``filter-sort``: the filters with the most demanded
+        outputs come first, so that those of a pass are alike. ``filter-deal``: filters are dealt by their demanded
+        outputs, so that all columns of all passes have about as many; those without any come last. Both count the
+        masks that are run, and so bound what an order settled beforehand can save. ``row-pairing``: a column works on
+        two ofmap rows of a strip, one of its upper and one of its lower half; so a set is half as wide.
+    psums
+        What the GLB keeps for a filter and a strip: all Q outputs of each row (``full``), or only those that the stage
+        makes (``compact``). Stage B's filters are then taken in sets as large as the GLB holds, which the mask says at
+        run time.
+    masks
+        How mask bits reach the PEs, in every pass anew: over ``wires`` of their own, or as words on the
+        ``ifmap-bus``.
     """
 
     filters_bypass_glb: ClassVar[bool] = True
+    reads_masks_by_pass: ClassVar[bool] = True
 
     dataflow: Literal["row-stationary"]
     spads: Spads
     buses: Buses
-    balance: Literal["none", "filter-sort", "row-pairing"] = "none"
+    balance: Literal["none", "filter-sort", "filter-deal", "row-pairing"] = "none"
+    psums: Literal["full", "compact"] = "full"
+    masks: Literal["wires", "ifmap-bus"] = "wires"
     mapping: RowStationaryMapping = RowStationaryMapping()
+
+    @property
+    def summary(self) -> str:
+        """The array in a few words."""
+        size = f"{self.rows}×{self.cols} {self.dataflow}"
+        return f"{size}, filters ordered by the masks that are run (a bound)" if self.sorts_by_masks else size
+
+    @property
+    def sorts_by_masks(self) -> bool:
+        """Whether filters are ordered by the masks that are run, which no order settled beforehand can match."""
+        return self.balance in {"filter-sort", "filter-deal"}
 
     @property
     def stored_words(self) -> dict[str, int]:
@@ -151,8 +232,12 @@ class RowStationaryArray(PEGrid):
 
     @property
     def dealt_anew_by(self) -> str | None:
-        """``filter-sort`` sorts by the outputs of the stage."""
-        return "balance = filter-sort" if self.balance == "filter-sort" else None
+        """Orders of filters follow the outputs of the stage, so do sets of compact psums; pinned stages differ."""
+        if self.sorts_by_masks:
+            return f"balance = {self.balance}"
+        if self.psums == "compact":
+            return "psums = compact"
+        return f"mapping.pinned.{self.mapping.pinned_by_stage[0]}" if self.mapping.pinned_by_stage else None
 
 
 class SystolicArray(PEGrid):

@@ -132,9 +132,9 @@ def _unknown_key(place: Place, top: type[BaseModel], top_keys: Sequence[str]) ->
 
 def _elsewhere(place: Place, path: KeyPath, section: type[BaseModel]) -> str:
     """Hint at the section that has the key: elsewhere, or here with another choice of its kind."""
-    if path == place.path:
-        tag = _tag_field(section)[0]
-        return f" (only with {tag}: {', '.join(_tags(section))})"
+    tag = _tag_field(section)
+    if path == place.path and tag:
+        return f" (only with {tag[0]}: {', '.join(_tags(section))})"
     return f" (did you mean '{'.'.join(path)}'?)"
 
 
@@ -178,20 +178,25 @@ def _members(annotation: object) -> list[type[BaseModel]]:
     """Return the section that a type is, or the sections that it may be."""
     bare = _bare(annotation)
     candidates = get_args(bare) if get_origin(bare) in {Union, types.UnionType} else (bare,)
-    return [member for member in candidates if isinstance(member, type) and issubclass(member, BaseModel)]
+    members = map(_bare, candidates)
+    return [member for member in members if isinstance(member, type) and issubclass(member, BaseModel)]
 
 
-def _tag_field(model: type[BaseModel]) -> tuple[str, FieldInfo]:
-    """Return the field that tells a section from the others of its union: the first one with fixed choices."""
-    return next(item for item in model.model_fields.items() if get_origin(item[1].annotation) is Literal)
+def _tag_field(model: type[BaseModel]) -> tuple[str, FieldInfo] | None:
+    """Return the field that tells a section from the others of its union: the first one with fixed choices, if any."""
+    return next((item for item in model.model_fields.items() if get_origin(item[1].annotation) is Literal), None)
 
 
 def _tags(annotation: object) -> list[str]:
-    return [tag for member in _members(annotation) for tag in get_args(_tag_field(member)[1].annotation)]
+    """List what tells the sections of a union apart: the choices of their fields, or else their own names."""
+    fields = [(member, _tag_field(member)) for member in _members(annotation)]
+    return [tag for member, field in fields for tag in (get_args(field[1].annotation) if field else [member.__name__])]
 
 
 def _discriminator(place: Place) -> str:
-    return _tag_field(_members(place.annotation)[0])[0]
+    tag = _tag_field(_members(place.annotation)[0])
+    assert tag is not None, "only unions that a field tells apart have an invalid tag"
+    return tag[0]
 
 
 def _section_keys(annotation: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,9 @@ class Demand:
     positions
         bool (P, Q): the pixels at which this stage may compute anything, known before the mask is (a pattern, or the
         rest); None: all. The mask marks nothing elsewhere.
+    mask_pixels
+        bool (P, Q): the pixels whose outputs are computed or not as bits of the mask say at run time; None: what the
+        stage computes is settled beforehand (everything, or a pattern).
     gate
         If set, the outputs that the mask leaves out still take their cycles, and are only gated.
     window_nonzero
@@ -48,11 +51,38 @@ class Demand:
 
     mask: PackedMap | None = None
     positions: NDArray[np.bool_] | None = None
+    mask_pixels: NDArray[np.bool_] | None = None
     gate: bool = False
     window_nonzero: NDArray[np.int32] | None = None
     ifmap_nonzero: PackedMap | None = None
     exit_macs: ExitCounts | None = None
     ifmap_coded_words: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageShare:
+    """What is known of a stage when the layer is mapped, before there are masks.
+
+    Attributes
+    ----------
+    share
+        Expected share of the layer's outputs that take time in the stage.
+    pixels
+        How many pixels of each ofmap row the stage may compute in (P numbers); None: all.
+    by_mask
+        Whether the outputs that take time are known only at run time, from the mask.
+    name
+        ``A`` (pattern) or ``B`` (rest); empty for the only stage of a layer.
+    """
+
+    share: float = 1.0
+    pixels: tuple[int, ...] | None = None
+    by_mask: bool = False
+    name: Literal["", "A", "B"] = ""
+
+
+WHOLE_LAYER: Final = (StageShare(),)
+"""One stage that computes everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +154,13 @@ class Engine(Protocol[Mapping]):
     def served(self) -> Served:
         """Policies that the engine can serve; ``time_layer`` refuses all others."""
 
-    def map_layer(
-        self, shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,), coded: float = 1.0, /
-    ) -> Mapping:
-        """Put `shape` on the array; raise MappingError if it does not fit.
+    def map_stages(
+        self, shape: ConvShape, arch: ArchSpec, stages: Sequence[StageShare] = WHOLE_LAYER, coded: float = 1.0, /
+    ) -> Sequence[Mapping]:
+        """Put each stage of `shape` on the array; raise MappingError if one does not fit.
 
-        For arrays whose best mapping depends on it: `shares` of the outputs that the layer's stages compute, and the
-        size of the ifmap in DRAM as a share of its plain size.
+        For arrays whose best mapping depends on it: what is known of the layer's `stages`, and the size of the ifmap in
+        DRAM as a share of its plain size.
         """
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: Mapping, demand: Demand) -> StageResult:

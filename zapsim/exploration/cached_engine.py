@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic_core import to_json
 
 from zapsim.arch.spec import ArchSpec
-from zapsim.arrays.engine import Demand, Engine, Mapping, Served, StageResult
+from zapsim.arrays.engine import WHOLE_LAYER, Demand, Engine, Mapping, Served, StageResult, StageShare
 from zapsim.workload import ConvShape
 
 CAPACITY = 48 * 2**20
@@ -47,7 +47,7 @@ class EngineInputs:
 
 def engine_inputs(arch: ArchSpec) -> EngineInputs:
     """Gather what an engine may read of `arch`; names, which only messages mention, are left out."""
-    to_time = [arch.array, arch.word, arch.buffers, arch.dram.compression]
+    to_time = [arch.array, arch.word, arch.buffers, arch.dram.compression, arch.predictor.granularity]
     return EngineInputs(to_json([*to_time, arch.dram, arch.clock, arch.energy]), to_json(to_time))
 
 
@@ -63,12 +63,12 @@ class EngineCache:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
         self.used = 0
-        self.mappings: OrderedDict[Hashable, Any] = OrderedDict()
+        self.mappings: OrderedDict[Hashable, Sequence[Any]] = OrderedDict()
         self.stages: OrderedDict[Hashable, StageResult] = OrderedDict()
 
-    def add_mapping(self, key: Hashable, mapping: Any) -> None:
-        """Keep a mapping, and drop the one used least recently if there are too many."""
-        self.mappings[key] = mapping
+    def add_mappings(self, key: Hashable, mappings: Sequence[Any]) -> None:
+        """Keep the mappings of a layer, and drop those used least recently if there are too many."""
+        self.mappings[key] = mappings
         if len(self.mappings) > _MOST_MAPPINGS:
             self.mappings.popitem(last=False)
 
@@ -92,18 +92,18 @@ class CachedEngine(Generic[Mapping]):
         """Policies that the engine serves."""
         return self._engine.served
 
-    def map_layer(
-        self, shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,), coded: float = 1.0, /
-    ) -> Mapping:
-        """Return how `shape` is put on the array."""
+    def map_stages(
+        self, shape: ConvShape, arch: ArchSpec, stages: Sequence[StageShare] = WHOLE_LAYER, coded: float = 1.0, /
+    ) -> Sequence[Mapping]:
+        """Return how each stage of `shape` is put on the array."""
         assert arch is self._arch
         mappings = self._cache.mappings
-        key = shape, tuple(shares), coded, self._inputs.to_map  # with its name, by which mappings are pinned
+        key = shape, tuple(stages), coded, self._inputs.to_map  # with its name, by which mappings are pinned
         if key not in mappings:
-            self._cache.add_mapping(key, self._engine.map_layer(shape, arch, shares, coded))
+            self._cache.add_mappings(key, self._engine.map_stages(shape, arch, stages, coded))
         mappings.move_to_end(key)
-        mapping: Mapping = mappings[key]
-        return mapping
+        mapped: Sequence[Mapping] = mappings[key]
+        return mapped
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: Mapping, demand: Demand) -> StageResult:
         """Return cycles and actions of one stage."""

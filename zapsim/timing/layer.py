@@ -16,7 +16,7 @@ from zapsim.counts import Counts, Cycles
 from zapsim.errors import MappingError
 from zapsim.timing.predictor import PredictorResult, run_predictor
 from zapsim.timing.residency import NOTHING_STAYS, Loads, Residency, operand_loads
-from zapsim.timing.stages import computed_share, layer_mask, ofmap_dram_words, stage_demands
+from zapsim.timing.stages import layer_mask, ofmap_dram_words, stage_demands, stage_shares
 from zapsim.timing.timeline.fast import run_fast
 from zapsim.timing.timeline.schedule import Schedule, build_schedule
 from zapsim.timing.timeline.times import TimelineEngine, Times, stalls
@@ -68,7 +68,7 @@ def time_layer(
     resident: Residency = NOTHING_STAYS,
     timeline: TimelineEngine = run_fast,
 ) -> LayerTiming:
-    """Time one layer, mapped for the stages that `policy` makes of it.
+    """Time one layer, each stage that `policy` makes of it with its mapping.
 
     Parameters
     ----------
@@ -93,8 +93,10 @@ def time_layer(
     demands = stage_demands(arch, layer, policy, mask)
     coded_words = demands[0].ifmap_coded_words
     coded_share = 1.0 if coded_words is None else coded_words / shape.ifmap_words
-    mapping = engine.map_layer(shape, arch, [computed_share(shape, demand) for demand in demands], coded_share)
-    stages = [engine.time_stage(shape, arch, mapping, demand) for demand in demands]
+    mappings = engine.map_stages(shape, arch, stage_shares(shape, demands), coded_share)
+    stages = [
+        engine.time_stage(shape, arch, mapping, demand) for mapping, demand in zip(mappings, demands, strict=True)
+    ]
     loads, free_words = operand_loads(arch, [stage.tiles for stage in stages], resident, coded_share)
     predictor = PredictorResult()
     if mask is not None and policy.knowledge != "oracle":

@@ -74,7 +74,7 @@ class PredictorResult:
     prediction: Prediction = field(default_factory=Prediction)
 
 
-def predictor_counts(shape: ConvShape, pattern_outputs: int) -> Counts:
+def predictor_counts(shape: ConvShape, pattern_outputs: int, *, read_once: bool = True) -> Counts:
     """Count the predictor's actions for one layer.
 
     Parameters
@@ -83,6 +83,8 @@ def predictor_counts(shape: ConvShape, pattern_outputs: int) -> Counts:
         The predicted layer.
     pattern_outputs
         How many of its outputs the pattern computes first; each is read from the GLB once.
+    read_once
+        Whether the array reads every bit of the mask once; else it counts what it reads itself.
     """
     outside = shape.outputs - pattern_outputs
     return Counts(
@@ -91,7 +93,7 @@ def predictor_counts(shape: ConvShape, pattern_outputs: int) -> Counts:
         predictor_weight_reads=WEIGHTS_PER_CHANNEL * shape.K * shape.N,
         glb_reads=pattern_outputs,
         mask_bits_written=outside,
-        mask_bits_read=outside,
+        mask_bits_read=outside if read_once else 0,
     )
 
 
@@ -129,7 +131,7 @@ def run_predictor(
     if unit.unit == "ideal":
         return PredictorResult()
     pattern_outputs = pattern.count()
-    counts = predictor_counts(shape, pattern_outputs)
+    counts = predictor_counts(shape, pattern_outputs, read_once=not arch.array.reads_masks_by_pass)
     by_tile = unit.granularity == "tile"
     on_chip = blocks_on_chip(arch, first) / max(first.blocks, 1) if by_tile else 1.0
     mask_words = -(-counts.mask_bits_written // arch.word)
@@ -170,7 +172,7 @@ def _on_array(engine: Engine[Mapping], arch: ArchSpec, shape: ConvShape, pattern
         f"{shape.name}.zap", N=shape.N, C=shape.K, H=shape.P, W=shape.Q, K=shape.K, R=3, S=3,
         padding=(1, 1, 1, 1), groups=shape.K,
     )  # fmt: skip
-    mapping = engine.map_layer(depthwise, arch)
+    mapping = engine.map_stages(depthwise, arch)[0]
     outside = PackedMap.full(*pattern.shape).without(pattern)
     first, second = (engine.time_stage(depthwise, arch, mapping, Demand(mask)) for mask in (None, outside))
     # Its MACs are counted as the predictor's, and the PEs' clock for the layer as a whole.

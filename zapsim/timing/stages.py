@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final, Literal
+
+import numpy as np
 
 from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec
-from zapsim.arrays.engine import Demand
+from zapsim.arrays.engine import Demand, StageShare
 from zapsim.arrays.gating import window_nonzero
 from zapsim.errors import PolicyError
 from zapsim.timing.dram import coded_words
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.records import LayerTrace
 from zapsim.workload import ConvShape
+
+_NAMES: Final[tuple[Literal["A", "B"], ...]] = ("A", "B")
 
 
 def layer_mask(layer: LayerTrace, policy: Policy) -> PackedMap | None:
@@ -39,11 +45,19 @@ def layer_mask(layer: LayerTrace, policy: Policy) -> PackedMap | None:
 def stage_demands(arch: ArchSpec, layer: LayerTrace, policy: Policy, needed: PackedMap | None) -> list[Demand]:
     """Return what each stage asks of the array: one, or the pattern (which can miss a 1×1 map) and the rest."""
     asked = _asked(arch, layer, policy)
-    if needed is None or policy.outputs == "gate" or policy.knowledge == "oracle":
-        return [replace(asked, mask=needed, gate=policy.outputs == "gate")]
+    if needed is None:
+        return [replace(asked, gate=policy.outputs == "gate")]
+    if policy.knowledge == "oracle":
+        everywhere = np.ones((layer.shape.P, layer.shape.Q), dtype=np.bool_)
+        return [replace(asked, mask=needed, mask_pixels=everywhere, gate=policy.outputs == "gate")]
     pattern, first = layer.pattern_outputs(), layer.pattern_positions()
+    if policy.outputs == "gate":
+        return [replace(asked, mask=needed, mask_pixels=~first, gate=True)]
     rest = needed.summary(PackedMap.without, pattern)
-    stages = [replace(asked, mask=pattern, positions=first), replace(asked, mask=rest, positions=~first)]
+    stages = [
+        replace(asked, mask=pattern, positions=first),
+        replace(asked, mask=rest, positions=~first, mask_pixels=~first),
+    ]
     return stages if rest.count() else stages[:1]
 
 
@@ -77,6 +91,16 @@ def ofmap_dram_words(arch: ArchSpec, layer: LayerTrace, needed: PackedMap | None
     )
 
 
-def computed_share(shape: ConvShape, stage: Demand) -> float:
-    """Return the share of the layer's outputs that take time in a stage."""
-    return 1.0 if stage.mask is None or stage.gate else stage.mask.count() / shape.outputs
+def stage_shares(shape: ConvShape, demands: Sequence[Demand]) -> list[StageShare]:
+    """Return what may be known of the stages beforehand: of masks, only how many outputs they leave."""
+    shares = []
+    for demand, name in zip(demands, _NAMES, strict=False):
+        shares.append(
+            StageShare(
+                share=1.0 if demand.mask is None or demand.gate else demand.mask.count() / shape.outputs,
+                pixels=None if demand.positions is None else tuple(demand.positions.sum(axis=1).tolist()),
+                by_mask=demand.mask_pixels is not None and not demand.gate,
+                name="" if demand.positions is None else name,
+            )
+        )
+    return shares

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zapsim.arch.spec import ArchSpec
-from zapsim.arrays.engine import Demand, Served, StageResult
+from zapsim.arrays.engine import WHOLE_LAYER, Demand, Served, StageResult, StageShare
 from zapsim.arrays.gating import outputs_per_pixel, switching_macs
 from zapsim.arrays.lanes.mapping import LanesMapping, map_lanes
 from zapsim.arrays.lanes.tiles import DramWords, no_tiles, strip_tiles
@@ -54,11 +54,11 @@ class LanesEngine:
 
     served = Served(frozenset({"dense", "gate", "skip", "early-exit"}), frozenset({"dense", "gate", "skip"}))
 
-    def map_layer(
-        self, shape: ConvShape, arch: ArchSpec, _shares: Sequence[float] = (1.0,), _coded: float = 1.0
-    ) -> LanesMapping:
-        """Deal `shape` to the lanes of `arch`; the mapping is the same for every mask."""
-        return map_lanes(shape, arch)
+    def map_stages(
+        self, shape: ConvShape, arch: ArchSpec, stages: Sequence[StageShare] = WHOLE_LAYER, _coded: float = 1.0
+    ) -> list[LanesMapping]:
+        """Deal `shape` to the lanes of `arch`; the mapping is the same for every stage and mask."""
+        return [map_lanes(shape, arch)] * len(stages)
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: LanesMapping, demand: Demand) -> StageResult:
         """Count cycles and actions of one stage.

@@ -20,7 +20,11 @@ W_padded where windows overlap. So a pass takes::
 What a bus moves while the array starts (first) or ends (last) is among its words, so it is not waited for again. Psums
 have a bus in each direction. Under a mask, `compute` is S · q · the outputs of the busiest PE column, and `psum` are
 the demanded outputs. With paired rows, a PE column works on two rows of the strip in turn: a set is half as wide, and
-`compute` counts both rows.
+`compute` counts both rows. Where a stage computes in some ofmap rows only, a strip is e of these, and `rows` are what
+they read. What a pass needs of the mask comes to the PEs with it: a bit for each filter, image and masked pixel of the
+strip, on wires of their own or as words on the ifmap bus::
+
+    masks    = ceil(p·t · n · masked / word)            words, beside those of the ifmap
 """
 
 from __future__ import annotations
@@ -36,7 +40,6 @@ from zapsim.arrays.row_stationary.mapping import (
     ceil,
     rows_in_turn,
     set_columns,
-    streamed_rows,
     touched,
 )
 from zapsim.workload import ConvShape
@@ -47,6 +50,7 @@ class PassCosts(NamedTuple):
 
     psum: Ints
     ifmap: Ints
+    masks: Ints
     filter: Ints
     compute: Ints
     psum_bus: Ints
@@ -80,23 +84,25 @@ def pass_costs(
     """
     R, S, F = shape.R, shape.S, shape.Q
     pt, qr, q, e, n = sizes.pt, sizes.qr, sizes.q, sizes.e, sizes.n
-    rows, columns = streamed_rows(shape, array, e), touched(shape, np.array(F), axis=1)
-    first_rows, pe_columns = touched(shape, set_columns(array, e), axis=0), set_columns(array, e)
+    rows, columns = sizes.streamed, touched(shape, np.array(F), axis=1)
+    first_rows, pe_columns = sizes.first, set_columns(array, e)
 
     compute = S * q * (column_outputs(shape, array, sizes) if busiest is None else busiest)
     psum = pt * e * F * n if demanded is None else demanded
     ifmap = qr * n * rows * columns
+    masks = mask_words(array, mask_bits(sizes))
     filter_ = pt * qr * R * S
     first = ceil(first_rows * S * qr, array.ifmap_bus)
     last = ceil(pt * pe_columns, array.psum_bus)
 
     # The maximum of `pass`, split by who is waited for: the wait beyond `compute` belongs to the slower bus.
     psum_wait = np.maximum(ceil(psum, array.psum_bus) - last - compute, 0)
-    ifmap_wait = np.maximum(ceil(ifmap, array.ifmap_bus) - first - compute, 0)
+    ifmap_wait = np.maximum(ceil(ifmap + masks, array.ifmap_bus) - first - compute, 0)
     by_psum = psum_wait >= ifmap_wait
     return PassCosts(
         psum,
         ifmap,
+        masks,
         filter_,
         compute,
         psum_bus=psum_wait * by_psum,
@@ -104,6 +110,25 @@ def pass_costs(
         filter_load=ceil(filter_, array.filter_bus),
         ramp=first + last,
     )
+
+
+def mask_bits(sizes: PassSizes) -> Ints:
+    """Count the bits of the mask that a pass needs."""
+    return np.asarray(sizes.pt * sizes.n * sizes.masked, dtype=np.int64)
+
+
+def mask_words(array: Resources, bits: Ints) -> Ints:
+    """Count the words of mask bits on the ifmap bus; none if they have wires of their own."""
+    return ceil(bits, array.mask_word) if array.mask_word else np.zeros_like(bits)
+
+
+def psum_pointers(sizes: PassSizes) -> Ints:
+    """Count the words that say where compact psums begin in the GLB: one for each PE column of a pass.
+
+    A column reads and writes its psums in one order for every tile of channels, so they lie one after another. Where a
+    stage computes all of its pixels, each column's place is known without a pointer.
+    """
+    return np.asarray(sizes.t * sizes.pointed, dtype=np.int64)
 
 
 def column_outputs(shape: ConvShape, array: Resources, sizes: PassSizes) -> Ints:
@@ -123,7 +148,8 @@ def pass_actions(shape: ConvShape, array: Resources, sizes: PassSizes, costs: Pa
     each PE column receives the filters; a psum enters at the foot of a column, is handed up its R · r PEs and leaves. A
     PE is active as long as the pass takes. The GLB gives ifmaps and psums and takes psums, the ones of the first
     channels too (that is what JSSC 2017, Table V, counts); filters bypass it, and what DRAM and GLB exchange is left
-    out, as it is there.
+    out, as it is there. Words of masks on the ifmap bus go to the R · r PEs of a column each; in the GLB, masks are
+    counted by the bit. The pointers to compact psums are read in every pass.
     """
     columns = touched(shape, np.array(shape.Q), axis=1)
     ifmap_taken = shape.R * sizes.e * sizes.qr * sizes.t * sizes.n * columns
@@ -131,12 +157,13 @@ def pass_actions(shape: ConvShape, array: Resources, sizes: PassSizes, costs: Pa
     return {
         "ifmap_spad_writes": ifmap_taken,
         "filter_spad_writes": filters_taken,
-        "ifmap_bus_words": costs.ifmap,
+        "ifmap_bus_words": costs.ifmap + costs.masks,
         "filter_bus_words": costs.filter,
         "psum_bus_words": 2 * costs.psum,
-        "bus_deliveries": ifmap_taken + filters_taken + 2 * costs.psum,
+        "bus_deliveries": ifmap_taken + filters_taken + 2 * costs.psum + costs.masks * shape.R * sizes.r,
         "pe_to_pe_words": costs.psum * (shape.R * sizes.r - 1),
-        "glb_reads": costs.psum + costs.ifmap,
+        "glb_reads": costs.psum + costs.ifmap + psum_pointers(sizes),
         "glb_writes": costs.psum,
+        "mask_bits_read": mask_bits(sizes),
         "pe_active_cycles": active_pes(shape, array, sizes) * costs.cycles,
     }

@@ -25,7 +25,7 @@ def pass_work(
     Parameters
     ----------
     demanded
-        int32 (N, P, K): outputs to compute in each ofmap row.
+        int32 (N, rows, K): outputs to compute in each ofmap row in which the stage may compute.
     groups
         Groups of the convolution; K is a multiple.
     tile
@@ -33,7 +33,7 @@ def pass_work(
     paired
         Whether a PE column works on two rows of a strip, one of its upper and one of its lower half.
     slowest
-        int64 (groups, ceil(K / groups / (p · t)), ceil(P / e), ceil(N / n)), overwritten: outputs of the busiest
+        int64 (groups, ceil(K / groups / (p · t)), ceil(rows / e), ceil(N / n)), overwritten: outputs of the busiest
         column, summed over the images of the pass.
     total
         int64, same shape, overwritten: outputs of all columns.
@@ -69,9 +69,43 @@ def pass_work(
 
 
 @kernel
+def fill_sets(words: NDArray[np.int64], room: int, ends: NDArray[np.int64], most: NDArray[np.int64]) -> None:
+    """Take filter tiles in order into one set after the other, each as large as it fits, in every strip for itself.
+
+    Parameters
+    ----------
+    words
+        int64 (groups, filter tiles, strips, image tiles): words that the GLB keeps for a filter tile in a strip.
+    room
+        Words that it has for a set. A tile that needs more makes a set of its own.
+    ends
+        int64, same shape, overwritten: the filter tile after the last one of each set; after the last set, that of the
+        layer. A set begins where the one before it ends.
+    most
+        int64 (2,), overwritten: sets of the strip that has most of them, and words of the fullest set.
+    """
+    groups, filter_tiles, strips, image_tiles = words.shape
+    most[:] = 0
+    for g in range(groups):
+        for s in range(strips):
+            for i in range(image_tiles):
+                sets, held = 0, 0
+                for f in range(filter_tiles):
+                    wanted = words[g, f, s, i]
+                    if held > 0 and held + wanted > room:
+                        ends[g, sets, s, i] = f
+                        sets += 1
+                        held = 0
+                    held += wanted
+                    most[1] = max(most[1], held)
+                ends[g, sets:, s, i] = filter_tiles
+                most[0] = max(most[0], sets + 1)
+
+
+@kernel
 def order_passes(
     present: NDArray[np.int64],
-    tiles_per_set: int,
+    ends: NDArray[np.int64],
     full_channel_tiles: int,
     strip_words: NDArray[np.int64],
     out: NDArray[np.int64],
@@ -82,34 +116,37 @@ def order_passes(
     ----------
     present
         int64 (groups, filter tiles, strips, image tiles): 1 where a pass has work.
-    tiles_per_set
-        Filter tiles whose psums stay in the GLB together.
+    ends
+        int64 (groups, sets, strips, image tiles): the filter tile after the last one of each set, whose psums stay in
+        the GLB together. A set begins where the one before it ends.
     full_channel_tiles
         Tiles of channels that are full; at most one more follows, which is partial.
     strip_words
         int64 (strips, image tiles, channel tiles): words of an ifmap strip.
     out
-        int64 (4, passes), overwritten: place of the pass's cost in a flat (2, groups, filter tiles, strips, image
+        int64 (5, passes), overwritten: place of the pass's cost in a flat (2, groups, filter tiles, strips, image
         tiles), of the full tiles of channels and of the partial one; block; words of the ifmap strip, if the pass is
-        the first one that needs it, else 0; 1 if the pass finishes its outputs, else 0.
+        the first one that needs it, else 0; 1 if the pass begins its outputs (finishes them), else 0.
     """
     groups, filter_tiles, strips, image_tiles = present.shape
     channel_tiles = strip_words.shape[2]
     at, block = 0, 0
     for g in range(groups):
-        for first in range(0, filter_tiles, tiles_per_set):
+        for k in range(ends.shape[1]):
             for s in range(strips):
                 for i in range(image_tiles):
+                    first = ends[g, k - 1, s, i] if k else 0
                     for c in range(channel_tiles):
                         partial = 0 if c < full_channel_tiles else 1
                         words = strip_words[s, i, c]
-                        for f in range(first, min(first + tiles_per_set, filter_tiles)):
+                        for f in range(first, ends[g, k, s, i]):
                             if present[g, f, s, i]:
                                 place = (partial * groups + g) * filter_tiles + f
                                 out[0, at] = (place * strips + s) * image_tiles + i
                                 out[1, at] = block
                                 out[2, at] = words
-                                out[3, at] = 1 if c == channel_tiles - 1 else 0
+                                out[3, at] = 1 if c == 0 else 0
+                                out[4, at] = 1 if c == channel_tiles - 1 else 0
                                 words = 0
                                 at += 1
                     block += 1

@@ -8,7 +8,6 @@ Convolutional Neural Networks", JSSC 2017, sections IV and V.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from math import gcd
 from typing import NamedTuple
 
@@ -31,7 +30,9 @@ class Resources:
     ``rows_per_column`` is how many ofmap rows of a strip a PE column works on, one after the other: 1, or 2 with
     ``balance: row-pairing``. ``ifmap_strips`` and ``psum_strips`` are how often the GLB holds every strip: once, and
     once more for each tile that is fetched ahead or still on its way to DRAM. ``filters_ahead`` are the words of
-    filters that one pass may have, if a buffer bounds them.
+    filters that one pass may have, if a buffer bounds them. With ``compact`` psums the GLB keeps what a stage makes,
+    ``margin`` times what is expected of it. ``mask_word`` are the bits of a mask that an ifmap word can carry; 0: masks
+    have wires of their own.
     """
 
     rows: int
@@ -47,6 +48,9 @@ class Resources:
     ifmap_strips: int = 1
     psum_strips: int = 1
     filters_ahead: int | None = None
+    compact: bool = False
+    margin: float = 1.0
+    mask_word: int = 0
 
     @classmethod
     def of(cls, arch: ArchSpec) -> Resources:
@@ -59,14 +63,17 @@ class Resources:
             array.rows, array.cols, spads.ifmap, spads.filter, spads.psum,
             buses.ifmap, buses.filter, buses.psum, arch.glb_words,
             2 if array.balance == "row-pairing" else 1, 1 + ahead.ifmap, 1 + ahead.ofmap, bound,
+            array.psums == "compact", array.mapping.margin, arch.word if array.masks == "ifmap-bus" else 0,
         )  # fmt: skip
 
 
 class PassSizes(NamedTuple):
     """What passes really hold, partial ones at the edges of a layer included.
 
-    `pt` filters in `t` columns of at most `p` each; `qr` channels in `r` sets of at most `q` each; `e` ofmap rows; `n`
-    images.
+    `pt` filters in `t` columns of at most `p` each; `qr` channels in `r` sets of at most `q` each; `n` images; `e`
+    ofmap rows, for which the bus brings `streamed` ifmap rows, `first` of them in the first turn. `masked` are the
+    pixels of these ofmap rows whose outputs wait for a bit of the mask, `pointed` the PE columns (of one column of
+    filters) whose psums a pointer finds.
     """
 
     pt: Ints
@@ -75,8 +82,12 @@ class PassSizes(NamedTuple):
     qr: Ints
     q: Ints
     r: Ints
-    e: Ints
     n: Ints
+    e: Ints
+    streamed: Ints
+    first: Ints
+    masked: Ints
+    pointed: Ints
 
 
 def row_stationary_array(arch: ArchSpec) -> RowStationaryArray:
@@ -121,15 +132,6 @@ def rows_in_turn(array: Resources, e: Ints) -> Ints:
     return np.minimum(e, array.rows_per_column)
 
 
-def streamed_rows(shape: ConvShape, array: Resources, e: Ints) -> Ints:
-    """Count the ifmap rows that the bus brings for `e` ofmap rows: those of each turn, as if it were alone.
-
-    In the second turn a PE has no word of the first one any more: its spad holds a window, not a row.
-    """
-    first = set_columns(array, e)
-    return touched(shape, first, axis=0) + touched(shape, e - first, axis=0)
-
-
 def sets_beside(array: Resources, R: int, e: Ints, r: Ints) -> Ints:
     """Count the filter groups t that the array holds at once, of r sets of R × e PEs each (half as wide if paired).
 
@@ -143,28 +145,9 @@ def sets_beside(array: Resources, R: int, e: Ints, r: Ints) -> Ints:
     return array.rows // (R * folds * r) * beside
 
 
-def glb_strips(shape: ConvShape, e: Ints, array: Resources | None = None) -> tuple[Ints, Ints]:
-    """Count the GLB words of a strip of `e` ofmap rows, of one image: ifmap rows of a channel, psums of a filter.
-
-    Each counts as often as the GLB of `array` holds it: once, and once for every tile that DRAM works ahead or behind.
-    """
-    ifmap, psum = touched(shape, e, axis=0) * shape.W_padded, e * shape.Q
-    return (ifmap, psum) if array is None else (ifmap * array.ifmap_strips, psum * array.psum_strips)
-
-
-@lru_cache(maxsize=1024)
-def strip_rows(shape: ConvShape, e: int) -> Ints:
-    """Count the ifmap rows, without padding, that each strip of `e` ofmap rows reads: int64 (strips,)."""
-    y = np.arange(shape.P)[:, np.newaxis]
-    read = np.zeros((-(-shape.P // e), shape.H_padded), dtype=np.bool_)
-    read[y // e, y * shape.stride[0] + np.arange(shape.R) * shape.dilation[0]] = True
-    top = shape.padding[0]
-    return np.asarray(read[:, top : top + shape.H].sum(axis=1), dtype=np.int64)
-
-
-def clamp(shape: ConvShape, mapping: PassParameters) -> PassParameters:
-    """Cut `mapping` down to what the layer has a use for (n = 1 for a batch of 1)."""
-    e = min(mapping.e, shape.P)
+def clamp(shape: ConvShape, mapping: PassParameters, rows: int | None = None) -> PassParameters:
+    """Cut `mapping` down to what the layer has a use for (n = 1 for a batch of 1), in `rows` of its ofmap (or all)."""
+    e = min(mapping.e, shape.P if rows is None else rows)
     n = min(mapping.n, shape.N)
     p, q = min(mapping.p, shape.K_per_group), min(mapping.q, shape.C_per_group)
     t = min(mapping.t, -(-shape.K_per_group // p))
@@ -173,10 +156,20 @@ def clamp(shape: ConvShape, mapping: PassParameters) -> PassParameters:
     return PassParameters(m=m, n=n, e=e, p=p, q=q, r=r, t=t)
 
 
-def pass_sizes(pt: Ints, t: Ints, qr: Ints, r: Ints, e: Ints, n: Ints) -> PassSizes:
-    """Deal the filters and channels of passes evenly to columns and sets where there are too few to fill them."""
+def pass_sizes(pt: Ints, t: Ints, qr: Ints, r: Ints, n: Ints, strip: tuple[Ints, ...]) -> PassSizes:
+    """Deal the filters and channels of passes evenly to columns and sets where there are too few to fill them.
+
+    Parameters
+    ----------
+    pt, qr, n
+        Filters, channels and images of the passes.
+    t, r
+        Columns of filters, and sets of channels, that they are dealt to.
+    strip
+        e, streamed, first, masked and pointed.
+    """
     p, q = ceil(pt, t), ceil(qr, r)
-    return PassSizes(pt, p, ceil(pt, np.maximum(p, 1)), qr, q, ceil(qr, np.maximum(q, 1)), e, n)
+    return PassSizes(pt, p, ceil(pt, np.maximum(p, 1)), qr, q, ceil(qr, np.maximum(q, 1)), n, *strip)
 
 
 def tile_classes(total: int, tile: Ints) -> tuple[Ints, Ints]:
@@ -188,77 +181,3 @@ def tile_classes(total: int, tile: Ints) -> tuple[Ints, Ints]:
 def tiles(total: int, tile: int) -> Ints:
     """Return the size of every tile of one dimension, in order: int64 (ceil(total / tile),)."""
     return np.minimum(tile, total - np.arange(0, total, tile, dtype=np.int64))
-
-
-def pass_grid(shape: ConvShape, mapping: PassParameters) -> tuple[int, int, int]:
-    """Return the number of filter tiles (of a group), row strips and image tiles."""
-    pairs = ((shape.K_per_group, mapping.p * mapping.t), (shape.P, mapping.e), (shape.N, mapping.n))
-    filter_tiles, strips, image_tiles = (-(-total // tile) for total, tile in pairs)
-    return filter_tiles, strips, image_tiles
-
-
-def check_mapping(shape: ConvShape, array: Resources, mapping: PassParameters) -> None:
-    """Check a mapping against every limit of the array.
-
-    Raises
-    ------
-    MappingError
-        If the layer fits in no way, or the mapping breaks limits: all of them, each with the words or sets that it
-        needs and those that there are.
-    """
-    check_mappable(shape, array)
-    p, q, r, t = mapping.p, mapping.q, mapping.r, mapping.t
-    ifmap_strip, psum_strip = glb_strips(shape, np.array(mapping.e), array)
-    columns = set_columns(array, np.array(mapping.e))
-    limits = [
-        ("ifmap spad", "q·S", q * shape.S, array.ifmap_spad, "words"),
-        ("filter spad", "p·q·S", p * q * shape.S, array.filter_spad, "words"),
-        ("psum spad", "p", p, array.psum_spad, "words"),
-        (
-            "GLB", "n·q·r ifmap strips + n·m psum strips",
-            int(mapping.n * (q * r * ifmap_strip + mapping.m * psum_strip)), array.glb_words, "words",
-        ),
-        (
-            f"{array.rows}×{array.cols} PEs", f"t filter groups, each of r sets of {shape.R}×{columns} PEs,",
-            t, int(sets_beside(array, shape.R, np.array(mapping.e), np.array(r))), "groups",
-        ),
-    ]  # fmt: skip
-    if array.filters_ahead is not None:
-        words = p * t * q * r * shape.R * shape.S
-        limits.insert(4, ("filter buffer", "p·t·q·r·R·S of a pass", words, array.filters_ahead, "words"))
-    faults = [
-        f"{name}: {formula} needs {needed} {unit}, there are {limit} ({needed - limit} too many)"
-        for name, formula, needed, limit, unit in limits
-        if needed > limit
-    ]
-    if mapping.m % (p * t):
-        faults.append(f"m = {mapping.m} is not a multiple of the {p * t} filters (p·t) of a pass")
-    if faults:
-        values = ", ".join(f"{name}={value}" for name, value in mapping.model_dump().items())
-        raise MappingError(f"layer {shape.name}: mapping {values}: " + "; ".join(faults))
-
-
-def check_mappable(shape: ConvShape, array: Resources) -> None:
-    """Check that some mapping of the layer exists.
-
-    Raises
-    ------
-    MappingError
-        If none does; the message says what would make the layer fit.
-    """
-    least = int(sum(glb_strips(shape, np.array(1), array)))
-    filter_words = shape.R * shape.S
-    needs = (
-        (shape.R, array.rows, "filter rows R", "array rows"),
-        (shape.S, array.ifmap_spad, "filter columns S", "words in the ifmap spad"),
-        (shape.S, array.filter_spad, "filter columns S", "words in the filter spad"),
-        (filter_words, array.filters_ahead or filter_words, "words of one filter", "words in the filter buffer"),
-        (least, array.glb_words, "words of one ifmap strip and one row of psums", "words in the GLB"),
-    )  # fmt: skip
-    faults = [
-        f"{needed} {what} do not fit {limit} {where}; it would take at least {needed}"
-        for needed, limit, what, where in needs
-        if needed > limit
-    ]
-    if faults:
-        raise MappingError(f"layer {shape.name} cannot be mapped: " + "; ".join(faults))

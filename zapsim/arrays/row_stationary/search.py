@@ -1,8 +1,9 @@
 """The mapping of a layer: pinned by name, or the best of the whole space (m, n, e, p, q, r, t).
 
-The best mapping minimises what the architecture asks for (cycles of array and DRAM channel, energy, or the product of
-both, over all stages), then GLB words, then DRAM words, then (m, n, e, p, q, r, t). The search is exhaustive in effect:
-a candidate is left out only if a lower bound of it is above the best so far.
+Each stage of a layer has its own mapping, or all have one (``mapping.stages``). The best mapping minimises what the
+architecture asks for (cycles of array and DRAM channel, energy, or the product of both, over the stages that have it),
+then GLB words, then DRAM words, then (m, n, e, p, q, r, t). The search is exhaustive in effect: a candidate is left out
+only if a lower bound of it is above the best so far.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.arch.arrays import PassParameters
+from zapsim.arch.arrays import PassParameters, StageMappings
 from zapsim.arch.spec import ArchSpec
+from zapsim.arrays.engine import WHOLE_LAYER, StageShare
 from zapsim.arrays.row_stationary.bounds import (
     DENSE,
-    SHARES,
     Candidates,
     Stages,
     Totals,
@@ -26,16 +27,9 @@ from zapsim.arrays.row_stationary.bounds import (
     layer_totals,
     least_totals,
 )
-from zapsim.arrays.row_stationary.mapping import (
-    Ints,
-    Resources,
-    check_mappable,
-    check_mapping,
-    clamp,
-    glb_strips,
-    row_stationary_array,
-    sets_beside,
-)
+from zapsim.arrays.row_stationary.limits import check_mappable, check_mapping
+from zapsim.arrays.row_stationary.mapping import Ints, Resources, clamp, row_stationary_array, sets_beside
+from zapsim.arrays.row_stationary.strips import SHARES, Pixels, Stage, glb_table, stage_rows, widest_strip
 from zapsim.counts import ACTIONS
 from zapsim.workload import ConvShape
 
@@ -105,15 +99,17 @@ class Objective:
         return energy if self.name == "energy" else energy * cycles
 
 
-def map_layer(shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,), coded: float = 1.0) -> PassParameters:
-    """Take the mapping pinned for the layer's name, or else find the best one.
+def map_stages(
+    shape: ConvShape, arch: ArchSpec, stages: Sequence[StageShare] = WHOLE_LAYER, coded: float = 1.0
+) -> list[PassParameters]:
+    """Take the mappings pinned for the layer's name, or else find the best one of each stage.
 
     Parameters
     ----------
     shape, arch
         What is put where.
-    shares
-        Share of the outputs that each stage computes, as far as it is known beforehand (rounded to 1/32).
+    stages
+        What is known of the layer's stages beforehand.
     coded
         Size of the ifmap in DRAM as a share of its plain size.
 
@@ -122,17 +118,45 @@ def map_layer(shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,)
     MappingError
         If the layer does not fit the array, or its pinned mapping breaks a limit.
     """
-    array = Resources.of(arch)
-    settings = row_stationary_array(arch).mapping
-    if shape.name in settings.pinned:
-        pinned = clamp(shape, settings.pinned[shape.name])
-        check_mapping(shape, array, pinned)
-        return pinned
-    check_mappable(shape, array)
+    array, settings = Resources.of(arch), row_stationary_array(arch).mapping
     prices = () if settings.objective == "latency" else search_prices(arch)
-    stages = tuple(max(round(share * SHARES), 1) for share in shares)
-    objective = Objective(settings.objective, prices, stages, Link.of(arch, coded))
-    return search(replace(shape, name=""), array, objective, exhaustive=settings.search == "exhaustive")
+    objective = Objective(settings.objective, prices, link=Link.of(arch, coded))
+    known = tuple(_known(shape, arch, stage) for stage in stages)
+    together = settings.stages == "together" or arch.predictor.granularity == "tile"
+    pinned, nameless = settings.pinned.get(shape.name), replace(shape, name="")
+    mappings = []
+    for expected, stage in zip(stages, known, strict=True):
+        mapping = pinned
+        if isinstance(mapping, StageMappings):
+            mapping = {"": None, "A": mapping.A, "B": mapping.B}[expected.name]
+        if mapping is not None:
+            mapping = clamp(shape, mapping, len(stage_rows(shape, stage.pixels)))
+            check_mapping(shape, array, mapping, stage)
+        else:
+            mapped_alike = known if together else (stage,)
+            for each in mapped_alike:
+                check_mappable(shape, array, each)
+            best_for = replace(objective, stages=mapped_alike)
+            mapping = search(nameless, array, best_for, exhaustive=settings.search == "exhaustive")
+        mappings.append(mapping)
+    return mappings
+
+
+def _known(shape: ConvShape, arch: ArchSpec, stage: StageShare) -> Stage:
+    """Say in the search's terms what is known of a stage; its share is rounded, and that of its rows."""
+    pixels = stage_pixels(arch, stage.pixels)
+    rows = len(stage_rows(shape, pixels))
+    share = round(stage.share * (shape.P / rows) * SHARES)
+    return Stage(min(max(share, 1), SHARES), pixels, stage.by_mask)
+
+
+def stage_pixels(arch: ArchSpec, pixels: Pixels) -> Pixels:
+    """Return the pixels of each ofmap row in which a stage may compute, or None for all.
+
+    Where the stages alternate block by block, a strip is e consecutive rows of the map in both, so that their blocks
+    are the same. A stage without any pixel has nothing to do, and is mapped as if it had.
+    """
+    return pixels if pixels is not None and any(pixels) and arch.predictor.granularity == "layer" else None
 
 
 def search_prices(arch: ArchSpec) -> tuple[tuple[str, float], ...]:
@@ -163,14 +187,15 @@ def search(shape: ConvShape, array: Resources, objective: Objective, *, exhausti
         return not exhaustive and bound > best[0] * SLACK
 
     best: Rank = (np.inf,)
-    frames = _frames(shape, array)
+    stages = objective.stages
+    frames = _frames(shape, array, stages)
     # The largest m is that of the smallest n and p, so no choice of these exceeds it.
-    largest_m = best_m(shape, array, frames._replace(n=np.ones_like(frames.n), p=np.ones_like(frames.p)))
+    largest_m = best_m(shape, array, frames._replace(n=np.ones_like(frames.n), p=np.ones_like(frames.p)), stages)
     for bound, frame in _most_promising_first(shape, array, objective, frames, largest_m, frames.n, FIRST_CHUNK):
         if hopeless(bound):
             break
-        batches = _each_n(shape, array, frame)
-        largest_m = best_m(shape, array, batches._replace(p=np.ones_like(batches.p)))
+        batches = _each_n(shape, array, frame, stages)
+        largest_m = best_m(shape, array, batches._replace(p=np.ones_like(batches.p)), stages)
         first_chunk = FIRST_CHUNK if best[0] == np.inf else CHUNK
         inner = _most_promising_first(shape, array, objective, batches, largest_m, batches.p, first_chunk)
         for batch_bound, batch in inner:
@@ -190,7 +215,7 @@ def _best_below(limit: Rank, shape: ConvShape, array: Resources, objective: Obje
         return limit
     totals = layer_totals(shape, array, candidates, objective.stages)
     glb_words = totals.actions["glb_reads"] + totals.actions["glb_writes"]
-    m = best_m(shape, array, candidates)
+    m = best_m(shape, array, candidates, objective.stages)
     keys = (objective.score(totals), glb_words, totals.actions["dram_reads"], m, *candidates)
     best = np.lexsort(keys[::-1])[0]
     return tuple(key[best] for key in keys)
@@ -217,12 +242,12 @@ def _chunk_ends(total: int, first: int) -> Ints:
     return np.cumsum(sizes)
 
 
-def _frames(shape: ConvShape, array: Resources) -> Candidates:
+def _frames(shape: ConvShape, array: Resources, stages: Stages) -> Candidates:
     """List all (e, q, r, t) that fit PEs, spads and GLB, each with the largest n and the largest p that it can have.
 
     Costs fall as n and p grow, so a bound for these holds for all n and p.
     """
-    widest = min(shape.P, array.cols * (array.rows // shape.R) * array.rows_per_column)
+    widest = widest_strip(shape, array, stages)
     most_q = min(array.ifmap_spad, array.filter_spad) // shape.S
     most_r = min(array.rows // shape.R, shape.C_per_group)
     axes = (np.arange(1, most + 1) for most in (widest, min(most_q, shape.C_per_group), most_r))
@@ -230,23 +255,24 @@ def _frames(shape: ConvShape, array: Resources) -> Candidates:
     beside = np.minimum(sets_beside(array, shape.R, e, r), shape.K_per_group) * ((r - 1) * q < shape.C_per_group)
     frame, t = _count_up(beside)
     e, q, r = (axis[frame] for axis in (e, q, r))
-    ifmap_strip, psum_strip = glb_strips(shape, e, array)
-    psum_words = array.glb_words - q * r * ifmap_strip  # left of the GLB for psums, with one image
-    n = np.minimum(array.glb_words // (q * r * ifmap_strip + t * psum_strip), shape.N)
-    p = np.minimum(psum_words // (t * psum_strip), np.minimum(array.filter_spad // (q * shape.S), array.psum_spad))
+    strips = glb_table(shape, array, stages).take(e)
+    with_pointers = array.glb_words - t * strips.pointers
+    psum_words = with_pointers - q * r * strips.ifmap  # left of the GLB for psums, with one image
+    n = np.minimum(with_pointers // (q * r * strips.ifmap + t * strips.psums), shape.N)
+    p = np.minimum(psum_words // (t * strips.psums), np.minimum(array.filter_spad // (q * shape.S), array.psum_spad))
     p = np.minimum(p, shape.K_per_group)
     if array.filters_ahead is not None:
         p = np.minimum(p, array.filters_ahead // (t * q * r * shape.R * shape.S))
     return Candidates(n, e, p, q, r, t).take((n > 0) & (p > 0))
 
 
-def _each_n(shape: ConvShape, array: Resources, frames: Candidates) -> Candidates:
+def _each_n(shape: ConvShape, array: Resources, frames: Candidates, stages: Stages) -> Candidates:
     """List every n of each frame that fits the GLB, with the largest p that it can have then."""
     frame, n = _count_up(frames.n)
     batches = frames.take(frame)._replace(n=n)
     _, e, p, q, r, t = batches
-    ifmap_strip, psum_strip = glb_strips(shape, e, array)
-    p = np.minimum((array.glb_words // n - q * r * ifmap_strip) // (t * psum_strip), p)
+    strips = glb_table(shape, array, stages).take(e)
+    p = np.minimum(((array.glb_words - t * strips.pointers) // n - q * r * strips.ifmap) // (t * strips.psums), p)
     return batches._replace(p=p).take(p > 0)
 
 

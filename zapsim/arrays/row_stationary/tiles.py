@@ -1,27 +1,24 @@
 """The passes of a row-stationary stage one after another, with what DRAM brings for each.
 
-Order (JSSC 2017, section V; which loop is outermost is ours): groups, then sets of m filters whose psums stay in the
-GLB, then strips of ofmap rows, then images, then tiles of channels, then the passes of the m filters. So an ifmap strip
-is loaded once for m filters, and filters once for every strip and tile of images. What comes before the tiles of
-channels is a block: its outputs are finished together.
+Order (JSSC 2017, section V; which loop is outermost is ours): groups, then sets of filters whose psums stay in the GLB
+(m of them, if psums are full), then strips of ofmap rows, then images, then tiles of channels, then the passes of the
+set. So an ifmap strip is loaded once for a set, and filters once for every strip and tile of images. What comes before
+the tiles of channels is a block: its outputs are finished together.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from zapsim.arch.arrays import PassParameters
 from zapsim.arrays.row_stationary.equations import PassCosts
 from zapsim.arrays.row_stationary.kernels import order_passes
-from zapsim.arrays.row_stationary.mapping import (
-    Ints,
-    Resources,
-    glb_strips,
-    pass_grid,
-    strip_rows,
-    tile_classes,
-    tiles,
-)
+from zapsim.arrays.row_stationary.mapping import Ints, tile_classes, tiles
+from zapsim.arrays.row_stationary.sets import FilterSets
+from zapsim.arrays.row_stationary.strips import Pixels, stage_rows, strips_of
 from zapsim.arrays.tiles import Tiles, shared_out
 from zapsim.workload import ConvShape
 
@@ -32,100 +29,123 @@ _WINDOW_ROWS = 2
 """Rows above and below an output that its predictor sees: two 3×3 kernels, one after the other."""
 
 
-def pass_tiles(
-    shape: ConvShape,
-    array: Resources,
-    mapping: PassParameters,
-    costs: PassCosts,
-    present: Ints,
-    ifmap_dram_words: int,
-) -> Tiles:
-    """List every pass of the stage that has work, in order.
+@dataclass(frozen=True, slots=True, eq=False)
+class StagePasses:
+    """The passes of a stage.
 
-    Parameters
+    Attributes
     ----------
-    shape, array, mapping
-        Layer, array and mapping.
+    shape, mapping, pixels
+        Layer, mapping, and the pixels of each ofmap row in which the stage may compute.
     costs
         Of the passes; arrays that broadcast to (2, groups, filter tiles, strips, image tiles), with the full tiles of
         channels first and then the partial one.
     present
-        bool (groups, filter tiles, strips, image tiles): the passes that have work.
-    ifmap_dram_words
-        Words of ifmaps that DRAM gives, as it holds them.
+        int64 (groups, filter tiles, strips, image tiles): 1 where a pass has work.
+    sets
+        The filter tiles that share an ifmap strip.
     """
-    filter_tiles, strips, image_tiles = pass_grid(shape, mapping)
-    tiles_per_set = mapping.m // (mapping.p * mapping.t)
-    sets = -(-filter_tiles // tiles_per_set)
-    blocks = shape.groups * sets * strips * image_tiles
-    classes = tile_classes(shape.C_per_group, np.array(mapping.q * mapping.r))[1]  # full and partial tiles of channels
-    passes = blocks * int(classes.sum()) * tiles_per_set
-    merge = _blocks_as_tiles if passes > MOST_TILES else _passes_as_tiles
-    cycles, ifmap, filters, outputs, block = merge(shape, mapping, costs, present, classes)
-    ifmap_strip, psum_strip = (int(words) for words in glb_strips(shape, np.array(mapping.e), array))
-    none = np.zeros_like(cycles)
+
+    shape: ConvShape
+    mapping: PassParameters
+    pixels: Pixels
+    costs: PassCosts
+    present: Ints
+    sets: FilterSets
+
+    @property
+    def strip_words(self) -> Ints:
+        """Words of each ifmap strip that DRAM gives, per channel: int64 (strips, image tiles)."""
+        shape, mapping = self.shape, self.mapping
+        rows = strips_of(shape, mapping.e, self.pixels).read
+        return rows[:, np.newaxis] * tiles(shape.N, mapping.n) * shape.W
+
+    @property
+    def ifmap_words(self) -> int:
+        """Words of ifmap strips that DRAM gives, not coded: each strip once for the passes of a set that have work."""
+        busy = self.sets.sums(self.present) > 0
+        return int((busy * self.strip_words).sum()) * self.shape.C_per_group
+
+    @property
+    def channel_tiles(self) -> Ints:
+        """Number of full tiles of channels, and of partial ones."""
+        return tile_classes(self.shape.C_per_group, np.array(self.mapping.q * self.mapping.r))[1]
+
+
+def pass_tiles(passes: StagePasses, ifmap_dram_words: int) -> Tiles:
+    """List every pass of the stage that has work, in order; DRAM gives so many words of ifmaps, as it holds them."""
+    shape, present = passes.shape, passes.present
+    groups, sets, strips, image_tiles = passes.sets.ends.shape
+    merge = _blocks_as_tiles if present.size * passes.channel_tiles.sum() > MOST_TILES else _passes_as_tiles
+    work = merge(passes)
     return Tiles(
-        cycles=cycles,
-        ifmap_words=shared_out(ifmap_dram_words, ifmap),
-        filter_words=filters,
-        psum_words=none,
-        spilled_words=none,
-        outputs=outputs,
-        block=block,
-        blocks=blocks,
-        reach=_reach(mapping, (shape.groups * sets, strips, image_tiles)),
+        cycles=work.cycles,
+        ifmap_words=shared_out(ifmap_dram_words, work.ifmap),
+        filter_words=work.filter,
+        psum_words=work.returning,
+        spilled_words=work.spilled,
+        outputs=work.outputs,
+        block=work.block,
+        blocks=groups * sets * strips * image_tiles,
+        reach=_reach(stage_rows(shape, passes.pixels), passes.mapping.e, (groups * sets, strips, image_tiles)),
         visits=strips * image_tiles,
-        free_words=array.glb_words - mapping.n * (mapping.q * mapping.r * ifmap_strip + mapping.m * psum_strip),
+        free_words=passes.sets.free_words,
     )
 
 
-def _passes_as_tiles(
-    shape: ConvShape, mapping: PassParameters, costs: PassCosts, present: Ints, classes: Ints
-) -> tuple[Ints, Ints, Ints, Ints, Ints]:
-    """Return cycles, plain ifmap words, filter words, finished outputs and block of each pass: int64 (passes,)."""
+class _Work(NamedTuple):
+    """Cycles, words, finished outputs and block of each tile: int64 (tiles,)."""
+
+    cycles: Ints
+    ifmap: Ints  # not coded
+    filter: Ints
+    returning: Ints
+    spilled: Ints
+    outputs: Ints
+    block: Ints
+
+
+def _passes_as_tiles(passes: StagePasses) -> _Work:
+    """Make a tile of each pass."""
+    present, costs = passes.present, passes.costs
     grid = (2, *present.shape)
-    channels = tiles(shape.C_per_group, mapping.q * mapping.r)
-    strip_words = _strip_words(shape, mapping)[:, :, np.newaxis] * channels
-    order = np.empty((4, int(present.sum()) * len(channels)), dtype=np.int64)
-    order_passes(present, mapping.m // (mapping.p * mapping.t), int(classes[0]), strip_words, order)
-    cost, block, ifmap, finishes = order
-    cycles, filters, psums = (
-        np.broadcast_to(words, grid).reshape(-1)[cost] for words in (costs.cycles, costs.filter, costs.psum)
+    channels = tiles(passes.shape.C_per_group, passes.mapping.q * passes.mapping.r)
+    strip_words = passes.strip_words[:, :, np.newaxis] * channels
+    order = np.empty((5, int(present.sum()) * len(channels)), dtype=np.int64)
+    order_passes(present, passes.sets.ends, int(passes.channel_tiles[0]), strip_words, order)
+    cost, block, ifmap, begins, finishes = order
+    cycles, filters, psums, overflow = (
+        np.broadcast_to(words, grid).reshape(-1)[cost]
+        for words in (costs.cycles, costs.filter, costs.psum, passes.sets.overflow)
     )
-    return cycles, ifmap, filters, psums * finishes, block
+    return _Work(cycles, ifmap, filters, overflow * (1 - begins), overflow * (1 - finishes), psums * finishes, block)
 
 
-def _blocks_as_tiles(
-    shape: ConvShape, mapping: PassParameters, costs: PassCosts, present: Ints, classes: Ints
-) -> tuple[Ints, Ints, Ints, Ints, Ints]:
-    """Return what :func:`_passes_as_tiles` does, with all passes of a block as one tile: int64 (blocks with work,)."""
+def _blocks_as_tiles(passes: StagePasses) -> _Work:
+    """Make a tile of all passes of a block."""
+    present, costs, sets = passes.present, passes.costs, passes.sets
     grid = (2, *present.shape)
-    first_tiles = np.arange(0, present.shape[1], mapping.m // (mapping.p * mapping.t))
-    busy = np.add.reduceat(present, first_tiles, axis=1).reshape(-1) > 0
-    times = classes[:, np.newaxis, np.newaxis, np.newaxis, np.newaxis]
+    busy = sets.sums(present).reshape(-1) > 0
+    times = passes.channel_tiles[:, np.newaxis, np.newaxis, np.newaxis, np.newaxis]
 
     def by_block(per_pass: Ints) -> Ints:
-        return np.asarray(np.add.reduceat(per_pass * present, first_tiles, axis=1).reshape(-1)[busy], dtype=np.int64)
+        return sets.sums(per_pass * present).reshape(-1)[busy]
 
     cycles, filters = (
         by_block((np.broadcast_to(values, grid) * times).sum(axis=0)) for values in (costs.cycles, costs.filter)
     )
     outputs = by_block(np.broadcast_to(costs.psum, grid)[0])
-    ifmap = np.tile((_strip_words(shape, mapping) * shape.C_per_group).reshape(-1), shape.groups * len(first_tiles))
-    return cycles, ifmap[busy], filters, outputs, np.flatnonzero(busy).astype(np.int64)
+    ifmap = np.broadcast_to(passes.strip_words * passes.shape.C_per_group, sets.ends.shape).reshape(-1)
+    spilled = by_block(sets.overflow * (int(times.sum()) - 1))
+    return _Work(cycles, ifmap[busy], filters, spilled, spilled, outputs, np.flatnonzero(busy).astype(np.int64))
 
 
-def _strip_words(shape: ConvShape, mapping: PassParameters) -> Ints:
-    """Count the ifmap words of each strip, per channel: int64 (strips, image tiles)."""
-    return strip_rows(shape, mapping.e)[:, np.newaxis] * tiles(shape.N, mapping.n) * shape.W
-
-
-def _reach(mapping: PassParameters, blocks: tuple[int, int, int]) -> Ints:
+def _reach(rows: Ints, e: int, blocks: tuple[int, int, int]) -> Ints:
     """Return the last block whose outputs the predictor sees, for every block: strips further down, same filters.
 
-    `blocks` are numbered (sets of filters, strips, image tiles).
+    `rows` are those of the stage; `blocks` are numbered (sets of filters, strips, image tiles).
     """
-    _, strips, _ = blocks
-    below = np.minimum(np.arange(strips) + -(-_WINDOW_ROWS // mapping.e), strips - 1)
+    last_rows = rows[np.minimum(np.arange(1, blocks[1] + 1) * e, len(rows)) - 1]
+    below = (np.searchsorted(rows, last_rows + _WINDOW_ROWS, side="right") - 1) // e
     numbers = np.arange(int(np.prod(blocks)), dtype=np.int64).reshape(blocks)
     return np.ascontiguousarray(numbers[:, below]).reshape(-1)

@@ -4,38 +4,40 @@ The equations are in :mod:`zapsim.arrays.row_stationary.equations`; here the mas
 the passes are added up.
 
 A pass takes as long as its busiest PE column. The order of a layer's filters is free (it is settled with the weights,
-and the next layer's channels follow it), so with ``balance: filter-sort`` filters of about the same density share a
-pass.
+and the next layer's channels follow it), so filters of about the same density share a pass (``balance: filter-sort``),
+or all columns get about the same work (``filter-deal``). Both go by the outputs of the stage itself: a bound of what an
+order that is settled beforehand can do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.arch.arrays import PassParameters
 from zapsim.arch.spec import ArchSpec
-from zapsim.arrays.engine import STANDARD, Demand, StageResult
+from zapsim.arrays.engine import STANDARD, WHOLE_LAYER, Demand, StageResult, StageShare
 from zapsim.arrays.gating import outputs_per_pixel, switching_macs
-from zapsim.arrays.row_stationary.equations import active_pes, pass_actions, pass_costs
+from zapsim.arrays.row_stationary.equations import active_pes, pass_actions, pass_costs, psum_pointers
 from zapsim.arrays.row_stationary.kernels import pass_work
 from zapsim.arrays.row_stationary.mapping import (
     Ints,
     PassSizes,
     Resources,
-    pass_grid,
     pass_sizes,
     row_stationary_array,
     set_columns,
-    strip_rows,
     tile_classes,
     tiles,
 )
-from zapsim.arrays.row_stationary.search import map_layer
-from zapsim.arrays.row_stationary.tiles import pass_tiles
+from zapsim.arrays.row_stationary.search import map_stages, stage_pixels
+from zapsim.arrays.row_stationary.sets import filter_sets
+from zapsim.arrays.row_stationary.strips import Pixels, Stage, stage_rows, strips_of
+from zapsim.arrays.row_stationary.tiles import StagePasses, pass_tiles
 from zapsim.counts import Counts, Cycles
 from zapsim.kernels import bits
 from zapsim.tracefile.packed import PackedMap
@@ -47,27 +49,39 @@ class RowStationaryEngine:
 
     served = STANDARD
 
-    def map_layer(
-        self, shape: ConvShape, arch: ArchSpec, shares: Sequence[float] = (1.0,), coded: float = 1.0
-    ) -> PassParameters:
-        """Take the mapping pinned for the layer's name, or else find the best one for its stages."""
-        return map_layer(shape, arch, shares, coded)
+    def map_stages(
+        self, shape: ConvShape, arch: ArchSpec, stages: Sequence[StageShare] = WHOLE_LAYER, coded: float = 1.0
+    ) -> list[PassParameters]:
+        """Take the mappings pinned for the layer's name, or else find the best one of each stage."""
+        return map_stages(shape, arch, stages, coded)
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: PassParameters, demand: Demand) -> StageResult:
         """Count cycles and actions of one stage; a pass without any demanded output costs and loads nothing."""
         array = Resources.of(arch)
-        sizes, times = layer_passes(shape, mapping)
+        pixels = None if demand.positions is None else tuple(demand.positions.sum(axis=1).tolist())
+        stage = Stage(pixels=stage_pixels(arch, pixels), by_mask=demand.mask_pixels is not None and not demand.gate)
+        sizes, times = layer_passes(shape, mapping, array.rows_per_column, stage.pixels)
+        if demand.mask_pixels is not None:
+            sizes = sizes._replace(
+                masked=_masked_pixels(shape, mapping, stage.pixels, demand.mask_pixels),
+                pointed=set_columns(array, sizes.e) * (array.compact and stage.by_mask),
+            )
         demanded = shape.outputs if demand.mask is None else demand.mask.count()
         if demand.mask is None or demand.gate:
             computed = shape.outputs
             costs = pass_costs(shape, array, sizes)
-            present = np.ones((shape.groups, *pass_grid(shape, mapping)), dtype=np.int64)
+            present = np.ones((shape.groups, *pass_grid(shape, mapping, stage.pixels)), dtype=np.int64)
         else:
             computed = demanded
-            busiest, outputs = work_per_pass(shape, mapping, demand.mask, row_stationary_array(arch).balance)
+            balance = row_stationary_array(arch).balance
+            busiest, outputs = work_per_pass(shape, mapping, demand.mask, balance, stage.pixels)
             costs = pass_costs(shape, array, sizes, busiest, outputs)
             present = (outputs > 0).astype(np.int64)
         times = times * present
+        pointers = psum_pointers(sizes)
+        psums = np.broadcast_to(costs.psum, (2, *present.shape))[0]
+        sets = filter_sets(shape, array, mapping, stage, psums, pointers)
+        passes = StagePasses(shape, mapping, stage.pixels, costs, present, sets)
 
         def total(per_pass: Ints) -> int:
             return int((per_pass * times).sum())
@@ -81,7 +95,7 @@ class RowStationaryEngine:
         )
         actions = {name: total(per_pass) for name, per_pass in pass_actions(shape, array, sizes, costs).items()}
         actions |= _mac_actions(shape, demand, demanded, computed)
-        ifmap_loads = _ifmap_loads(shape, mapping, demand, present)
+        actions["glb_writes"] += int((pointers * present).sum())  # once, for all tiles of channels
         active = active_pes(shape, array, sizes) * (times > 0)
         # All columns of a pass take the cycles of the busiest one; their outputs say how many of these they work.
         waiting = total(costs.compute * sizes.t * set_columns(array, sizes.e))
@@ -90,37 +104,64 @@ class RowStationaryEngine:
             cycles,
             Counts(**actions),
             int(active.max()),
-            pass_tiles(shape, array, mapping, costs, present, ifmap_loads),
+            pass_tiles(passes, _coded(shape, demand, passes.ifmap_words)),
             imbalance=waiting / working if working else 1.0,
         )
 
 
+def _coded(shape: ConvShape, demand: Demand, words: int) -> int:
+    """Return the words that so many plain words of ifmap strips are in DRAM.
+
+    A strip takes its share of the coded map, as if zeros were spread evenly over it.
+    """
+    coded = shape.ifmap_words if demand.ifmap_coded_words is None else demand.ifmap_coded_words
+    return -(-words * coded // shape.ifmap_words)
+
+
+def pass_grid(shape: ConvShape, mapping: PassParameters, pixels: Pixels = None) -> tuple[int, int, int]:
+    """Return the number of filter tiles (of a group), row strips and image tiles."""
+    rows = len(stage_rows(shape, pixels))
+    pairs = ((shape.K_per_group, mapping.p * mapping.t), (rows, mapping.e), (shape.N, mapping.n))
+    filter_tiles, strips, image_tiles = (-(-total // tile) for total, tile in pairs)
+    return filter_tiles, strips, image_tiles
+
+
 @lru_cache(maxsize=1024)
-def layer_passes(shape: ConvShape, mapping: PassParameters) -> tuple[PassSizes, Ints]:
+def layer_passes(
+    shape: ConvShape, mapping: PassParameters, rows_per_column: int = 1, pixels: Pixels = None
+) -> tuple[PassSizes, Ints]:
     """Return the passes of one group of a layer, and how often each occurs.
 
     Returns
     -------
     sizes
         Arrays that broadcast to (2, 1, filter tiles, row strips, image tiles); the first axis holds the full tiles of
-        channels and the last, partial one; the second is for groups, which are alike.
+        channels and the last, partial one; the second is for groups, which are alike. None waits for a mask.
     times
         int64 (2, 1, 1, 1, 1): number of channel tiles of each class.
     """
     qr, times = tile_classes(shape.C_per_group, np.array(mapping.q * mapping.r))
+    strips = strips_of(shape, mapping.e, pixels, rows_per_column)
+    none = np.zeros_like(strips.e)
     sizes = pass_sizes(
         tiles(shape.K_per_group, mapping.p * mapping.t)[:, None, None],
         np.array(mapping.t),
         qr[:, None, None, None, None],
         np.array(mapping.r),
-        tiles(shape.P, mapping.e)[:, None],
         tiles(shape.N, mapping.n),
+        tuple(part[:, np.newaxis] for part in (strips.e, strips.streamed, strips.first, none, none)),
     )
     return sizes, times[:, None, None, None, None]
 
 
+def _masked_pixels(shape: ConvShape, mapping: PassParameters, pixels: Pixels, mask_pixels: NDArray[np.bool_]) -> Ints:
+    """Count the pixels of each strip whose outputs wait for a bit of the mask: int64 (strips, 1)."""
+    in_row = mask_pixels.sum(axis=1)[stage_rows(shape, pixels)]
+    return np.add.reduceat(in_row, np.arange(0, len(in_row), mapping.e))[:, np.newaxis]
+
+
 def work_per_pass(
-    shape: ConvShape, mapping: PassParameters, mask: PackedMap, balance: str = "none"
+    shape: ConvShape, mapping: PassParameters, mask: PackedMap, balance: str = "none", pixels: Pixels = None
 ) -> tuple[Ints, Ints]:
     """Count the outputs of the busiest PE column, and of all, for each residency of psums on the array.
 
@@ -132,6 +173,8 @@ def work_per_pass(
         Outputs to compute (N, P, Q, K).
     balance
         As in :class:`zapsim.arch.arrays.RowStationaryArray`.
+    pixels
+        Pixels of each ofmap row in which the stage may compute; None: all.
 
     Returns
     -------
@@ -139,9 +182,11 @@ def work_per_pass(
         int64 (groups, filter tiles, row strips, image tiles); the same for every tile of channels.
     """
     rows = mask.summary(row_counts)
-    if balance == "filter-sort":
-        rows = np.ascontiguousarray(rows[:, :, by_density(shape, mapping, rows)])
-    busiest = np.empty((shape.groups, *pass_grid(shape, mapping)), dtype=np.int64)
+    if len(stage_rows(shape, pixels)) < shape.P:
+        rows = np.ascontiguousarray(rows[:, stage_rows(shape, pixels)])
+    if balance in ORDERS:
+        rows = np.ascontiguousarray(rows[:, :, ORDERS[balance](shape, mapping, rows)])
+    busiest = np.empty((shape.groups, *pass_grid(shape, mapping, pixels)), dtype=np.int64)
     total = np.empty_like(busiest)
     tile = mapping.n, mapping.e, mapping.p, mapping.t
     pass_work(rows, shape.groups, tile, balance == "row-pairing", busiest, total)
@@ -168,7 +213,7 @@ def by_density(shape: ConvShape, mapping: PassParameters, rows: NDArray[np.int32
         The layer and its mapping.
     rows
         int32 (N, P, K): outputs to compute in each ofmap row. Their sum stands for the density that is known when the
-        weights are laid out, so this is the best that a static order can do.
+        weights are laid out, so this is a bound of what a static order can do.
     """
     densities = rows.sum(axis=(0, 1), dtype=np.int64).reshape(shape.groups, shape.K_per_group)
     densest_first = np.argsort(-densities, axis=1, kind="stable")
@@ -191,6 +236,43 @@ def _to_and_fro(filters: int, columns: int) -> NDArray[np.intp]:
     return np.lexsort((np.where(turn % 2, -column, column), turn))
 
 
+def dealt_evenly(shape: ConvShape, mapping: PassParameters, rows: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Order filters so that all PE columns of all passes get about the same work: intp (K,).
+
+    Within each group the filters with the most outputs come first and are dealt to and fro over the columns of all
+    passes that are needed for filters with any output; those without follow in passes of their own.
+
+    Parameters
+    ----------
+    shape, mapping, rows
+        As for :func:`by_density`.
+    """
+    densities = rows.sum(axis=(0, 1), dtype=np.int64).reshape(shape.groups, shape.K_per_group)
+    pt = mapping.p * mapping.t
+    order = np.empty((shape.groups, shape.K_per_group), dtype=np.intp)
+    for group, outputs in enumerate(densities):
+        densest_first = np.argsort(-outputs, kind="stable")
+        dealt = min(max(-(-int((outputs > 0).sum()) // pt), 1) * pt, shape.K_per_group)
+        places = np.concatenate([_columns_in_turn(dealt, pt, mapping.t), np.arange(dealt, shape.K_per_group)])
+        order[group, places] = densest_first + group * shape.K_per_group
+    return order.ravel()
+
+
+@lru_cache(maxsize=1024)
+def _columns_in_turn(filters: int, pt: int, columns: int) -> NDArray[np.intp]:
+    """List the places of the passes' filters in the order in which they are filled: to and fro over all columns."""
+    place = np.arange(filters)
+    in_pass = np.minimum(pt, filters - place // pt * pt)
+    share = -(-in_pass // columns)
+    column, turn = np.divmod(place % pt, share)
+    column += place // pt * columns
+    return np.lexsort((np.where(turn % 2, -column, column), turn))
+
+
+ORDERS: Final = {"filter-sort": by_density, "filter-deal": dealt_evenly}
+"""The orders of filters, by the value of ``balance``."""
+
+
 def _mac_actions(shape: ConvShape, demand: Demand, demanded: int, computed: int) -> dict[str, int]:
     """Count MACs, and the spad reads and writes that go with them, for so many demanded and computed outputs.
 
@@ -210,16 +292,3 @@ def _mac_actions(shape: ConvShape, demand: Demand, demanded: int, computed: int)
         "psum_spad_reads": executed,
         "psum_spad_writes": executed,
     }
-
-
-def _ifmap_loads(shape: ConvShape, mapping: PassParameters, demand: Demand, present: Ints) -> int:
-    """Count the words of ifmap strips that DRAM gives: each strip once for the passes of m filters.
-
-    A strip takes its share of the coded map, as if zeros were spread evenly over it.
-    """
-    first_tiles = np.arange(0, present.shape[1], mapping.m // (mapping.p * mapping.t))
-    loads = np.maximum.reduceat(present, first_tiles, axis=1)
-    rows, images = strip_rows(shape, mapping.e)[:, np.newaxis], tiles(shape.N, mapping.n)
-    words = int((loads * rows * images).sum()) * shape.C_per_group * shape.W
-    coded = shape.ifmap_words if demand.ifmap_coded_words is None else demand.ifmap_coded_words
-    return -(-words * coded // shape.ifmap_words)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.arch.spec import ArchSpec
-from zapsim.arrays.engine import STANDARD, Demand, StageResult
+from zapsim.arrays.engine import STANDARD, WHOLE_LAYER, Demand, StageResult, StageShare
 from zapsim.arrays.gating import outputs_per_pixel, switching_macs
 from zapsim.arrays.systolic.mapping import SystolicMapping, map_systolic, ramp_cycles, systolic_array
 from zapsim.arrays.systolic.tiles import fold_tiles
@@ -28,11 +28,11 @@ class SystolicEngine:
 
     served = STANDARD
 
-    def map_layer(
-        self, shape: ConvShape, arch: ArchSpec, _shares: Sequence[float] = (1.0,), _coded: float = 1.0
-    ) -> SystolicMapping:
-        """Put `shape` on the array of `arch`; the mapping is the same for every mask."""
-        return map_systolic(shape, systolic_array(arch))
+    def map_stages(
+        self, shape: ConvShape, arch: ArchSpec, stages: Sequence[StageShare] = WHOLE_LAYER, _coded: float = 1.0
+    ) -> list[SystolicMapping]:
+        """Put `shape` on the array of `arch`; the mapping is the same for every stage and mask."""
+        return [map_systolic(shape, systolic_array(arch))] * len(stages)
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: SystolicMapping, demand: Demand) -> StageResult:
         """Count cycles and actions of one stage.
