@@ -150,9 +150,6 @@ class RowStationaryMapping(Section):
         Each stage of a layer has the mapping that is best for it alone (``apart``), or all have the one that is best
         for their sum (``together``). With ``predictor.granularity: tile`` they are together, because the stages
         alternate by blocks of the same outputs.
-    margin
-        With ``psums: compact``, how many psums of a filter the search expects in a strip of stage B, over those of the
-        expected share.
     pinned
         Mappings by the layer's name: one for all stages, or one for each that is named.
     """
@@ -160,7 +157,6 @@ class RowStationaryMapping(Section):
     objective: Literal["latency", "energy", "edp"] = "latency"
     search: Literal["pruned", "exhaustive"] = "pruned"
     stages: Literal["together", "apart"] = "apart"
-    margin: Annotated[float, Field(ge=1, le=32)] = 1.0
     pinned: dict[str, Pinned] = Field(default_factory=dict)
 
     @property

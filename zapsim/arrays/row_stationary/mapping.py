@@ -30,9 +30,8 @@ class Resources:
     ``rows_per_column`` is how many ofmap rows of a strip a PE column works on, one after the other: 1, or 2 with
     ``balance: row-pairing``. ``ifmap_strips`` and ``psum_strips`` are how often the GLB holds every strip: once, and
     once more for each tile that is fetched ahead or still on its way to DRAM. ``filters_ahead`` are the words of
-    filters that one pass may have, if a buffer bounds them. With ``compact`` psums the GLB keeps what a stage makes,
-    ``margin`` times what is expected of it. ``mask_word`` are the bits of a mask that an ifmap word can carry; 0: masks
-    have wires of their own.
+    filters that one pass may have, if a buffer bounds them. With ``compact`` psums the GLB keeps what a stage makes.
+    ``mask_word`` are the bits of a mask that an ifmap word can carry; 0: masks have wires of their own.
     """
 
     rows: int
@@ -49,7 +48,6 @@ class Resources:
     psum_strips: int = 1
     filters_ahead: int | None = None
     compact: bool = False
-    margin: float = 1.0
     mask_word: int = 0
 
     @classmethod
@@ -63,7 +61,7 @@ class Resources:
             array.rows, array.cols, spads.ifmap, spads.filter, spads.psum,
             buses.ifmap, buses.filter, buses.psum, arch.glb_words,
             2 if array.balance == "row-pairing" else 1, 1 + ahead.ifmap, 1 + ahead.ofmap, bound,
-            array.psums == "compact", array.mapping.margin, arch.word if array.masks == "ifmap-bus" else 0,
+            array.psums == "compact", arch.word if array.masks == "ifmap-bus" else 0,
         )  # fmt: skip
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -153,8 +152,8 @@ def glb_strips(shape: ConvShape, e: int, array: Resources | None = None, stage: 
     """Count the GLB words of a strip of `e` rows: see :class:`Glb`.
 
     Full psums are all Q outputs of each row. Compact ones are those that the stage makes: of a stage that computes all
-    of its pixels, those of the fullest strip; of one with a mask, `margin` times the expected share, and a pointer for
-    each PE column, which says where the column's psums begin.
+    of its pixels, those of the fullest strip; of one with a mask, the expected share (no more than all of its pixels),
+    and a pointer for each PE column, which says where the column's psums begin.
     """
     strips = strips_of(shape, e, stage.pixels)
     rows, fullest = int(strips.e.max()), int(strips.pixels.max())
@@ -162,7 +161,7 @@ def glb_strips(shape: ConvShape, e: int, array: Resources | None = None, stage: 
     if array is not None and array.compact:
         psums = fullest
         if stage.by_mask:
-            psums = min(ceil(array.margin * stage.share * rows * shape.Q / SHARES), fullest)
+            psums = min(-(-stage.share * rows * shape.Q // SHARES), fullest)
             pointers = -(-rows // array.rows_per_column)
     ahead, behind = (1, 1) if array is None else (array.ifmap_strips, array.psum_strips)
     return ahead * ifmap, behind * psums, behind * pointers
