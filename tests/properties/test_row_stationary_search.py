@@ -11,10 +11,11 @@ from tests.reference.row_stationary_search import all_mappings, best_mapping
 from zapsim.arch.arrays import PassParameters
 from zapsim.arch.load import load_arch
 from zapsim.arrays.engine import Demand
-from zapsim.arrays.row_stationary.bounds import SHARES, Candidates, Stages, layer_totals, least_totals
+from zapsim.arrays.row_stationary.bounds import Candidates, Stages, layer_totals, least_totals
 from zapsim.arrays.row_stationary.limits import check_mapping
 from zapsim.arrays.row_stationary.mapping import Resources, touched
 from zapsim.arrays.row_stationary.search import Objective, map_stages, search
+from zapsim.arrays.row_stationary.strips import SHARES, Stage
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.workload import ConvShape
 
@@ -59,7 +60,7 @@ def test_looking_at_everything_finds_the_same(objective: str) -> None:
 
 
 @settings(max_examples=15)
-@given(searches(), st.lists(st.integers(1, SHARES), min_size=1, max_size=2).map(tuple))
+@given(searches(), st.lists(st.integers(1, SHARES).map(Stage), min_size=1, max_size=2).map(tuple))
 def test_search_for_stages_leaves_nothing_better_out(case: tuple[ConvShape, Resources], stages: Stages) -> None:
     shape, have = case
 
@@ -71,14 +72,17 @@ def test_search_for_stages_leaves_nothing_better_out(case: tuple[ConvShape, Reso
     assert cycles(found) == min(map(cycles, all_mappings(shape, have)))
 
 
+HALVES = (Stage(16), Stage(8))
+
+
 def test_two_stages_want_more_filters_a_pass() -> None:
     """VGG-16's CONV1_2 streams its ifmaps twice: the dense layer's best mapping would make the bus the bottleneck."""
     shape = ConvShape("conv1_2", C=64, H=224, W=224, K=64, R=3, S=3, padding=(1, 1, 1, 1))
-    dense, halves = search(shape, EYERISS, Objective()), search(shape, EYERISS, Objective(stages=(16, 8)))
+    dense, halves = search(shape, EYERISS, Objective()), search(shape, EYERISS, Objective(stages=HALVES))
 
     def two_stages(of: PassParameters) -> int:
         values = {name: np.array([value]) for name, value in of.model_dump(exclude={"m"}).items()}
-        return int(layer_totals(shape, EYERISS, Candidates(**values), (16, 8)).cycles[0])
+        return int(layer_totals(shape, EYERISS, Candidates(**values), HALVES).cycles[0])
 
     assert halves.p * halves.t > dense.p * dense.t
     assert two_stages(halves) < 0.6 * two_stages(dense)

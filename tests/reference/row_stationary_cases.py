@@ -9,7 +9,7 @@ from tests.reference.systolic_cases import shapes
 from zapsim.arch.arrays import PassParameters
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.row_stationary.mapping import Resources, clamp
-from zapsim.arrays.row_stationary.strips import glb_strips
+from zapsim.arrays.row_stationary.strips import WHOLE, Stage, glb_strips
 from zapsim.workload import ConvShape
 
 EYERISS = Resources(
@@ -41,6 +41,8 @@ def arch_of(have: Resources, pinned: dict[str, PassParameters] | None = None, **
             },
             "buses": {"ifmap": have.ifmap_bus, "filter": have.filter_bus, "psum": have.psum_bus},
             "balance": "row-pairing" if have.rows_per_column == 2 else "none",
+            "psums": "compact" if have.compact else "full",
+            "masks": "ifmap-bus" if have.mask_word else "wires",
             "mapping": {"pinned": pinned or {}},
         },
         "word": "8 bit",
@@ -73,15 +75,15 @@ def mappings(draw: DrawFn, shape: ConvShape) -> PassParameters:
 
 
 @st.composite
-def resources(draw: DrawFn, shape: ConvShape, of: PassParameters) -> Resources:
-    """Draw an array on which the mapping fits, often with nothing to spare."""
+def resources(draw: DrawFn, shape: ConvShape, of: PassParameters, stage: Stage = WHOLE) -> Resources:
+    """Draw an array on which the mapping of a stage fits, often with nothing to spare."""
     spare = [draw(st.integers(0, 2)) for _ in range(5)]
     cols = draw(st.integers(1, 6))
     rows_per_column = draw(st.integers(1, 2))
     wide = -(-of.e // rows_per_column)
     per_set = shape.R * of.r * -(-wide // cols)
     beside = max(cols // wide, 1)
-    ifmap, psum, _ = glb_strips(shape, of.e)
+    ifmap, psum, _ = glb_strips(shape, of.e, stage=stage)
     return Resources(
         rows=per_set * -(-of.t // beside) + spare[0],
         cols=cols,

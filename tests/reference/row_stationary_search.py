@@ -8,21 +8,22 @@ from zapsim.arch.arrays import PassParameters
 from zapsim.arrays.engine import Demand
 from zapsim.arrays.row_stationary.limits import check_mapping
 from zapsim.arrays.row_stationary.mapping import Resources, clamp
+from zapsim.arrays.row_stationary.strips import WHOLE, Stage, stage_rows
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.errors import MappingError
 from zapsim.workload import ConvShape
 
 
-def all_mappings(shape: ConvShape, have: Resources):
+def all_mappings(shape: ConvShape, have: Resources, stage: Stage = WHOLE):
     """Yield every mapping that passes the checks and has no parameter that the layer cannot use."""
     filters, channels = range(1, shape.K_per_group + 1), range(1, shape.C_per_group + 1)
     for n, e, p, q in product(range(1, shape.N + 1), range(1, shape.P + 1), filters, channels):
         for r, t, tiles in product(channels, filters, filters):
             mapping = mapping_of(tiles * p * t, n, e, p, q, r, t)
-            if clamp(shape, mapping) != mapping:
+            if clamp(shape, mapping, len(stage_rows(shape, stage.pixels))) != mapping:
                 continue
             try:
-                check_mapping(shape, have, mapping)
+                check_mapping(shape, have, mapping, stage)
             except MappingError:
                 continue
             yield mapping

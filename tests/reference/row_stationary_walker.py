@@ -53,7 +53,29 @@ def bus_cycles(words, width):
     return cycles
 
 
-def walk(shape: ConvShape, mapping: PassParameters, buses, kept, *, gate=False, nonzero=None, paired=False) -> Walk:
+@dataclass(frozen=True)
+class Masked:
+    """What a walk does with the bits of a mask.
+
+    Attributes
+    ----------
+    pixels
+        bool (P, Q): the pixels whose outputs wait for a bit.
+    word
+        Bits of a word of the ifmap bus, if it carries them; else 0.
+    room
+        Words of the GLB for the psums that the stage really makes; None: it holds all of them.
+    """
+
+    pixels: np.ndarray
+    word: int = 0
+    room: int | None = None
+
+
+def walk(
+    shape: ConvShape, mapping: PassParameters, buses, kept, *,
+    gate=False, nonzero=None, paired=False, rows=None, masked=None,
+) -> Walk:  # fmt: skip
     """Walk one stage.
 
     Parameters
@@ -70,28 +92,68 @@ def walk(shape: ConvShape, mapping: PassParameters, buses, kept, *, gate=False, 
         bool (N, H, W, C), or None: which inputs switch a MAC.
     paired
         Whether PE columns work on two rows of a strip, one of each half, one after the other.
+    rows
+        The ofmap rows in which the stage may compute, or None for all.
+    masked
+        What is done with bits of a mask, or None if the stage needs none.
     """
     seen = Walk()
+    stage_rows = list(range(shape.P)) if rows is None else rows
+    passes = mapping.p * mapping.t
     for g in range(shape.groups):
         filters = [g * shape.K_per_group + k for k in range(shape.K_per_group)]
         channels = [g * shape.C_per_group + c for c in range(shape.C_per_group)]
-        in_glb = set()  # ifmap strips, by m-group
-        for which, of_glb in enumerate(chunks(filters, mapping.m)):
-            for of_pass in chunks(of_glb, mapping.p * mapping.t):
-                for of_channels in chunks(channels, mapping.q * mapping.r):
-                    for rows in chunks(list(range(shape.P)), mapping.e):
-                        for images in chunks(list(range(shape.N)), mapping.n):
-                            tile = (of_pass, of_channels, rows, images)
-                            if run_pass(shape, mapping, buses, tile, (kept, gate, nonzero, paired), seen):
-                                load_strips(shape, tile, which, in_glb)
+        in_glb = set()  # ifmap strips, by set of filters
+        for rows_, images in product(chunks(stage_rows, mapping.e), chunks(list(range(shape.N)), mapping.n)):
+            sets = [index // (mapping.m // passes) for index in range(len(chunks(filters, passes)))]
+            spilled = [0] * len(sets)
+            if masked is not None and masked.room is not None:
+                sets, spilled = fill(shape, mapping, chunks(filters, passes), (rows_, images), (kept, masked, paired))
+            channel_tiles = chunks(channels, mapping.q * mapping.r)
+            for which, over, of_pass in zip(sets, spilled, chunks(filters, passes), strict=True):
+                for turn, of_channels in enumerate(channel_tiles):
+                    tile = (of_pass, of_channels, rows_, images)
+                    if run_pass(shape, mapping, buses, tile, (kept, gate, nonzero, paired, masked), seen):
+                        load_strips(shape, tile, which, in_glb)
+                        pointers = 0
+                        if masked is not None and masked.room is not None:
+                            pointers = pe_columns(mapping, of_pass, rows_, paired)
+                        seen.counts["glb_reads"] += pointers
+                        seen.counts["glb_writes"] += 0 if turn else pointers
+                        seen.counts["dram_reads"] += over if turn else 0
+                        seen.counts["dram_writes"] += over if turn + 1 < len(channel_tiles) else 0
         seen.counts["dram_reads"] += len(in_glb)
     return seen
+
+
+def pe_columns(mapping, filters, rows, paired):
+    """Count the PE columns of a pass."""
+    return len(deal(filters, mapping.t)) * (len(halves(rows)) if paired else len(rows))
+
+
+def fill(shape, mapping, passes, place, how):
+    """Put the filters of one pass after the other into the GLB, and begin anew whenever they are too much.
+
+    Return the number of each pass's set, and the psums that do not fit even alone.
+    """
+    rows, images = place
+    kept, masked, paired = how
+    sets, spilled, number, held = [], [], 0, 0
+    for filters in passes:
+        psums = [1 for n, y, x, k in product(images, rows, range(shape.Q), filters) if kept[n, y, x, k]]
+        words = len(psums) + (pe_columns(mapping, filters, rows, paired) if psums else 0)
+        if held and held + words > masked.room:
+            number, held = number + 1, 0
+        held += words
+        sets.append(number)
+        spilled.append(max(words - masked.room, 0))
+    return sets, spilled
 
 
 def run_pass(shape, mapping, buses, tile, demand, seen):
     """Run one pass; return whether there was anything to do."""
     filters, channels, rows, images = tile
-    kept, gate, nonzero, paired = demand
+    kept, gate, nonzero, paired, masked = demand
     computed = np.ones_like(kept) if gate else kept
     psums = [(n, y, x, k) for n, y, x, k in product(images, rows, range(shape.Q), filters) if computed[n, y, x, k]]
     if not psums:
@@ -120,6 +182,14 @@ def run_pass(shape, mapping, buses, tile, demand, seen):
     hands = len({tuple(hand) for _, hand in columns})
     ifmap_words = len(fetched) * len(channels) * len(images)
     weights = len(filters) * len(channels) * shape.R * shape.S
+    mask_words = 0
+    if masked is not None:
+        places = product(images, rows, range(shape.Q), filters)
+        bits = len([1 for _, y, x, _ in places if masked.pixels[y, x]])
+        mask_words = bus_cycles(bits, masked.word) if masked.word else 0
+        seen.counts["mask_bits_read"] += bits
+        seen.counts["ifmap_bus_words"] += mask_words
+        seen.counts["bus_deliveries"] += mask_words * len(sets) * shape.R
     for _listener in [pe for listeners in fetched.values() for pe in listeners]:
         seen.counts["ifmap_spad_writes"] += len(channels) * len(images) * hands
         seen.counts["bus_deliveries"] += len(channels) * len(images) * hands
@@ -141,7 +211,7 @@ def run_pass(shape, mapping, buses, tile, demand, seen):
     ends = {
         "compute": until_first + slowest + after_last,
         "psum_bus": until_first + bus_cycles(len(psums), buses[2]),
-        "ifmap_bus": bus_cycles(ifmap_words, buses[0]) + after_last,
+        "ifmap_bus": bus_cycles(ifmap_words + mask_words, buses[0]) + after_last,
     }
     seen.cycles["compute"] += slowest
     seen.cycles["ramp"] += until_first + after_last
