@@ -63,11 +63,11 @@ def faults(folder: Path, text: str, base: str | None = "eyeriss") -> list[str]:
         (f"array: {{rows: 0x{'f' * 5000}}}", "array.rows: expected at most 1,000,000, got a number of over 60 digits"),
         ("name: 3", "name: expected text in quotes, got 3"),
         ("array: {rowz: 3}", "array.rowz: unknown key (did you mean 'rows'?); keys of this section: dataflow, rows, "
-         "cols, spads, buses, balance, mapping"),
+         "cols, spads, buses, balance, psums, masks, mapping"),
         ("rows: 3", f"rows: unknown key (did you mean 'array.rows'?); keys at the top level: {TOP}"),
         ("array: {drain: serial}", "array.drain: unknown key (only with dataflow: weight-stationary, "
          "output-stationary, input-stationary); keys of this section: dataflow, rows, cols, spads, buses, "
-         "balance, mapping"),
+         "balance, psums, masks, mapping"),
         ("flux_capacitor: 3", f"flux_capacitor: unknown key; keys at the top level: {TOP}"),
         ("sources: {clock: me}", "sources: unknown key; a value's source stands beside it, as in "
          "{value: 2 pJ, source: ...}"),
@@ -134,6 +134,43 @@ def test_faults_inside_a_pinned_mapping(tmp_path):
     ]
 
 
+PINNED = "{m: 4, n: 1, e: 1, p: 1, q: 1, r: 1, t: 1}"
+
+
+def test_stages_are_pinned_by_their_names(tmp_path):
+    path = tmp_path / "a.yaml"
+    text = f"base: eyeriss\narray: {{mapping: {{pinned: {{conv1: {{B: {PINNED}}}, conv2: {PINNED}}}}}}}\n"
+    path.write_text(text, encoding="utf-8")
+    mapping = load_arch(path, ["array.mapping.pinned.conv1.B.e=7"]).array.mapping
+    assert mapping.pinned_by_stage == ["conv1"]
+    assert (mapping.pinned["conv1"].A, mapping.pinned["conv1"].B.e) == (None, 7)
+    assert mapping.pinned["conv2"].m == 4
+
+
+@pytest.mark.parametrize(
+    ("pinned", "more", "fault"),
+    [
+        (f"{{C: {PINNED}}}", "", "array.mapping.pinned.conv1.C: unknown key; keys of this section: A, B"),
+        ("{A: {m: 0, n: 1, e: 1, p: 1, q: 1, r: 1, t: 1}}", "",
+         "array.mapping.pinned.conv1.A.m: expected at least 1, got 0"),
+        (f"{{A: {PINNED}}}", ", stages: together",
+         "array.mapping.pinned.conv1: names stages, which have one mapping with stages: together; "
+         "write stages: apart, or one mapping"),
+        ("3", "", "array.mapping.pinned.conv1: expected a section with the keys m, n, e, p, q, r, t, got 3"),
+    ],
+)  # fmt: skip
+def test_stages_that_cannot_be_pinned(tmp_path, pinned, more, fault):
+    assert faults(tmp_path, f"array: {{mapping: {{pinned: {{conv1: {pinned}}}{more}}}}}") == [f"a.yaml: {fault}"]
+
+
+def test_only_row_stationary_arrays_have_compact_psums(tmp_path):
+    found = faults(tmp_path, "array: {psums: compact}", base="systolic_16x16")
+    assert len(found) == 1
+    assert found[0].startswith(
+        "a.yaml: array.psums: unknown key (only with dataflow: row-stationary); keys of this section: "
+    )
+
+
 def test_long_values_are_clipped_and_kept_on_one_line(tmp_path):
     text = f'name: ok\nclock: "a\\n{"x" * 100}"'
     shown = "a\\n" + "x" * 58 + "\\u2026"
@@ -162,6 +199,8 @@ def test_memories_that_cannot_be(name, change, fault):
     ("name", "change", "said"),
     [
         ("eyeriss", "array.balance=filter-sort", "array.balance = filter-sort"),
+        ("eyeriss", "array.balance=filter-deal", "array.balance = filter-deal"),
+        ("eyeriss", "array.psums=compact", "array.psums = compact"),
         ("systolic_16x16", "array.pixel_order=grouped", "array.pixel_order = grouped"),
         ("systolic_16x16", "array.channel_order=by-density", "array.channel_order = by-density"),
     ],

@@ -220,7 +220,7 @@ def test_overrides_reach_names_with_dots(tmp_path):
         ("buffers=3", "--set: buffers: expected a section with the keys glb, filters, prefetch, got 3"),
         ("array.rows=sixteen", "--set: array.rows: expected a whole number, got 'sixteen'"),
         ("array.rowz=16", "--set: array.rowz: unknown key (did you mean 'rows'?); keys of this section: dataflow, "
-         "rows, cols, spads, buses, balance, mapping"),
+         "rows, cols, spads, buses, balance, psums, masks, mapping"),
         ("sources.clock=x", "--set: sources: unknown key; a value's source stands beside it, as in "
          "{value: 2 pJ, source: ...}"),
     ],

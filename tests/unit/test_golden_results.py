@@ -41,6 +41,16 @@ OF_ARRAY: dict[str, dict[str, tuple[str, ...]]] = {
         "row-pairing": ("array.balance=row-pairing",),
         "for energy": ("array.mapping.objective=energy",),
     },
+    "stages apart": {
+        "stages apart": (),
+        "stages apart for energy": ("array.mapping.objective=energy",),
+        "filter-deal": ("array.balance=filter-deal",),
+        "compact psums": ("array.psums=compact",),
+        "compact psums, filter-deal": ("array.psums=compact", "array.balance=filter-deal"),
+        "compact psums, row-pairing": ("array.psums=compact", "array.balance=row-pairing"),
+        "compact psums, one mapping": ("array.psums=compact", "array.mapping.stages=together"),
+        "masks on the ifmap bus": ("array.masks=ifmap-bus",),
+    },
     "systolic": {
         "output-stationary": ("array.dataflow=output-stationary",),
         "input-stationary": ("array.dataflow=input-stationary",),
@@ -58,7 +68,11 @@ OF_ARRAY: dict[str, dict[str, tuple[str, ...]]] = {
 
 def variants(arch: str) -> dict[str, tuple[str, ...]]:
     dataflow = load_arch(arch).array.dataflow
-    return VARIANTS | OF_ARRAY[dataflow if dataflow in OF_ARRAY else "systolic"]
+    if dataflow != "row-stationary":
+        return VARIANTS | OF_ARRAY.get(dataflow, OF_ARRAY["systolic"])
+    together = VARIANTS | OF_ARRAY[dataflow]
+    one_mapping = {name: (*overrides, "array.mapping.stages=together") for name, overrides in together.items()}
+    return one_mapping | OF_ARRAY["stages apart"]
 
 
 def leaves(value: object) -> Iterator[object]:

@@ -145,7 +145,7 @@ def test_dedicated_unit(lanes, latency, overlapped, busy, waits):
     found = run(dedicated(lanes, latency), overlapped, shape=TINY)
     assert found.busy_cycles == busy
     assert exposed(dedicated(lanes, latency), overlapped) == waits
-    assert found.counts == predictor_counts(TINY, 60)
+    assert found.counts == predictor_counts(TINY, 60, read_once=False)  # the array counts what it reads in its passes
     assert found.prediction.dram_reads == 80  # 20 weights per channel
 
 

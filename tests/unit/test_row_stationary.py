@@ -11,7 +11,7 @@ from tests.reference.row_stationary_cases import EYERISS, arch_of, mapping_of
 from tests.reference.row_stationary_walker import walk
 from zapsim.arch.arrays import PassParameters
 from zapsim.arch.load import load_arch
-from zapsim.arrays.engine import Demand, StageResult
+from zapsim.arrays.engine import Demand, StageResult, StageShare
 from zapsim.arrays.row_stationary.bounds import Candidates, layer_totals
 from zapsim.arrays.row_stationary.limits import check_mapping
 from zapsim.arrays.row_stationary.mapping import Resources, sets_beside
@@ -173,6 +173,28 @@ def test_a_pinned_mapping_is_checked() -> None:
     arch = load_arch("eyeriss_alexnet", ["array.mapping.pinned.CONV4.q=5"])
     with pytest.raises(MappingError, match=r"layer CONV4: mapping .*ifmap spad"):
         RowStationaryEngine().map_stages(CONV4, arch)[0]
+
+
+def test_a_stage_may_be_pinned() -> None:
+    pins = [
+        f"array.mapping.pinned.CONV4.B.{key}={value}"
+        for key, value in zip("mnepqrt", (32, 4, 13, 16, 3, 2, 2), strict=True)
+    ]
+    pinned, free = load_arch("eyeriss", pins), load_arch("eyeriss")
+    stages = StageShare(0.5, name="A"), StageShare(0.2, by_mask=True, name="B")
+    (a, b), (best_a, best_b) = (RowStationaryEngine().map_stages(CONV4, arch, stages) for arch in (pinned, free))
+    assert (a, b) == (best_a, mapping_of(32, 4, 13, 16, 3, 2, 2))
+    assert best_b != b
+    assert RowStationaryEngine().map_stages(CONV4, pinned) == RowStationaryEngine().map_stages(CONV4, free)
+
+
+def test_stages_that_alternate_block_by_block_have_one_mapping() -> None:
+    stages = StageShare(0.5, name="A"), StageShare(0.1, by_mask=True, name="B")
+    for change in ("predictor.granularity=tile", "array.mapping.stages=together"):
+        a, b = RowStationaryEngine().map_stages(CONV4, load_arch("eyeriss", [change]), stages)
+        assert a == b
+    a, b = RowStationaryEngine().map_stages(CONV4, load_arch("eyeriss"), stages)
+    assert a != b
 
 
 def test_a_pinned_mapping_is_cut_to_what_the_layer_can_use() -> None:
