@@ -113,7 +113,9 @@ def walk(
             for which, over, of_pass in zip(sets, spilled, chunks(filters, passes), strict=True):
                 for turn, of_channels in enumerate(channel_tiles):
                     tile = (of_pass, of_channels, rows_, images)
-                    if run_pass(shape, mapping, buses, tile, (kept, gate, nonzero, paired, masked), seen):
+                    # The mask is known when the pattern is final: with the last channels.
+                    known = kept if turn + 1 == len(channel_tiles) or not gate else np.ones_like(kept)
+                    if run_pass(shape, mapping, buses, tile, (known, gate, nonzero, paired, masked), seen):
                         load_strips(shape, tile, which, in_glb)
                         pointers = 0
                         if masked is not None and masked.room is not None:

@@ -94,7 +94,8 @@ class RowStationaryEngine:
             ramp=total(costs.ramp),
         )
         actions = {name: total(per_pass) for name, per_pass in pass_actions(shape, array, sizes, costs).items()}
-        actions |= _mac_actions(shape, demand, demanded, computed)
+        late = shape.C_per_group - (shape.C_per_group - 1) // (mapping.q * mapping.r) * (mapping.q * mapping.r)
+        actions |= _mac_actions(shape, demand, demanded, computed, late)
         actions["glb_writes"] += int((pointers * present).sum())  # once, for all tiles of channels
         active = active_pes(shape, array, sizes) * (times > 0)
         # All columns of a pass take the cycles of the busiest one; their outputs say how many of these they work.
@@ -273,21 +274,27 @@ ORDERS: Final = {"filter-sort": by_density, "filter-deal": dealt_evenly}
 """The orders of filters, by the value of ``balance``."""
 
 
-def _mac_actions(shape: ConvShape, demand: Demand, demanded: int, computed: int) -> dict[str, int]:
+def _mac_actions(shape: ConvShape, demand: Demand, demanded: int, computed: int, late: int) -> dict[str, int]:
     """Count MACs, and the spad reads and writes that go with them, for so many demanded and computed outputs.
 
     A MAC that switches reads an ifmap, a filter and a psum word and writes the psum (the first one of a psum reads
     nothing, but handing it up the column is one more read). One that is gated by a zero ifmap has read just that; one
     whose output is gated reads nothing.
+
+    An output can be gated only once its mask bit exists. In dense order the outputs of the pattern are final in the
+    last tile of channels, so at most the MACs with its `late` channels are gated: a bound, because the predictor also
+    sees outputs of the rows below. Where inputs are gated too, zeros are taken to be spread evenly over the channels.
     """
-    executed = demanded * shape.macs_per_output
-    if demand.window_nonzero is not None:
-        outputs = None if demand.mask is None else outputs_per_pixel(demand.mask, shape.groups)
-        executed = switching_macs(shape, outputs, demand.window_nonzero)
+    outputs = None if demand.mask is None else outputs_per_pixel(demand.mask, shape.groups)
+    executed, read = switching_macs(shape, outputs, demand.window_nonzero), demanded * shape.macs_per_output
+    if demand.gate:
+        not_gated = switching_macs(shape, None, demand.window_nonzero)
+        executed = not_gated - (not_gated - executed) * late // shape.C_per_group
+        read = shape.macs - (shape.macs - read) * late // shape.C_per_group
     return {
         "macs_executed": executed,
         "macs_gated": computed * shape.macs_per_output - executed,
-        "ifmap_spad_reads": demanded * shape.macs_per_output,
+        "ifmap_spad_reads": read,
         "filter_spad_reads": executed,
         "psum_spad_reads": executed,
         "psum_spad_writes": executed,
