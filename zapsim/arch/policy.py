@@ -21,9 +21,10 @@ class Policy:
     name
         The preset's name, or ``custom``.
     outputs
-        ``dense``: all are computed. ``gate``: all spend their cycles, and an output spends no switching energy
-        once it is known to be zero, which is when the array has the outputs of the pattern. ``skip``: they take no cycles, as far as the array's structure allows. ``early-exit``: each stops as soon as
-        its partial sum can only stay negative (weights reordered, positive ones first).
+        ``dense``: all are computed. ``gate``: all spend their cycles; one that is known to be zero spends no switching
+        energy from when the array has the outputs of the pattern. ``skip``: those known to be zero take no cycles, as
+        far as the array's structure allows. ``early-exit``: each stops as soon as its partial sum can only stay
+        negative (weights reordered, positive ones first).
     inputs
         ``dense``. ``gate``: a MAC with a zero ifmap value spends its cycle, but neither multiplies nor reads its
         filter word. ``skip``: it takes no cycle.
