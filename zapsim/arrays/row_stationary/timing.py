@@ -58,30 +58,9 @@ class RowStationaryEngine:
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: PassParameters, demand: Demand) -> StageResult:
         """Count cycles and actions of one stage; a pass without any demanded output costs and loads nothing."""
         array = Resources.of(arch)
-        pixels = None if demand.positions is None else tuple(demand.positions.sum(axis=1).tolist())
-        stage = Stage(pixels=stage_pixels(arch, pixels), by_mask=demand.mask_pixels is not None and not demand.gate)
-        sizes, times = layer_passes(shape, mapping, array.rows_per_column, stage.pixels)
-        if demand.mask_pixels is not None:
-            sizes = sizes._replace(
-                masked=_masked_pixels(shape, mapping, stage.pixels, demand.mask_pixels),
-                pointed=set_columns(array, sizes.e) * (array.compact and stage.by_mask),
-            )
-        demanded = shape.outputs if demand.mask is None else demand.mask.count()
-        if demand.mask is None or demand.gate:
-            computed = shape.outputs
-            costs = pass_costs(shape, array, sizes)
-            present = np.ones((shape.groups, *pass_grid(shape, mapping, stage.pixels)), dtype=np.int64)
-        else:
-            computed = demanded
-            balance = row_stationary_array(arch).balance
-            busiest, outputs = work_per_pass(shape, mapping, demand.mask, balance, stage.pixels)
-            costs = pass_costs(shape, array, sizes, busiest, outputs)
-            present = (outputs > 0).astype(np.int64)
-        times = times * present
-        pointers = psum_pointers(sizes)
-        psums = np.broadcast_to(costs.psum, (2, *present.shape))[0]
-        sets = filter_sets(shape, array, mapping, stage, psums, pointers)
-        passes = StagePasses(shape, mapping, stage.pixels, costs, present, sets)
+        sizes, passes = _stage_passes(shape, arch, mapping, demand)
+        costs, present = passes.costs, passes.present
+        times = passes.channel_tiles.reshape(2, 1, 1, 1, 1) * present
 
         def total(per_pass: Ints) -> int:
             return int((per_pass * times).sum())
@@ -94,9 +73,10 @@ class RowStationaryEngine:
             ramp=total(costs.ramp),
         )
         actions = {name: total(per_pass) for name, per_pass in pass_actions(shape, array, sizes, costs).items()}
-        late = shape.C_per_group - (shape.C_per_group - 1) // (mapping.q * mapping.r) * (mapping.q * mapping.r)
-        actions |= _mac_actions(shape, demand, demanded, computed, late)
-        actions["glb_writes"] += int((pointers * present).sum())  # once, for all tiles of channels
+        channels_per_tile = mapping.q * mapping.r
+        last_channels = shape.C_per_group - (shape.C_per_group - 1) // channels_per_tile * channels_per_tile
+        actions |= _mac_actions(shape, demand, last_channels)
+        actions["glb_writes"] += int((psum_pointers(sizes) * present).sum())  # once, for all tiles of channels
         active = active_pes(shape, array, sizes) * (times > 0)
         # All columns of a pass take the cycles of the busiest one; their outputs say how many of these they work.
         waiting = total(costs.compute * sizes.t * set_columns(array, sizes.e))
@@ -108,6 +88,33 @@ class RowStationaryEngine:
             pass_tiles(passes, _coded(shape, demand, passes.ifmap_words)),
             imbalance=waiting / working if working else 1.0,
         )
+
+
+def _stage_passes(
+    shape: ConvShape, arch: ArchSpec, mapping: PassParameters, demand: Demand
+) -> tuple[PassSizes, StagePasses]:
+    """Say what each pass of a stage holds and costs, which passes have work, and which share ifmap strips."""
+    array = Resources.of(arch)
+    in_rows = None if demand.positions is None else tuple(demand.positions.sum(axis=1).tolist())
+    pixels, by_mask = stage_pixels(arch, in_rows), demand.mask_pixels is not None and not demand.gate
+    sizes, _ = layer_passes(shape, mapping, array.rows_per_column, pixels)
+    if demand.mask_pixels is not None:
+        sizes = sizes._replace(
+            masked=_masked_pixels(shape, mapping, pixels, demand.mask_pixels),
+            pointed=set_columns(array, sizes.e) * (array.compact and by_mask),
+        )
+    if demand.mask is None or demand.gate:
+        costs = pass_costs(shape, array, sizes)
+        present = np.ones((shape.groups, *pass_grid(shape, mapping, pixels)), dtype=np.int64)
+    else:
+        balance = row_stationary_array(arch).balance
+        busiest, outputs = work_per_pass(shape, mapping, demand.mask, balance, pixels)
+        costs = pass_costs(shape, array, sizes, busiest, outputs)
+        present = (outputs > 0).astype(np.int64)
+    psums = np.broadcast_to(costs.psum, (2, *present.shape))[0]
+    stage = Stage(pixels=pixels, by_mask=by_mask)
+    sets = filter_sets(shape, array, mapping, stage, psums, psum_pointers(sizes))
+    return sizes, StagePasses(shape, mapping, pixels, costs, present, sets)
 
 
 def _coded(shape: ConvShape, demand: Demand, words: int) -> int:
@@ -274,23 +281,25 @@ ORDERS: Final = {"filter-sort": by_density, "filter-deal": dealt_evenly}
 """The orders of filters, by the value of ``balance``."""
 
 
-def _mac_actions(shape: ConvShape, demand: Demand, demanded: int, computed: int, late: int) -> dict[str, int]:
-    """Count MACs, and the spad reads and writes that go with them, for so many demanded and computed outputs.
+def _mac_actions(shape: ConvShape, demand: Demand, last_channels: int) -> dict[str, int]:
+    """Count MACs, and the spad reads and writes that go with them.
 
     A MAC that switches reads an ifmap, a filter and a psum word and writes the psum (the first one of a psum reads
     nothing, but handing it up the column is one more read). One that is gated by a zero ifmap has read just that; one
     whose output is gated reads nothing.
 
     An output can be gated only once its mask bit exists. In dense order the outputs of the pattern are final in the
-    last tile of channels, so at most the MACs with its `late` channels are gated: a bound, because the predictor also
+    last tile of channels, so at most the MACs with its `last_channels` are gated: a bound, because the predictor also
     sees outputs of the rows below. Where inputs are gated too, zeros are taken to be spread evenly over the channels.
     """
+    demanded = shape.outputs if demand.mask is None else demand.mask.count()
+    computed = shape.outputs if demand.gate else demanded
     outputs = None if demand.mask is None else outputs_per_pixel(demand.mask, shape.groups)
     executed, read = switching_macs(shape, outputs, demand.window_nonzero), demanded * shape.macs_per_output
     if demand.gate:
         not_gated = switching_macs(shape, None, demand.window_nonzero)
-        executed = not_gated - (not_gated - executed) * late // shape.C_per_group
-        read = shape.macs - (shape.macs - read) * late // shape.C_per_group
+        executed = not_gated - (not_gated - executed) * last_channels // shape.C_per_group
+        read = shape.macs - (shape.macs - read) * last_channels // shape.C_per_group
     return {
         "macs_executed": executed,
         "macs_gated": computed * shape.macs_per_output - executed,
