@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from rich.console import Console
@@ -11,19 +12,24 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeE
 from torch import nn
 
 from zapsim.errors import FrontendError
+from zapsim.frontend.network.state import State
 
 
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
-    """Run `model` in eval mode and without gradients; every training flag comes back, whatever is raised."""
-    flags = [(module, module.training) for module in model.modules()]
-    model.eval()
+    """Run `model` in eval mode and without gradients; flags, buffers and attributes come back, whatever is raised.
+
+    Functions that were compiled run uncompiled meanwhile, as compiled ones hide their calls.
+    """
+    state = State(model)
     try:
-        with torch.no_grad():
+        # Importing dynamo takes seconds; without it nothing can be compiled.
+        uncompiled = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+        with torch.no_grad(), uncompiled:
+            model.eval()
             yield
     finally:
-        for module, training in flags:
-            module.training = training
+        state.restore()
 
 
 def device_of(model: nn.Module) -> torch.device:
