@@ -42,7 +42,7 @@ class SmallNetwork(nn.Module):
 
 def graph_of(model: nn.Module, size: int = 12) -> Graph:
     """Return the graph from a blank picture, as the commands make it."""
-    return trace_graph(model.eval(), torch.zeros(1, 3, size, size))
+    return trace_graph(model, torch.zeros(1, 3, size, size))
 
 
 def reason_of(between: Between, channels: int = 8, layer: str = "body") -> str | None:
@@ -55,3 +55,8 @@ def scripted(function: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return torch.jit.script(function)
+
+
+def without_dropouts_flag() -> nn.Module:
+    """Make a network whose dropout is always on."""
+    return SmallNetwork(lambda raw: functional.dropout(functional.relu(raw), 0.5))

@@ -92,7 +92,7 @@ MOVES = frozenset(
     feature_alpha_dropout flatten flip float gather getitem half hsplit hstack index index_select max_pool1d max_pool2d
     max_pool3d movedim narrow native_channel_shuffle pad permute pixel_shuffle pixel_unshuffle repeat repeat_interleave
     reshape roll rot90 select split squeeze stack swapaxes take tile to transpose type type_as unbind unflatten unfold
-    unsqueeze view vsplit vstack zero_pad2d""".split()
+    unsqueeze view vsplit vstack zero_pad2d""".split()  # noqa: SIM905 (a list would take seventy lines)
 )
 """Functions that only move or choose values, so that a ReLU before them is as good as one behind them."""
 

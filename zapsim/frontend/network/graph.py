@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from zapsim.errors import FrontendError
+from zapsim.errors import FrontendError, ZapsimError
 from zapsim.frontend.network.calls import Conv2dCall, tensors_of
+from zapsim.frontend.network.contract import check_model, check_outputs, check_pass, check_repeatable
 from zapsim.frontend.network.forward import first_line, frozen
 from zapsim.frontend.network.recorder import Node, Recorder
 from zapsim.frontend.network.state import State
+from zapsim.frontend.network.unsimulated import UnsimulatedLayer, unsimulated_layers
 from zapsim.frontend.network.way import Call, follow
 from zapsim.workload import ConvShape
 
@@ -70,9 +72,15 @@ class ConvSite:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A network's convolutions in the order in which they run."""
+    """A network's convolutions in the order in which they run, and the layers that are not simulated."""
 
     sites: tuple[ConvSite, ...]
+    unsimulated: tuple[UnsimulatedLayer, ...] = ()
+
+    @property
+    def macs(self) -> int:
+        """MACs of the convolutions, for one image."""
+        return sum(site.shape.macs for site in self.sites)
 
     @property
     def eligible(self) -> tuple[ConvSite, ...]:
@@ -93,23 +101,31 @@ def trace_graph(model: nn.Module, *example: torch.Tensor) -> Graph:
     Raises
     ------
     FrontendError
-        If the network runs no 2-D convolution or does not take the example.
+        If the network runs no 2-D convolution or does not take the example, is not in single precision, returns
+        something else than tensors, or does not follow from the picture alone.
     """
+    check_model(model)
     recorder = Recorder(model)
     try:
-        with frozen(model):
+        with torch.random.fork_rng(devices=[]), frozen(model):
             before = State(model)
             with recorder:
                 outputs = model(*example)
             recorder.use_at_end(tensors_of(outputs), "output")
             recorder.use_at_end(tensors_of(list(before.kept())), "attribute")
-    except (RuntimeError, TypeError, ValueError) as error:
+            check_pass(recorder)
+            check_outputs(outputs, len(example[0]))
+            check_repeatable(model, example, recorder)
+    except ZapsimError:
+        raise
+    except Exception as error:  # a network's own code raises what it likes
         shapes = " and ".join(str(tuple(tensor.shape)) for tensor in example)
         raise FrontendError(f"the network does not run on an input {shapes}: {first_line(error)}") from error
-    sites = _sites(recorder, model)
+    sites, unsimulated = _sites(recorder, model), unsimulated_layers(recorder)
     if not sites:
-        raise FrontendError("the network runs no 2-D convolution")
-    return Graph(sites)
+        kinds = ", ".join(dict.fromkeys(layer.reason for layer in unsimulated))
+        raise FrontendError(f"the network runs no 2-D convolution{f' (only: {kinds})' if kinds else ''}")
+    return Graph(sites, unsimulated)
 
 
 def _sites(recorder: Recorder, model: nn.Module) -> tuple[ConvSite, ...]:

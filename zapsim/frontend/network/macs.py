@@ -22,24 +22,25 @@ _VECTOR_PRODUCTS = {"aten::mv": 0, "aten::dot": 0, "aten::vdot": 0, "aten::addmv
 def operator_macs(operator: Any, args: Sequence[Any], result: Any) -> int:
     """Count the MACs of one operator: a convolution, a matrix product, attention, or a quantised layer; else 0."""
     name = str(operator._schema.name)
+    macs = 0
     if name in _CONVOLUTIONS:
         weight, transposed = args[1], bool(args[6])
-        return _conv_macs(weight, args[0] if transposed else result)
-    if name in _PRODUCTS:
+        macs = _conv_macs(weight, args[0] if transposed else result)
+    elif name in _PRODUCTS:
         left, right = (args[place] for place in _PRODUCTS[name])
-        return int(left.numel() * right.shape[-1])
-    if name in _VECTOR_PRODUCTS:
-        return int(args[_VECTOR_PRODUCTS[name]].numel())
-    if name == "aten::linear":
-        return int(result.numel() * args[1].shape[-1])
-    if name.startswith("aten::_scaled_dot_product"):
+        macs = left.numel() * right.shape[-1]
+    elif name in _VECTOR_PRODUCTS:
+        macs = args[_VECTOR_PRODUCTS[name]].numel()
+    elif name == "aten::linear":
+        macs = result.numel() * args[1].shape[-1]
+    elif name.startswith("aten::_scaled_dot_product"):
         query, key, value = args[:3]
-        return int(query.numel() * key.shape[-2] + query[..., 0].numel() * key.shape[-2] * value.shape[-1])
-    if name == "aten::mkldnn_rnn_layer":
-        return int(prod(args[0].shape[:2]) * (args[1].numel() + args[2].numel()))
-    if name.startswith("quantized::") and any(kind in name for kind in ("conv", "linear")):
-        return _quantised_macs(name, args, result)
-    return 0
+        macs = query.numel() * key.shape[-2] + query[..., 0].numel() * key.shape[-2] * value.shape[-1]
+    elif name == "aten::mkldnn_rnn_layer":
+        macs = prod(args[0].shape[:2]) * (args[1].numel() + args[2].numel())
+    elif name.startswith("quantized::") and any(kind in name for kind in ("conv", "linear")):
+        macs = _quantised_macs(name, args, result)
+    return int(macs)
 
 
 def _conv_macs(weight: Any, positions: Any) -> int:

@@ -1,9 +1,9 @@
 """Recorder of a forward pass: every call of a torch function, and which memory it reads and writes.
 
-Functions are seen by a ``TorchFunctionMode``, as the interception sees them later. What a function does to memory is seen
-below it, by a ``TorchDispatchMode``: every view of a tensor shares its storage, whatever the objects in Python are, so that
-an assignment to a part, a change in place or a second name of the same values is a use like any other. Operators that no
-torch function called (of scripted modules, for instance) are seen there alone.
+Functions are seen by a ``TorchFunctionMode``, as the interception sees them later. What a function does to memory is
+seen below it, by a ``TorchDispatchMode``. Every view of a tensor shares its storage, whatever the objects in Python
+are, so an assignment to a part, a change in place or a second name of the same values is a use like any other.
+Operators that no torch function called (those of scripted modules, for instance) are seen there alone.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ class Node:
         Name of the innermost module that ran.
     hidden
         Whether no torch function called it, so that no interception can stop there.
+    operator, quantised
+        Whether it is an operator that was called by itself (as in exported networks), and whether on integers.
     conv, conv_call, norm_call, sum_call, relu_call
         Its number among the calls of its kind.
     ceiling
@@ -77,6 +79,8 @@ class Node:
         Of its first result.
     results
         Places of the tensors that it returned.
+    fixed
+        Whether its results follow from weights alone (as those of a weight norm), whatever the picture.
     written, touched
         Storages that it changed, and all that it read or changed.
     """
@@ -85,6 +89,8 @@ class Node:
     name: str
     module: str = ""
     hidden: bool = False
+    operator: bool = False
+    quantised: bool = False
     conv: Conv2dCall | None = None
     conv_call: int | None = None
     norm_call: int | None = None
@@ -96,6 +102,7 @@ class Node:
     macs: int = 0
     shape: tuple[int, ...] = ()
     results: tuple[Place, ...] = ()
+    fixed: bool = False
     written: set[int] = field(default_factory=set)
     touched: set[int] = field(default_factory=set)
 
@@ -114,11 +121,15 @@ class Recorder:
     """Context manager that records one forward pass of `model`; it keeps all memory alive, so that it stays unique."""
 
     def __init__(self, model: nn.Module) -> None:
+        self._storages: dict[int, Any] = {}
         self.nodes: list[Node] = []
         self.random: list[Node] = []
+        self.changed_weights: list[str] = []
         self._touches: dict[int, list[Touch]] = {}
         self._depths: dict[int, int] = {}
-        self._storages: dict[int, Any] = {}
+        self._weights = {self.place(value).storage: name for name, value in model.named_parameters()}
+        self._fixed = {self.place(value).storage for value in (*model.parameters(), *model.buffers())}
+        self._before: list[tuple[Any, Any]] = []
         self._names = {id(module): name for name, module in model.named_modules()}
         self._modules: list[str] = []
         self._current: Node | None = None
@@ -140,6 +151,13 @@ class Recorder:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stack.close()
+        for storage, values in self._before:
+            storage.copy_(values)
+
+    def owner(self, node: Node) -> str:
+        """Return the name of the module whose weights a call used; an empty text if it used none."""
+        used = [self._weights[storage] for storage in node.touched if storage in self._weights]
+        return used[0].rpartition(".")[0] if used else ""
 
     def _enter_module(self, module: nn.Module, _args: object) -> None:
         # A module that is not the model's own (made in the forward pass) counts as the one that calls it.
@@ -201,6 +219,7 @@ class Recorder:
         if self._current is not None:
             return func(*args, **kwargs)
         node = self._current = self._begin(function_name(func))
+        node.operator = isinstance(func, (torch._ops.OpOverload, torch._ops.OpOverloadPacket))
         self._classify(node, func, args, kwargs)
         sets = node.name == "set" and isinstance(args[0], torch.Tensor)  # as in ``tensor.data = other``
         if sets:
@@ -237,10 +256,11 @@ class Recorder:
         outer = self._current
         node = self._current = outer or self._begin(function_name(func))
         node.hidden = node.hidden or outer is None
+        node.quantised = node.quantised or func.namespace == "quantized"
         try:
+            written = {id(tensor): self._keep(tensor) for tensor in _written(func, args, kwargs)}
             result = func(*args, **kwargs)
             made = list(tensors_in(result))
-            written = {id(tensor) for tensor in _written(func, args, kwargs)}
             arguments = list(tensors_in((args, kwargs)))
             sources = {self.place(tensor).storage for tensor in arguments}
             views = not written and any(self.place(tensor).storage in sources for tensor in made)
@@ -255,9 +275,20 @@ class Recorder:
             self._current = outer
         return result
 
+    def _keep(self, tensor: torch.Tensor) -> None:
+        """Copy a weight that is going to be changed, so that it can be restored."""
+        storage = self.place(tensor).storage
+        name = self._weights.get(storage)
+        if name is not None and name not in self.changed_weights:
+            self.changed_weights.append(name)
+            self._before.append((self._storages[storage], self._storages[storage].clone()))
+
     def _finish(self, node: Node, made: Sequence[torch.Tensor]) -> None:
         node.results = tuple(self.place(tensor) for tensor in made)
         node.shape = node.results[0].sizes if node.results else ()
+        node.fixed = bool(node.touched) and node.touched <= self._fixed
+        if node.fixed:
+            self._fixed |= {place.storage for place in node.results}
         for storage in {place.storage for place in node.results} | node.written:
             self._depths[storage] = max(self._depths.get(storage, 0), node.depth)
 

@@ -13,9 +13,9 @@ from torch import nn
 class State:
     """A snapshot of a model.
 
-    Buffers are copied. Of parameters only the memory is noted, not the values, which would take as much again: a forward
-    pass that changes its weights is refused when the network's graph is made. Attributes of modules are kept as they are;
-    lists, dictionaries, sets and queues among them with what they hold.
+    Buffers are copied. Of parameters only the memory is noted, not the values, which would take as much again: a
+    forward pass that changes its weights is refused when the network's graph is made. Attributes of modules are kept as
+    they are; lists, dictionaries, sets and queues among them with what they hold.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -51,7 +51,7 @@ class State:
                 tensor.data = memory
         with torch.no_grad():
             for buffer, before in self._buffers:
-                if not torch.equal(buffer, before):
+                if not (buffer.is_meta or torch.equal(buffer, before)):
                     buffer.copy_(before)
 
 
