@@ -8,7 +8,7 @@ from torch.nn import functional
 from tests.frontend_support import small_cnn
 from zapsim.errors import FrontendError
 from zapsim.frontend.network.graph import FIRST_LAYER, Graph, trace_graph
-from zapsim.frontend.network.recorder import NO_RELU, USED_ELSEWHERE
+from zapsim.frontend.network.way import NO_RELU, USED_ELSEWHERE
 
 pytestmark = pytest.mark.frontend
 
@@ -76,14 +76,18 @@ def test_functional_and_shared_relus_and_every_reason():
         "again": None,
         "again#2": None,
         "peeked": USED_ELSEWHERE,
-        "plain": NO_RELU,
+        "plain": f"{NO_RELU} but sigmoid",
         "last": None,
     }
 
 
 def test_a_hardtanh_from_zero_is_a_relu_and_another_is_not():
     model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1), nn.Hardtanh(0, 6), nn.Conv2d(3, 3, 1), nn.Hardtanh())
-    assert list(reasons(graph_of(model)).values()) == [FIRST_LAYER, None, NO_RELU]
+    assert list(reasons(graph_of(model)).values()) == [
+        FIRST_LAYER,
+        None,
+        f"{NO_RELU} but a hardtanh that does not begin at 0",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +102,7 @@ def test_clamps_from_zero_are_relus(clamp):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.three(clamp(self.two(self.one(x)))).clamp(max=6)
 
-    assert reasons(graph_of(Clamped())) == {"one": FIRST_LAYER, "two": None, "three": NO_RELU}
+    assert reasons(graph_of(Clamped())) == {"one": FIRST_LAYER, "two": None, "three": f"{NO_RELU} but a clamp that does not begin at 0"}
 
 
 GEOMETRIES = {

@@ -9,7 +9,7 @@ from torch import nn
 from zapsim.frontend.network.forward import frozen
 from zapsim.frontend.network.graph import ConvSite, Graph, trace_graph
 from zapsim.frontend.network.intercept import Interception
-from zapsim.frontend.network.recorder import NO_RELU, SUM_OF_ANOTHER_SHAPE, USED_ELSEWHERE
+from zapsim.frontend.network.way import NO_RELU, SUM_OF_ANOTHER_SHAPE, USED_ELSEWHERE
 from zapsim.frontend.networks.mobilenet import mobilenet_v2
 from zapsim.frontend.networks.resnet import resnet18, resnet34, resnet50
 

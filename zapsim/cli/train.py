@@ -148,6 +148,8 @@ def _patterns(values: Sequence[str]) -> tuple[str, dict[str, str]]:
 def _print(trained: TrainingResult) -> None:
     from rich.table import Table
 
+    from zapsim.frontend.network.unsimulated import summary
+
     table = Table(box=None, pad_edge=False)
     for heading in ("layer", "ofmap", "pattern", "loss, first epoch", "loss, last epoch", "skips at 0"):
         table.add_column(heading, justify="left" if heading == "layer" else "right")
@@ -161,8 +163,12 @@ def _print(trained: TrainingResult) -> None:
             cells = [predictors[site.name].pattern, f"{losses[0]:.4f}", f"{losses[-1]:.4f}", saving]
         shape = site.shape
         table.add_row(site.name, f"{shape.K}×{shape.P}×{shape.Q}", *cells, site.unpredicted or "")
+    for layer in trained.graph.unsimulated:
+        table.add_row(layer.name, "", *[""] * 4, f"not simulated ({layer.macs:,} MACs): {layer.reason}")
     console = wide_console()
     console.print(table)
+    if left_out := summary(trained.graph.unsimulated, trained.graph.macs):
+        console.print(left_out, highlight=False)
     console.print(
         "skips at 0: share of the outputs that threshold 0 would have skipped in the last batch", highlight=False
     )

@@ -14,6 +14,7 @@ from zapsim.errors import FrontendError
 from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.network import Network
 from zapsim.frontend.network.calls import tensors_in
+from zapsim.frontend.network.contract import output_differences
 from zapsim.frontend.network.forward import device_of, frozen
 from zapsim.frontend.network.graph import Graph
 from zapsim.frontend.network.intercept import Interception
@@ -66,8 +67,8 @@ class Tally:
         """Add a batch: the unmodified network's outputs, the outputs with skipping, and the classes if known."""
         self.images += len(expected[0])
         self.classifier = len(expected) == 1 and expected[0].ndim == _CLASSIFIER_DIMS
-        for reference, output in zip(expected, outputs, strict=True):
-            self.error += float((output - reference).double().square().sum())
+        for reference, difference in output_differences(expected, outputs):
+            self.error += float(difference.double().square().sum())
             self.norm += float(reference.double().square().sum())
         if not self.classifier:
             return
@@ -107,8 +108,8 @@ class Outcomes:
 
     def add(self, expected: list[torch.Tensor], outputs: list[torch.Tensor], labels: NDArray[np.int64] | None) -> None:
         """Add a batch: the unmodified network's outputs, the outputs with skipping, and the classes if known."""
-        pairs = list(zip(expected, outputs, strict=True))
-        self.error.append(np.sum([_squares(output - reference) for reference, output in pairs], axis=0))
+        pairs = output_differences(expected, outputs)
+        self.error.append(np.sum([_squares(difference) for _, difference in pairs], axis=0))
         self.norm.append(np.sum([_squares(reference) for reference, _ in pairs], axis=0))
         self.classifier = len(expected) == 1 and expected[0].ndim == _CLASSIFIER_DIMS
         if not self.classifier:
@@ -147,7 +148,7 @@ class Outcomes:
 
 def _squares(values: torch.Tensor) -> NDArray[np.float64]:
     """Return the sum of squares of every image."""
-    sums: NDArray[np.float64] = values.double().square().flatten(1).sum(dim=1).cpu().numpy()
+    sums: NDArray[np.float64] = values.double().square().reshape(len(values), -1).sum(dim=1).cpu().numpy()
     return sums
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,24 +28,91 @@ _RELUS: frozenset[Function] = frozenset(
         torch.Tensor.relu_,
     }
 )
-_HARDTANHS: frozenset[Function] = frozenset({functional.hardtanh, functional.hardtanh_})
-_CLAMPS: frozenset[Function] = frozenset(
-    {
-        torch.clamp,
-        torch.clamp_,
-        torch.clamp_min,
-        torch.clamp_min_,
-        torch.Tensor.clamp,
-        torch.Tensor.clamp_,
-        torch.Tensor.clamp_min,
-        torch.Tensor.clamp_min_,
-    }
-)
+_CLAMPS = frozenset({"clamp", "clamp_min", "clip", "hardtanh"})
+_THRESHOLDS = frozenset({"threshold"})
+_SLOPES = frozenset({"leaky_relu"})
 
-TRANSPARENT: frozenset[Function] = frozenset(
-    {BATCH_NORM, functional.dropout, functional.dropout2d, torch.Tensor.contiguous}
+ACTIVATIONS = {
+    "celu": "CELU",
+    "clamp": "a clamp that does not begin at 0",
+    "clamp_max": "a clamp that does not begin at 0",
+    "clamp_min": "a clamp that does not begin at 0",
+    "clip": "a clamp that does not begin at 0",
+    "elu": "ELU",
+    "gelu": "GELU",
+    "glu": "GLU",
+    "hardshrink": "hardshrink",
+    "hardsigmoid": "hardsigmoid",
+    "hardswish": "hardswish",
+    "hardtanh": "a hardtanh that does not begin at 0",
+    "leaky_relu": "LeakyReLU",
+    "log_softmax": "softmax",
+    "logsigmoid": "log-sigmoid",
+    "mish": "Mish",
+    "prelu": "PReLU",
+    "rrelu": "RReLU",
+    "selu": "SELU",
+    "sigmoid": "sigmoid",
+    "silu": "SiLU",
+    "softmax": "softmax",
+    "softplus": "softplus",
+    "softshrink": "softshrink",
+    "softsign": "softsign",
+    "tanh": "tanh",
+    "tanhshrink": "tanhshrink",
+    "threshold": "a threshold other than 0",
+}
+"""Activations that are no ReLU, as reasons name them."""
+
+OBSTACLES = {
+    "adaptive_avg_pool2d": "average pooling",
+    "add": "a sum",
+    "avg_pool2d": "average pooling",
+    "batch_norm": "batch normalisation by other statistics or of another shape",
+    "div": "a quotient",
+    "group_norm": "GroupNorm",
+    "instance_norm": "InstanceNorm",
+    "interpolate": "interpolation",
+    "layer_norm": "LayerNorm",
+    "local_response_norm": "local response normalisation",
+    "lp_pool2d": "power-average pooling",
+    "mean": "a mean",
+    "mul": "a product",
+    "neg": "a change of sign",
+    "normalize": "normalisation",
+    "rms_norm": "RMSNorm",
+    "sub": "a difference",
+    "sum": "a sum",
+}
+"""Functions that let nobody leave out an output before the ReLU behind them, as reasons name them."""
+
+MOVES = frozenset(
+    """adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d alpha_dropout amax bfloat16 cat channel_shuffle chunk
+    clone concat concatenate contiguous cpu cuda detach double dropout dropout1d dropout2d dropout3d expand
+    feature_alpha_dropout flatten flip float gather getitem half hsplit hstack index index_select max_pool1d max_pool2d
+    max_pool3d movedim narrow native_channel_shuffle pad permute pixel_shuffle pixel_unshuffle repeat repeat_interleave
+    reshape roll rot90 select split squeeze stack swapaxes take tile to transpose type type_as unbind unflatten unfold
+    unsqueeze view vsplit vstack zero_pad2d""".split()  # noqa: SIM905 (a list would take seventy lines)
 )
-"""Functions that may stand between a convolution and its ReLU: they move no output to another place."""
+"""Functions that only move or choose values, so that a ReLU before them is as good as one behind them."""
+
+_POOLS: dict[Function, str] = {
+    functional.max_pool1d: "max_pool1d",
+    functional.max_pool2d: "max_pool2d",
+    functional.max_pool3d: "max_pool3d",
+    functional.adaptive_max_pool1d: "adaptive_max_pool1d",
+    functional.adaptive_max_pool2d: "adaptive_max_pool2d",
+    functional.adaptive_max_pool3d: "adaptive_max_pool3d",
+}
+
+
+def function_name(function: Function) -> str:
+    """Return a torch function's name, the same for its functional, in-place, method and aten forms."""
+    if function in _POOLS:
+        return _POOLS[function]
+    schema = getattr(function, "_schema", None)
+    name = schema.name.rpartition("::")[2] if schema is not None else getattr(function, "__name__", str(function))
+    return str(name).strip("_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +156,48 @@ def fold_batch_norm(call: Conv2dCall, args: Sequence[Any], kwargs: Mapping[str, 
 
 
 def is_relu(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-    """Return whether a call is a ReLU or ReLU6 (a hardtanh or clamp from 0 upwards is one)."""
-    if function in _HARDTANHS:
-        return _is_zero(kwargs.get("min_val", args[1] if len(args) > 1 else -1.0))
-    if function in _CLAMPS:
-        return _is_zero(kwargs.get("min", args[1] if len(args) > 1 else None))
-    return function in _RELUS
+    """Return whether a call is a ReLU or ReLU6, under whatever name.
+
+    A hardtanh, clamp or clip from 0 upwards is one, and so are ``threshold(x, 0, 0)`` and a leaky ReLU of slope 0.
+    """
+    if function in _RELUS:
+        return True
+    name = function_name(function)
+    if name in _CLAMPS:
+        key = "min_val" if name == "hardtanh" else "min"
+        return _is_zero(_argument(args, kwargs, 1, key, -1.0 if name == "hardtanh" else None))
+    if name in _THRESHOLDS:
+        return _is_zero(_argument(args, kwargs, 1, "threshold")) and _is_zero(_argument(args, kwargs, 2, "value"))
+    return name in _SLOPES and _is_zero(_argument(args, kwargs, 1, "negative_slope", 0.01))
 
 
-def _is_zero(low: object) -> bool:
-    return isinstance(low, (int, float)) and low == 0
+def relu_ceiling(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> float | None:
+    """Return the highest value that a ReLU lets through (6 of ReLU6), or None."""
+    name = function_name(function)
+    if name == "relu6":
+        return 6.0
+    if name in ("hardtanh", "clamp", "clip"):
+        key, default = ("max_val", 1.0) if name == "hardtanh" else ("max", None)
+        ceiling = _argument(args, kwargs, 2, key, default)
+        return None if ceiling is None else float(ceiling)
+    return None
+
+
+def uses_batch_statistics(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Return whether a ``batch_norm`` call normalises by the batch's own statistics instead of running ones."""
+    return bool(_argument(args, kwargs, 5, "training", False)) or _argument(args, kwargs, 1, "running_mean") is None
+
+
+def _argument(
+    args: Sequence[Any], kwargs: Mapping[str, Any], place: int, name: str, default: object | None = None
+) -> Any:
+    return args[place] if len(args) > place else kwargs.get(name, default)
+
+
+def _is_zero(value: object) -> bool:
+    if isinstance(value, torch.Tensor):
+        return value.numel() == 1 and not bool(value)
+    return isinstance(value, (int, float)) and value == 0
 
 
 def tensors_in(value: object) -> Iterator[torch.Tensor]:
@@ -110,6 +210,19 @@ def tensors_in(value: object) -> Iterator[torch.Tensor]:
     elif isinstance(value, (tuple, list)):
         for item in value:
             yield from tensors_in(item)
+
+
+def tensors_of(value: object, depth: int = 4) -> list[torch.Tensor]:
+    """Return the tensors of any object: of nests, of the attributes of objects, and of these in turn."""
+    if isinstance(value, torch.Tensor) or depth == 0:
+        return [value] if isinstance(value, torch.Tensor) else []
+    if isinstance(value, Mapping):
+        items: list[object] = list(value.values())
+    elif isinstance(value, (tuple, list, set, frozenset, deque)):
+        items = list(value)
+    else:
+        items = list(getattr(value, "__dict__", {}).values())
+    return [tensor for item in items for tensor in tensors_of(item, depth - 1)]
 
 
 def _pair(value: int | Sequence[int]) -> tuple[int, int]:

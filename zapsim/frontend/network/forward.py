@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from rich.console import Console
@@ -11,19 +12,35 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeE
 from torch import nn
 
 from zapsim.errors import FrontendError
+from zapsim.frontend.network.state import State
+
+_LONGEST_LINE = 200
 
 
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
-    """Run `model` in eval mode and without gradients; every training flag comes back, whatever is raised."""
-    flags = [(module, module.training) for module in model.modules()]
-    model.eval()
+    """Run `model` in eval mode and without gradients; flags, buffers and attributes come back, whatever is raised.
+
+    Functions that were compiled run uncompiled meanwhile, as compiled ones hide their calls.
+    """
+    state = State(model)
     try:
-        with torch.no_grad():
+        # Importing dynamo takes seconds; without it nothing can be compiled.
+        uncompiled = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+        with torch.no_grad(), uncompiled:
+            to_eval_mode(model)
             yield
     finally:
-        for module, training in flags:
-            module.training = training
+        state.restore()
+
+
+def to_eval_mode(model: nn.Module) -> None:
+    """Put a model into eval mode; exported parts, whose mode is built in, only get the flag."""
+    try:
+        model.eval()
+    except NotImplementedError:
+        for module in model.modules():
+            module.training = False
 
 
 def device_of(model: nn.Module) -> torch.device:
@@ -60,8 +77,10 @@ def use_threads(count: int | None) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, or the name of its type if it has none."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """Return the first line of an error's message, cut to 200 characters, or the name of its type if it has none."""
+    line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    line = line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…"
+    return line if line.isprintable() else line.encode("unicode_escape").decode("ascii")
 
 
 class CountColumn(TextColumn):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
-from zapsim.errors import FrontendError
-from zapsim.frontend.network.calls import Conv2dCall, tensors_in
+from zapsim.errors import FrontendError, ZapsimError
+from zapsim.frontend.network.calls import Conv2dCall, tensors_of
+from zapsim.frontend.network.contract import check_model, check_outputs, check_pass, check_repeatable
 from zapsim.frontend.network.forward import first_line, frozen
-from zapsim.frontend.network.recorder import Node, Recorder, follow
+from zapsim.frontend.network.recorder import Node, Recorder
+from zapsim.frontend.network.state import State
+from zapsim.frontend.network.unsimulated import UnsimulatedLayer, unsimulated_layers
+from zapsim.frontend.network.way import Call, follow
 from zapsim.workload import ConvShape
 
 SMALLEST_MAP = 4
@@ -39,6 +43,11 @@ class ConvSite:
         Which of its batch normalisation calls lie between the convolution and the ReLU.
     added
         Whether another tensor is added before the ReLU (a residual connection).
+    early
+        The call whose result the ReLU may be applied to at once (a ReLU behind max pooling, for instance); None if the
+        ReLU's own result is the layer's output.
+    ceiling
+        The highest value that the ReLU lets through, or None.
     """
 
     shape: ConvShape
@@ -47,6 +56,13 @@ class ConvSite:
     unpredicted: str | None
     norm_calls: tuple[int, ...] = ()
     added: bool = False
+    early: Call | None = None
+    ceiling: float | None = None
+
+    @property
+    def output_call(self) -> Call | None:
+        """The call whose result, rectified, is the layer's output; None without a ReLU."""
+        return self.early or (None if self.relu_call is None else ("relu", self.relu_call))
 
     @property
     def name(self) -> str:
@@ -56,9 +72,15 @@ class ConvSite:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A network's convolutions in the order in which they run."""
+    """A network's convolutions in the order in which they run, and the layers that are not simulated."""
 
     sites: tuple[ConvSite, ...]
+    unsimulated: tuple[UnsimulatedLayer, ...] = ()
+
+    @property
+    def macs(self) -> int:
+        """MACs of the convolutions, for one image."""
+        return sum(site.shape.macs for site in self.sites)
 
     @property
     def eligible(self) -> tuple[ConvSite, ...]:
@@ -79,46 +101,61 @@ def trace_graph(model: nn.Module, *example: torch.Tensor) -> Graph:
     Raises
     ------
     FrontendError
-        If the network runs no 2-D convolution or does not take the example.
+        If the network runs no 2-D convolution or does not take the example, is not in single precision, returns
+        something else than tensors, or does not follow from the picture alone.
     """
-    recorder = Recorder()
+    check_model(model)
+    recorder = Recorder(model)
     try:
-        with frozen(model), recorder:
-            outputs = model(*example)
-    except (RuntimeError, TypeError, ValueError) as error:
+        with torch.random.fork_rng(devices=[]), frozen(model):
+            before = State(model)
+            with recorder:
+                outputs = model(*example)
+            recorder.use_at_end(tensors_of(outputs), "output")
+            recorder.use_at_end(tensors_of(list(before.kept())), "attribute")
+            check_pass(recorder)
+            check_outputs(outputs, len(example[0]))
+            check_repeatable(model, example, recorder)
+    except ZapsimError:
+        raise
+    except Exception as error:  # a network's own code raises what it likes
         shapes = " and ".join(str(tuple(tensor.shape)) for tensor in example)
         raise FrontendError(f"the network does not run on an input {shapes}: {first_line(error)}") from error
-    for tensor in tensors_in(outputs):
-        recorder.use(tensor, Node(None))
-    sites = _sites(recorder, _parameter_names(model))
+    sites, unsimulated = _sites(recorder, model), unsimulated_layers(recorder)
     if not sites:
-        raise FrontendError("the network runs no 2-D convolution")
-    return Graph(sites)
+        kinds = ", ".join(dict.fromkeys(layer.reason for layer in unsimulated))
+        raise FrontendError(f"the network runs no 2-D convolution{f' (only: {kinds})' if kinds else ''}")
+    return Graph(sites, unsimulated)
 
 
-def _parameter_names(model: nn.Module) -> dict[int, str]:
-    """Return the module name behind every weight, by the weight's identity."""
-    return {id(value): name.rpartition(".")[0] for name, value in model.named_parameters()}
-
-
-def _sites(recorder: Recorder, names: Mapping[int, str]) -> tuple[ConvSite, ...]:
+def _sites(recorder: Recorder, model: nn.Module) -> tuple[ConvSite, ...]:
+    owners = {id(value): name.rpartition(".")[0] for name, value in model.named_parameters()}
+    modules = {name for name, _ in model.named_modules()}
     calls: dict[str, int] = {}
     sites: list[tuple[Node, ConvSite]] = []
     for node in recorder.nodes:
         if node.conv is None or node.conv_call is None:
             continue
-        name = names.get(id(node.conv.weight)) or f"conv{node.conv_call}"
+        # A weight that is computed (weight norm, pruning) is no parameter; the module that runs is its owner.
+        name = owners.get(id(node.conv.weight)) or node.module or _unnamed(node.conv_call, modules)
         calls[name] = calls.get(name, 0) + 1
         unique = name if calls[name] == 1 else f"{name}#{calls[name]}"
         shape = _shape(unique, node.conv)
-        way = follow(node)
+        way = follow(recorder, node)
         reason = way.reason
         if node.conv_call == 0:
             reason = FIRST_LAYER
         elif reason is None and min(shape.P, shape.Q) < SMALLEST_MAP:
             reason = f"output map of {shape.P}×{shape.Q} is too small"
-        sites.append((node, ConvSite(shape, node.conv_call, way.relu_call, reason, way.norm_calls, way.added)))
+        site = ConvSite(shape, node.conv_call, way.relu_call, reason, way.norm_calls, way.added, way.early, way.ceiling)
+        sites.append((node, site))
     return _one_per_relu(sites)
+
+
+def _unnamed(conv_call: int, modules: Collection[str]) -> str:
+    """Name a convolution that belongs to no module, unlike every module."""
+    name = f"conv{conv_call}"
+    return name if name not in modules else f"functional_{name}"
 
 
 def _one_per_relu(candidates: Sequence[tuple[Node, ConvSite]]) -> tuple[ConvSite, ...]:
@@ -127,19 +164,19 @@ def _one_per_relu(candidates: Sequence[tuple[Node, ConvSite]]) -> tuple[ConvSite
     That is the one with most convolutions before it (a shortcut has fewer); of equals, the one with most MACs per
     output, then the first.
     """
-    main: dict[int, tuple[tuple[int, int, int], ConvSite]] = {}
+    main: dict[Call, tuple[tuple[int, int, int], ConvSite]] = {}
     for node, site in candidates:
-        if site.relu_call is not None:
+        if site.output_call is not None:
             rank = (node.depth, site.shape.macs_per_output, -site.conv_call)
-            main[site.relu_call] = max(
-                main.get(site.relu_call, (rank, site)), (rank, site), key=lambda ranked: ranked[0]
+            main[site.output_call] = max(
+                main.get(site.output_call, (rank, site)), (rank, site), key=lambda ranked: ranked[0]
             )
     sites = []
     for _, site in candidates:
-        owner = site if site.relu_call is None else main[site.relu_call][1]
+        owner = site if site.output_call is None else main[site.output_call][1]
         reason = site.unpredicted if owner is site else f"added to {owner.name}, behind which their sum is predicted"
-        relu_call = site.relu_call if owner is site else None
-        sites.append(replace(site, relu_call=relu_call, unpredicted=reason))
+        relu_call, early = (site.relu_call, site.early) if owner is site else (None, None)
+        sites.append(replace(site, relu_call=relu_call, early=early, unpredicted=reason))
     return tuple(sites)
 
 

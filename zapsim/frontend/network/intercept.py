@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import TracebackType
 from typing import Any
 
 import torch
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from zapsim.errors import FrontendError
 from zapsim.frontend.network.calls import (
     BATCH_NORM,
     CONV2D,
+    SUMS,
     Conv2dCall,
     Function,
     fold_batch_norm,
     is_relu,
     read_conv2d,
+    tensors_in,
 )
 from zapsim.frontend.network.graph import ConvSite, Graph
+from zapsim.frontend.network.way import Call, CallKind
 
 OnIfmap = Callable[[ConvSite, torch.Tensor], None]
 OnOfmap = Callable[[ConvSite, torch.Tensor], torch.Tensor | None]
@@ -39,7 +44,7 @@ class Interception(TorchFunctionMode):
         Called with each convolution's input as it arrives.
     on_ofmap
         Called with each layer's output after its ReLU; what it returns (if not None) flows on instead. It may change
-        the output in place and return it.
+        the output in place and return it. Where the ReLU comes behind max pooling or the like, it is applied before.
     on_conv
         Called before `on_ofmap` with the layer's convolution, into which the batch normalisations behind it are folded.
         Each ifmap is copied for it, as later calls may change it in place.
@@ -55,13 +60,24 @@ class Interception(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self._convs = {site.conv_call: site for site in graph.sites}
-        self._relus = {site.relu_call: site for site in graph.sites if site.relu_call is not None}
+        self._outputs = {site.output_call: site for site in graph.sites if site.output_call is not None}
         self._on_ofmap = on_ofmap
         self._on_ifmap = on_ifmap
         self._on_conv = on_conv
-        self._norms = {norm: site for site in self._relus.values() for norm in site.norm_calls}
+        self._norms = {norm: site for site in self._outputs.values() for norm in site.norm_calls}
         self._running: dict[str, Conv2dCall] = {}
-        self._conv_call = self._norm_call = self._relu_call = 0
+        self._calls: dict[CallKind, int] = {"conv": 0, "norm": 0, "sum": 0, "relu": 0}
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, traceback)
+        ran = self._calls["conv"]
+        if kind is None and 0 < ran < len(self._convs):
+            raise FrontendError(
+                f"the network ran {ran} convolutions instead of {len(self._convs)}: "
+                "its forward pass depends on the data or on the input's size"
+            )
 
     def __torch_function__(
         self,
@@ -71,22 +87,37 @@ class Interception(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        call = self._number(func, args, kwargs)
         if func is CONV2D:
             self._enter_conv(read_conv2d(args, kwargs))
-        elif func is BATCH_NORM:
-            self._enter_norm(args, kwargs)
+        elif func is BATCH_NORM and call is not None:
+            self._enter_norm(call[1], args, kwargs)
         result = func(*args, **kwargs)
-        if is_relu(func, args, kwargs):
-            return self._leave_relu(args[0] if args else kwargs["input"], result)
-        return result
+        site = None if call is None else self._outputs.get(call)
+        return result if site is None else self._leave(site, result, list(tensors_in((args, kwargs))))
+
+    def _number(self, func: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call | None:
+        """Return the call's kind and number, or None if it is of none of the kinds that are counted."""
+        kind: CallKind
+        if func is CONV2D:
+            kind = "conv"
+        elif func is BATCH_NORM:
+            kind = "norm"
+        elif func in SUMS:
+            kind = "sum"
+        elif is_relu(func, args, kwargs):
+            kind = "relu"
+        else:
+            return None
+        self._calls[kind] += 1
+        return kind, self._calls[kind] - 1
 
     def _enter_conv(self, call: Conv2dCall) -> None:
         ifmap = call.ifmap
-        site = self._convs.get(self._conv_call)
-        self._conv_call += 1
+        site = self._convs.get(self._calls["conv"] - 1)
         if site is None or tuple(ifmap.shape[1:]) != (site.shape.C, site.shape.H, site.shape.W):
             raise FrontendError(
-                f"the network ran another convolution than before as number {self._conv_call}: "
+                f"the network ran another convolution than before as number {self._calls['conv']}: "
                 "its forward pass depends on the data or on the input's size"
             )
         if self._on_ifmap is not None:
@@ -94,24 +125,23 @@ class Interception(TorchFunctionMode):
         if self._on_conv is not None and site.relu_call is not None:
             self._running[site.name] = replace(call, ifmap=ifmap.clone())
 
-    def _enter_norm(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        site = self._norms.get(self._norm_call)
-        self._norm_call += 1
+    def _enter_norm(self, number: int, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        site = self._norms.get(number)
         if site is not None and site.name in self._running:
             self._running[site.name] = fold_batch_norm(self._running[site.name], args, kwargs)
 
-    def _leave_relu(self, argument: torch.Tensor, result: torch.Tensor) -> torch.Tensor:
-        site = self._relus.get(self._relu_call)
-        self._relu_call += 1
-        if site is None:
-            return result
+    def _leave(self, site: ConvSite, result: torch.Tensor, arguments: Sequence[torch.Tensor]) -> torch.Tensor:
         dims = tuple(result.shape[1:])
         if dims != (site.shape.K, site.shape.P, site.shape.Q):
             raise FrontendError(f"layer {site.name}: its ReLU has another shape than before: {dims}")
         if self._on_conv is not None:
             self._on_conv(site, self._running.pop(site.name))
-        changed = self._on_ofmap(site, result)
-        if changed is None or changed is result:
+        ofmap = result
+        if site.early is not None:
+            ofmap = functional.relu(result) if site.ceiling is None else functional.hardtanh(result, 0.0, site.ceiling)
+        changed = self._on_ofmap(site, ofmap)
+        flows_on = ofmap if changed is None else changed
+        if flows_on is result:
             return result
-        # An in-place ReLU's caller may go on with the argument instead of the result.
-        return argument.copy_(changed) if result is argument else changed
+        # The caller of an in-place function may go on with the argument instead of the result.
+        return result.copy_(flows_on) if any(result is argument for argument in arguments) else flows_on

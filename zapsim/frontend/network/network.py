@@ -15,6 +15,8 @@ from torch import nn
 
 from zapsim.errors import FrontendError, did_you_mean
 from zapsim.frontend.data.preprocessing import IMAGENET, Preprocessing
+from zapsim.frontend.network.contract import check_model
+from zapsim.frontend.network.forward import to_eval_mode
 from zapsim.frontend.network.weights import load_weights, weights_digest
 
 
@@ -62,10 +64,12 @@ def load_network(spec: str, weights: Path | None = None, device: str = "auto", s
         network = Network(network, factory_name, f"as made by {spec}")
     if not isinstance(network, Network):
         raise FrontendError(f"{spec}: expected an nn.Module or a zapsim Network, got {type(network).__name__}")
+    check_model(network.model)
     if weights is not None:
         load_weights(network.model, weights)
         network = replace(network, source=f"file {weights.name}")
-    network.model.eval().to(choose_device(device))
+    to_eval_mode(network.model)
+    network.model.to(choose_device(device))
     return network
 
 

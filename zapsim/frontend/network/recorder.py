@@ -1,138 +1,336 @@
-"""Recorder of every torch call of a forward pass, and the way of a convolution's output to its ReLU."""
+"""Recorder of a forward pass: every call of a torch function, and which memory it reads and writes.
+
+Functions are seen by a ``TorchFunctionMode``, as the interception sees them later. What a function does to memory is
+seen below it, by a ``TorchDispatchMode``. Every view of a tensor shares its storage, whatever the objects in Python
+are, so an assignment to a part, a change in place or a second name of the same values is a use like any other.
+Operators that no torch function called (those of scripted modules, for instance) are seen there alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import torch
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from zapsim.frontend.network.calls import (
     BATCH_NORM,
     CONV2D,
     SUMS,
-    TRANSPARENT,
     Conv2dCall,
     Function,
+    function_name,
     is_relu,
     read_conv2d,
+    relu_ceiling,
     tensors_in,
+    uses_batch_statistics,
 )
+from zapsim.frontend.network.macs import operator_macs
 
-NO_RELU = "no ReLU behind it"
-USED_ELSEWHERE = "its output is used elsewhere before the ReLU"
-SUM_OF_ANOTHER_SHAPE = "the sum behind it has another shape"
+_METADATA = (bool, int, str, type(None), torch.Size, torch.dtype, torch.device, torch.layout, torch.memory_format)
+_ADDRESSES = frozenset({"data_ptr", "untyped_storage", "storage"})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a tensor lies: its storage (by number), and which values of it, in which order."""
+
+    storage: int
+    sizes: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
 
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """One call that returned a tensor, and the later calls that use it.
-
-    `depth` counts the convolutions on the longest way from the network's input to here, this call included.
-    """
-
-    function: Function | None
-    conv: Conv2dCall | None = None
-    conv_call: int | None = None
-    norm_call: int | None = None
-    relu_call: int | None = None
-    depth: int = 0
-    shape: tuple[int, ...] = ()
-    users: list[Node] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """From a convolution to the ReLU that alone takes its output.
+    """One call of a torch function (or one operator that no function called), in the order of the forward pass.
 
     Attributes
     ----------
-    relu_call
-        Which of the forward pass's ReLU calls that is, or None.
-    reason
-        Why there is none.
-    norm_calls
-        The batch normalisations on the way, by their number in the forward pass.
-    added
-        Whether another tensor is added on the way.
+    index
+        Its number among all calls.
+    name
+        The function's name.
+    module
+        Name of the innermost module that ran.
+    hidden
+        Whether no torch function called it, so that no interception can stop there.
+    operator, quantised
+        Whether it is an operator that was called by itself (as in exported networks), and whether on integers.
+    conv, conv_call, norm_call, sum_call, relu_call
+        Its number among the calls of its kind.
+    ceiling
+        The highest value that a ReLU lets through, or None.
+    batch_statistics
+        Whether it is a batch normalisation by the batch's own statistics.
+    depth
+        Convolutions on the longest way from the network's input to here, this call included.
+    macs
+        MACs of the operators in it.
+    shape
+        Of its first result.
+    results
+        Places of the tensors that it returned.
+    fixed
+        Whether its results follow from weights alone (as those of a weight norm), whatever the picture.
+    written, touched
+        Storages that it changed, and all that it read or changed.
     """
 
+    index: int
+    name: str
+    module: str = ""
+    hidden: bool = False
+    operator: bool = False
+    quantised: bool = False
+    conv: Conv2dCall | None = None
+    conv_call: int | None = None
+    norm_call: int | None = None
+    sum_call: int | None = None
     relu_call: int | None = None
-    reason: str | None = None
-    norm_calls: tuple[int, ...] = ()
-    added: bool = False
+    ceiling: float | None = None
+    batch_statistics: bool = False
+    depth: int = 0
+    macs: int = 0
+    shape: tuple[int, ...] = ()
+    results: tuple[Place, ...] = ()
+    fixed: bool = False
+    written: set[int] = field(default_factory=set)
+    touched: set[int] = field(default_factory=set)
 
 
-class Recorder(TorchFunctionMode):
-    """Records every call that makes a tensor; keeps all tensors alive, so that identities stay unique."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Touch:
+    """A call reads or writes what lies at a place."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    node: Node
+    place: Place
+    writes: bool
+    whole: bool
+
+
+class Recorder:
+    """Context manager that records one forward pass of `model`; it keeps all memory alive, so that it stays unique."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._storages: dict[int, Any] = {}
         self.nodes: list[Node] = []
-        self._made_by: dict[int, Node] = {}
-        self._alive: list[Any] = []
-        self._convs = self._norms = self._relus = 0
+        self.random: list[Node] = []
+        self.changed_weights: list[str] = []
+        self._touches: dict[int, list[Touch]] = {}
+        self._depths: dict[int, int] = {}
+        self._weights = {self.place(value).storage: name for name, value in model.named_parameters()}
+        self._fixed = {self.place(value).storage for value in (*model.parameters(), *model.buffers())}
+        self._before: list[tuple[Any, Any]] = []
+        self._names = {id(module): name for name, module in model.named_modules()}
+        self._modules: list[str] = []
+        self._current: Node | None = None
+        self._calls = {"conv": 0, "norm": 0, "sum": 0, "relu": 0}
+        self._numbers = 0
+        self._stack = ExitStack()
 
-    def use(self, tensor: torch.Tensor, user: Node) -> None:
-        """Note that `user` takes `tensor`."""
-        maker = self._made_by.get(id(tensor))
-        if maker is not None:
-            maker.users.append(user)
-            user.depth = max(user.depth, maker.depth)
+    def __enter__(self) -> Self:
+        for handle in (
+            register_module_forward_pre_hook(self._enter_module),
+            register_module_forward_hook(self._leave_module, always_call=True),
+        ):
+            self._stack.callback(handle.remove)
+        self._stack.enter_context(_Functions(self))
+        self._stack.enter_context(_Operators(self))
+        return self
 
-    def __torch_function__(
-        self,
-        func: Function,
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        node = self._node(func, args, kwargs)
-        result = func(*args, **kwargs)
-        made = list(tensors_in(result))
-        if made:
-            self._alive += [args, kwargs, result]
-            self.nodes.append(node)
-            for tensor in tensors_in((args, kwargs)):
-                self.use(tensor, node)
-            node.depth += node.conv is not None
-            node.shape = tuple(made[0].shape)
-            self._made_by.update({id(tensor): node for tensor in made})
-        return result
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+        for storage, values in self._before:
+            storage.copy_(values)
 
-    def _node(self, func: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Node:
-        node = Node(func)
-        if func is CONV2D:
-            node.conv, node.conv_call = read_conv2d(args, kwargs), self._convs
-            self._convs += 1
-        elif func is BATCH_NORM:
-            node.norm_call = self._norms
-            self._norms += 1
-        elif is_relu(func, args, kwargs):
-            node.relu_call = self._relus
-            self._relus += 1
+    def owner(self, node: Node) -> str:
+        """Return the name of the module whose weights a call used; an empty text if it used none."""
+        used = [self._weights[storage] for storage in node.touched if storage in self._weights]
+        return used[0].rpartition(".")[0] if used else ""
+
+    def _enter_module(self, module: nn.Module, _args: object) -> None:
+        # A module that is not the model's own (made in the forward pass) counts as the one that calls it.
+        self._modules.append(self._names.get(id(module)) or (self._modules[-1] if self._modules else ""))
+
+    def _leave_module(self, _module: nn.Module, _args: object, _result: object) -> None:
+        if self._modules:
+            self._modules.pop()
+
+    def users(self, storage: int, since: int) -> list[Touch]:
+        """Return who touches what lay in a storage after call number `since`, up to the first that changes it."""
+        users: list[Touch] = []
+        last: Node | None = None
+        for touch in self._touches.get(storage, ()):
+            if touch.node.index <= since:
+                continue
+            if last is not None and touch.node is not last:
+                break
+            users.append(touch)
+            last = touch.node if touch.writes else last
+        return users
+
+    def use_at_end(self, tensors: Sequence[torch.Tensor], name: str) -> None:
+        """Note that the forward pass left `tensors` behind: as its outputs, or in the network."""
+        if tensors:
+            node = self._begin(name)
+            for tensor in tensors:
+                self._touch(node, tensor, writes=False)
+
+    def place(self, tensor: torch.Tensor) -> Place:
+        """Return where a tensor lies."""
+        try:
+            storage = tensor.untyped_storage()
+            key = int(storage._cdata)
+            strides, offset = tuple(tensor.stride()), tensor.storage_offset()
+        except (NotImplementedError, RuntimeError):  # sparse and opaque tensors have no storage
+            storage, key, strides, offset = tensor, -id(tensor), (), 0
+        self._storages[key] = storage
+        return Place(key, tuple(tensor.shape), strides, offset)
+
+    def _begin(self, name: str) -> Node:
+        node = Node(self._numbers, name, self._modules[-1] if self._modules else "")
+        self._numbers += 1
+        self.nodes.append(node)
         return node
 
+    def _touch(self, node: Node, tensor: torch.Tensor, writes: bool) -> None:
+        place = self.place(tensor)
+        size = self._storages[place.storage]
+        whole = not hasattr(size, "nbytes") or tensor.numel() * tensor.element_size() == size.nbytes()
+        self._touches.setdefault(place.storage, []).append(Touch(node, place, writes, whole))
+        node.depth = max(node.depth, self._depths.get(place.storage, 0) + (node.conv is not None))
+        node.touched.add(place.storage)
+        if writes:
+            node.written.add(place.storage)
 
-def follow(conv: Node) -> Way:
-    """Return the way from a convolution's output to the ReLU that alone takes it: through BN, dropout and sums."""
-    node, added = conv, False
-    norms: list[int] = []
-    while True:
-        if len(node.users) != 1:
-            return Way(reason=USED_ELSEWHERE if node.users else NO_RELU)
-        user = node.users[0]
-        if user.relu_call is not None:
-            return Way(user.relu_call, None, tuple(norms), added)
-        if user.function in SUMS:
-            if user.shape != conv.shape:
-                return Way(reason=SUM_OF_ANOTHER_SHAPE)
-            added = True
-        elif user.function not in TRANSPARENT:
-            return Way(reason=NO_RELU)
-        if user.norm_call is not None:
-            norms.append(user.norm_call)
-        node = user
+    def function(self, func: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Call a torch function and record it."""
+        if self._current is not None:
+            return func(*args, **kwargs)
+        node = self._current = self._begin(function_name(func))
+        node.operator = isinstance(func, (torch._ops.OpOverload, torch._ops.OpOverloadPacket))
+        self._classify(node, func, args, kwargs)
+        sets = node.name == "set" and isinstance(args[0], torch.Tensor)  # as in ``tensor.data = other``
+        if sets:
+            self._touch(node, args[0], writes=True)
+        try:
+            result = func(*args, **kwargs)
+            made = [args[0]] if sets else list(tensors_in(result))
+            self._finish(node, made)
+            escapes = node.name in _ADDRESSES or not (made or _is_metadata(result))
+            if escapes and not node.touched:
+                for tensor in tensors_in((args, kwargs)):
+                    self._touch(node, tensor, writes=False)
+        finally:
+            self._current = None
+        return result
+
+    def _classify(self, node: Node, func: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        kind = None
+        if func is CONV2D:
+            kind, node.conv = "conv", read_conv2d(args, kwargs)
+            node.depth = 1
+        elif func is BATCH_NORM:
+            kind, node.batch_statistics = "norm", uses_batch_statistics(args, kwargs)
+        elif func in SUMS:
+            kind = "sum"
+        elif is_relu(func, args, kwargs):
+            kind, node.ceiling = "relu", relu_ceiling(func, args, kwargs)
+        if kind is not None:
+            setattr(node, f"{kind}_call", self._calls[kind])
+            self._calls[kind] += 1
+
+    def operator(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run an operator and record which memory it reads and writes."""
+        outer = self._current
+        node = self._current = outer or self._begin(function_name(func))
+        node.hidden = node.hidden or outer is None
+        node.quantised = node.quantised or func.namespace == "quantized"
+        try:
+            written = {id(tensor): self._keep(tensor) for tensor in _written(func, args, kwargs)}
+            result = func(*args, **kwargs)
+            made = list(tensors_in(result))
+            arguments = list(tensors_in((args, kwargs)))
+            sources = {self.place(tensor).storage for tensor in arguments}
+            views = not written and any(self.place(tensor).storage in sources for tensor in made)
+            if not (views or _reads_shapes_only(func)):
+                for tensor in arguments:
+                    self._touch(node, tensor, id(tensor) in written)
+            node.macs += operator_macs(func, args, result)
+            if torch.Tag.nondeterministic_seeded in func.tags and node not in self.random:
+                self.random.append(node)
+            self._finish(node, made)
+        finally:
+            self._current = outer
+        return result
+
+    def _keep(self, tensor: torch.Tensor) -> None:
+        """Copy a weight that is going to be changed, so that it can be restored."""
+        storage = self.place(tensor).storage
+        name = self._weights.get(storage)
+        if name is not None and name not in self.changed_weights:
+            self.changed_weights.append(name)
+            self._before.append((self._storages[storage], self._storages[storage].clone()))
+
+    def _finish(self, node: Node, made: Sequence[torch.Tensor]) -> None:
+        node.results = tuple(self.place(tensor) for tensor in made)
+        node.shape = node.results[0].sizes if node.results else ()
+        node.fixed = bool(node.touched) and node.touched <= self._fixed
+        if node.fixed:
+            self._fixed |= {place.storage for place in node.results}
+        for storage in {place.storage for place in node.results} | node.written:
+            self._depths[storage] = max(self._depths.get(storage, 0), node.depth)
+
+
+class _Functions(TorchFunctionMode):
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__()
+        self._recorder = recorder
+
+    def __torch_function__(
+        self, func: Function, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        return self._recorder.function(func, args, kwargs or {})
+
+
+class _Operators(TorchDispatchMode):
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__()
+        self._recorder = recorder
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        return self._recorder.operator(func, args, kwargs or {})
+
+
+def _written(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
+    """Return the tensors that an operator changes, as its schema says."""
+    written: list[torch.Tensor] = []
+    for place, argument in enumerate(func._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            written += tensors_in(args[place] if place < len(args) else kwargs.get(argument.name))
+    return written
+
+
+def _reads_shapes_only(func: Any) -> bool:
+    """Return whether an operator makes a tensor like another without reading it (``zeros_like``, ``new_ones``)."""
+    name = function_name(func)
+    return name.endswith("_like") or name.startswith("new_")
+
+
+def _is_metadata(result: object) -> bool:
+    if isinstance(result, tuple):
+        return all(_is_metadata(item) for item in result)
+    return isinstance(result, _METADATA)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import pickle
 import warnings
@@ -14,8 +15,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 
-from zapsim.errors import FrontendError
+from zapsim.errors import FrontendError, shown
 from zapsim.frontend.network.forward import first_line
+
+_EXTRA_STATE = "_extra_state"
+_MOST_FAULTS = 4
+"""Faults of a checkpoint that one message names."""
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
@@ -43,9 +48,15 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
         raise FrontendError(f"{path}: not a torch weights file ({first_line(error)})") from None
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
-    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise FrontendError(f"{path}: expected a state dict (names to tensors)")
-    return dict(state)
+    if not isinstance(state, Mapping):
+        raise FrontendError(f"{path}: expected a state dict (names to tensors), got a {type(state).__name__}")
+    tensors = {str(name): value for name, value in state.items() if not str(name).endswith(_EXTRA_STATE)}
+    other = next((name for name, value in tensors.items() if not isinstance(value, torch.Tensor)), None)
+    if other is not None:
+        raise FrontendError(
+            f"{path}: expected a state dict (names to tensors), but {shown(other)} is a {type(tensors[other]).__name__}"
+        )
+    return tensors
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -65,27 +76,90 @@ def load_weights(model: nn.Module, path: Path) -> None:
 def put_weights(model: nn.Module, state: Mapping[str, torch.Tensor], where: str) -> None:
     """Put a state dict that came from `where` into `model`, as :func:`load_weights` does."""
     wanted = model.state_dict()
-    counters = {name: value for name, value in wanted.items() if name.endswith("num_batches_tracked")}
-    state = counters | dict(state)
-    faults = [f"missing {name}" for name in wanted if name not in state]
-    faults += [f"unexpected {name}" for name in state if name not in wanted]
-    faults += [
-        f"{name} is {tuple(state[name].shape)}, expected {tuple(value.shape)}"
+    # What is no tensor (extra state) stays the model's own, and so do counters of batches that are missing.
+    own = {
+        name: value
         for name, value in wanted.items()
-        if name in state and state[name].shape != value.shape
-    ]
+        if name.endswith("num_batches_tracked") or not isinstance(value, torch.Tensor)
+    }
+    state = own | {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+    faults = [f"missing {name}" for name in wanted if name not in state]
+    faults += [f"unexpected {name if name.isprintable() else shown(name)}" for name in state if name not in wanted]
+    for name, value in wanted.items():
+        if name in state and isinstance(value, torch.Tensor):
+            faults += _misfits(name, state[name], value)
     if faults:
-        raise FrontendError(f"{where}: does not fit the network: {', '.join(faults)}")
+        listed = ", ".join(faults[:_MOST_FAULTS])
+        more = f" and {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
+        raise FrontendError(f"{where}: does not fit the network: {listed}{more}")
     model.load_state_dict(state)
 
 
+def _misfits(name: str, value: torch.Tensor, wanted: torch.Tensor) -> list[str]:
+    """Return what is wrong with a tensor of a checkpoint: another shape, or integers where there are fractions."""
+    if value.shape != wanted.shape:
+        return [f"{name} is {tuple(value.shape)}, expected {tuple(wanted.shape)}"]
+    kinds = (value.is_floating_point(), value.is_complex()), (wanted.is_floating_point(), wanted.is_complex())
+    eight_bits = value.is_floating_point() and value.element_size() == 1
+    if kinds[0] != kinds[1] or value.is_quantized or eight_bits:
+        types = [str(tensor.dtype).removeprefix("torch.") for tensor in (value, wanted)]
+        return [f"{name} is {types[0]}, expected {types[1]} (a quantised checkpoint must be dequantised before)"]
+    return []
+
+
+def copy_of(model: nn.Module) -> nn.Module:
+    """Copy a model.
+
+    Raises
+    ------
+    FrontendError
+        If it holds what cannot be copied, such as weights that a hook computes.
+    """
+    try:
+        return copy.deepcopy(model)
+    except (RuntimeError, TypeError) as error:
+        raise FrontendError(
+            f"the network cannot be copied ({first_line(error)}): "
+            "make computed weights (of pruning or weight norm) permanent"
+        ) from error
+
+
 def weights_digest(model: nn.Module) -> str:
-    """Return the SHA-256 over names, types, shapes and values of the state dict, in its order."""
+    """Return the SHA-256 over names, types, shapes and values of the state dict, in its order.
+
+    Raises
+    ------
+    FrontendError
+        If the state dict holds something that has no bytes of its own.
+    """
     digest = hashlib.sha256()
     for name, value in model.state_dict().items():
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        if isinstance(value, torch.Tensor):
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+            digest.update(_bytes(value))
+        else:
+            digest.update(f"{name} ".encode() + _extra_bytes(name, value))
     return digest.hexdigest()
+
+
+def _bytes(value: torch.Tensor) -> bytes:
+    if value.is_quantized:
+        return _bytes(value.int_repr()) + _bytes(value.dequantize())
+    return bytes(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+
+
+def _extra_bytes(name: str, value: object) -> bytes:
+    """Return the bytes of extra state: of tensors as they are, of anything else as pickle writes it."""
+    if isinstance(value, torch.Tensor):
+        return _bytes(value)
+    if isinstance(value, (tuple, list)):
+        return b"".join(_extra_bytes(name, item) for item in value)
+    if isinstance(value, Mapping):
+        return b"".join(str(key).encode() + _extra_bytes(name, item) for key, item in value.items())
+    try:
+        return pickle.dumps(value, protocol=4)
+    except Exception as error:  # pickle raises what the object's own methods raise
+        raise FrontendError(f"extra state '{name}' of the network cannot be hashed ({first_line(error)})") from None
 
 
 def tensor_file(tensors: Mapping[str, torch.Tensor], key: str, header: str) -> bytes:

@@ -7,7 +7,6 @@ constant of the forward pass: gradients flow through what was computed and nowhe
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +21,7 @@ from zapsim.frontend.network.calls import tensors_in
 from zapsim.frontend.network.forward import CountColumn, check_finite, device_of, first_line, progress_bar
 from zapsim.frontend.network.graph import ConvSite, Graph
 from zapsim.frontend.network.intercept import Interception, OnOfmap
+from zapsim.frontend.network.weights import copy_of, put_weights
 from zapsim.frontend.skipping import Method
 
 
@@ -51,7 +51,7 @@ def recalibrate(
         raise FrontendError(f"recalibration needs batches of at least 2 images, got {batch}")
     if len(images) < batch:
         raise FrontendError(f"{len(images)} images are too few for batches of {batch}")
-    work = copy.deepcopy(model).eval()
+    work = copy_of(model).eval()
     norms = [module for module in work.modules() if isinstance(module, _BatchNorm) and module.running_mean is not None]
     if not norms:
         raise FrontendError("the network has no batch normalisation to recalibrate")
@@ -78,12 +78,18 @@ def recalibrate(
 
 def _new_state(model: nn.Module, work: nn.Module, in_place: bool) -> dict[str, torch.Tensor]:
     """Return the new statistics beside all that stayed, and put them into `model` if wanted."""
-    state = {name: value.detach().clone() for name, value in work.state_dict().items()}
+    state = _tensors(work)
     # The count of batches is the caller's: only training with a cumulative mean reads it.
-    state |= {n: v.detach().clone() for n, v in model.state_dict().items() if n.endswith("num_batches_tracked")}
+    state |= {name: value for name, value in _tensors(model).items() if name.endswith("num_batches_tracked")}
     if in_place:
-        model.load_state_dict(state)
+        put_weights(model, state, "adapted weights")
     return state
+
+
+def _tensors(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Copy the tensors of a state dict; extra state stays the model's own."""
+    state = model.state_dict()
+    return {name: value.detach().clone() for name, value in state.items() if isinstance(value, torch.Tensor)}
 
 
 _CLASSIFIER_DIMS = 2
@@ -151,9 +157,9 @@ def finetune(
                 inputs = images.tensor(chosen).to(device_of(work))
                 _step(work, graph, skip, optimiser, inputs, labels[chosen].to(inputs.device))
                 bar.advance(task)
-    state = {name: value.detach().clone() for name, value in work.state_dict().items()}
+    state = _tensors(work)
     if in_place:
-        model.load_state_dict(state)
+        put_weights(model, state, "fine-tuned weights")
     return state
 
 
@@ -167,7 +173,7 @@ def _check(images: ImageSet, options: FinetuningOptions) -> torch.Tensor:
 
 def _trainable(model: nn.Module) -> nn.Module:
     """Return a copy in training mode whose ReLU modules do not overwrite what gradients need."""
-    work = copy.deepcopy(model).train()
+    work = copy_of(model).train()
     for module in work.modules():
         if getattr(module, "inplace", False) is True:
             module.inplace = False  # type: ignore[assignment]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,15 @@ from torch import nn
 
 from zapsim.errors import FrontendError
 from zapsim.files import write_atomically
-from zapsim.frontend.network.weights import check_digest, digest, header_fault, put_weights, read_tensors, tensor_file
+from zapsim.frontend.network.weights import (
+    check_digest,
+    copy_of,
+    digest,
+    header_fault,
+    put_weights,
+    read_tensors,
+    tensor_file,
+)
 from zapsim.frontend.skipping import operating_point
 from zapsim.frontend.training.predictor import PredictorSet
 from zapsim.tracefile.records import OperatingPoint
@@ -62,7 +69,7 @@ class AdaptedWeights:
         FrontendError
             If they do not fit.
         """
-        adapted = copy.deepcopy(unmodified).eval()
+        adapted = copy_of(unmodified).eval()
         put_weights(adapted, self.state, f"weights of point {self.point.name}")
         return adapted
 

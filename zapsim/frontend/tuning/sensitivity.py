@@ -17,6 +17,7 @@ from torch import nn
 from zapsim.errors import FrontendError
 from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.network.calls import tensors_in
+from zapsim.frontend.network.contract import output_differences
 from zapsim.frontend.network.forward import CountColumn, device_of, frozen, progress_bar
 from zapsim.frontend.network.graph import Graph
 from zapsim.frontend.network.intercept import Interception
@@ -97,8 +98,8 @@ def _harm(
             for name, method in methods.items():
                 with Interception(graph, on_ofmap=method.skipping()):
                     outputs = _outputs(model, on_device)
-                pairs = zip(outputs, expected, strict=True)
-                errors[name] += sum(float((output - reference).square().sum()) for output, reference in pairs)
+                pairs = output_differences(expected, outputs)
+                errors[name] += sum(float(difference.square().sum()) for _, difference in pairs)
             bar.advance(task, len(inputs))
     if not (norm > 0 and np.isfinite(norm) and np.isfinite(list(errors.values())).all()):
         raise FrontendError("the network's output is zero or not finite, so that it has no relative error")

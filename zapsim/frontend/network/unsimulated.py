@@ -1,0 +1,75 @@
+"""Layers of a network that are not simulated: their MACs, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from zapsim.frontend.network.recorder import Node, Recorder
+
+FULLY_CONNECTED = "fully connected layer"
+_KINDS = (
+    ("quantized", "quantised layer"),
+    ("conv_transpose", "transposed convolution"),
+    ("conv1d", "1-D convolution"),
+    ("conv3d", "3-D convolution"),
+    ("linear", FULLY_CONNECTED),
+    ("addmm", FULLY_CONNECTED),
+    ("attention", "attention"),
+    ("gru", "recurrent layer"),
+    ("lstm", "recurrent layer"),
+    ("rnn", "recurrent layer"),
+    ("conv", "convolution that no call of conv2d runs"),
+)
+"""Parts of a function's name, and what such a layer is called."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnsimulatedLayer:
+    """A layer that the trace does not hold.
+
+    Attributes
+    ----------
+    name
+        The module's name.
+    macs
+        MACs of one image.
+    reason
+        Why it is not simulated.
+    """
+
+    name: str
+    macs: int
+    reason: str
+
+
+def unsimulated_layers(recorder: Recorder) -> tuple[UnsimulatedLayer, ...]:
+    """Return the layers whose MACs were seen, but not in a call of ``conv2d``, in the order in which they ran."""
+    calls: dict[str, int] = {}
+    layers: list[UnsimulatedLayer] = []
+    for node in recorder.nodes:
+        if node.macs and node.conv is None and not node.fixed:
+            name = recorder.owner(node) or node.module or node.name
+            calls[name] = calls.get(name, 0) + 1
+            unique = name if calls[name] == 1 else f"{name}#{calls[name]}"
+            layers.append(UnsimulatedLayer(unique, node.macs, _reason(node)))
+    return tuple(layers)
+
+
+def _reason(node: Node) -> str:
+    if node.hidden:
+        return "hidden in a scripted or compiled function"
+    if node.operator and not node.quantised:
+        return "exported, which hides its calls"
+    name = "quantized" if node.quantised else node.name
+    return next((kind for part, kind in _KINDS if part in name), "matrix product")
+
+
+def summary(layers: Sequence[UnsimulatedLayer], simulated_macs: int) -> str:
+    """Say in one line which share of a network's MACs is not simulated; an empty text if there is none."""
+    left_out = sum(layer.macs for layer in layers)
+    if not left_out:
+        return ""
+    share = left_out / (left_out + simulated_macs)
+    count = f"{len(layers)} layer{'s' if len(layers) > 1 else ''}"
+    return f"not simulated: {count} with {share:.1%} of the network's {left_out + simulated_macs:,} MACs"
