@@ -1,7 +1,7 @@
 """The zero-activation predictor in whole numbers, as the unit in ``rtl/src/zap_predictor.sv`` computes it.
 
-Batch normalisations fold into weights and biases. Activations are 0 to 127. Weights are int8, or ± powers of two from 1 to
-64 and zero, scaled per channel and kernel. The first kernel's sum is shifted right (rounded half up) to 0 to 127, by a
+Batch normalisations fold into weights and biases. Activations are 0 to 127. Weights are int8, or ± powers of two from
+1 to 64 and zero, scaled per channel and kernel. The first sum is shifted right (rounded half up) to 0 to 127, by a
 number of places per channel; the threshold is taken off the second bias. Scales come from the activations that are
 given, so these should be representative. Needs no torch.
 """
@@ -48,7 +48,7 @@ class FoldedPredictor:
 
 @dataclass(frozen=True)
 class QuantisedPredictor:
-    """What the unit's memories hold, int64: weights (K, 3, 3), biases, right shifts (K,); and the size of one step in."""
+    """What the unit's memories hold, int64: weights (K, 3, 3), biases, right shifts (K,); `step` is that of inputs."""
 
     first: Ints
     first_bias: Ints

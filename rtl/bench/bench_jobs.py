@@ -1,6 +1,7 @@
 """The cocotb test of every testbench: run all jobs of the folder, one after another.
 
-``RESULT_NUMBERS`` and ``RESULT_MEMORIES`` name what to keep. Whether it is right is for pytest to say, which made the jobs.
+``RESULT_NUMBERS`` and ``RESULT_MEMORIES`` name what to keep. Whether it is right is for pytest to say, which
+made the jobs.
 """
 
 from __future__ import annotations

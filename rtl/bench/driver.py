@@ -1,4 +1,4 @@
-"""What every cocotb test does: a clock, a reset, pulses, and jobs in and results out as pickled files of its own folder."""
+"""What every cocotb test does: a clock, a reset, pulses; jobs from files and results to files."""
 
 from __future__ import annotations
 

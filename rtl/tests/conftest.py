@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rtl.bench.simulator import ROOT, MissingTool, check_tools
+from rtl.bench.simulator import ROOT, MissingToolError, check_tools
 
 RESULTS = ROOT / "build" / "rtl" / "results"
 """Where tests leave the rows of the tables in docs/models/rtl.md."""
@@ -24,7 +24,7 @@ def pytest_sessionstart() -> None:
     """Stop at once if a tool is missing."""
     try:
         check_tools()
-    except MissingTool as fault:
+    except MissingToolError as fault:
         pytest.exit(str(fault), returncode=2)
 
 
@@ -35,7 +35,7 @@ def everything() -> bool:
 
 
 @pytest.fixture(scope="session")
-def table():  # noqa: ANN201
+def table():
     """Return a function that keeps the rows of one table, as CSV."""
 
     def keep(name: str, rows: list[dict[str, object]]) -> None:

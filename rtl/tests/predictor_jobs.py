@@ -62,14 +62,14 @@ class PredictorJob:
 
     def inputs(self, unit: Unit) -> list[int]:
         """Return the words that stream in: the pattern's outputs, some channels at a time."""
-        channels, rows, cols = self.shape
+        _, rows, cols = self.shape
         known = pattern_map(self.pattern, rows, cols).reshape(-1)
         by_group = self._grouped(unit, self.activations).reshape(-1, unit.channels, rows * cols)[:, :, known]
         return [joined(values, 8) for group in by_group for values in group.T]
 
     def mask_words(self, unit: Unit) -> list[int]:
         """Return the words that must come out: bits outside the pattern, some channels at a time."""
-        channels, rows, cols = self.shape
+        _, rows, cols = self.shape
         outside = ~pattern_map(self.pattern, rows, cols).reshape(-1)
         computed = self._grouped(unit, self.predictor.computed(self.activations, self.pattern))
         by_group = computed.reshape(-1, unit.channels, rows * cols)[:, :, outside]

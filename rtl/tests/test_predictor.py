@@ -30,7 +30,7 @@ IN_CI = ("9x2", "3x4", "9x2 powers of two")
 
 
 def latency(cols: int) -> int:
-    """Return the cycles beside MACs until the last sum: the first row and a place come in, the last row and two go out."""
+    """Return the cycles beside MACs until the last sum: a row and a place come in, a row and two places go out."""
     return 1 + (cols + 1) + (cols + 2)
 
 
@@ -131,7 +131,7 @@ def test_who_is_slow_is_waited_for(bench: Testbench, unit: Unit, tmp_path) -> No
 
 
 def test_jobs_of_tiles_end_when_the_timeline_says(bench: Testbench, unit: Unit, tmp_path, table) -> None:
-    """Inputs come while tiles run on the array; the last mask word comes within the unit's own latency after the model's.
+    """Inputs come while tiles run on the array; the last mask word comes soon after the model's.
 
     A tile is a group of channels here. The model lets a job start with its tile and end no earlier; the unit needs a
     row more before it can begin, and has two rows more to do when the last input is there.
