@@ -170,7 +170,7 @@ def build(
             waves=waves,
             log_file=folder / "log.txt",
         )
-    except (SystemExit, subprocess.CalledProcessError) as error:
+    except (SystemExit, RuntimeError) as error:
         log = folder / "log.txt"
         raise RuntimeError(f"{top} {dict(parameters)}: {log.read_text()[-3000:] if log.exists() else error}") from None
     finally:

@@ -86,15 +86,23 @@ module tb_systolic #(
         else scan_bits[s][c] = item < filters && mask[output_place(scan_group, vector, item)];
       end
     end
+  end
+  always_comb begin
     for (int r = 0; r < int'(ROWS); r++) begin
       if (!left_valid[r]) left_word[r] = 8'hxx;
       else if (DATAFLOW == 2) left_word[r] = filter_word(left_vector[r], left_product[r]);
       else left_word[r] = ifmap_word(left_vector[r], left_product[r]);
     end
+  end
+  always_comb begin
     for (int c = 0; c < int'(COLS); c++) begin
       if (!top_valid[c]) top_word[c] = 8'hxx;
       else if (DATAFLOW == 2) top_word[c] = ifmap_word(top_item[c], top_product[c]);
       else top_word[c] = filter_word(top_item[c], top_product[c]);
+    end
+  end
+  always_comb begin
+    for (int c = 0; c < int'(COLS); c++) begin
       sum_word[c] = sum_asked[c] ? psum[17'(sum_place[c])*17'(COLS)+17'(c)] : 24'hxxxxxx;
     end
   end

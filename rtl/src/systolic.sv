@@ -169,41 +169,34 @@ module systolic #(
 
   if (OUTPUT_STATIONARY) begin : g_output_stationary
     // Products run down the rows and along the columns, a cycle later in each.
-    logic [ROWS-1:0] row_valid;
-    logic [ROWS-1:0][BITS-1:0] row_product, row_vector;
-    logic [COLS-1:0] col_valid;
-    logic [COLS-1:0][BITS-1:0] col_product;
+    logic [ROWS-1:0][BITS:0] row_product;
+    logic [COLS-1:0][BITS:0] col_product;
+    logic [ROWS-1:0][BITS-1:0] row_vector;
     logic stream;
 
     assign stream = running && cycle < (BITS + 2)'(products);
+    delay_line #(.LENGTH(ROWS), .WIDTH(BITS + 1)) down_rows (
+        .clk, .word({stream, cycle[BITS-1:0]}), .words(row_product)
+    );
+    delay_line #(.LENGTH(COLS), .WIDTH(BITS + 1)) along_cols (
+        .clk, .word({stream, cycle[BITS-1:0]}), .words(col_product)
+    );
+    // A row's pixel is looked up in the cycle in which it begins, and kept.
     always_ff @(posedge clk) begin
-      for (int r = 1; r < int'(ROWS); r++) begin
-        row_valid[r] <= rst ? 1'b0 : r == 1 ? stream : row_valid[r-1];
-        row_product[r] <= r == 1 ? cycle[BITS-1:0] : row_product[r-1];
-      end
-      for (int c = 1; c < int'(COLS); c++) begin
-        col_valid[c] <= rst ? 1'b0 : c == 1 ? stream : col_valid[c-1];
-        col_product[c] <= c == 1 ? cycle[BITS-1:0] : col_product[c-1];
-      end
-      // A row's pixel is looked up in the cycle in which it begins, and kept.
       for (int r = 0; r < int'(ROWS); r++) if (running && cycle == (BITS + 2)'(r)) row_vector[r] <= read_vector[0];
     end
-    assign row_valid[0] = stream;
-    assign row_product[0] = cycle[BITS-1:0];
-    assign col_valid[0] = stream;
-    assign col_product[0] = cycle[BITS-1:0];
 
     always_comb begin
       for (int r = 0; r < int'(ROWS); r++) begin
-        left_valid[r] = row_valid[r] && ROW_BITS'(r) < rows_at_work;
+        left_valid[r] = row_product[r][BITS] && ROW_BITS'(r) < rows_at_work;
         left_vector[r] = cycle == (BITS + 2)'(r) ? read_vector[0] : row_vector[r];
-        left_product[r] = row_product[r];
-        row_first[r] = row_valid[r] && row_product[r] == 0;
+        left_product[r] = row_product[r][BITS-1:0];
+        row_first[r] = row_product[r] == {1'b1, BITS'(0)};
       end
       for (int c = 0; c < int'(COLS); c++) begin
-        top_valid[c] = col_valid[c] && BITS'(c) < cols_left;
+        top_valid[c] = col_product[c][BITS] && BITS'(c) < cols_left;
         top_item[c] = BITS'(tile * COLS) + BITS'(c);
-        top_product[c] = col_product[c];
+        top_product[c] = col_product[c][BITS-1:0];
       end
     end
     assign load = 1'b0;
@@ -281,66 +274,70 @@ module systolic #(
     logic unused_os;
     assign unused_os = &{1'b0, sum_word, tile_before, items_left_before, cycle[BITS+1:BITS]};
   end else begin : g_operand_stationary
-    logic stream, asks, leaves;
+    logic stream, leaves;
     logic [BITS+1:0] stream_cycle, out_cycle;
     assign stream_cycle = cycle - rows_wide;
     assign out_cycle = cycle - (rows_wide << 1) + 1'b1;
     assign load = running && cycle < rows_wide;
     assign stream = running && !load && stream_cycle < (BITS + 2)'(count);
     assign leaves = running && cycle + 1'b1 >= rows_wide << 1 && out_cycle < (BITS + 2)'(count);
-    assign asks = stream;
 
-    // Rows: vectors run down; the top edge gives the stationary words, the last row's first.
-    logic [ROWS-1:0] row_valid;
-    logic [ROWS-1:0][BITS-1:0] row_vector;
-    logic [COLS-1:0] ask_valid, out_on;
-    logic [COLS-1:0][BITS-1:0] ask_place;
+    // Vectors run down the rows; what they ask of psums, and what leaves, runs along the columns.
+    typedef struct packed {
+      logic on;
+      logic last;
+      logic [BITS-1:0] place;
+      logic [BITS-1:0] vector;
+    } result_t;
+    logic [ROWS-1:0][BITS:0] row_vector;
+    logic [COLS-1:0][BITS:0] ask_place;
+    result_t leaving;
+    result_t [COLS-1:0] results;
+
+    delay_line #(.LENGTH(ROWS), .WIDTH(BITS + 1)) down_rows (
+        .clk, .word({stream, read_vector[0]}), .words(row_vector)
+    );
+    delay_line #(.LENGTH(COLS), .WIDTH(BITS + 1)) along_cols (
+        .clk, .word({stream, stream_cycle[BITS-1:0]}), .words(ask_place)
+    );
+    delay_line #(.LENGTH(COLS), .WIDTH($bits(result_t))) out_along_cols (.clk, .word(leaving), .words(results));
     always_ff @(posedge clk) begin
+      leaving   <= '{on: leaves && !rst, last: last_fold, place: out_cycle[BITS-1:0], vector: read_vector[1]};
       out_group <= group;
-      for (int r = 1; r < int'(ROWS); r++) begin
-        row_valid[r]  <= rst ? 1'b0 : r == 1 ? stream : row_valid[r-1];
-        row_vector[r] <= r == 1 ? read_vector[0] : row_vector[r-1];
-      end
-      for (int c = 1; c < int'(COLS); c++) begin
-        ask_valid[c] <= rst ? 1'b0 : c == 1 ? asks : ask_valid[c-1];
-        ask_place[c] <= c == 1 ? stream_cycle[BITS-1:0] : ask_place[c-1];
-      end
-      for (int c = 0; c < int'(COLS); c++) begin
-        out_on[c] <= rst ? 1'b0 : c == 0 ? leaves : out_on[c-1];
-        out_last[c] <= c == 0 ? last_fold : out_last[c-1];
-        out_place[c] <= c == 0 ? out_cycle[BITS-1:0] : out_place[c-1];
-        out_vector[c] <= c == 0 ? read_vector[1] : out_vector[c-1];
-      end
     end
-    assign row_valid[0] = stream;
-    assign row_vector[0] = read_vector[0];
-    assign ask_valid[0] = asks;
-    assign ask_place[0] = stream_cycle[BITS-1:0];
     assign read_bank = {bank, bank};
     assign read_place = {out_cycle[BITS-1:0], stream_cycle[BITS-1:0]};
+    assign row_first = '0;
 
     always_comb begin
       for (int r = 0; r < int'(ROWS); r++) begin
-        left_valid[r] = row_valid[r] && ROW_BITS'(r) < rows_at_work;
-        left_vector[r] = row_vector[r];
+        left_valid[r] = row_vector[r][BITS] && ROW_BITS'(r) < rows_at_work;
+        left_vector[r] = row_vector[r][BITS-1:0];
         left_product[r] = base + BITS'(r);
-        row_first[r] = 1'b0;
       end
       for (int c = 0; c < int'(COLS); c++) begin
         top_item[c] = BITS'(tile * COLS) + BITS'(c);
         top_product[c] = base + BITS'(used_rows) - 1'b1 - cycle[BITS-1:0];
         top_valid[c] = load && BITS'(c) < cols_left && rows_wide - cycle <= (BITS + 2)'(rows_at_work);
-        sum_asked[c] = ask_valid[c] && base != 0 && BITS'(c) < cols_left;
-        sum_place[c] = ask_place[c];
-        sums_above[c] = sum_asked[c] ? sum_word[c] : '0;
-        out_valid[c] = out_on[c] && BITS'(c) < items_left_before;
+        sum_asked[c] = ask_place[c][BITS] && base != 0 && BITS'(c) < cols_left;
+        sum_place[c] = ask_place[c][BITS-1:0];
+      end
+    end
+    always_comb for (int c = 0; c < int'(COLS); c++) sums_above[c] = sum_asked[c] ? sum_word[c] : '0;
+    always_comb begin
+      quiet = 1'b1;
+      for (int c = 0; c < int'(COLS); c++) begin
+        out_valid[c] = results[c].on && BITS'(c) < items_left_before;
+        out_last[c] = results[c].last;
+        out_place[c] = results[c].place;
+        out_vector[c] = results[c].vector;
         out_item[c] = BITS'(tile_before * COLS) + BITS'(c);
+        if (results[c].on) quiet = 1'b0;
       end
     end
     assign out_word = sums_below;
     assign {capture, shift} = '0;
     assign free = fold_ends && last_fold;
-    assign quiet = !(|out_on);
     assign drain_rows = '0;
     logic unused;
     assign unused = &{1'b0, stream_cycle[BITS+1:BITS], out_cycle[BITS+1:BITS]};
