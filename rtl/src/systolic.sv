@@ -300,9 +300,9 @@ module systolic #(
     delay_line #(.LENGTH(COLS), .WIDTH(BITS + 1)) along_cols (
         .clk, .word({stream, stream_cycle[BITS-1:0]}), .words(ask_place)
     );
-    delay_line #(.LENGTH(COLS), .WIDTH($bits(result_t))) out_along_cols (.clk, .word(leaving), .words(results));
+    delay_line #(.LENGTH(COLS), .WIDTH(2 + 2 * BITS)) out_along_cols (.clk, .word(leaving), .words(results));
     always_ff @(posedge clk) begin
-      leaving   <= '{on: leaves && !rst, last: last_fold, place: out_cycle[BITS-1:0], vector: read_vector[1]};
+      leaving   <= {leaves && !rst, last_fold, out_cycle[BITS-1:0], read_vector[1]};
       out_group <= group;
     end
     assign read_bank = {bank, bank};

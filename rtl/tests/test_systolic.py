@@ -2,17 +2,70 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from rtl.bench.simulator import Testbench, build, job_folder, lint
-from rtl.tests.convolution import cuts, random_shape, with_operands
-from rtl.tests.systolic_jobs import MEMORIES, NUMBERS, Array, Stage
-from zapsim.patterns import PATTERNS, pattern_map
+from rtl.tests.stage import MEMORIES, NUMBERS, Stage, random_stage, real_stages
+from zapsim.arch.arrays import SystolicArray
+from zapsim.arch.spec import ArchSpec
+from zapsim.arrays.engine import StageResult
+from zapsim.arrays.systolic.timing import SystolicEngine
 
-WS, OS, IS = "weight-stationary", "output-stationary", "input-stationary"
+DATAFLOWS = WS, OS, IS = "weight-stationary", "output-stationary", "input-stationary"
+ENGINE = SystolicEngine()
+
+
+@dataclass(frozen=True)
+class Array:
+    """Parameters of the array."""
+
+    dataflow: str
+    rows: int
+    cols: int
+    serial: bool = False
+    shrunk: bool = False
+    scan: int = 4
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        return {
+            "ROWS": self.rows,
+            "COLS": self.cols,
+            "DATAFLOW": DATAFLOWS.index(self.dataflow),
+            "SERIAL": int(self.serial),
+            "SHRUNK": int(self.shrunk),
+            "SCAN": self.scan,
+        }
+
+    @property
+    def arch(self) -> ArchSpec:
+        options: dict[str, Any] = {
+            "drain": "serial" if self.serial else "overlapped",
+            "partial_folds": "shrunk" if self.shrunk else "full",
+        }
+        array = SystolicArray(dataflow=self.dataflow, rows=self.rows, cols=self.cols, **options)
+        return ArchSpec.model_validate({
+            "name": "rtl", "description": "as built", "array": array, "word": "8 bit", "clock": "1 GHz",
+            "buffers": {"glb": {"size": "1 MiB"}}, "dram": {"bandwidth": "1 GB/s"}, "predictor": {"unit": "ideal"},
+            "energy": {"technology": "none", "actions": {}},
+        })  # fmt: skip
+
+    def model(self, stage: Stage) -> StageResult:
+        shape = stage.layer.shape
+        return ENGINE.time_stage(shape, self.arch, ENGINE.map_layer(shape, self.arch), stage.demand())
+
+    def write(self, stage: Stage, folder: Path) -> dict[str, int]:
+        settings = stage.write(folder)
+        filters = stage.layer.shape.K_per_group
+        items = settings["pixels"] if self.dataflow == IS else filters
+        return settings | {"filters": filters, "tiles": -(-items // self.cols)}
+
+
 ARRAYS = {
     "ws 4x4": Array(WS, 4, 4),
     "os 4x3": Array(OS, 4, 3),
@@ -42,31 +95,12 @@ def bench(name: str) -> Testbench:
     return build("tb_systolic", ARRAYS[name].parameters, numbers=NUMBERS, memories=MEMORIES)
 
 
-def random_stage(rng: np.random.Generator, index: int) -> Stage:
-    """Return a random layer, dense, masked anyhow, or one of the two stages of a predicted layer."""
-    shape = random_shape(rng, f"random {index}")
-    layer = with_operands(rng, shape)
-    size = (shape.N, shape.P, shape.Q, shape.K)
-    kind = index % 4
-    if kind == 0:
-        return Stage(shape.name, layer)
-    kept = rng.random(size) < rng.choice([0.05, 0.3, 0.6, 0.95])
-    if kind == 1:
-        return Stage(shape.name, layer, kept)
-    pattern = pattern_map(str(rng.choice(PATTERNS)), shape.P, shape.Q)
-    positions = pattern if kind == 2 else ~pattern
-    if not positions.any():
-        positions = ~positions
-    wanted = positions[None, :, :, None] if kind == 2 else positions[None, :, :, None] & kept
-    return Stage(shape.name, layer, np.broadcast_to(wanted, size).copy(), positions)
-
-
 def run(bench: Testbench, array: Array, work: Path, stages: list[Stage]) -> list[dict[str, int]]:
     """Run stages, check values and cycles, and return rows of the table."""
-    settings = [stage.write(job_folder(work, index), array) for index, stage in enumerate(stages)]
+    settings = [array.write(stage, job_folder(work, index)) for index, stage in enumerate(stages)]
     rows = []
     for index, (stage, result) in enumerate(zip(stages, bench.run(work, settings), strict=True)):
-        model = stage.model(array)
+        model = array.model(stage)
         computed = stage.check(job_folder(work, index))
         # The model counts from cycle 0, as SCALE-Sim does: one less than there are.
         assert result["running"] == model.cycles.total + bool(computed), stage.name
@@ -90,16 +124,7 @@ def test_random_layers(bench: Testbench, name: str, tmp_path: Path, table) -> No
 
 
 def test_real_layers(bench: Testbench, name: str, tmp_path: Path, table) -> None:
-    stages = []
-    for cut in cuts():
-        outside = ~cut.pattern
-        known = np.broadcast_to(cut.pattern[None, :, :, None], cut.mask.shape).copy()
-        stages += [
-            Stage(f"{cut.name} dense", cut.layer),
-            Stage(f"{cut.name} pattern", cut.layer, known, cut.pattern),
-            Stage(f"{cut.name} rest", cut.layer, cut.mask & outside[None, :, :, None], outside),
-        ]
-    rows = run(bench, ARRAYS[name], tmp_path, stages)
+    rows = run(bench, ARRAYS[name], tmp_path, real_stages())
     table(f"systolic-real-{name}".replace(" ", "-"), rows)
 
 

@@ -1,64 +1,21 @@
-"""Jobs for the systolic array's testbench, what it must compute, and how long zapsim says it takes."""
+"""Stages of layers as testbenches of arrays run them: memories in, outputs back, random and real ones."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtl.bench.hexfile import joined, read_words, signed, write_words
-from rtl.tests.convolution import Layer
-from zapsim.arch.arrays import SystolicArray
-from zapsim.arch.spec import ArchSpec
+from rtl.tests.convolution import Layer, cuts, random_shape, with_operands
 from zapsim.arrays.engine import Demand
-from zapsim.arrays.systolic.timing import SystolicEngine
+from zapsim.patterns import PATTERNS, pattern_map
 from zapsim.tracefile.packed import PackedMap
 
 NUMBERS = ("cycles", "running", "waiting")
 MEMORIES = ("ofmap.hex", "computed.hex")
-DATAFLOWS = ("weight-stationary", "output-stationary", "input-stationary")
-_ENGINE = SystolicEngine()
-
-
-@dataclass(frozen=True)
-class Array:
-    """Parameters of the array."""
-
-    dataflow: str
-    rows: int
-    cols: int
-    serial: bool = False
-    shrunk: bool = False
-    scan: int = 4
-
-    @property
-    def parameters(self) -> dict[str, int]:
-        """Parameters of the testbench."""
-        return {
-            "ROWS": self.rows,
-            "COLS": self.cols,
-            "DATAFLOW": DATAFLOWS.index(self.dataflow),
-            "SERIAL": int(self.serial),
-            "SHRUNK": int(self.shrunk),
-            "SCAN": self.scan,
-        }
-
-    @property
-    def arch(self) -> ArchSpec:
-        """An architecture that has nothing special but this array."""
-        options: dict[str, Any] = {
-            "drain": "serial" if self.serial else "overlapped",
-            "partial_folds": "shrunk" if self.shrunk else "full",
-        }
-        array = SystolicArray(dataflow=self.dataflow, rows=self.rows, cols=self.cols, **options)
-        return ArchSpec.model_validate({
-            "name": "rtl", "description": "as built", "array": array, "word": "8 bit", "clock": "1 GHz",
-            "buffers": {"glb": {"size": "1 MiB"}}, "dram": {"bandwidth": "1 GB/s"}, "predictor": {"unit": "ideal"},
-            "energy": {"technology": "none", "actions": {}},
-        })  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,8 +24,13 @@ class Stage:
 
     name: str
     layer: Layer
-    kept: NDArray[np.bool_] | None = None
+    wanted_outputs: NDArray[np.bool_] | None = None
     positions: NDArray[np.bool_] | None = None
+
+    def demand(self) -> Demand:
+        """Return what the stage asks of one of zapsim's engines."""
+        wanted = None if self.wanted_outputs is None else PackedMap.from_bool(self.wanted_outputs)
+        return Demand(wanted, positions=self.positions)
 
     def pixels(self) -> NDArray[np.int64]:
         """Return (image, row, column) of the pixels put on the array, in order: int64 (pixels, 3)."""
@@ -78,18 +40,12 @@ class Stage:
 
     def wanted(self) -> NDArray[np.bool_]:
         """Return the outputs to compute, by pixel as it is put on the array: bool (pixels, K)."""
-        if self.kept is None:
+        if self.wanted_outputs is None:
             return np.ones((len(self.pixels()), self.layer.shape.K), dtype=bool)
-        return self.kept[tuple(self.pixels().T)]
+        return self.wanted_outputs[tuple(self.pixels().T)]
 
-    def model(self, array: Array) -> Any:
-        """Return zapsim's result for the stage."""
-        demand = Demand(None if self.kept is None else PackedMap.from_bool(self.kept), positions=self.positions)
-        shape = self.layer.shape
-        return _ENGINE.time_stage(shape, array.arch, _ENGINE.map_layer(shape, array.arch), demand)
-
-    def write(self, folder: Path, array: Array) -> dict[str, int]:
-        """Write the memories; return the settings."""
+    def write(self, folder: Path) -> dict[str, int]:
+        """Write the memories; return the settings that every array needs."""
         shape, pixels = self.layer.shape, self.pixels()
         origins = pixels * [1, *shape.stride] - [0, shape.padding[0], shape.padding[2]]
         taps = [
@@ -103,11 +59,8 @@ class Stage:
         write_words(folder / "mask.hex", self.wanted().reshape(-1), 1)
         write_words(folder / "pixel.hex", [joined((x, y, n), 16) for n, y, x in origins], 48)
         write_words(folder / "tap.hex", [joined((s, r, c), 16) for c, r, s in taps], 48)
-        items = len(pixels) if array.dataflow == "input-stationary" else shape.K_per_group
         return {
             "pixels": len(pixels),
-            "filters": shape.K_per_group,
-            "tiles": -(-items // array.cols),
             "products": shape.macs_per_output,
             "groups": shape.groups,
             "channels": shape.C,
@@ -124,3 +77,36 @@ class Stage:
         assert computed[self.wanted()].all(), self.name
         np.testing.assert_array_equal(found[computed], expected[computed], err_msg=self.name)
         return int(computed.sum())
+
+
+def random_stage(rng: np.random.Generator, index: int) -> Stage:
+    """Return a random layer, dense, masked anyhow, or one of the two stages of a predicted layer."""
+    shape = random_shape(rng, f"random {index}")
+    layer = with_operands(rng, shape)
+    size = (shape.N, shape.P, shape.Q, shape.K)
+    kind = index % 4
+    if kind == 0:
+        return Stage(shape.name, layer)
+    mask = rng.random(size) < rng.choice([0.05, 0.3, 0.6, 0.95])
+    if kind == 1:
+        return Stage(shape.name, layer, mask)
+    pattern = pattern_map(str(rng.choice(PATTERNS)), shape.P, shape.Q)
+    positions = pattern if kind == 2 else ~pattern
+    if not positions.any():
+        positions = ~positions
+    wanted = positions[None, :, :, None] if kind == 2 else positions[None, :, :, None] & mask
+    return Stage(shape.name, layer, np.broadcast_to(wanted, size).copy(), positions)
+
+
+def real_stages() -> list[Stage]:
+    """Return pieces of three layers of VGG-16: dense, the pattern, and the rest."""
+    stages = []
+    for cut in cuts():
+        outside = ~cut.pattern
+        known = np.broadcast_to(cut.pattern[None, :, :, None], cut.mask.shape).copy()
+        stages += [
+            Stage(f"{cut.name} dense", cut.layer),
+            Stage(f"{cut.name} pattern", cut.layer, known, cut.pattern),
+            Stage(f"{cut.name} rest", cut.layer, cut.mask & outside[None, :, :, None], outside),
+        ]
+    return stages
