@@ -19,8 +19,24 @@ BENCHES = ROOT / "rtl" / "bench"
 BUILDS = ROOT / "build" / "rtl"
 
 DESIGNS = {
-    "zap_predictor": ("zap_predictor", "raster", "window", "tap_sum", "mask_packer"),
-    "systolic": ("systolic", "systolic_array", "systolic_pe", "vector_list", "delay_line"),
+    "zap_predictor": (
+        "zap_predictor",
+        "predictor_channel",
+        "raster",
+        "window",
+        "tap_sum",
+        "mask_packer",
+        "buffer_memory",
+    ),
+    "systolic": (
+        "systolic",
+        "systolic_array",
+        "systolic_pe",
+        "vector_list",
+        "tile_walk",
+        "delay_line",
+        "buffer_memory",
+    ),
     "output_lanes": ("output_lanes", "lane_domain", "lane"),
 }
 """Modules of each design, its top first, each in a file of its name."""

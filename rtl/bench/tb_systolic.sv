@@ -5,6 +5,7 @@ module tb_systolic #(
     parameter int unsigned DATAFLOW = 0,
     parameter bit SERIAL = 1'b0,
     parameter bit SHRUNK = 1'b0,
+    parameter bit MASKED = 1'b1,
     parameter int unsigned SCAN = 4
 ) (
     input logic clk,
@@ -49,7 +50,7 @@ module tb_systolic #(
   logic [COLS-1:0][23:0] sum_word, out_word;
 
   systolic #(
-      .ROWS(ROWS), .COLS(COLS), .DATAFLOW(DATAFLOW), .SERIAL(SERIAL), .SHRUNK(SHRUNK), .SCAN(SCAN), .MAX_VECTORS(2048)
+      .ROWS(ROWS), .COLS(COLS), .DATAFLOW(DATAFLOW), .SERIAL(SERIAL), .SHRUNK(SHRUNK), .MASKED(MASKED), .SCAN(SCAN), .MAX_VECTORS(2048)
   ) dut (
       .clk, .rst, .start, .vectors(DATAFLOW == 2 ? filters : pixels), .items(DATAFLOW == 2 ? pixels : filters), .tiles,
       .products, .groups, .busy, .done, .running(is_running), .waiting(is_waiting),

@@ -25,7 +25,7 @@ module raster #(
   logic [2:0] tile_row, tile_col;
 
   function automatic logic [2:0] next_in_tile(input logic [2:0] at, input logic [2:0] length);
-    return (at + 3'd1 == length) ? 3'd0 : at + 3'd1;
+    next_in_tile = at + 3'd1 == length ? 3'd0 : at + 3'd1;
   endfunction
 
   assign top        = row == 0;

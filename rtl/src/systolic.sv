@@ -12,6 +12,7 @@ module systolic #(
     parameter int unsigned DATAFLOW = 0,
     parameter bit SERIAL = 1'b0,  // output-stationary: results leave before the next fold fills
     parameter bit SHRUNK = 1'b0,  // partial folds fill and drain as an array of their size
+    parameter bit MASKED = 1'b1,  // otherwise every vector is issued for every tile
     parameter int unsigned SCAN = 4,
     parameter int unsigned MAX_VECTORS = 1024,
     parameter int unsigned DATA = 8,
@@ -89,11 +90,24 @@ module systolic #(
   logic [1:0] read_bank;
   logic [1:0][BITS-1:0] read_place, read_vector;
 
-  vector_list #(.COLS(COLS), .SCAN(SCAN), .MAX_VECTORS(MAX_VECTORS), .BITS(BITS)) lists (
-      .clk, .rst, .start, .vectors, .tiles, .groups, .scan_group, .scan_tile, .scan_vector, .scan_bits,
-      .head_ready, .head_group, .head_tile, .head_count, .head_bank, .take, .free, .finished,
-      .read_bank, .read_place, .read_vector
-  );
+  if (MASKED) begin : g_masked
+    vector_list #(.COLS(COLS), .SCAN(SCAN), .MAX_VECTORS(MAX_VECTORS), .BITS(BITS)) lists (
+        .clk, .rst, .start, .vectors, .tiles, .groups, .scan_group, .scan_tile, .scan_vector, .scan_bits,
+        .head_ready, .head_group, .head_tile, .head_count, .head_bank, .take, .free, .finished,
+        .read_bank, .read_place, .read_vector
+    );
+  end else begin : g_dense
+    tile_walk #(.BITS(BITS)) all_tiles (
+        .clk, .rst, .start, .tiles, .groups, .ready(head_ready), .group(head_group), .tile(head_tile), .take
+    );
+    assign head_count = vectors;
+    assign head_bank = 1'b0;
+    assign finished = !head_ready;
+    assign read_vector = read_place;
+    assign {scan_group, scan_tile, scan_vector} = '0;
+    logic unused_mask;
+    assign unused_mask = &{1'b0, scan_bits, read_bank, free};
+  end
 
   // Sizes of the fold.
   logic [BITS-1:0] left_over, cols_left;  // rows and columns from here to the end
@@ -166,37 +180,40 @@ module systolic #(
   );
 
   logic [ROW_BITS-1:0] drain_rows;
+  // What runs along the edges, with a bit that says whether it is there: a vector or a product down the rows; a place or a
+  // product along the columns; of results whether they are outputs, their place and their vector.
+  logic [ROWS-1:0][BITS:0] along_row;
+  logic [COLS-1:0][BITS:0] along_col;
+  logic [COLS-1:0][2*BITS+1:0] results;
+  logic [ROWS-1:0][BITS-1:0] kept_vector;
 
   if (OUTPUT_STATIONARY) begin : g_output_stationary
     // Products run down the rows and along the columns, a cycle later in each.
-    logic [ROWS-1:0][BITS:0] row_product;
-    logic [COLS-1:0][BITS:0] col_product;
-    logic [ROWS-1:0][BITS-1:0] row_vector;
     logic stream;
 
     assign stream = running && cycle < (BITS + 2)'(products);
     delay_line #(.LENGTH(ROWS), .WIDTH(BITS + 1)) down_rows (
-        .clk, .word({stream, cycle[BITS-1:0]}), .words(row_product)
+        .clk, .word({stream, cycle[BITS-1:0]}), .words(along_row)
     );
     delay_line #(.LENGTH(COLS), .WIDTH(BITS + 1)) along_cols (
-        .clk, .word({stream, cycle[BITS-1:0]}), .words(col_product)
+        .clk, .word({stream, cycle[BITS-1:0]}), .words(along_col)
     );
     // A row's pixel is looked up in the cycle in which it begins, and kept.
     always_ff @(posedge clk) begin
-      for (int r = 0; r < int'(ROWS); r++) if (running && cycle == (BITS + 2)'(r)) row_vector[r] <= read_vector[0];
+      for (int r = 0; r < int'(ROWS); r++) if (running && cycle == (BITS + 2)'(r)) kept_vector[r] <= read_vector[0];
     end
 
     always_comb begin
       for (int r = 0; r < int'(ROWS); r++) begin
-        left_valid[r] = row_product[r][BITS] && ROW_BITS'(r) < rows_at_work;
-        left_vector[r] = cycle == (BITS + 2)'(r) ? read_vector[0] : row_vector[r];
-        left_product[r] = row_product[r][BITS-1:0];
-        row_first[r] = row_product[r] == {1'b1, BITS'(0)};
+        left_valid[r] = along_row[r][BITS] && ROW_BITS'(r) < rows_at_work;
+        left_vector[r] = cycle == (BITS + 2)'(r) ? read_vector[0] : kept_vector[r];
+        left_product[r] = along_row[r][BITS-1:0];
+        row_first[r] = along_row[r] == {1'b1, BITS'(0)};
       end
       for (int c = 0; c < int'(COLS); c++) begin
-        top_valid[c] = col_product[c][BITS] && BITS'(c) < cols_left;
+        top_valid[c] = along_col[c][BITS] && BITS'(c) < cols_left;
         top_item[c] = BITS'(tile * COLS) + BITS'(c);
-        top_product[c] = col_product[c][BITS-1:0];
+        top_product[c] = along_col[c][BITS-1:0];
       end
     end
     assign load = 1'b0;
@@ -270,9 +287,10 @@ module systolic #(
     end
     assign out_last = '1;
     assign out_place = '0;
+    assign results = '0;
     assign out_word = sums_below;
     logic unused_os;
-    assign unused_os = &{1'b0, sum_word, tile_before, items_left_before, cycle[BITS+1:BITS]};
+    assign unused_os = &{1'b0, results, sum_word, tile_before, items_left_before, cycle[BITS+1:BITS]};
   end else begin : g_operand_stationary
     logic stream, leaves;
     logic [BITS+1:0] stream_cycle, out_cycle;
@@ -283,22 +301,13 @@ module systolic #(
     assign leaves = running && cycle + 1'b1 >= rows_wide << 1 && out_cycle < (BITS + 2)'(count);
 
     // Vectors run down the rows; what they ask of psums, and what leaves, runs along the columns.
-    typedef struct packed {
-      logic on;
-      logic last;
-      logic [BITS-1:0] place;
-      logic [BITS-1:0] vector;
-    } result_t;
-    logic [ROWS-1:0][BITS:0] row_vector;
-    logic [COLS-1:0][BITS:0] ask_place;
-    result_t leaving;
-    result_t [COLS-1:0] results;
+    logic [2*BITS+1:0] leaving;
 
     delay_line #(.LENGTH(ROWS), .WIDTH(BITS + 1)) down_rows (
-        .clk, .word({stream, read_vector[0]}), .words(row_vector)
+        .clk, .word({stream, read_vector[0]}), .words(along_row)
     );
     delay_line #(.LENGTH(COLS), .WIDTH(BITS + 1)) along_cols (
-        .clk, .word({stream, stream_cycle[BITS-1:0]}), .words(ask_place)
+        .clk, .word({stream, stream_cycle[BITS-1:0]}), .words(along_col)
     );
     delay_line #(.LENGTH(COLS), .WIDTH(2 + 2 * BITS)) out_along_cols (.clk, .word(leaving), .words(results));
     always_ff @(posedge clk) begin
@@ -308,31 +317,32 @@ module systolic #(
     assign read_bank = {bank, bank};
     assign read_place = {out_cycle[BITS-1:0], stream_cycle[BITS-1:0]};
     assign row_first = '0;
+    assign kept_vector = '0;
 
     always_comb begin
       for (int r = 0; r < int'(ROWS); r++) begin
-        left_valid[r] = row_vector[r][BITS] && ROW_BITS'(r) < rows_at_work;
-        left_vector[r] = row_vector[r][BITS-1:0];
+        left_valid[r] = along_row[r][BITS] && ROW_BITS'(r) < rows_at_work;
+        left_vector[r] = along_row[r][BITS-1:0];
         left_product[r] = base + BITS'(r);
       end
       for (int c = 0; c < int'(COLS); c++) begin
         top_item[c] = BITS'(tile * COLS) + BITS'(c);
         top_product[c] = base + BITS'(used_rows) - 1'b1 - cycle[BITS-1:0];
         top_valid[c] = load && BITS'(c) < cols_left && rows_wide - cycle <= (BITS + 2)'(rows_at_work);
-        sum_asked[c] = ask_place[c][BITS] && base != 0 && BITS'(c) < cols_left;
-        sum_place[c] = ask_place[c][BITS-1:0];
+        sum_asked[c] = along_col[c][BITS] && base != 0 && BITS'(c) < cols_left;
+        sum_place[c] = along_col[c][BITS-1:0];
       end
     end
     always_comb for (int c = 0; c < int'(COLS); c++) sums_above[c] = sum_asked[c] ? sum_word[c] : '0;
     always_comb begin
       quiet = 1'b1;
       for (int c = 0; c < int'(COLS); c++) begin
-        out_valid[c] = results[c].on && BITS'(c) < items_left_before;
-        out_last[c] = results[c].last;
-        out_place[c] = results[c].place;
-        out_vector[c] = results[c].vector;
+        out_valid[c] = results[c][2*BITS+1] && BITS'(c) < items_left_before;
+        out_last[c] = results[c][2*BITS];
+        out_place[c] = results[c][2*BITS-1:BITS];
+        out_vector[c] = results[c][BITS-1:0];
         out_item[c] = BITS'(tile_before * COLS) + BITS'(c);
-        if (results[c].on) quiet = 1'b0;
+        if (results[c][2*BITS+1]) quiet = 1'b0;
       end
     end
     assign out_word = sums_below;
@@ -340,7 +350,7 @@ module systolic #(
     assign free = fold_ends && last_fold;
     assign drain_rows = '0;
     logic unused;
-    assign unused = &{1'b0, stream_cycle[BITS+1:BITS], out_cycle[BITS+1:BITS]};
+    assign unused = &{1'b0, kept_vector, stream_cycle[BITS+1:BITS], out_cycle[BITS+1:BITS]};
   end
 
   assign done = busy && !running && finished && quiet && !start;

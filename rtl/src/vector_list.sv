@@ -40,7 +40,6 @@ module vector_list #(
 );
   localparam int unsigned PLACE_BITS = $clog2(MAX_VECTORS);
 
-  logic [BITS-1:0] entries[2*MAX_VECTORS];
   logic [1:0] full, taken;
   logic [1:0][BITS-1:0] group_of, tile_of, count_of;
   logic fill_bank, take_bank, free_bank, scanning;
@@ -87,9 +86,12 @@ module vector_list #(
   assign head_bank = take_bank;
   assign finished = !scanning && !head_ready;
 
-  for (genvar port = 0; port < 2; port++) begin : g_read
-    assign read_vector[port] = entries[{read_bank[port], read_place[port][PLACE_BITS-1:0]}];
-  end
+  buffer_memory #(.WIDTH(BITS), .DEPTH(2 * MAX_VECTORS), .READS(2)) entries (
+      .clk, .write(scanning && !full[fill_bank] && any), .write_place({fill_bank, count[PLACE_BITS-1:0]}),
+      .write_word(scan_vector + offset),
+      .read_place({read_bank[1], read_place[1][PLACE_BITS-1:0], read_bank[0], read_place[0][PLACE_BITS-1:0]}),
+      .read_word(read_vector)
+  );
 
   always_ff @(posedge clk) begin
     if (rst || start) begin
@@ -100,7 +102,6 @@ module vector_list #(
       taken <= '0;
     end else begin
       if (scanning && !full[fill_bank]) begin
-        if (any) entries[{fill_bank, count[PLACE_BITS-1:0]}] <= scan_vector + offset;
         count <= next_count;
         scan_vector <= next_vector;
         if (tile_ends) begin

@@ -16,18 +16,18 @@ module window #(
 );
   localparam int unsigned PLACE_BITS = MAX_COLS > 1 ? $clog2(MAX_COLS) : 1;
 
-  logic [WIDTH-1:0] upper_line[MAX_COLS];
-  logic [WIDTH-1:0] lower_line[MAX_COLS];
   logic [PLACE_BITS-1:0] place;
   logic [WIDTH-1:0] upper, lower;
 
-  assign upper = upper_line[place];
-  assign lower = lower_line[place];
+  buffer_memory #(.WIDTH(WIDTH), .DEPTH(MAX_COLS)) upper_line (
+      .clk, .write(push), .write_place(place), .write_word(lower), .read_place(place), .read_word(upper)
+  );
+  buffer_memory #(.WIDTH(WIDTH), .DEPTH(MAX_COLS)) lower_line (
+      .clk, .write(push), .write_place(place), .write_word(word), .read_place(place), .read_word(lower)
+  );
 
   always_ff @(posedge clk) begin
     if (push) begin
-      upper_line[place] <= lower;
-      lower_line[place] <= word;
       for (int r = 0; r < 3; r++) begin
         taps[r][0] <= taps[r][1];
         taps[r][1] <= taps[r][2];

@@ -176,7 +176,7 @@ module zap_predictor #(
 
   function automatic logic in_map(input int r, input int s, input logic top, input logic bottom, input logic left,
                                   input logic right);
-    return !((r == 0 && top) || (r == 2 && bottom) || (s == 0 && left) || (s == 2 && right));
+    in_map = !((r == 0 && top) || (r == 2 && bottom) || (s == 0 && left) || (s == 2 && right));
   endfunction
 
   logic [8:0] first_inside, second_inside;
@@ -193,41 +193,18 @@ module zap_predictor #(
   logic score_valid;
 
   for (genvar c = 0; c < int'(CHANNELS); c++) begin : g_channel
-    logic signed [SUM_BITS-1:0] first_sum, second_sum, carried, sum, rounded;
-    logic [8:0][7:0] values;
-    logic [8:0][WEIGHT_BITS-1:0] weights;
-    logic [TAPS-1:0][7:0] slice_values;
-    logic [TAPS-1:0][WEIGHT_BITS-1:0] slice_weights;
-
-    always_comb begin
-      for (int t = 0; t < 9; t++) begin
-        if (use_second) values[t] = second_inside[t] ? hidden_taps[t/3][t%3][8*c+:8] : '0;
-        else values[t] = first_inside[t] ? in_taps[t/3][t%3][8*c+:8] : '0;
-      end
-      weights = use_second ? second_weights[c] : first_weights[c];
-      for (int t = 0; t < int'(TAPS); t++) begin
-        slice_values[t]  = values[4'(slice*TAPS)+4'(t)];
-        slice_weights[t] = weights[4'(slice*TAPS)+4'(t)];
-      end
-      if (slice == 0) carried = $signed(use_second ? second_bias[c] : first_bias[c]);
-      else carried = use_second ? second_sum : first_sum;
+    logic [71:0] own_in, own_hidden;
+    for (genvar t = 0; t < 9; t++) begin : g_tap
+      assign own_in[8*t+:8] = in_taps[t/3][t%3][8*c+:8];
+      assign own_hidden[8*t+:8] = hidden_taps[t/3][t%3][8*c+:8];
     end
-
-    tap_sum #(.TAPS(TAPS), .POWERS_OF_TWO(POWERS_OF_TWO), .SUM_BITS(SUM_BITS)) sums (
-        .carried, .values(slice_values), .weights(slice_weights), .sum
+    predictor_channel #(.TAPS(TAPS), .POWERS_OF_TWO(POWERS_OF_TWO), .SUM_BITS(SUM_BITS)) channel (
+        .clk, .first(enable && state == FIRST), .second(enable && state == SECOND), .first_on, .use_second, .slice,
+        .in_taps(own_in), .hidden_taps(own_hidden), .first_inside, .second_inside,
+        .first_weights(first_weights[c]), .first_bias(first_bias[c]), .first_shift(first_shift[c]),
+        .second_weights(second_weights[c]), .second_bias(second_bias[c]),
+        .hidden(hidden_word[c]), .positive(score_positive[c])
     );
-
-    always_ff @(posedge clk) begin
-      if (enable && state == FIRST) first_sum <= sum;
-      if (enable && state == SECOND) second_sum <= sum;
-    end
-
-    // The shift of the group that the sum belongs to: the first kernel may be at the next one by now.
-    logic [4:0] shift;
-    always_ff @(posedge clk) if (enable && state == FIRST && first_on) shift <= first_shift[c];
-    assign rounded = (first_sum + (shift == 0 ? '0 : SUM_BITS'(1) <<< (shift - 5'd1))) >>> shift;
-    assign hidden_word[c] = first_sum < 0 ? 8'd0 : rounded > 127 ? 8'd127 : rounded[7:0];
-    assign score_positive[c] = second_sum > 0;
   end
 
   logic packer_empty;

@@ -30,6 +30,7 @@ class Array:
     serial: bool = False
     shrunk: bool = False
     scan: int = 4
+    masked: bool = True
 
     @property
     def parameters(self) -> dict[str, int]:
@@ -40,6 +41,7 @@ class Array:
             "SERIAL": int(self.serial),
             "SHRUNK": int(self.shrunk),
             "SCAN": self.scan,
+            "MASKED": int(self.masked),
         }
 
     @property
@@ -75,6 +77,7 @@ ARRAYS = {
     "os 3x4 serial": Array(OS, 3, 4, serial=True),
     "os 5x2 shrunk": Array(OS, 5, 2, shrunk=True),
     "ws 8x8 scan 1": Array(WS, 8, 8, scan=1),
+    "ws 4x4 without masks": Array(WS, 4, 4, masked=False),
     "is 1x1": Array(IS, 1, 1),
     "ws 1x1": Array(WS, 1, 1, scan=8),
     "os 1x1": Array(OS, 1, 1),
@@ -97,6 +100,8 @@ def bench(name: str) -> Testbench:
 
 def run(bench: Testbench, array: Array, work: Path, stages: list[Stage]) -> list[dict[str, int]]:
     """Run stages, check values and cycles, and return rows of the table."""
+    if not array.masked:
+        stages = [Stage(stage.name, stage.layer) for stage in stages]
     settings = [array.write(stage, job_folder(work, index)) for index, stage in enumerate(stages)]
     rows = []
     for index, (stage, result) in enumerate(zip(stages, bench.run(work, settings), strict=True)):
@@ -119,7 +124,8 @@ def run(bench: Testbench, array: Array, work: Path, stages: list[Stage]) -> list
 
 def test_random_layers(bench: Testbench, name: str, tmp_path: Path, table) -> None:
     rng = np.random.default_rng(7)
-    rows = run(bench, ARRAYS[name], tmp_path, [random_stage(rng, index) for index in range(RANDOM_LAYERS)])
+    stages = [random_stage(rng, index) for index in range(RANDOM_LAYERS)]
+    rows = run(bench, ARRAYS[name], tmp_path, stages)
     table(f"systolic-random-{name}".replace(" ", "-"), rows)
 
 
