@@ -3,7 +3,7 @@
 Values go from stage to stage: the unit sees what the array has computed, and the array computes what the unit asks for.
 Beside it stands zapsim's timeline of the same layer with the same mask, with memory that is never waited for.
 
-``python -m rtl.predicted_layer FOLDER`` leaves the waveforms of the three stages there (VCD, for GTKWave or Surfer), and
+``python -m rtl.predicted_layer FOLDER`` leaves the waveforms of the three stages there (VCD, for GTKWave or Surfer) and
 the timeline (JSON, for ui.perfetto.dev).
 """
 

@@ -38,6 +38,7 @@ DESIGNS = {
         "buffer_memory",
     ),
     "output_lanes": ("output_lanes", "lane_domain", "lane"),
+    "row_stationary": ("row_stationary", "row_stationary_pe", "word_fifo"),
 }
 """Modules of each design, its top first, each in a file of its name."""
 

@@ -12,7 +12,7 @@ module lane_domain #(
     input logic [LANES-1:0][BITS-1:0] next_block,
     output logic [LANES-1:0] take,
     output logic running,
-    output logic waiting,  // for a lane that has not found out whether it has an output
+    output logic waiting,  // for a search of the mask, and to begin after it
     output logic first,
     output logic last,
     output logic [BITS-1:0] cycle
@@ -28,7 +28,7 @@ module lane_domain #(
   assign begins = (!running || last) && next_valid != 0 && unknown == 0;
   assign first = running && cycle == 0;
   assign last = running && cycle + 1'b1 == output_cycles;
-  assign waiting = armed && !running && unknown != 0;
+  assign waiting = armed && !running && (unknown != 0 || next_valid != 0);
   always_comb for (int l = 0; l < int'(LANES); l++) take[l] = begins && next_valid[l] && next_block[l] == block;
 
   always_ff @(posedge clk) begin

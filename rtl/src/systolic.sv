@@ -242,6 +242,9 @@ module systolic #(
       logic unused;
       assign unused = &{1'b0, ends_before, drain_last_fold, used_rows_before};
     end else begin : g_overlapped_drain
+      logic next_bank, next_last_fold;
+      logic [BITS-1:0] next_base, next_tile, next_group, next_items;
+      logic [ROW_BITS-1:0] next_rows, next_at_work;
       // The cycle after a fold copies its sums; then they go down, a row a cycle.
       assign capture = ends_before;
       assign shift = drain_on;
@@ -266,9 +269,6 @@ module systolic #(
           drain_on   <= drain_left != 1;
         end
       end
-      logic next_bank, next_last_fold;
-      logic [BITS-1:0] next_base, next_tile, next_group, next_items;
-      logic [ROW_BITS-1:0] next_rows, next_at_work;
       logic unused;
       assign unused = &{1'b0, used_rows_before};
     end
