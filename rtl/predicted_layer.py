@@ -29,8 +29,8 @@ from zapsim.arch.policy import PRESETS
 from zapsim.arch.spec import ArchSpec
 from zapsim.report.timeline_file import TimedLayer, timeline_json
 from zapsim.timing.layer import LayerTiming, time_layer
-from zapsim.tracefile.model import LayerTrace, PredictorSetting
 from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.records import LayerTrace, PredictorSetting
 
 LAYER, THRESHOLD = "conv5_2", 0.1
 ARRAY, UNIT = Array(WS, 4, 4), Unit(channels=2)

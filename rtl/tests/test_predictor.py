@@ -26,7 +26,7 @@ UNITS = {
     "1x1": Unit(taps=1),
     "9x2 powers of two": Unit(channels=2, powers_of_two=True),
 }
-IN_CI = ("9x2", "3x4", "9x2 powers of two")
+IN_CI = ("9x2", "9x2 powers of two")
 
 
 def latency(cols: int) -> int:

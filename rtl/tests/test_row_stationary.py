@@ -210,7 +210,7 @@ def test_random_layers(bench: Testbench, buses, tmp_path: Path, table, name: str
         modelled = model.tiles.cycles
         assert len(spans) == len(modelled)
         pass_errors += list(modelled / spans - 1)
-        # The equations never overlap a pass's first windows and last psums with its work, which hardware partly does; they
+        # The equations never overlap a pass's first windows and last psums with its work, as hardware partly does, and
         # leave out the hops up a column and the cycles of FIFOs. That is all by which they are off, in every pass.
         heights = np.array([height for _, _, height in job.ramps])
         ramps = np.array([first + -(-psums // buses[0]) for first, psums, _ in job.ramps])

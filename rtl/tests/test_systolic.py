@@ -82,7 +82,7 @@ ARRAYS = {
     "ws 1x1": Array(WS, 1, 1, scan=8),
     "os 1x1": Array(OS, 1, 1),
 }
-IN_CI = ("ws 4x4", "os 4x3", "is 3x5", "os 3x4 serial shrunk")
+IN_CI = ("ws 4x4", "os 4x3", "is 3x5")
 RANDOM_LAYERS = 110
 
 
