@@ -57,8 +57,9 @@ module tb_output_lanes #(
       .FILTERS(FILTERS), .PIXELS(PIXELS), .DOMAIN_FILTERS(DOMAIN_FILTERS), .DOMAIN_PIXELS(DOMAIN_PIXELS), .MACS(MACS),
       .SCAN(SCAN)
   ) dut (
-      .clk, .rst, .start, .lane_pixels, .lane_blocks, .output_cycles((products + 12'(MACS - 1)) / 12'(MACS)), .busy, .done,
-      .running(is_running), .waiting(is_waiting), .scan_block, .scan_pixel, .scan_bits, .working, .block, .pixel, .cycle,
+      .clk, .rst, .start, .lane_pixels, .lane_blocks, .output_cycles((products + 12'(MACS - 1)) / 12'(MACS)),
+      .busy, .done, .running(is_running), .waiting(is_waiting), .scan_block, .scan_pixel, .scan_bits, .working, .block,
+      .pixel, .cycle,
       .values, .weights, .out_valid, .out_sum
   );
 

@@ -1,4 +1,5 @@
-// A row-stationary array between buffers that hold its passes: streams of words with their tags, lists of windows, psums.
+// A row-stationary array between buffers that hold its passes: streams of words with their tags, lists of windows,
+// psums.
 module tb_row_stationary #(
     parameter int unsigned ROWS = 6,
     parameter int unsigned COLS = 5,
@@ -64,13 +65,17 @@ module tb_row_stationary #(
       col_hand[c] = pass_fields[at+17'(FIELDS+3*ROWS+COLS)+17'(c)][TAG-1:0];
       col_windows[c] = pass_fields[at+17'(FIELDS+3*ROWS+2*COLS)+17'(c)][BITS-1:0];
       col_sums[c] = pass_fields[at+17'(FIELDS+3*ROWS+3*COLS)+17'(c)][BITS-1:0];
-      col_list[c] = {pass_fields[at+17'd8], pass_fields[at+17'd7]} + 32'(pass_fields[at+17'(FIELDS+3*ROWS+4*COLS)+17'(c)]);
-      col_psum[c] = {pass_fields[at+17'd10], pass_fields[at+17'd9]} + 32'(pass_fields[at+17'(FIELDS+3*ROWS+5*COLS)+17'(c)]);
+      col_list[c] = {pass_fields[at+17'd8], pass_fields[at+17'd7]}
+          + 32'(pass_fields[at+17'(FIELDS+3*ROWS+4*COLS)+17'(c)]);
+      col_psum[c] = {pass_fields[at+17'd10], pass_fields[at+17'd9]}
+          + 32'(pass_fields[at+17'(FIELDS+3*ROWS+5*COLS)+17'(c)]);
     end
     for (int w = 0; w < int'(FILTER_BUS); w++) begin
       filter_valid[w] = filter_at + 32'(w) < filter_end;
-      {filter_row[w], filter_hand[w]} = {filter_stream[18'(filter_at)+18'(w)][29:24], filter_stream[18'(filter_at)+18'(w)][21:16]};
-      {filter_address[w], filter_word[w]} = {filter_stream[18'(filter_at)+18'(w)][14:8], filter_stream[18'(filter_at)+18'(w)][7:0]};
+      filter_row[w] = filter_stream[18'(filter_at)+18'(w)][29:24];
+      filter_hand[w] = filter_stream[18'(filter_at)+18'(w)][21:16];
+      filter_address[w] = filter_stream[18'(filter_at)+18'(w)][14:8];
+      filter_word[w] = filter_stream[18'(filter_at)+18'(w)][7:0];
     end
   end
   always_comb begin
@@ -87,13 +92,15 @@ module tb_row_stationary #(
       .ROWS(ROWS), .COLS(COLS), .FILTERS(FILTERS), .FILTER_BUS(FILTER_BUS), .PSUM_BUS(PSUM_BUS)
   ) dut (
       .clk, .rst, .start(pass_start), .busy, .done(pass_done), .rows(pass_fields[at][TAG-1:0]),
-      .cols(pass_fields[at+17'd1][TAG-1:0]), .row_set, .row_tap, .row_channels, .col_top, .col_hand, .col_windows, .col_sums,
+      .cols(pass_fields[at+17'd1][TAG-1:0]), .row_set, .row_tap, .row_channels, .col_top, .col_hand, .col_windows,
+      .col_sums,
       .taps(pass_fields[at+17'd2][BITS-1:0]), .stride(pass_fields[at+17'd3][BITS-1:0]),
       .filter_valid, .filter_row, .filter_hand, .filter_address, .filter_word,
       .filter_last(filter_at + FILTER_BUS >= filter_end), .loading,
       .ifmap_valid(ifmap_at < ifmap_end), .ifmap_set(ifmap_stream[18'(ifmap_at)][29:24]),
       .ifmap_row(ifmap_stream[18'(ifmap_at)][21:16]), .ifmap_word(ifmap_stream[18'(ifmap_at)][7:0]), .ifmap_taken,
-      .window, .window_place, .window_filters, .psum_asked, .psum_place, .psum_word, .out_valid, .out_place, .out_word, .macs
+      .window, .window_place, .window_filters, .psum_asked, .psum_place, .psum_word, .out_valid, .out_place, .out_word,
+      .macs
   );
 
   always_ff @(posedge clk) begin

@@ -50,13 +50,15 @@ module tb_systolic #(
   logic [COLS-1:0][23:0] sum_word, out_word;
 
   systolic #(
-      .ROWS(ROWS), .COLS(COLS), .DATAFLOW(DATAFLOW), .SERIAL(SERIAL), .SHRUNK(SHRUNK), .MASKED(MASKED), .SCAN(SCAN), .MAX_VECTORS(2048)
+      .ROWS(ROWS), .COLS(COLS), .DATAFLOW(DATAFLOW), .SERIAL(SERIAL), .SHRUNK(SHRUNK), .MASKED(MASKED),
+      .SCAN(SCAN), .MAX_VECTORS(2048)
   ) dut (
       .clk, .rst, .start, .vectors(DATAFLOW == 2 ? filters : pixels), .items(DATAFLOW == 2 ? pixels : filters), .tiles,
       .products, .groups, .busy, .done, .running(is_running), .waiting(is_waiting),
       .scan_group, .scan_tile, .scan_vector, .scan_bits, .group,
       .left_valid, .left_vector, .left_product, .left_word, .top_valid, .top_item, .top_product, .top_word,
-      .sum_asked, .sum_place, .sum_word, .out_group, .out_valid, .out_last, .out_place, .out_vector, .out_item, .out_word
+      .sum_asked, .sum_place, .sum_word, .out_group, .out_valid, .out_last, .out_place, .out_vector, .out_item,
+      .out_word
   );
 
   function automatic logic [16:0] output_place(input logic [11:0] of_group, input logic [11:0] p, input logic [11:0] k);

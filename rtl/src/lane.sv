@@ -1,7 +1,7 @@
 // One output lane: finds its next kept output while it computes the present one.
 //
-// The lane's outputs are pixels 0, 1, ... (its own count) of block after block of filters. SCAN mask bits are looked at in a cycle,
-// whenever the next output is not known. `take` begins the next output, `last` ends the present one.
+// The lane's outputs are pixels 0, 1, ... (its own count) of block after block of filters. SCAN mask bits are looked
+// at in a cycle, whenever the next output is not known. `take` begins the next output, `last` ends the present one.
 module lane #(
     parameter int unsigned SCAN = 8,
     parameter int unsigned MACS = 1,

@@ -1,8 +1,8 @@
 // Output lanes with static dispatch: FILTERS x PIXELS lanes, each computes whole outputs, MACS products a cycle.
 //
-// Filter k goes to filter lane k mod FILTERS in block k div FILTERS, pixel i to pixel lane i mod PIXELS. Outputs that the mask does not
-// keep take no time. The lanes of a domain (DOMAIN_FILTERS x DOMAIN_PIXELS) start their outputs together; domains do not
-// wait for one another. Lane (f, j) is number f * PIXELS + j.
+// Filter k goes to filter lane k mod FILTERS in block k div FILTERS, pixel i to pixel lane i mod PIXELS. Outputs
+// that the mask does not keep take no time. The lanes of a domain (DOMAIN_FILTERS x DOMAIN_PIXELS) start their
+// outputs together; domains do not wait for one another. Lane (f, j) is number f * PIXELS + j.
 module output_lanes #(
     parameter int unsigned FILTERS = 4,
     parameter int unsigned PIXELS = 4,
@@ -45,8 +45,10 @@ module output_lanes #(
   localparam int unsigned INSIDE = DOMAIN_FILTERS * DOMAIN_PIXELS;
   localparam int unsigned ALONG = PIXELS / DOMAIN_PIXELS;
 
-  if (DOMAIN_FILTERS < 1 || DOMAIN_PIXELS < 1 || FILTERS % DOMAIN_FILTERS != 0 || PIXELS % DOMAIN_PIXELS != 0) begin : g_size
-    $fatal(1, "output_lanes: domains of %0d x %0d lanes do not divide %0d x %0d", DOMAIN_FILTERS, DOMAIN_PIXELS, FILTERS, PIXELS);
+  if (DOMAIN_FILTERS < 1 || DOMAIN_PIXELS < 1 || FILTERS % DOMAIN_FILTERS != 0 ||
+      PIXELS % DOMAIN_PIXELS != 0) begin : g_size
+    $fatal(1, "output_lanes: domains of %0d x %0d lanes do not divide %0d x %0d",
+           DOMAIN_FILTERS, DOMAIN_PIXELS, FILTERS, PIXELS);
   end
   if (MACS < 1 || SCAN < 1) begin : g_macs
     $fatal(1, "output_lanes: MACS = %0d, SCAN = %0d: expected at least 1 of each", MACS, SCAN);

@@ -1,6 +1,8 @@
-// Walks over the outputs of a layer in raster order, group of channels after group, and says which belong to the pattern.
+// Walks over the outputs of a layer in raster order, group of channels after group, and says which belong to the
+// pattern.
 //
-// `step` moves to the next output. All outputs describe the present one. `done` is set when the last one has been left.
+// `step` moves to the next output. All outputs describe the present one. `done` is set when the last one has been
+// left.
 module raster #(
     parameter int unsigned SIZE_BITS  = 10,
     parameter int unsigned GROUP_BITS = 10

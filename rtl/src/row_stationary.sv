@@ -1,9 +1,10 @@
 // A row-stationary array: PEs with scratch pads, psums up the columns, and multicast buses of limited width.
 //
-// A pass loads its filters, then lets everything move until its last psum is back in the buffer and the bus is empty. What a row
-// or column of PEs stands for in the pass (filter row, set of channels, ofmap row, hand of filters) is set before. In a cycle the
-// filter bus brings FILTER_BUS words, the ifmap bus one, to all PEs whose tags fit, once all of them have room; the psum buses
-// bring and take PSUM_BUS words, one a column, the first column changing from cycle to cycle.
+// A pass loads its filters, then lets everything move until its last psum is back in the buffer and the bus is
+// empty. What a row or column of PEs stands for in the pass (filter row, set of channels, ofmap row, hand of
+// filters) is set before. In a cycle the filter bus brings FILTER_BUS words, the ifmap bus one, to all PEs whose
+// tags fit, once all of them have room; the psum buses bring and take PSUM_BUS words, one a column, the first column
+// changing from cycle to cycle.
 module row_stationary #(
     parameter int unsigned ROWS = 6,
     parameter int unsigned COLS = 5,
@@ -82,7 +83,8 @@ module row_stationary #(
     ifmap_taken = running && ifmap_valid;
     for (int r = 0; r < int'(ROWS); r++) begin
       for (int c = 0; c < int'(COLS); c++) begin
-        listens[r][c] = TAG'(r) < rows && TAG'(c) < cols && row_set[r] == ifmap_set && col_top[c] + row_tap[r] == ifmap_row;
+        listens[r][c] = TAG'(r) < rows && TAG'(c) < cols && row_set[r] == ifmap_set &&
+            col_top[c] + row_tap[r] == ifmap_row;
         if (listens[r][c] && !room[r][c]) ifmap_taken = 1'b0;
         macs = macs + BITS'(working[r][c]);
       end

@@ -1,8 +1,9 @@
 // One PE of a row-stationary array: a row of some filters for some channels, on one ofmap row, one MAC a cycle.
 //
-// Windows come from a list, each with its place in the row and the filters wanted there; a window is worked off one ifmap value
-// after the other, each for all its filters, so that its sums are finished one a cycle at the end. A finished sum is added to the
-// one that comes from the PE below and goes to the PE above. The ifmap buffer takes words AHEAD columns beyond the window.
+// Windows come from a list, each with its place in the row and the filters wanted there; a window is worked off one
+// ifmap value after the other, each for all its filters, so that its sums are finished one a cycle at the end. A
+// finished sum is added to the one that comes from the PE below and goes to the PE above. The ifmap buffer takes
+// words AHEAD columns beyond the window.
 module row_stationary_pe #(
     parameter int unsigned FILTERS = 8,        // at most, of a window
     parameter int unsigned IFMAP_WORDS = 64,   // a power of two

@@ -1,9 +1,9 @@
 // A systolic array with its control: folds of tiles, compacted to the vectors that masks need.
 //
-// DATAFLOW 0: weight-stationary, 1: output-stationary, 2: input-stationary. Vectors are pixels (input-stationary: filters),
-// columns hold filters (input-stationary: pixels); both are numbered within a group, pixels in the order in which they are put
-// on the array. A fold is one residency: rows x columns of the stationary operand, or rows of pixels. Folds follow each other
-// without a gap, unless the next list of vectors is not there (`waiting`).
+// DATAFLOW 0: weight-stationary, 1: output-stationary, 2: input-stationary. Vectors are pixels (input-stationary:
+// filters), columns hold filters (input-stationary: pixels); both are numbered within a group, pixels in the order
+// in which they are put on the array. A fold is one residency: rows x columns of the stationary operand, or rows of
+// pixels. Folds follow each other without a gap, unless the next list of vectors is not there (`waiting`).
 //
 // Operands are asked for and given in the same cycle; the buffers around know where windows lie.
 module systolic #(
@@ -123,7 +123,8 @@ module systolic #(
   assign used_cols = (BITS + 2)'(SHRUNK && cols_left < BITS'(COLS) ? cols_left : BITS'(COLS));
   assign streamed = (BITS + 2)'(OUTPUT_STATIONARY ? products : count);
   assign rows_wide = (BITS + 2)'(used_rows);
-  assign fold_cycles = streamed + used_cols + (OUTPUT_STATIONARY && !SERIAL ? rows_wide : rows_wide << 1) - (BITS + 2)'(2);
+  assign fold_cycles = streamed + used_cols - (BITS + 2)'(2)
+      + (OUTPUT_STATIONARY && !SERIAL ? rows_wide : rows_wide << 1);
   assign fold_ends = running && cycle + 1'b1 == fold_cycles;
   assign begin_tile = busy && head_ready && (!running || (fold_ends && last_fold));
   assign take = begin_tile;
@@ -176,12 +177,12 @@ module systolic #(
       .SHRUNK(SHRUNK), .DATA(DATA), .SUM(SUM)
   ) pes (
       .clk, .left(left_given), .first(row_first), .above(top_given), .sums_above, .load, .capture, .shift,
-      .used_rows(OUTPUT_STATIONARY && !SERIAL ? drain_rows : OUTPUT_STATIONARY ? used_rows : used_rows_before), .sums_below
+      .used_rows(!OUTPUT_STATIONARY ? used_rows_before : SERIAL ? used_rows : drain_rows), .sums_below
   );
 
   logic [ROW_BITS-1:0] drain_rows;
-  // What runs along the edges, with a bit that says whether it is there: a vector or a product down the rows; a place or a
-  // product along the columns; of results whether they are outputs, their place and their vector.
+  // What runs along the edges, with a bit that says whether it is there: a vector or a product down the rows; a place
+  // or a product along the columns; of results whether they are outputs, their place and their vector.
   logic [ROWS-1:0][BITS:0] along_row;
   logic [COLS-1:0][BITS:0] along_col;
   logic [COLS-1:0][2*BITS+1:0] results;

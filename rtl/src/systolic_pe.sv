@@ -1,7 +1,8 @@
 // One PE of a systolic array; operands enter from the left and from above, and are handed on a cycle later.
 //
-// Weight- or input-stationary: words from above stay (`load`), sums move down. Output-stationary: sums stay, `first` starts
-// them anew; then they move down themselves (`shift`) or, with DRAIN_BESIDE, a copy does while the next sums begin.
+// Weight- or input-stationary: words from above stay (`load`), sums move down. Output-stationary: sums stay, `first`
+// starts them anew; then they move down themselves (`shift`) or, with DRAIN_BESIDE, a copy does while the next sums
+// begin.
 module systolic_pe #(
     parameter bit OUTPUT_STATIONARY = 1'b0,
     parameter bit DRAIN_BESIDE = 1'b0,

@@ -1,4 +1,5 @@
-// One channel's share of a cycle: TAPS products of an 8-bit activation (0 to 127) and a weight, added to what was there.
+// One channel's share of a cycle: TAPS products of an 8-bit activation (0 to 127) and a weight, added to what was
+// there.
 //
 // Weights are int8, or with POWERS_OF_TWO four bits: a sign and a code, 0 for zero and c for 2**(c - 1).
 module tap_sum #(

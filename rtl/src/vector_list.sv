@@ -1,8 +1,8 @@
 // The vectors that a tile of columns needs, found ahead of the array: those with at least one mask bit set.
 //
-// Tile after tile, group after group, a window of SCAN vectors is looked at in each cycle; its first needed vector goes on the
-// list, and the window moves behind it (or, if it has none, on by SCAN). Two lists: one is read while the other fills.
-// Tiles that need nothing leave no list.
+// Tile after tile, group after group, a window of SCAN vectors is looked at in each cycle; its first needed vector
+// goes on the list, and the window moves behind it (or, if it has none, on by SCAN). Two lists: one is read while
+// the other fills. Tiles that need nothing leave no list.
 module vector_list #(
     parameter int unsigned COLS = 8,
     parameter int unsigned SCAN = 4,

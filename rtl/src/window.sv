@@ -1,7 +1,8 @@
 // The 3x3 neighbourhood of a stream in raster order: two line buffers and nine registers.
 //
-// After a push, tap (0, 0) to (2, 2) hold the words that came 2*cols + 2 pushes ago to just now. What lies outside the map is
-// for the reader to leave out: the stream goes on from map to map, so that no cycle is lost between channels.
+// After a push, tap (0, 0) to (2, 2) hold the words that came 2*cols + 2 pushes ago to just now. What lies outside
+// the map is for the reader to leave out: the stream goes on from map to map, so that no cycle is lost between
+// channels.
 module window #(
     parameter int unsigned WIDTH     = 8,
     parameter int unsigned MAX_COLS  = 64,

@@ -1,14 +1,14 @@
 // The zero-activation predictor: depthwise 3x3, ReLU, depthwise 3x3, compare; TAPS * CHANNELS MACs a cycle.
 //
-// The pattern's outputs stream in, CHANNELS at a time, in raster order; other positions are zeros that nobody sends. A step
-// takes the next position in, evaluates the first kernel one row and one column behind it, and the second kernel as
-// much behind that, if this position lies outside the pattern. Each kernel takes 9 / TAPS cycles; both use the same
-// multipliers. The stream runs on from channel to channel, so that the multipliers rest only while the first row comes in
-// and while the last row goes out.
+// The pattern's outputs stream in, CHANNELS at a time, in raster order; other positions are zeros that nobody sends.
+// A step takes the next position in, evaluates the first kernel one row and one column behind it, and the second
+// kernel as much behind that, if this position lies outside the pattern. Each kernel takes 9 / TAPS cycles; both use
+// the same multipliers. The stream runs on from channel to channel, so that the multipliers rest only while the
+// first row comes in and while the last row goes out.
 //
-// Numbers: activations 0 to 127; first sums are shifted right (rounded half up) to 0 to 127 again, a shift per channel; the
-// threshold is in the second bias, so that an output is computed if its second sum is above 0. Only bits outside the pattern
-// are sent, CHANNELS at a time in raster order.
+// Numbers: activations 0 to 127; first sums are shifted right (rounded half up) to 0 to 127 again, a shift per
+// channel; the threshold is in the second bias, so that an output is computed if its second sum is above 0. Only
+// bits outside the pattern are sent, CHANNELS at a time in raster order.
 module zap_predictor #(
     parameter int unsigned TAPS = 9,
     parameter int unsigned CHANNELS = 1,
@@ -99,7 +99,8 @@ module zap_predictor #(
       .top(), .bottom(), .left(), .right(), .group()
   );
   raster #(.SIZE_BITS(SIZE_BITS), .GROUP_BITS(GROUP_BITS)) first_walk (
-      .clk, .start(begin_layer), .step(first_step), .rows, .cols, .groups, .tile, .side, .in_pattern(), .done(first_done),
+      .clk, .start(begin_layer), .step(first_step), .rows, .cols, .groups, .tile, .side, .in_pattern(),
+      .done(first_done),
       .top(first_top), .bottom(first_bottom), .left(first_left), .right(first_right), .group(first_group)
   );
   raster #(.SIZE_BITS(SIZE_BITS), .GROUP_BITS(GROUP_BITS)) second_walk (

@@ -10,12 +10,17 @@ from numpy.typing import NDArray
 
 from rtl.bench.hexfile import joined, write_words
 from rtl.quantised_predictor import Ints, QuantisedPredictor
+from zapsim.arch.spec import ArchSpec
+from zapsim.arrays.engine import Demand
+from zapsim.arrays.systolic.timing import SystolicEngine
 from zapsim.patterns import pattern_map, pattern_tile
-from zapsim.timing.predictor import predictor_counts
+from zapsim.timing.predictor import run_predictor
+from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
 NUMBERS = ("cycles", "working", "starved", "last_input", "words")
 MEMORIES = ("masks.hex",)
+_ENGINE = SystolicEngine()
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,17 @@ class Unit:
             "POWERS_OF_TWO": int(self.powers_of_two),
             "WORD": self.word,
         }
+
+    @property
+    def arch(self) -> ArchSpec:
+        """An architecture in which this unit stands beside some array."""
+        return ArchSpec.model_validate({
+            "name": "rtl", "description": "as built", "word": "8 bit", "clock": "1 GHz",
+            "array": {"dataflow": "weight-stationary", "rows": 4, "cols": 4},
+            "buffers": {"glb": {"size": "1 MiB"}}, "dram": {"bandwidth": "1 GB/s"},
+            "predictor": {"unit": "dedicated", "lanes": self.lanes, "latency": "0 cycles"},
+            "energy": {"technology": "none", "actions": {}},
+        })  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,11 +93,13 @@ class PredictorJob:
         return [joined(bits[first : first + unit.word], 1) for first in range(0, len(bits), unit.word)]
 
     def model_cycles(self, unit: Unit) -> int:
-        """Return the cycles that zapsim charges for the unit's MACs, without its latency."""
+        """Return the cycles for which zapsim keeps a dedicated unit busy, its latency being 0."""
         channels, rows, cols = self.shape
         shape = ConvShape("layer", C=1, H=rows, W=cols, K=channels, R=1, S=1)
-        known = channels * int(pattern_map(self.pattern, rows, cols).sum())
-        return -(-predictor_counts(shape, known).predictor_macs // unit.lanes)
+        pattern = PackedMap.of_pattern(pattern_map(self.pattern, rows, cols), 1, channels)
+        arch = unit.arch
+        stage = _ENGINE.time_stage(shape, arch, _ENGINE.map_layer(shape, arch), Demand(pattern))
+        return run_predictor(_ENGINE, arch, shape, pattern, stage.tiles, 2**20).busy_cycles
 
     def write(self, folder: Path, unit: Unit) -> dict[str, int]:
         """Write the memories; return the settings."""
