@@ -1,12 +1,16 @@
 # The lanes are defined in .ci/run: `make check` runs them in the current environment, `.ci/run` in fresh ones.
 lanes = lint types imports test test-nojit test-boundscheck examples
 
-.PHONY: check ci format $(lanes)
+.PHONY: check ci format rtl $(lanes)
 
 check: $(lanes)
 
 $(lanes):
 	@.ci/run $@
+
+# All of it; CI's lane `rtl` is a part.
+rtl:
+	@ZAPSIM_RTL=all .ci/run rtl
 
 ci:
 	@.ci/run

@@ -1,0 +1,1 @@
+"""Hardware in SystemVerilog that computes what zapsim counts, with its testbenches and its synthesis."""

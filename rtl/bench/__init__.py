@@ -1,0 +1,1 @@
+"""What runs inside the simulator: memories around each design, and the cocotb tests that drive them."""
