@@ -29,7 +29,7 @@ POLICIES = ("zap-gate", "zap", "zap-perfect", "oracle")
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trace", type=Path, default=TRACES / "vgg16_hed_chelsea.safetensors")
+    parser.add_argument("--trace", type=Path, default=TRACES / "vgg16_hed_chelsea_1_3.safetensors")
     parser.add_argument("--quick", action="store_true", help="one policy only")
     args = parser.parse_args()
     trace = zapsim.Trace(args.trace)

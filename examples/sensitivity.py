@@ -217,7 +217,7 @@ def tornado(cases: list[Case], path: Path) -> None:
 def main() -> None:
     """Run the study, and print or write it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trace", type=Path, default=TRACES / "vgg16_hed_chelsea.safetensors")
+    parser.add_argument("--trace", type=Path, default=TRACES / "vgg16_hed_chelsea_1_3.safetensors")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write page, table and plot there")
     parser.add_argument("--quick", action="store_true", help="the first accelerator and three parameters only")
     args = parser.parse_args()

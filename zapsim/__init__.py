@@ -6,7 +6,7 @@ numba, pandas nor matplotlib.
 Examples
 --------
 >>> import zapsim
->>> result = zapsim.simulate("eyeriss", "traces/vgg16_hed_chelsea.safetensors", policy="zap")
+>>> result = zapsim.simulate("eyeriss", "traces/vgg16_hed_chelsea_1_3.safetensors", policy="zap")
 >>> result.total.cycle_saving, result.total.energy_saving
 """
 

@@ -60,7 +60,7 @@ def test_the_python_example_of_the_readme_runs():
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
     assert [sum(map(bool, block.splitlines())) for block in blocks] == [5]
     names: dict[str, object] = {}
-    exec(blocks[0].replace("vgg16_hed_chelsea", "digits_cnn"), names)
+    exec(blocks[0].replace("vgg16_hed_chelsea_1_3", "digits_cnn"), names)
     assert len(names["table"]) == len(names["result"].rows)
     assert names["figure"].axes
 

@@ -34,7 +34,7 @@ _EPILOG = """\
 examples:
   zapsim run --arch eyeriss.yaml
   zapsim run --arch tpu_128x128 --set array.dataflow=output-stationary --policy oracle
-  zapsim trace-info traces/vgg16_hed_chelsea.safetensors
+  zapsim trace-info traces/vgg16_hed_chelsea_1_3.safetensors
   zapsim COMMAND --help    options of a command, with examples
 """
 

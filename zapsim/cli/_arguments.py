@@ -15,7 +15,7 @@ from zapsim.files import check_writable, is_special, write_atomically
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-BUNDLED_TRACE = Path(__file__).parents[2] / "traces" / "vgg16_hed_chelsea.safetensors"
+BUNDLED_TRACE = Path(__file__).parents[2] / "traces" / "vgg16_hed_chelsea_1_3.safetensors"
 """VGG-16 (HED weights) on one photograph: the trace that runs if none is named."""
 
 _OPTIONS: dict[str, dict[str, Any]] = {

@@ -9,7 +9,7 @@ from zapsim.cli._arguments import Subparsers, add_command, add_option
 
 _EPILOG = """\
 example:
-  zapsim trace-info traces/vgg16_hed_chelsea.safetensors
+  zapsim trace-info traces/vgg16_hed_chelsea_1_3.safetensors
 
 The command reads every map of the operating point and checks it against its digest.
 """
