@@ -25,6 +25,12 @@ def time(shape: ConvShape, array: SystolicArray, demand: Demand, glb: str = "1 M
     return ENGINE.time_stage(shape, arch, ENGINE.map_layer(shape, arch), demand)
 
 
+def block_of(shape: ConvShape, array: SystolicArray, glb: str) -> int | None:
+    """Return the vectors of a block that the search chooses, or None if nothing is blocked."""
+    blocking = ENGINE.map_layer(shape, arch_of(array, glb)).blocking
+    return None if blocking is None else blocking.vectors
+
+
 def random_ifmap(shape: ConvShape, seed: int, density: float) -> np.ndarray:
     rng = np.random.default_rng(seed)
     size = (shape.N, shape.H, shape.W, shape.C)
@@ -44,7 +50,7 @@ def test_counts_equal_the_walkers_with_many_filters(data: st.DataObject) -> None
 @given(st.data())
 def test_positions_are_a_smaller_map(data: st.DataObject) -> None:
     """What is put on the array is known beforehand: the same as a layer that has only those pixels."""
-    shape, array = data.draw(shapes()), data.draw(arrays())
+    shape, array = data.draw(shapes()), data.draw(arrays()).model_copy(update={"blocking": "none"})
     positions = np.array(data.draw(st.lists(st.booleans(), min_size=shape.P * shape.Q, max_size=shape.P * shape.Q)))
     assume(positions.any())
     positions = positions.reshape(shape.P, shape.Q)
@@ -67,8 +73,9 @@ def check_against_walker(data: st.DataObject, shape: ConvShape, array: SystolicA
     nonzero = random_ifmap(shape, data.draw(st.integers(0, 99)), 0.6) > 0 if data.draw(st.booleans()) else None
     window = None if nonzero is None else window_nonzero(shape, PackedMap.from_bool(nonzero))
 
-    result = time(shape, array, Demand(PackedMap.from_bool(kept), window_nonzero=window))
-    slow = walk(shape, array, kept, nonzero)
+    glb = f"{data.draw(st.integers(array.pe_count, array.pe_count + 60))} B"
+    result = time(shape, array, Demand(PackedMap.from_bool(kept), window_nonzero=window), glb)
+    slow = walk(shape, array, kept, nonzero, block_of(shape, array, glb))
 
     counts = result.counts
     assert result.cycles.total == slow.cycles
@@ -96,8 +103,9 @@ def test_a_machine_that_moves_operands_takes_the_same_cycles_and_computes_the_co
     ifmap = random_ifmap(shape, data.draw(st.integers(0, 99)), 0.8)
     weights = np.random.default_rng(7).integers(-8, 9, (shape.K, shape.C_per_group, shape.R, shape.S))
 
-    machine = systolic_machine.run(shape, array, kept, ifmap, weights)
-    result = time(shape, array, Demand(PackedMap.from_bool(kept)))
+    glb = f"{data.draw(st.integers(array.pe_count, array.pe_count + 60))} B"
+    machine = systolic_machine.run(shape, array, kept, ifmap, weights, block_of(shape, array, glb))
+    result = time(shape, array, Demand(PackedMap.from_bool(kept)), glb)
 
     assert (machine.computed | ~kept).all()
     assert (machine.ofmap == convolution(shape, ifmap, weights) * machine.computed).all()
@@ -136,7 +144,7 @@ def test_an_all_ones_mask_is_dense_in_everything(data: st.DataObject) -> None:
         dense = time(shape, array, Demand(window_nonzero=gated), glb)
         assert time(shape, array, Demand(ones(shape), window_nonzero=gated), glb) == dense
         assert time(shape, array, Demand(ones(shape), gate=True, window_nonzero=gated), glb) == dense
-    mapping = ENGINE.map_layer(shape, arch_of(array))
+    mapping = ENGINE.map_layer(shape, arch_of(array, glb))
     assert dense.cycles.total == mapping.cycles
     assert mapping.macs == shape.macs
 

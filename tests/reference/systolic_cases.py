@@ -75,6 +75,7 @@ def arrays(draw: DrawFn, largest: int = 8) -> SystolicArray:
         fold_boundary=draw(st.sampled_from([None, "crossed", "kept"])),
         pixel_order=draw(st.sampled_from(["raster", "grouped"])),
         channel_order=draw(st.sampled_from(["as-is", "by-density"])),
+        blocking=draw(st.sampled_from(["none", "searched"])),
     )
 
 

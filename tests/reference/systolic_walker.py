@@ -36,8 +36,11 @@ class Walk:
     hops: dict[str, int] = field(default_factory=lambda: dict.fromkeys(["ifmap", "filter", "psum"], 0))
 
 
-def folds(shape: ConvShape, array: SystolicArray, kept: np.ndarray) -> Iterator[Fold]:
-    """Yield the folds of a stage in order; `kept` is bool (N, P, Q, K)."""
+def folds(shape: ConvShape, array: SystolicArray, kept: np.ndarray, block: int | None = None) -> Iterator[Fold]:
+    """Yield the folds of a stage in order.
+
+    `kept` is bool (N, P, Q, K); `block` says how many vectors stream through all folds before the next ones.
+    """
     everywhere = [(n, y, x) for n in range(shape.N) for y in range(shape.P) for x in range(shape.Q)]
     size = shape.K // shape.groups
     filters_of = [list(range(group * size, (group + 1) * size)) for group in range(shape.groups)]
@@ -53,7 +56,7 @@ def folds(shape: ConvShape, array: SystolicArray, kept: np.ndarray) -> Iterator[
         else:
             tiles = [(some, everywhere) for some in _chunks(filters, array.cols)]
         for some_filters, pixels in tiles:
-            yield from _tile(group, array, kept, some_filters, pixels, products)
+            yield from _tile(group, array, kept, some_filters, pixels, products, block)
 
 
 def _grouping(mask: np.ndarray) -> tuple[int, ...]:
@@ -71,12 +74,14 @@ def _column_pixels(array, kept, filters, pixels) -> list[list[Pixel]]:
     return [needed(dense) for dense in _chunks(pixels, array.cols) if needed(dense)]
 
 
-def _tile(group, array, kept, filters, pixels, products) -> Iterator[Fold]:
+def _tile(group, array, kept, filters, pixels, products, block) -> Iterator[Fold]:
     if array.dataflow == "input-stationary":
-        blocks = [([k for k in filters if any(kept[pixel][k] for pixel in pixels)], pixels)]
+        streams = [k for k in filters if any(kept[pixel][k] for pixel in pixels)]
+        blocks = [(some, pixels) for some in _chunks(streams, block or len(streams))]
     else:
         needed = [pixel for pixel in pixels if any(kept[pixel][k] for k in filters)]
-        blocks = [(filters, needed)] if needed else []
+        size = block if block and array.dataflow == "weight-stationary" else len(needed)
+        blocks = [(filters, some) for some in _chunks(needed, size)] if needed else []
     for some_filters, some_pixels in blocks:
         if array.dataflow != "output-stationary":
             for index, some_products in enumerate(_chunks(products, array.rows)):
@@ -95,10 +100,16 @@ def _chunks(items, size):
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def walk(shape: ConvShape, array: SystolicArray, kept: np.ndarray, nonzero: np.ndarray | None = None) -> Walk:
+def walk(
+    shape: ConvShape,
+    array: SystolicArray,
+    kept: np.ndarray,
+    nonzero: np.ndarray | None = None,
+    block: int | None = None,
+) -> Walk:
     """Count a stage; `nonzero` is bool (N, H, W, C), or None if zero inputs switch like others."""
     found = Walk()
-    for fold in folds(shape, array, kept):
+    for fold in folds(shape, array, kept, block):
         _walk_fold(found, shape, array, fold, nonzero)
     found.cycles -= 1 if found.folds else 0
     return found

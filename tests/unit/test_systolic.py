@@ -176,8 +176,18 @@ def test_counts_are_exact_near_the_largest_layer() -> None:
     ],
 )
 def test_dram_words_weight_stationary(glb: str, reads: int, writes: int) -> None:
-    counts = counts_with_dram(time(array_of("weight-stationary"), glb=glb))
+    counts = counts_with_dram(time(array_of("weight-stationary", blocking="none"), glb=glb))
     assert (counts.dram_reads, counts.dram_writes) == (reads, writes)
+
+
+def test_blocked_pixels_keep_their_psums_on_chip() -> None:
+    # 11 words: 4 weights and 6 psums, so 3 of the 4 pixels at a time; the block of 3 and the block of 1 fill anew.
+    result = time(array_of("weight-stationary"), glb="11 B")
+    counts = counts_with_dram(result)
+    assert (counts.dram_reads, counts.dram_writes) == (2 * 12 + 2 * 12, 0)  # pixels per tile, weights per block
+    assert counts.filter_bus_words == 2 * 12
+    assert result.cycles.total == 2 * 2 * (4 + 3 + 4 + 1) - 1  # 2 tiles of 2 folds
+    assert result.tiles.outputs.sum() == 16
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,10 @@ class SystolicArray(PEGrid):
         by which, so that pixels with similar masks share a fold (``grouped``).
     channel_order
         Filters share a fold ``as-is``, or ``by-density``: sorted by how many of their outputs are demanded.
+    blocking
+        Weight- and input-stationary arrays: a tile streams all its vectors through one fold after another (``none``),
+        or block by block, so that the psums of a block stay on chip (``searched``: the number of blocks that costs
+        the dense layer least, which its predicted stages take over).
     """
 
     dataflow: Literal["weight-stationary", "output-stationary", "input-stationary"]
@@ -184,6 +188,7 @@ class SystolicArray(PEGrid):
     fold_boundary: Literal["crossed", "kept"] | None = None
     pixel_order: Literal["raster", "grouped"] = "raster"
     channel_order: Literal["as-is", "by-density"] = "as-is"
+    blocking: Literal["none", "searched"] = "searched"
 
     @property
     def crosses_folds(self) -> bool:

@@ -1,7 +1,8 @@
 """The folds of a systolic stage one after another, with what DRAM brings for tiles.
 
 SCALE-Sim's order: tile after tile, all folds of a tile before the next tile. The buffer holds first what stays on the
-array, then the psums of a tile, then the operand that every tile streams (docs/models/systolic.md).
+array, then the psums of a tile, then the operand that every tile streams (docs/models/systolic.md). A mapping with
+blocks says itself what the buffer holds.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.arrays.systolic.mapping import SystolicMapping, ramp_cycles
+from zapsim.arrays.systolic.mapping import Blocking, SystolicMapping, ramp_cycles
 from zapsim.arrays.systolic.work import Counters, Work
 from zapsim.arrays.tiles import Tiles, even_shares, shared_out
 from zapsim.workload import ConvShape
+
+FEW_FOLDS, MOST_PIECES = 2**10, 2**4
+"""A mapping with blocks divides its folds into up to so many pieces, as long as the layer has no more than so many."""
 
 MOST_TILES = 2**12
 """Folds that are told apart; in a stage with more, neighbouring folds of a tile become one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Words:
+class DramWords:
     """DRAM words of each tile of the array, and the words of the buffer that stay free.
 
     ``filters_at_once``: all filters of a tile come before its first fold.
@@ -37,17 +41,25 @@ class _Words:
 
 
 def fold_tiles(
-    shape: ConvShape, mapping: SystolicMapping, work: Work, pixels: int, glb_words: int, ifmap_coded_words: int | None
+    shape: ConvShape,
+    mapping: SystolicMapping,
+    work: Work,
+    cycles: int,
+    pixels: int,
+    glb_words: int,
+    ifmap_coded_words: int | None,
 ) -> Tiles:
     """List every fold of the stage that has work, in order.
 
-    What a tile takes is spread evenly over its folds. Cycles are counted from cycle 0, as SCALE-Sim counts a layer:
-    the first fold has one less.
+    What a tile takes is spread evenly over its folds. In a layer that is counted from cycle 0, as SCALE-Sim counts it,
+    the first fold has one cycle less.
 
     Parameters
     ----------
     shape, mapping, work
         The layer, on the array, and the tiles of the stage.
+    cycles
+        Cycles of the stage.
     pixels
         Pixels that the stage puts on the array, with a demanded output or not.
     glb_words
@@ -55,11 +67,13 @@ def fold_tiles(
     ifmap_coded_words
         Words of the whole ifmap as DRAM holds it; None: as they are.
     """
-    tiles = _one_by_one(work)
-    words = _dram_words(shape, mapping, tiles, glb_words)
-    total = int(tiles.folds.sum())
-    # Where there are too many folds, each tile has its share of the tiles that are told apart.
-    parts = tiles.folds if total <= MOST_TILES else np.maximum(tiles.folds * MOST_TILES // total, 1)
+    tiles = one_by_one(work)
+    words = dram_words(shape, mapping, tiles, glb_words)
+    pieces = _pieces(mapping, tiles)
+    parts = tiles.folds * pieces
+    total = int(parts.sum())
+    if total > MOST_TILES:  # each tile has its share of those that are told apart
+        pieces, parts = np.ones_like(parts), np.maximum(parts * MOST_TILES // total, 1)
     first = np.zeros(int(parts.sum()), dtype=np.int64)
     first[np.cumsum(parts) - parts] = 1
     ifmap = even_shares(words.ifmap, parts)
@@ -75,13 +89,14 @@ def fold_tiles(
     written[~at_end | _alone(parts)] = spilled
     read[(first == 0) | _alone(parts)] = spilled
     outputs = np.zeros_like(first)
-    outputs[at_end] = tiles.vectors * tiles.cols
+    finishing = _finishing_parts(mapping, tiles, parts, pieces)
+    np.add.at(outputs, finishing.part, finishing.outputs)
     by_pixels = mapping.array.dataflow == "input-stationary"
     in_group = -(-pixels // mapping.array.cols) if by_pixels else mapping.col_folds
     block = tiles.tile // mapping.col_folds * in_group + tiles.tile % mapping.col_folds
     blocks = mapping.groups * in_group
     return Tiles(
-        cycles=even_shares(_tile_cycles(mapping, tiles), parts),
+        cycles=even_shares(_tile_cycles(mapping, tiles, cycles), parts),
         ifmap_words=ifmap,
         filter_words=filters,
         psum_words=read,
@@ -92,6 +107,10 @@ def fold_tiles(
         reach=_reach(shape, in_group, blocks) if by_pixels else np.arange(blocks, dtype=np.int64),
         visits=in_group if by_pixels else 1,
         free_words=max(words.free_words, 0),
+        ifmap_apart=all(
+            stride >= dilation * (taps - 1) + 1
+            for stride, dilation, taps in zip(shape.stride, shape.dilation, (shape.R, shape.S), strict=True)
+        ),
         ifmap_stays=words.ifmap_stays,
         filters_stay=words.filters_stay,
     )
@@ -102,25 +121,61 @@ def _alone(parts: Counters) -> NDArray[np.bool_]:
     return np.repeat(parts == 1, parts)
 
 
-def _one_by_one(work: Work) -> Work:
+def _pieces(mapping: SystolicMapping, tiles: Work) -> Counters:
+    """Divide the folds of each tile where there are few, because words pass DRAM while vectors stream.
+
+    A piece has equally many vectors in every stage of a layer.
+    """
+    if mapping.blocking is None:
+        return np.ones_like(tiles.folds)
+    size = -(-mapping.T // mapping.blocks // min(max(FEW_FOLDS // mapping.folds, 1), MOST_PIECES))
+    return np.asarray(-(-tiles.vectors // (tiles.blocks * max(size, 1))), dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Finishing:
+    """Parts of the stage with which outputs leave the array, and how many do."""
+
+    part: Counters
+    outputs: Counters
+
+
+def _finishing_parts(mapping: SystolicMapping, tiles: Work, parts: Counters, pieces: Counters) -> _Finishing:
+    """Find where outputs leave: with the last fold of a block, piece by piece, or with every output-stationary fold."""
+    by_rows = mapping.array.dataflow == "output-stationary" and mapping.array.blocking == "searched"
+    blocks = np.minimum(tiles.folds, parts) if by_rows else tiles.blocks
+    number = _count_up(blocks) + 1
+    before = np.repeat(np.cumsum(parts) - parts, blocks)
+    end = before - (-number * np.repeat(parts, blocks) // np.repeat(blocks, blocks)) - 1
+    pieces_of_block = np.repeat(pieces, blocks)
+    outputs = even_shares(even_shares(tiles.vectors * tiles.cols, blocks), pieces_of_block)
+    return _Finishing(np.repeat(end, pieces_of_block) - _count_up(pieces_of_block), outputs)
+
+
+def _count_up(lengths: Counters) -> Counters:
+    """Count from 0 within each of the runs of `lengths`: int64 (sum of lengths,)."""
+    return np.arange(int(lengths.sum()), dtype=np.int64) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+
+
+def one_by_one(work: Work) -> Work:
     """Spell the work out: an entry for every tile, also for those that are alike."""
     if (work.alike == 1).all():
         return work
     before = np.cumsum(work.alike) - work.alike
     tile = np.repeat(work.tile - before, work.alike) + np.arange(int(work.alike.sum()))
-    rest = (work.group, work.cols, work.vectors, work.folds, work.row_pairs)
+    rest = (work.group, work.cols, work.vectors, work.blocks, work.folds, work.row_pairs)
     return Work(np.ones_like(tile), tile, *(np.repeat(values, work.alike) for values in rest))
 
 
-def _tile_cycles(mapping: SystolicMapping, tiles: Work) -> Counters:
-    """Count the cycles of each tile; they sum to the stage's."""
+def _tile_cycles(mapping: SystolicMapping, tiles: Work, total: int) -> Counters:
+    """Count the cycles of each tile; they sum to the stage's `total`."""
     if mapping.array.dataflow == "output-stationary":
         streamed, used_rows = tiles.folds * mapping.T, tiles.vectors
     else:
-        streamed, used_rows = tiles.folds * tiles.vectors, np.full_like(tiles.cols, mapping.Sr)
+        streamed, used_rows = mapping.row_folds * tiles.vectors, tiles.blocks * mapping.Sr
     cycles = streamed + ramp_cycles(mapping.array, tiles.folds, used_rows, tiles.folds * tiles.cols)
     if len(cycles):
-        cycles[0] -= 1
+        cycles[0] += total - int(cycles.sum())
     return cycles
 
 
@@ -133,8 +188,10 @@ def _reach(shape: ConvShape, in_group: int, blocks: int) -> Counters:
     return np.asarray(np.minimum(block + below, last), dtype=np.int64)
 
 
-def _dram_words(shape: ConvShape, mapping: SystolicMapping, tiles: Work, glb_words: int) -> _Words:
+def dram_words(shape: ConvShape, mapping: SystolicMapping, tiles: Work, glb_words: int) -> DramWords:
     """Count what DRAM moves for each tile."""
+    if mapping.blocking is not None:
+        return _blocked_words(shape, mapping, mapping.blocking, tiles)
     ifmap_words, filter_words = shape.ifmap_words // shape.groups, shape.filter_words // shape.groups
     none = np.zeros_like(tiles.cols)
     if mapping.array.dataflow == "output-stationary":
@@ -143,7 +200,7 @@ def _dram_words(shape: ConvShape, mapping: SystolicMapping, tiles: Work, glb_wor
         fits, stays = per_tile <= glb_words, ifmap_words <= free_words
         ifmap = _streamed(tiles, tiles.vectors * mapping.T, ifmap_words, stays)
         filters = per_tile * np.where(fits, 1, tiles.folds)
-        return _Words(ifmap, filters, fits, none, free_words - ifmap_words if stays else free_words, ifmap_stays=stays)
+        return DramWords(ifmap, filters, fits, none, free_words - ifmap_words if stays else free_words, ifmap_stays=stays)
     psums = tiles.vectors * tiles.cols if mapping.row_folds > 1 else none
     free_words = (
         glb_words - mapping.array.rows * mapping.array.cols
@@ -157,7 +214,7 @@ def _dram_words(shape: ConvShape, mapping: SystolicMapping, tiles: Work, glb_wor
     held = _streamed(tiles, tiles.cols * mapping.Sr, stationary, True)
     ifmap, filters = (streams, held) if by_filters else (held, streams)
     free_words -= streamed if stays else 0
-    return _Words(
+    return DramWords(
         ifmap,
         filters,
         np.zeros(len(ifmap), dtype=np.bool_),
@@ -165,6 +222,40 @@ def _dram_words(shape: ConvShape, mapping: SystolicMapping, tiles: Work, glb_wor
         free_words,
         stays and by_filters,
         stays and not by_filters,
+    )
+
+
+def _blocked_words(shape: ConvShape, mapping: SystolicMapping, blocking: Blocking, tiles: Work) -> DramWords:
+    """Count what DRAM moves for each tile of a weight- or input-stationary stage whose mapping says what stays.
+
+    A block of pixels reads its part of the ifmap and, once more, the rows that it shares with its neighbours. What is
+    stationary is read anew for each block if the tile's does not stay.
+    """
+    ifmap_words, filter_words = shape.ifmap_words // shape.groups, shape.filter_words // shape.groups
+    by_filters = mapping.array.dataflow == "weight-stationary"
+    if by_filters:
+        streamed, stationary = ifmap_words, filter_words
+        shared_rows = max(shape.dilation[0] * (shape.R - 1) + 1, shape.stride[0])
+        of_block = np.minimum(-(-ifmap_words // tiles.blocks) + shared_rows * shape.W * shape.C_per_group, ifmap_words)
+        held = np.where(tiles.blocks > 1, tiles.blocks * of_block, ifmap_words)
+    else:
+        streamed, stationary = filter_words, ifmap_words
+        held = np.full_like(tiles.blocks, filter_words)
+    used = tiles.vectors * mapping.Sr
+    streams = _streamed(tiles, used, streamed, True) if blocking.streams_stay else np.minimum(used, held)
+    stays = _streamed(tiles, tiles.cols * mapping.Sr, stationary, True)
+    if not blocking.tile_stays:
+        stays += (tiles.blocks - 1) * np.minimum(tiles.cols * mapping.Sr, stationary)
+    spilled = tiles.vectors * tiles.cols * (0 if blocking.psums_stay else mapping.row_folds - 1)
+    ifmap, filters = (streams, stays) if by_filters else (stays, streams)
+    return DramWords(
+        ifmap,
+        filters,
+        np.zeros(len(tiles.cols), dtype=np.bool_),
+        spilled,
+        blocking.free_words,
+        blocking.streams_stay and by_filters,
+        blocking.streams_stay and not by_filters,
     )
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import STANDARD, Demand, StageResult
 from zapsim.arrays.gating import outputs_per_pixel, switching_macs
+from zapsim.arrays.systolic.blocking import blocked
 from zapsim.arrays.systolic.mapping import SystolicMapping, map_systolic, ramp_cycles, systolic_array
 from zapsim.arrays.systolic.tiles import fold_tiles
 from zapsim.arrays.systolic.work import Work, dense_work, masked_work
@@ -29,15 +30,17 @@ class SystolicEngine:
     served = STANDARD
 
     def map_layer(
-        self, shape: ConvShape, arch: ArchSpec, _shares: Sequence[float] = (1.0,), _coded: float = 1.0
+        self, shape: ConvShape, arch: ArchSpec, _shares: Sequence[float] = (1.0,), coded: float = 1.0
     ) -> SystolicMapping:
         """Put `shape` on the array of `arch`; the mapping is the same for every mask."""
-        return map_systolic(shape, systolic_array(arch))
+        mapping = map_systolic(shape, systolic_array(arch))
+        return blocked(shape, mapping, arch, coded)
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: SystolicMapping, demand: Demand) -> StageResult:
         """Count cycles and actions of one stage.
 
-        A stage with work is counted from cycle 0, as SCALE-Sim counts a layer: one cycle less than its folds have.
+        A layer is counted from cycle 0, as SCALE-Sim does: one cycle less than its folds have. With blocks, a stage
+        that has only some of the pixels is a part of the layer like a block, and counted in full.
         """
         masked = demand.mask is not None and not demand.gate
         issued = None
@@ -55,8 +58,11 @@ class SystolicEngine:
         )
         tested = (demanded if demand.gate else work.outputs) * shape.macs_per_output
         storage = storage_counts(mapping, work, Use(tested, switching))
-        tiles = fold_tiles(shape, mapping, work, _pixels(shape, demand), arch.glb_words, demand.ifmap_coded_words)
-        cycles, pes = stage_cycles(mapping, work), _active_pes(mapping, work)
+        part = mapping.array.blocking == "searched" and masked and demand.positions is not None
+        cycles, pes = stage_cycles(mapping, work, part), _active_pes(mapping, work)
+        tiles = fold_tiles(
+            shape, mapping, work, cycles.total, _pixels(shape, demand), arch.glb_words, demand.ifmap_coded_words
+        )
         clocked = Counts(pe_active_cycles=pes * cycles.total)
         return StageResult(cycles, macs + storage + clocked, pes, tiles)
 
@@ -67,17 +73,25 @@ def _pixels(shape: ConvShape, demand: Demand) -> int:
     return shape.N * (shape.P * shape.Q if positions is None or demand.gate else int(positions.sum()))
 
 
-def stage_cycles(mapping: SystolicMapping, work: Work) -> Cycles:
-    """Split the cycles of a stage: ``compute`` is what streams, ``ramp`` fills and drains the array."""
+def stage_cycles(mapping: SystolicMapping, work: Work, part: bool = False) -> Cycles:
+    """Split the cycles of a stage: ``compute`` is what streams, ``ramp`` fills and drains the array.
+
+    Parameters
+    ----------
+    mapping, work
+        The layer on the array, and the tiles of the stage.
+    part
+        Whether the stage is a part of a layer and not counted from cycle 0.
+    """
     folds = work.total(work.folds)
     if not folds:
         return Cycles()
     if mapping.array.dataflow == "output-stationary":
         streamed, used_rows = folds * mapping.T, work.total(work.vectors)
     else:
-        streamed, used_rows = work.total(work.folds * work.vectors), work.total(np.ones_like(work.cols)) * mapping.Sr
+        streamed, used_rows = mapping.row_folds * work.total(work.vectors), work.total(work.blocks) * mapping.Sr
     ramp = ramp_cycles(mapping.array, folds, used_rows, work.total(work.folds * work.cols))
-    total = ramp + streamed - 1
+    total = ramp + streamed - (0 if part else 1)
     compute = min(streamed, total)
     return Cycles(compute=compute, ramp=total - compute)
 
@@ -173,7 +187,7 @@ def _output_stationary(mapping: SystolicMapping, work: Work, use: Use) -> Counts
 def _operand_stationary(mapping: SystolicMapping, work: Work, use: Use) -> Counts:
     """One operand is shifted in from the top and stays; the other enters at the left; psums go down the columns."""
     issued = work.outputs * mapping.Sr
-    stays = _Moves(work.total(work.cols) * mapping.Sr, work.total(work.cols * work.row_pairs))
+    stays = _Moves(work.total(work.cols * work.blocks) * mapping.Sr, work.total(work.cols * work.row_pairs))
     entering = work.total(work.vectors) * mapping.Sr
     streams = _Moves(entering, issued - entering)
     psum_out = work.outputs * mapping.row_folds
