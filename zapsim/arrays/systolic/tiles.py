@@ -76,10 +76,12 @@ def fold_tiles(
         pieces, parts = np.ones_like(parts), np.maximum(parts * MOST_TILES // total, 1)
     first = np.zeros(int(parts.sum()), dtype=np.int64)
     first[np.cumsum(parts) - parts] = 1
-    ifmap = even_shares(words.ifmap, parts)
+    by_pixels = mapping.array.dataflow == "input-stationary"
+    ifmap = _by_fold(words.ifmap, tiles, parts, pieces) if by_pixels else even_shares(words.ifmap, parts)
     if ifmap_coded_words is not None:
         ifmap = shared_out(-(-int(ifmap.sum()) * ifmap_coded_words // shape.ifmap_words), ifmap)
-    filters = even_shares(np.where(words.filters_at_once, 0, words.filters), parts)
+    spread = np.where(words.filters_at_once, 0, words.filters)
+    filters = even_shares(spread, parts) if by_pixels else _by_fold(spread, tiles, parts, pieces)
     filters[first == 1] += np.where(words.filters_at_once, words.filters, 0)
     at_end = np.roll(first, -1) == 1
     # Psums that do not fit go to DRAM after every fold but a tile's last, and come back before every one but its first.
@@ -91,7 +93,6 @@ def fold_tiles(
     outputs = np.zeros_like(first)
     finishing = _finishing_parts(mapping, tiles, parts, pieces)
     np.add.at(outputs, finishing.part, finishing.outputs)
-    by_pixels = mapping.array.dataflow == "input-stationary"
     in_group = -(-pixels // mapping.array.cols) if by_pixels else mapping.col_folds
     block = tiles.tile // mapping.col_folds * in_group + tiles.tile % mapping.col_folds
     blocks = mapping.groups * in_group
@@ -114,6 +115,16 @@ def fold_tiles(
         ifmap_stays=words.ifmap_stays,
         filters_stay=words.filters_stay,
     )
+
+
+def _by_fold(words: Counters, tiles: Work, parts: Counters, pieces: Counters) -> Counters:
+    """Spread the words of each tile evenly over its folds; they come before a fold's first piece."""
+    if (pieces == 1).all():
+        return even_shares(words, parts)
+    of_fold = np.repeat(pieces, tiles.folds)
+    spread = np.zeros(int(parts.sum()), dtype=np.int64)
+    spread[np.cumsum(of_fold) - of_fold] = even_shares(words, tiles.folds)
+    return spread
 
 
 def _alone(parts: Counters) -> NDArray[np.bool_]:
