@@ -6,6 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.builders import random_layer, with_mask
+from tests.reference.systolic_cases import DATAFLOWS
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import PRESETS
 from zapsim.arch.spec import ArchSpec
@@ -55,7 +56,7 @@ def test_a_mask_of_which_nothing_can_be_left_out_never_beats_the_dense_layer(dat
     arch = load_arch(
         "systolic_16x16",
         [
-            f"array.dataflow={data.draw(st.sampled_from(['weight-stationary', 'output-stationary', 'input-stationary']))}",
+            f"array.dataflow={data.draw(st.sampled_from(DATAFLOWS))}",
             f"array.rows={rows}",
             f"array.cols={cols}",
             f"buffers.glb.size={2 * rows * cols + 2 * data.draw(st.integers(0, 3000))} B",

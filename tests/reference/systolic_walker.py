@@ -23,6 +23,7 @@ class Fold:
     pixels: list[Pixel]
     products: list[Product]
     first_products: bool  # nothing was accumulated for these outputs before
+    tile: int = 0  # number of what shares the columns, in the dense layer
 
 
 @dataclass
@@ -53,10 +54,14 @@ def folds(shape: ConvShape, array: SystolicArray, kept: np.ndarray, block: int |
     for group, filters in enumerate(filters_of):
         if array.dataflow == "input-stationary":
             tiles = [(filters, pixels) for pixels in _column_pixels(array, kept, filters, everywhere)]
+            per_group = math.ceil(len(everywhere) / array.cols)
         else:
             tiles = [(some, everywhere) for some in _chunks(filters, array.cols)]
-        for some_filters, pixels in tiles:
-            yield from _tile(group, array, kept, some_filters, pixels, products, block)
+            per_group = len(tiles)
+        for number, (some_filters, pixels) in enumerate(tiles):
+            for fold in _tile(group, array, kept, some_filters, pixels, products, block) if pixels else ():
+                fold.tile = group * per_group + number
+                yield fold
 
 
 def _grouping(mask: np.ndarray) -> tuple[int, ...]:
@@ -71,7 +76,7 @@ def _column_pixels(array, kept, filters, pixels) -> list[list[Pixel]]:
 
     if array.fold_boundary == "crossed":
         return _chunks(needed(pixels), array.cols)
-    return [needed(dense) for dense in _chunks(pixels, array.cols) if needed(dense)]
+    return [needed(dense) for dense in _chunks(pixels, array.cols)]
 
 
 def _tile(group, array, kept, filters, pixels, products, block) -> Iterator[Fold]:
@@ -109,9 +114,18 @@ def walk(
 ) -> Walk:
     """Count a stage; `nonzero` is bool (N, H, W, C), or None if zero inputs switch like others."""
     found = Walk()
+    tiles: dict[int, int] = {}
     for fold in folds(shape, array, kept, block):
+        before = found.cycles
         _walk_fold(found, shape, array, fold, nonzero)
-    found.cycles -= 1 if found.folds else 0
+        tiles[fold.tile] = tiles.get(fold.tile, 0) + found.cycles - before
+    slowest: dict[int, int] = {}  # of the tiles that arrays run side by side
+    for tile, cycles in tiles.items():
+        slowest[tile // array.count] = max(slowest.get(tile // array.count, 0), cycles)
+    found.cycles = sum(slowest.values())
+    if found.folds:
+        found.cycles += 2 * array.rows + array.cols - 2 if array.fill == "overlapped" else 0
+        found.cycles -= 1
     return found
 
 
@@ -125,7 +139,9 @@ def _walk_fold(found: Walk, shape: ConvShape, array: SystolicArray, fold: Fold, 
     rows, cols = (array.rows, array.cols) if array.partial_folds == "full" else (on_rows, on_cols)
     found.folds += 1
     found.streamed += streams
-    if array.dataflow == "output-stationary":
+    if array.fill == "overlapped":
+        found.cycles += max(streams, rows)
+    elif array.dataflow == "output-stationary":
         found.cycles += rows + cols + streams - 2 + (rows if array.drain == "serial" else 0)
     else:
         found.cycles += rows + (rows + cols + streams - 2)

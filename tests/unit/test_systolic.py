@@ -16,6 +16,7 @@ from zapsim.arrays.systolic.timing import SystolicEngine
 from zapsim.arrays.systolic.work import pixel_words
 from zapsim.counts import Cycles
 from zapsim.errors import MappingError
+from zapsim.timing.layer import check_buffer
 from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
@@ -270,3 +271,34 @@ def test_reordered_channels_keep_their_bits(rng: np.random.Generator) -> None:
     kernels.channel_counts(words, counts)
     assert (out == pixel_words(PackedMap.from_bool(values[..., order]))).all()
     assert (counts == values.sum(axis=(0, 1, 2))).all()
+
+
+def test_overlapped_fill_pays_the_ramp_once() -> None:
+    # 2 tiles of 2 folds of 4 vectors on 2×2: 4 · max(4, 2) + 2·2 + 2 - 2, counted from cycle 0.
+    assert time(array_of("weight-stationary", fill="overlapped")).cycles.total == 4 * 4 + 4 - 1
+    assert time(array_of("weight-stationary")).cycles.total == 4 * 8 - 1
+    # Output-stationary: 2 tiles of 2 folds, T = 3.
+    assert time(array_of("output-stationary", fill="overlapped")).cycles.total == 4 * 3 + 4 - 1
+
+
+def test_tiles_are_dealt_to_arrays_in_turn() -> None:
+    one, two = (time(array_of("weight-stationary", count=count)) for count in (1, 2))
+    assert two.cycles.total == 2 * 8 - 1  # a tile on each array
+    assert two.active_pes == 2 * one.active_pes
+    assert two.counts.dram_reads == one.counts.dram_reads
+    masked = time(array_of("weight-stationary", count=2), ["##..", "##..", "##..", "###."])
+    assert masked.cycles.total == 2 * 8 - 1  # the second array has one vector in each of its folds, and waits
+    assert masked.imbalance == pytest.approx(16 / ((16 + 10) / 2))
+
+
+def test_options_that_contradict_each_other_are_refused() -> None:
+    for options in ({"partial_folds": "shrunk"}, {"drain": "serial"}):
+        with pytest.raises(ValidationError, match="fill = overlapped"):
+            array_of("output-stationary", fill="overlapped", **options)
+
+
+def test_arrays_that_the_buffer_cannot_feed_are_refused() -> None:
+    arch = arch_of(array_of("output-stationary", 16, 2, count=8), "100 B")
+    with pytest.raises(MappingError, match=r"set at least 256 B, or array\.count to at most 3"):
+        check_buffer(arch)
+    check_buffer(arch_of(array_of("output-stationary", 16, 2, count=3), "100 B"))

@@ -12,8 +12,9 @@ from dataclasses import replace
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.systolic.mapping import Blocking, SystolicMapping
-from zapsim.arrays.systolic.tiles import dram_words, one_by_one
-from zapsim.arrays.systolic.work import dense_work
+from zapsim.arrays.systolic.pace import stage_cycles
+from zapsim.arrays.systolic.tiles import dram_words
+from zapsim.arrays.systolic.work import dense_work, one_by_one
 from zapsim.workload import ConvShape
 
 
@@ -39,15 +40,15 @@ def blocked(shape: ConvShape, mapping: SystolicMapping, arch: ArchSpec, coded: f
     def cost(choice: SystolicMapping) -> tuple[float, int]:
         words = dram_words(shape, choice, one_by_one(dense_work(choice)), arch.glb_words)
         moved = float(words.ifmap.sum() * coded + words.filters.sum() + 2 * words.spilled.sum())
-        return choice.cycles + moved * word_cycles, choice.blocks
+        return stage_cycles(choice, dense_work(choice)).cycles.total + moved * word_cycles, choice.blocks
 
     return min((replace(mapping, blocking=choice) for choice in _choices(shape, mapping, arch.glb_words)), key=cost)
 
 
 def _choices(shape: ConvShape, mapping: SystolicMapping, glb_words: int) -> Iterator[Blocking]:
-    """Yield what the buffer can hold beside the array's own words, with the largest blocks that this leaves room for."""
-    free_words = glb_words - mapping.array.rows * mapping.array.cols
-    cols = min(mapping.Sc, mapping.array.cols)
+    """Yield what the buffer can hold beside the array's own words, with the largest blocks for which it has room."""
+    free_words = glb_words - mapping.array.pe_count
+    cols = min(mapping.groups * mapping.Sc, mapping.array.count * mapping.array.cols)  # of the tiles side by side
     by_filters = mapping.array.dataflow == "weight-stationary"
     streamed = (shape.ifmap_words if by_filters else shape.filter_words) // shape.groups
     for streams_stay in (True, False):

@@ -7,13 +7,14 @@ blocks says itself what the buffer holds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.arrays.systolic.mapping import Blocking, SystolicMapping, ramp_cycles
-from zapsim.arrays.systolic.work import Counters, Work
+from zapsim.arrays.systolic.mapping import Blocking, SystolicMapping
+from zapsim.arrays.systolic.pace import Pace, tile_cycles
+from zapsim.arrays.systolic.work import Counters, Work, one_by_one
 from zapsim.arrays.tiles import Tiles, even_shares, shared_out
 from zapsim.workload import ConvShape
 
@@ -44,12 +45,12 @@ def fold_tiles(
     shape: ConvShape,
     mapping: SystolicMapping,
     work: Work,
-    cycles: int,
+    pace: Pace,
     pixels: int,
     glb_words: int,
     ifmap_coded_words: int | None,
 ) -> Tiles:
-    """List every fold of the stage that has work, in order.
+    """List every fold of the stage that has work, in order; those that arrays run side by side are one.
 
     What a tile takes is spread evenly over its folds. In a layer that is counted from cycle 0, as SCALE-Sim counts it,
     the first fold has one cycle less.
@@ -58,7 +59,7 @@ def fold_tiles(
     ----------
     shape, mapping, work
         The layer, on the array, and the tiles of the stage.
-    cycles
+    pace
         Cycles of the stage.
     pixels
         Pixels that the stage puts on the array, with a demanded output or not.
@@ -67,9 +68,9 @@ def fold_tiles(
     ifmap_coded_words
         Words of the whole ifmap as DRAM holds it; None: as they are.
     """
-    tiles = one_by_one(work)
-    words = dram_words(shape, mapping, tiles, glb_words)
-    pieces = _pieces(mapping, tiles)
+    count = mapping.array.count
+    tiles = _side_by_side(shape, mapping, one_by_one(work), glb_words)
+    words, pieces = tiles.words, tiles.pieces
     parts = tiles.folds * pieces
     total = int(parts.sum())
     if total > MOST_TILES:  # each tile has its share of those that are told apart
@@ -91,13 +92,15 @@ def fold_tiles(
     written[~at_end | _alone(parts)] = spilled
     read[(first == 0) | _alone(parts)] = spilled
     outputs = np.zeros_like(first)
-    finishing = _finishing_parts(mapping, tiles, parts, pieces)
-    np.add.at(outputs, finishing.part, finishing.outputs)
+    np.add.at(outputs, *_finishing_parts(mapping, tiles, parts, pieces))
     in_group = -(-pixels // mapping.array.cols) if by_pixels else mapping.col_folds
-    block = tiles.tile // mapping.col_folds * in_group + tiles.tile % mapping.col_folds
-    blocks = mapping.groups * in_group
+    block = (tiles.tile // mapping.col_folds * in_group + tiles.tile % mapping.col_folds) // count
+    blocks = -(-mapping.groups * in_group // count)
+    cycles = tiles.cycles
+    if len(cycles):  # what a stage takes once, and counting from 0
+        cycles[0] += pace.cycles.total - int(cycles.sum())
     return Tiles(
-        cycles=even_shares(_tile_cycles(mapping, tiles, cycles), parts),
+        cycles=even_shares(cycles, parts),
         ifmap_words=ifmap,
         filter_words=filters,
         psum_words=read,
@@ -105,8 +108,8 @@ def fold_tiles(
         outputs=outputs,
         block=np.repeat(block, parts),
         blocks=blocks,
-        reach=_reach(shape, in_group, blocks) if by_pixels else np.arange(blocks, dtype=np.int64),
-        visits=in_group if by_pixels else 1,
+        reach=_reach(shape, mapping.groups, in_group, count) if by_pixels else np.arange(blocks, dtype=np.int64),
+        visits=-(-in_group // count) if by_pixels else 1,
         free_words=max(words.free_words, 0),
         ifmap_apart=all(
             stride >= dilation * (taps - 1) + 1
@@ -117,7 +120,7 @@ def fold_tiles(
     )
 
 
-def _by_fold(words: Counters, tiles: Work, parts: Counters, pieces: Counters) -> Counters:
+def _by_fold(words: Counters, tiles: _Rounds, parts: Counters, pieces: Counters) -> Counters:
     """Spread the words of each tile evenly over its folds; they come before a fold's first piece."""
     if (pieces == 1).all():
         return even_shares(words, parts)
@@ -132,6 +135,38 @@ def _alone(parts: Counters) -> NDArray[np.bool_]:
     return np.repeat(parts == 1, parts)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rounds:
+    """What runs at a time, one tile or those of all arrays side by side: int64 (rounds,) each, and their words."""
+
+    tile: Counters
+    folds: Counters
+    blocks: Counters
+    pieces: Counters
+    cycles: Counters
+    outputs: Counters
+    words: DramWords
+
+
+def _side_by_side(shape: ConvShape, mapping: SystolicMapping, tiles: Work, glb_words: int) -> _Rounds:
+    """Merge the tiles of each round: its folds are those of its longest tile."""
+    words = dram_words(shape, mapping, tiles, glb_words)
+    longest = (tiles.folds, tiles.blocks, _pieces(mapping, tiles), tile_cycles(mapping, tiles))
+    outputs = tiles.vectors * tiles.cols
+    if mapping.array.count == 1 or not len(outputs):
+        return _Rounds(tiles.tile, *longest, outputs, words)
+    starts = np.flatnonzero(np.diff(tiles.tile // mapping.array.count, prepend=-1))
+    words = replace(
+        words,
+        ifmap=np.add.reduceat(words.ifmap, starts),
+        filters=np.add.reduceat(words.filters, starts),
+        filters_at_once=words.filters_at_once[starts],
+        spilled=np.add.reduceat(words.spilled, starts),
+    )
+    folds, blocks, pieces, cycles = (np.maximum.reduceat(values, starts) for values in longest)
+    return _Rounds(tiles.tile[starts], folds, blocks, pieces, cycles, np.add.reduceat(outputs, starts), words)
+
+
 def _pieces(mapping: SystolicMapping, tiles: Work) -> Counters:
     """Divide the folds of each tile where there are few, because words pass DRAM while vectors stream.
 
@@ -143,24 +178,21 @@ def _pieces(mapping: SystolicMapping, tiles: Work) -> Counters:
     return np.asarray(-(-tiles.vectors // (tiles.blocks * max(size, 1))), dtype=np.int64)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Finishing:
-    """Parts of the stage with which outputs leave the array, and how many do."""
+def _finishing_parts(
+    mapping: SystolicMapping, tiles: _Rounds, parts: Counters, pieces: Counters
+) -> tuple[Counters, Counters]:
+    """Find the parts with which outputs leave the array, and how many do.
 
-    part: Counters
-    outputs: Counters
-
-
-def _finishing_parts(mapping: SystolicMapping, tiles: Work, parts: Counters, pieces: Counters) -> _Finishing:
-    """Find where outputs leave: with the last fold of a block, piece by piece, or with every output-stationary fold."""
+    They leave with the last fold of a block, piece by piece, or with every output-stationary fold.
+    """
     by_rows = mapping.array.dataflow == "output-stationary" and mapping.array.blocking == "searched"
     blocks = np.minimum(tiles.folds, parts) if by_rows else tiles.blocks
     number = _count_up(blocks) + 1
     before = np.repeat(np.cumsum(parts) - parts, blocks)
     end = before - (-number * np.repeat(parts, blocks) // np.repeat(blocks, blocks)) - 1
     pieces_of_block = np.repeat(pieces, blocks)
-    outputs = even_shares(even_shares(tiles.vectors * tiles.cols, blocks), pieces_of_block)
-    return _Finishing(np.repeat(end, pieces_of_block) - _count_up(pieces_of_block), outputs)
+    outputs = even_shares(even_shares(tiles.outputs, blocks), pieces_of_block)
+    return np.repeat(end, pieces_of_block) - _count_up(pieces_of_block), outputs
 
 
 def _count_up(lengths: Counters) -> Counters:
@@ -168,35 +200,17 @@ def _count_up(lengths: Counters) -> Counters:
     return np.arange(int(lengths.sum()), dtype=np.int64) - np.repeat(np.cumsum(lengths) - lengths, lengths)
 
 
-def one_by_one(work: Work) -> Work:
-    """Spell the work out: an entry for every tile, also for those that are alike."""
-    if (work.alike == 1).all():
-        return work
-    before = np.cumsum(work.alike) - work.alike
-    tile = np.repeat(work.tile - before, work.alike) + np.arange(int(work.alike.sum()))
-    rest = (work.group, work.cols, work.vectors, work.blocks, work.folds, work.row_pairs)
-    return Work(np.ones_like(tile), tile, *(np.repeat(values, work.alike) for values in rest))
+def _reach(shape: ConvShape, groups: int, in_group: int, count: int) -> Counters:
+    """Return the last block whose outputs the predictor sees, of tiles that share a group's pixels evenly.
 
-
-def _tile_cycles(mapping: SystolicMapping, tiles: Work, total: int) -> Counters:
-    """Count the cycles of each tile; they sum to the stage's `total`."""
-    if mapping.array.dataflow == "output-stationary":
-        streamed, used_rows = tiles.folds * mapping.T, tiles.vectors
-    else:
-        streamed, used_rows = mapping.row_folds * tiles.vectors, tiles.blocks * mapping.Sr
-    cycles = streamed + ramp_cycles(mapping.array, tiles.folds, used_rows, tiles.folds * tiles.cols)
-    if len(cycles):
-        cycles[0] += total - int(cycles.sum())
-    return cycles
-
-
-def _reach(shape: ConvShape, in_group: int, blocks: int) -> Counters:
-    """Return the last block whose outputs the predictor sees, of blocks that share a group's pixels evenly."""
-    block = np.arange(blocks, dtype=np.int64)
+    A block has `count` tiles.
+    """
+    tiles = groups * in_group
+    block = np.minimum(np.arange(count - 1, tiles + count - 1, count, dtype=np.int64), tiles - 1)  # its last tile
     window = 2 * shape.Q + 2  # pixels from an output to the last one that its 5×5 window sees
     below = -(-window * in_group // (shape.N * shape.P * shape.Q))
     last = block - block % in_group + in_group - 1
-    return np.asarray(np.minimum(block + below, last), dtype=np.int64)
+    return np.asarray(np.minimum(block + below, last) // count, dtype=np.int64)
 
 
 def dram_words(shape: ConvShape, mapping: SystolicMapping, tiles: Work, glb_words: int) -> DramWords:
@@ -205,24 +219,26 @@ def dram_words(shape: ConvShape, mapping: SystolicMapping, tiles: Work, glb_word
         return _blocked_words(shape, mapping, mapping.blocking, tiles)
     ifmap_words, filter_words = shape.ifmap_words // shape.groups, shape.filter_words // shape.groups
     none = np.zeros_like(tiles.cols)
+    count = mapping.array.count
+    side_by_side = min(count, mapping.groups * mapping.col_folds)
     if mapping.array.dataflow == "output-stationary":
         per_tile = tiles.cols * mapping.T
-        free_words = glb_words - mapping.T * int(tiles.cols.max(initial=0))
-        fits, stays = per_tile <= glb_words, ifmap_words <= free_words
-        ifmap = _streamed(tiles, tiles.vectors * mapping.T, ifmap_words, stays)
+        free_words = glb_words - mapping.T * side_by_side * int(tiles.cols.max(initial=0))
+        fits, stays = side_by_side * per_tile <= glb_words, ifmap_words <= free_words
+        ifmap = _streamed(tiles, tiles.vectors * mapping.T, ifmap_words, None if stays else count)
         filters = per_tile * np.where(fits, 1, tiles.folds)
-        return DramWords(ifmap, filters, fits, none, free_words - ifmap_words if stays else free_words, ifmap_stays=stays)
+        return DramWords(
+            ifmap, filters, fits, none, free_words - ifmap_words if stays else free_words, ifmap_stays=stays
+        )
     psums = tiles.vectors * tiles.cols if mapping.row_folds > 1 else none
-    free_words = (
-        glb_words - mapping.array.rows * mapping.array.cols
-    )  # what is left beside the operand that stays on the array
-    spilled = np.where(psums > free_words, psums * (mapping.row_folds - 1), 0)
-    free_words -= int(psums[spilled == 0].max(initial=0))
+    free_words = glb_words - mapping.array.pe_count  # what is left beside the operand that stays on the array
+    spilled = np.where(side_by_side * psums > free_words, psums * (mapping.row_folds - 1), 0)
+    free_words -= side_by_side * int(psums[spilled == 0].max(initial=0))
     by_filters = mapping.array.dataflow == "weight-stationary"
     streamed, stationary = (ifmap_words, filter_words) if by_filters else (filter_words, ifmap_words)
     stays = streamed <= free_words
-    streams = _streamed(tiles, tiles.vectors * mapping.Sr, streamed, stays)
-    held = _streamed(tiles, tiles.cols * mapping.Sr, stationary, True)
+    streams = _streamed(tiles, tiles.vectors * mapping.Sr, streamed, None if stays else count)
+    held = _streamed(tiles, tiles.cols * mapping.Sr, stationary)
     ifmap, filters = (streams, held) if by_filters else (held, streams)
     free_words -= streamed if stays else 0
     return DramWords(
@@ -253,8 +269,10 @@ def _blocked_words(shape: ConvShape, mapping: SystolicMapping, blocking: Blockin
         streamed, stationary = filter_words, ifmap_words
         held = np.full_like(tiles.blocks, filter_words)
     used = tiles.vectors * mapping.Sr
-    streams = _streamed(tiles, used, streamed, True) if blocking.streams_stay else np.minimum(used, held)
-    stays = _streamed(tiles, tiles.cols * mapping.Sr, stationary, True)
+    streams = (
+        _streamed(tiles, used, streamed) if blocking.streams_stay else _streamed(tiles, used, held, mapping.array.count)
+    )
+    stays = _streamed(tiles, tiles.cols * mapping.Sr, stationary)
     if not blocking.tile_stays:
         stays += (tiles.blocks - 1) * np.minimum(tiles.cols * mapping.Sr, stationary)
     spilled = tiles.vectors * tiles.cols * (0 if blocking.psums_stay else mapping.row_folds - 1)
@@ -270,15 +288,20 @@ def _blocked_words(shape: ConvShape, mapping: SystolicMapping, blocking: Blockin
     )
 
 
-def _streamed(tiles: Work, per_tile: Counters, held: int, stays: bool) -> Counters:
-    """Count the words of an operand read from DRAM for each tile: once per group if it `stays`, else once per tile.
+def _streamed(tiles: Work, per_tile: Counters, held: int | Counters, count: int | None = None) -> Counters:
+    """Count the words of an operand read from DRAM for each tile, which is never more than the tile uses.
 
-    A tile never reads more than the `held` words that the operand has in DRAM, nor more than it uses.
+    Once per group, or, with `count`, once for each round of so many tiles side by side: never more than the `held`
+    words that the operand has in DRAM (int64 (tiles,), if that differs by tile).
     """
-    if not stays:
-        return np.minimum(per_tile, held)
     used = np.cumsum(per_tile)
-    starts = np.flatnonzero(np.diff(tiles.group, prepend=-1))
-    before_group = np.repeat((used - per_tile)[starts], np.diff(starts, append=len(used)))
-    reached = np.minimum(used - before_group, held)
-    return np.asarray(reached - np.minimum(used - before_group - per_tile, held), dtype=np.int64)
+    new = np.diff(tiles.group, prepend=-1) != 0
+    if count is not None:
+        new |= np.diff(tiles.tile // count, prepend=-1) != 0
+    starts = np.flatnonzero(new)
+    lengths = np.diff(starts, append=len(used))
+    if not isinstance(held, int):
+        held = np.repeat(np.maximum.reduceat(held, starts), lengths) if len(starts) else held
+    before = np.repeat((used - per_tile)[starts], lengths)
+    reached = np.minimum(used - before, held)
+    return np.asarray(reached - np.minimum(used - before - per_tile, held), dtype=np.int64)

@@ -17,10 +17,11 @@ from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import STANDARD, Demand, StageResult
 from zapsim.arrays.gating import outputs_per_pixel, switching_macs
 from zapsim.arrays.systolic.blocking import blocked
-from zapsim.arrays.systolic.mapping import SystolicMapping, map_systolic, ramp_cycles, systolic_array
+from zapsim.arrays.systolic.mapping import SystolicMapping, map_systolic, systolic_array
+from zapsim.arrays.systolic.pace import stage_cycles
 from zapsim.arrays.systolic.tiles import fold_tiles
-from zapsim.arrays.systolic.work import Work, dense_work, masked_work
-from zapsim.counts import Counts, Cycles
+from zapsim.arrays.systolic.work import Work, dense_work, masked_work, one_by_one
+from zapsim.counts import Counts
 from zapsim.workload import ConvShape
 
 
@@ -59,41 +60,17 @@ class SystolicEngine:
         tested = (demanded if demand.gate else work.outputs) * shape.macs_per_output
         storage = storage_counts(mapping, work, Use(tested, switching))
         part = mapping.array.blocking == "searched" and masked and demand.positions is not None
-        cycles, pes = stage_cycles(mapping, work, part), _active_pes(mapping, work)
-        tiles = fold_tiles(
-            shape, mapping, work, cycles.total, _pixels(shape, demand), arch.glb_words, demand.ifmap_coded_words
-        )
+        pace = stage_cycles(mapping, work, part)
+        cycles, pes = pace.cycles, _active_pes(mapping, work)
+        tiles = fold_tiles(shape, mapping, work, pace, _pixels(shape, demand), arch.glb_words, demand.ifmap_coded_words)
         clocked = Counts(pe_active_cycles=pes * cycles.total)
-        return StageResult(cycles, macs + storage + clocked, pes, tiles)
+        return StageResult(cycles, macs + storage + clocked, pes, tiles, pace.imbalance)
 
 
 def _pixels(shape: ConvShape, demand: Demand) -> int:
     """Count the pixels that a stage puts on the array."""
     positions = demand.positions
     return shape.N * (shape.P * shape.Q if positions is None or demand.gate else int(positions.sum()))
-
-
-def stage_cycles(mapping: SystolicMapping, work: Work, part: bool = False) -> Cycles:
-    """Split the cycles of a stage: ``compute`` is what streams, ``ramp`` fills and drains the array.
-
-    Parameters
-    ----------
-    mapping, work
-        The layer on the array, and the tiles of the stage.
-    part
-        Whether the stage is a part of a layer and not counted from cycle 0.
-    """
-    folds = work.total(work.folds)
-    if not folds:
-        return Cycles()
-    if mapping.array.dataflow == "output-stationary":
-        streamed, used_rows = folds * mapping.T, work.total(work.vectors)
-    else:
-        streamed, used_rows = mapping.row_folds * work.total(work.vectors), work.total(work.blocks) * mapping.Sr
-    ramp = ramp_cycles(mapping.array, folds, used_rows, work.total(work.folds * work.cols))
-    total = ramp + streamed - (0 if part else 1)
-    compute = min(streamed, total)
-    return Cycles(compute=compute, ramp=total - compute)
 
 
 def _switching(shape: ConvShape, demand: Demand, work: Work, issued: NDArray[np.int32] | None) -> int:
@@ -113,7 +90,11 @@ def _active_pes(mapping: SystolicMapping, work: Work) -> int:
     if not len(work.cols):
         return 0
     spread = work.vectors if mapping.array.dataflow == "output-stationary" else np.full_like(work.cols, mapping.Sr)
-    return int((np.minimum(spread, mapping.array.rows) * work.cols).max())
+    pes = np.minimum(spread, mapping.array.rows) * work.cols
+    if mapping.array.count == 1:
+        return int(pes.max())
+    tiles = one_by_one(work)
+    return int(np.bincount(tiles.tile // mapping.array.count, np.repeat(pes, work.alike)).max())
 
 
 @dataclass(frozen=True, slots=True)

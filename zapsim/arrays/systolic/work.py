@@ -59,6 +59,16 @@ class Work:
         return self.total(self.vectors * self.cols)
 
 
+def one_by_one(work: Work) -> Work:
+    """Spell the work out: an entry for every tile, also for those that are alike."""
+    if (work.alike == 1).all():
+        return work
+    before = np.cumsum(work.alike) - work.alike
+    tile = np.repeat(work.tile - before, work.alike) + np.arange(int(work.alike.sum()))
+    rest = (work.group, work.cols, work.vectors, work.blocks, work.folds, work.row_pairs)
+    return Work(np.ones_like(tile), tile, *(np.repeat(values, work.alike) for values in rest))
+
+
 def pairs(rows: int, vectors: Counters) -> Counters:
     """Sum r · (r - 1) / 2 over the folds that `vectors` fill, one after another, on an array of `rows` rows."""
     full, rest = vectors // rows, vectors % rows
