@@ -111,6 +111,7 @@ def walk(
     kept: np.ndarray,
     nonzero: np.ndarray | None = None,
     block: int | None = None,
+    drifts: bool = False,
 ) -> Walk:
     """Count a stage; `nonzero` is bool (N, H, W, C), or None if zero inputs switch like others."""
     found = Walk()
@@ -120,9 +121,11 @@ def walk(
         _walk_fold(found, shape, array, fold, nonzero)
         tiles[fold.tile] = tiles.get(fold.tile, 0) + found.cycles - before
     slowest: dict[int, int] = {}  # of the tiles that arrays run side by side
+    of_array = [0] * array.count
     for tile, cycles in tiles.items():
         slowest[tile // array.count] = max(slowest.get(tile // array.count, 0), cycles)
-    found.cycles = sum(slowest.values())
+        of_array[tile % array.count] += cycles
+    found.cycles = max(of_array) if drifts else sum(slowest.values())
     if found.folds:
         found.cycles += 2 * array.rows + array.cols - 2 if array.fill == "overlapped" else 0
         found.cycles -= 1

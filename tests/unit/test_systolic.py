@@ -9,13 +9,15 @@ from pydantic import ValidationError
 from tests.builders import counts_with_dram
 from tests.reference.systolic_cases import DATAFLOWS, arch_of
 from zapsim.arch.arrays import SystolicArray
+from zapsim.arch.policy import PRESETS
 from zapsim.arrays.engine import Demand, StageResult
+from zapsim.arrays.engines import ENGINES
 from zapsim.arrays.systolic import kernels
 from zapsim.arrays.systolic.mapping import map_systolic, systolic_array
 from zapsim.arrays.systolic.timing import SystolicEngine
 from zapsim.arrays.systolic.work import pixel_words
 from zapsim.counts import Cycles
-from zapsim.errors import MappingError
+from zapsim.errors import MappingError, PolicyError
 from zapsim.timing.layer import check_buffer
 from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
@@ -302,3 +304,9 @@ def test_arrays_that_the_buffer_cannot_feed_are_refused() -> None:
     with pytest.raises(MappingError, match=r"set at least 256 B, or array\.count to at most 3"):
         check_buffer(arch)
     check_buffer(arch_of(array_of("output-stationary", 16, 2, count=3), "100 B"))
+
+
+def test_an_output_stationary_array_gates_no_outputs() -> None:
+    with pytest.raises(PolicyError, match=r"it serves: dense, skip .*; use zap"):
+        ENGINES["output-stationary"].served.check("output-stationary", PRESETS["zap-gate"])
+    ENGINES["weight-stationary"].served.check("weight-stationary", PRESETS["zap-gate"])

@@ -188,8 +188,8 @@ class SystolicArray(PEGrid):
         The next fold's stationary operand enters when a fold has drained (``serial``, as in SCALE-Sim), or behind the
         running fold, into a second register of every PE (``overlapped``).
     count
-        Arrays of `rows` × `cols` that share buffers and the DRAM channel. Tiles are dealt to them in turn, and those
-        that run side by side, a round, start together.
+        Arrays of `rows` × `cols` that share buffers and the DRAM channel. Tiles are dealt to them in turn. Those that
+        run side by side, a round, start together unless the buffer holds all that streams.
     """
 
     dataflow: Literal["weight-stationary", "output-stationary", "input-stationary"]

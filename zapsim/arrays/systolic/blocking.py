@@ -33,7 +33,10 @@ def blocked(shape: ConvShape, mapping: SystolicMapping, arch: ArchSpec, coded: f
     coded
         Size of the ifmap in DRAM as a share of its plain size.
     """
-    if mapping.array.blocking == "none" or mapping.array.dataflow == "output-stationary":
+    if mapping.array.dataflow == "output-stationary":
+        beside = arch.glb_words - mapping.T * _side_by_side(mapping)
+        return replace(mapping, drifts=shape.ifmap_words <= beside)
+    if mapping.array.blocking == "none":
         return mapping
     word_cycles = arch.word_bytes * arch.clock / (arch.dram.bandwidth * (1 - arch.dram.refresh))
 
@@ -42,13 +45,19 @@ def blocked(shape: ConvShape, mapping: SystolicMapping, arch: ArchSpec, coded: f
         moved = float(words.ifmap.sum() * coded + words.filters.sum() + 2 * words.spilled.sum())
         return stage_cycles(choice, dense_work(choice)).cycles.total + moved * word_cycles, choice.blocks
 
-    return min((replace(mapping, blocking=choice) for choice in _choices(shape, mapping, arch.glb_words)), key=cost)
+    choices = _choices(shape, mapping, arch.glb_words)
+    return min((replace(mapping, blocking=choice, drifts=choice.streams_stay) for choice in choices), key=cost)
+
+
+def _side_by_side(mapping: SystolicMapping) -> int:
+    """Count the columns at work of the tiles that run side by side."""
+    return min(mapping.groups * mapping.Sc, mapping.array.count * mapping.array.cols)
 
 
 def _choices(shape: ConvShape, mapping: SystolicMapping, glb_words: int) -> Iterator[Blocking]:
     """Yield what the buffer can hold beside the array's own words, with the largest blocks for which it has room."""
     free_words = glb_words - mapping.array.pe_count
-    cols = min(mapping.groups * mapping.Sc, mapping.array.count * mapping.array.cols)  # of the tiles side by side
+    cols = _side_by_side(mapping)
     by_filters = mapping.array.dataflow == "weight-stationary"
     streamed = (shape.ifmap_words if by_filters else shape.filter_words) // shape.groups
     for streams_stay in (True, False):

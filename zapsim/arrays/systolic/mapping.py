@@ -62,6 +62,8 @@ class SystolicMapping:
         Groups of the layer.
     blocking
         How the vectors of a tile are blocked; None: not at all.
+    drifts
+        Whether arrays side by side need not wait for each other, because the buffer holds all that streams.
     """
 
     array: SystolicArray
@@ -70,6 +72,7 @@ class SystolicMapping:
     T: int
     groups: int
     blocking: Blocking | None = None
+    drifts: bool = False
 
     @property
     def row_folds(self) -> int:
@@ -103,7 +106,7 @@ class SystolicMapping:
 
     @property
     def cycles(self) -> int:
-        """Dense cycles of the layer, counted from cycle 0 (hence the one less, as in SCALE-Sim)."""
+        """Dense cycles of the layer on one array with serial fills, counted from cycle 0 as in SCALE-Sim: one less."""
         used_rows = self.groups * self.col_folds * self.blocks * self.Sr
         used_cols = self.groups * self.row_folds * self.blocks * self.Sc
         streamed = self.groups * self.row_folds * self.col_folds * self.T

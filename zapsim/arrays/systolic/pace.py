@@ -2,8 +2,9 @@
 
 Serial fill: a fold begins when the one before has drained, and each pays its ramp (SCALE-Sim v3). Overlapped fill: the
 stationary operand of the next fold enters behind the running one, row after row, so that folds follow each other by
-max(vectors, rows) cycles, and the ramp is paid once per stage. Tiles that several arrays run side by side are a round;
-the next round begins when the slowest of them is done, because the buffer holds the operands of one round.
+max(vectors, rows) cycles, and the ramp is paid once per stage. Tiles that several arrays run side by side are a round.
+Where the buffer holds all that streams, every array goes through its tiles at its own pace; else the next round begins
+when the slowest tile is done, because the arrays share what DRAM brings for the round.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Pace:
     cycles
         ``compute`` is what streams, ``ramp`` fills and drains the array.
     imbalance
-        Cycles of the slowest tiles of each round over the mean of all arrays.
+        Cycles of the slowest (array, or tile of each round) over the mean of all arrays.
     """
 
     cycles: Cycles
@@ -91,7 +92,11 @@ def _streamed(mapping: SystolicMapping, work: Work) -> Counters:
 
 
 def _slowest(mapping: SystolicMapping, tiles: Work, cycles: Counters) -> Counters:
-    """Find the slowest tile of each round."""
+    """Find the tiles that take the stage's time: those of the slowest array, or the slowest of each round."""
+    if mapping.drifts:
+        array = tiles.tile % mapping.array.count
+        slowest = int(np.bincount(array, cycles).argmax())
+        return np.flatnonzero(array == slowest).astype(np.int64)
     order = np.lexsort((cycles, tiles.tile // mapping.array.count))
     rounds = (tiles.tile // mapping.array.count)[order]
     return np.asarray(order[np.flatnonzero(np.diff(rounds, append=-1))], dtype=np.int64)

@@ -97,7 +97,9 @@ def fold_tiles(
     block = (tiles.tile // mapping.col_folds * in_group + tiles.tile % mapping.col_folds) // count
     blocks = -(-mapping.groups * in_group // count)
     cycles = tiles.cycles
-    if len(cycles):  # what a stage takes once, and counting from 0
+    if mapping.drifts and count > 1:  # rounds run into each other
+        cycles = shared_out(pace.cycles.total, cycles)
+    elif len(cycles):  # what a stage takes once, and counting from 0
         cycles[0] += pace.cycles.total - int(cycles.sum())
     return Tiles(
         cycles=even_shares(cycles, parts),

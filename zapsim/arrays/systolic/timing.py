@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.arch.spec import ArchSpec
-from zapsim.arrays.engine import STANDARD, Demand, StageResult
+from zapsim.arrays.engine import STANDARD, Demand, Served, StageResult
 from zapsim.arrays.gating import outputs_per_pixel, switching_macs
 from zapsim.arrays.systolic.blocking import blocked
 from zapsim.arrays.systolic.mapping import SystolicMapping, map_systolic, systolic_array
@@ -24,11 +24,20 @@ from zapsim.arrays.systolic.work import Work, dense_work, masked_work, one_by_on
 from zapsim.counts import Counts
 from zapsim.workload import ConvShape
 
+OUTPUT_STATIONARY = Served(
+    frozenset({"dense", "skip"}),
+    STANDARD.inputs,
+    "an output is final only with its fold, so that no other of its fold can be gated; use zap, which skips",
+)
+"""Policies that an output-stationary array can serve."""
+
 
 class SystolicEngine:
     """Weight-, output- and input-stationary arrays."""
 
-    served = STANDARD
+    def __init__(self, served: Served = STANDARD) -> None:
+        """Create an engine that serves these policies."""
+        self.served = served
 
     def map_layer(
         self, shape: ConvShape, arch: ArchSpec, _shares: Sequence[float] = (1.0,), coded: float = 1.0
@@ -49,7 +58,7 @@ class SystolicEngine:
             work = dense_work(mapping)
         else:
             work, issued = masked_work(mapping, demand.mask, demand.window_nonzero is not None, demand.positions)
-        switching = _switching(shape, demand, work, issued)
+        switching = _switching(shape, mapping, demand, work, issued)
         demanded = shape.outputs if demand.mask is None else demand.mask.count()
         occupying = demanded if masked else shape.outputs  # gated outputs take their cycles, too
         macs = Counts(
@@ -57,7 +66,9 @@ class SystolicEngine:
             macs_gated=work.outputs * shape.macs_per_output - switching,
             macs_lost=(work.outputs - occupying) * shape.macs_per_output,
         )
-        tested = (demanded if demand.gate else work.outputs) * shape.macs_per_output
+        tested = work.outputs * shape.macs_per_output
+        if demand.gate:
+            tested -= (work.outputs - demanded) * _gateable_products(mapping)
         storage = storage_counts(mapping, work, Use(tested, switching))
         part = mapping.array.blocking == "searched" and masked and demand.positions is not None
         pace = stage_cycles(mapping, work, part)
@@ -73,12 +84,24 @@ def _pixels(shape: ConvShape, demand: Demand) -> int:
     return shape.N * (shape.P * shape.Q if positions is None or demand.gate else int(positions.sum()))
 
 
-def _switching(shape: ConvShape, demand: Demand, work: Work, issued: NDArray[np.int32] | None) -> int:
-    """Count the MACs that switch: of all issued outputs (of the demanded ones, if the others are gated)."""
+def _gateable_products(mapping: SystolicMapping) -> int:
+    """Count the products of an output that are left when the pattern can be final: those of the last row fold."""
+    return mapping.Sr - (mapping.row_folds - 1) * mapping.array.rows
+
+
+def _switching(
+    shape: ConvShape, mapping: SystolicMapping, demand: Demand, work: Work, issued: NDArray[np.int32] | None
+) -> int:
+    """Count the MACs that switch: of all issued outputs, but those of gated ones in the last row fold.
+
+    Zero inputs that are gated are taken to be as frequent in the last fold as in all.
+    """
     if demand.mask is None:
         return switching_macs(shape, None, demand.window_nonzero)
     if demand.gate:
-        return switching_macs(shape, outputs_per_pixel(demand.mask, shape.groups), demand.window_nonzero)
+        every = switching_macs(shape, None, demand.window_nonzero)
+        demanded = switching_macs(shape, outputs_per_pixel(demand.mask, shape.groups), demand.window_nonzero)
+        return every - (every - demanded) * _gateable_products(mapping) // mapping.Sr
     if issued is None:
         return work.outputs * shape.macs_per_output
     in_map = issued.T.reshape(shape.N, shape.P, shape.Q, shape.groups)
