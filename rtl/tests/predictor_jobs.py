@@ -98,7 +98,7 @@ class PredictorJob:
         shape = ConvShape("layer", C=1, H=rows, W=cols, K=channels, R=1, S=1)
         pattern = PackedMap.of_pattern(pattern_map(self.pattern, rows, cols), 1, channels)
         arch = unit.arch
-        stage = _ENGINE.time_stage(shape, arch, _ENGINE.map_layer(shape, arch), Demand(pattern))
+        stage = _ENGINE.time_stage(shape, arch, _ENGINE.map_stages(shape, arch)[0], Demand(pattern))
         return run_predictor(_ENGINE, arch, shape, pattern, stage.tiles, 2**20).busy_cycles
 
     def write(self, folder: Path, unit: Unit) -> dict[str, int]:

@@ -59,7 +59,7 @@ class Array:
 
     def model(self, stage: Stage) -> StageResult:
         shape = stage.layer.shape
-        return ENGINE.time_stage(shape, self.arch, ENGINE.map_layer(shape, self.arch), stage.demand())
+        return ENGINE.time_stage(shape, self.arch, ENGINE.map_stages(shape, self.arch)[0], stage.demand())
 
     def write(self, stage: Stage, folder: Path) -> dict[str, int]:
         settings = stage.write(folder)

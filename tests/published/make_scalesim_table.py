@@ -146,7 +146,7 @@ def run(case: tuple[Layer, str, int, int]) -> list[object]:
     compute = simulated.compute_system
     folds = len(compute.mapping_efficiency_per_fold)
     shares = [f"{share / 100:.9f}" for share in (efficiency, utilisation)]
-    return [layer.network, layer.name, *dims[:-1], DATAFLOWS[dataflow], rows, cols, folds, cycles, *shares]
+    return [layer.network, layer.name, *dims[:-1], DATAFLOWS[dataflow], rows, cols, "none", folds, cycles, *shares]
 
 
 def main(target: str) -> None:
@@ -157,7 +157,7 @@ def main(target: str) -> None:
         table = csv.writer(file, lineterminator="\n")
         table.writerow([
             "network", "layer", "H", "W", "R", "S", "C", "K", "stride", "array.dataflow", "array.rows", "array.cols",
-            "folds", "cycles", "mapping_efficiency", "utilisation",
+            "array.blocking", "folds", "cycles", "mapping_efficiency", "utilisation",
         ])  # fmt: skip
         for row in workers.map(run, cases, chunksize=4):
             table.writerow(row)

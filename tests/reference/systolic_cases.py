@@ -63,9 +63,19 @@ def wide_shapes(draw: DrawFn) -> ConvShape:
 
 
 @st.composite
-def arrays(draw: DrawFn, largest: int = 8) -> SystolicArray:
-    """Draw an array with any options."""
+def arrays(draw: DrawFn, largest: int = 8, with_options: bool = True) -> SystolicArray:
+    """Draw an array with any options; without `with_options`, one that fills serially and stands alone."""
     dataflow = draw(st.sampled_from(DATAFLOWS))
+    fill = draw(st.sampled_from(["serial", "serial", "overlapped"])) if with_options else "serial"
+    if fill == "overlapped":
+        return SystolicArray(
+            dataflow=dataflow,
+            rows=draw(st.integers(1, largest)),
+            cols=draw(st.integers(1, largest)),
+            fill=fill,
+            count=draw(st.integers(1, 3)),
+            blocking=draw(st.sampled_from(["none", "searched"])),
+        )
     return SystolicArray(
         dataflow=dataflow,
         rows=draw(st.integers(1, largest)),
@@ -75,6 +85,8 @@ def arrays(draw: DrawFn, largest: int = 8) -> SystolicArray:
         fold_boundary=draw(st.sampled_from([None, "crossed", "kept"])),
         pixel_order=draw(st.sampled_from(["raster", "grouped"])),
         channel_order=draw(st.sampled_from(["as-is", "by-density"])),
+        blocking=draw(st.sampled_from(["none", "searched"])),
+        count=draw(st.integers(1, 3)) if with_options else 1,
     )
 
 

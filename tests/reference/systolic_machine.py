@@ -31,7 +31,14 @@ class Ran:
     multiplied: int = 0
 
 
-def run(shape: ConvShape, array: SystolicArray, kept: np.ndarray, ifmap: np.ndarray, weights: np.ndarray) -> Ran:
+def run(
+    shape: ConvShape,
+    array: SystolicArray,
+    kept: np.ndarray,
+    ifmap: np.ndarray,
+    weights: np.ndarray,
+    block: int | None = None,
+) -> Ran:
     """Run a stage.
 
     Parameters
@@ -44,9 +51,11 @@ def run(shape: ConvShape, array: SystolicArray, kept: np.ndarray, ifmap: np.ndar
         Integers (N, H, W, C).
     weights
         Integers (K, C / groups, R, S).
+    block
+        Vectors that stream through all folds of a tile before the next ones; None: all.
     """
     done = Ran(np.zeros(kept.shape, dtype=np.int64), np.zeros(kept.shape, dtype=np.bool_))
-    for fold in folds(shape, array, kept):
+    for fold in folds(shape, array, kept, block):
         pixels = [_products(shape, ifmap, fold, pixel) for pixel in fold.pixels]
         filters = [[int(weights[(k, *product)]) for product in fold.products] for k in fold.filters]
         if array.dataflow == "output-stationary":

@@ -23,6 +23,7 @@ class Fold:
     pixels: list[Pixel]
     products: list[Product]
     first_products: bool  # nothing was accumulated for these outputs before
+    tile: int = 0  # number of what shares the columns, in the dense layer
 
 
 @dataclass
@@ -36,8 +37,11 @@ class Walk:
     hops: dict[str, int] = field(default_factory=lambda: dict.fromkeys(["ifmap", "filter", "psum"], 0))
 
 
-def folds(shape: ConvShape, array: SystolicArray, kept: np.ndarray) -> Iterator[Fold]:
-    """Yield the folds of a stage in order; `kept` is bool (N, P, Q, K)."""
+def folds(shape: ConvShape, array: SystolicArray, kept: np.ndarray, block: int | None = None) -> Iterator[Fold]:
+    """Yield the folds of a stage in order.
+
+    `kept` is bool (N, P, Q, K); `block` says how many vectors stream through all folds before the next ones.
+    """
     everywhere = [(n, y, x) for n in range(shape.N) for y in range(shape.P) for x in range(shape.Q)]
     size = shape.K // shape.groups
     filters_of = [list(range(group * size, (group + 1) * size)) for group in range(shape.groups)]
@@ -50,10 +54,14 @@ def folds(shape: ConvShape, array: SystolicArray, kept: np.ndarray) -> Iterator[
     for group, filters in enumerate(filters_of):
         if array.dataflow == "input-stationary":
             tiles = [(filters, pixels) for pixels in _column_pixels(array, kept, filters, everywhere)]
+            per_group = math.ceil(len(everywhere) / array.cols)
         else:
             tiles = [(some, everywhere) for some in _chunks(filters, array.cols)]
-        for some_filters, pixels in tiles:
-            yield from _tile(group, array, kept, some_filters, pixels, products)
+            per_group = len(tiles)
+        for number, (some_filters, pixels) in enumerate(tiles):
+            for fold in _tile(group, array, kept, some_filters, pixels, products, block) if pixels else ():
+                fold.tile = group * per_group + number
+                yield fold
 
 
 def _grouping(mask: np.ndarray) -> tuple[int, ...]:
@@ -68,15 +76,17 @@ def _column_pixels(array, kept, filters, pixels) -> list[list[Pixel]]:
 
     if array.fold_boundary == "crossed":
         return _chunks(needed(pixels), array.cols)
-    return [needed(dense) for dense in _chunks(pixels, array.cols) if needed(dense)]
+    return [needed(dense) for dense in _chunks(pixels, array.cols)]
 
 
-def _tile(group, array, kept, filters, pixels, products) -> Iterator[Fold]:
+def _tile(group, array, kept, filters, pixels, products, block) -> Iterator[Fold]:
     if array.dataflow == "input-stationary":
-        blocks = [([k for k in filters if any(kept[pixel][k] for pixel in pixels)], pixels)]
+        streams = [k for k in filters if any(kept[pixel][k] for pixel in pixels)]
+        blocks = [(some, pixels) for some in _chunks(streams, block or len(streams))]
     else:
         needed = [pixel for pixel in pixels if any(kept[pixel][k] for k in filters)]
-        blocks = [(filters, needed)] if needed else []
+        size = block if block and array.dataflow == "weight-stationary" else len(needed)
+        blocks = [(filters, some) for some in _chunks(needed, size)] if needed else []
     for some_filters, some_pixels in blocks:
         if array.dataflow != "output-stationary":
             for index, some_products in enumerate(_chunks(products, array.rows)):
@@ -95,12 +105,30 @@ def _chunks(items, size):
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def walk(shape: ConvShape, array: SystolicArray, kept: np.ndarray, nonzero: np.ndarray | None = None) -> Walk:
+def walk(
+    shape: ConvShape,
+    array: SystolicArray,
+    kept: np.ndarray,
+    nonzero: np.ndarray | None = None,
+    block: int | None = None,
+    drifts: bool = False,
+) -> Walk:
     """Count a stage; `nonzero` is bool (N, H, W, C), or None if zero inputs switch like others."""
     found = Walk()
-    for fold in folds(shape, array, kept):
+    tiles: dict[int, int] = {}
+    for fold in folds(shape, array, kept, block):
+        before = found.cycles
         _walk_fold(found, shape, array, fold, nonzero)
-    found.cycles -= 1 if found.folds else 0
+        tiles[fold.tile] = tiles.get(fold.tile, 0) + found.cycles - before
+    slowest: dict[int, int] = {}  # of the tiles that arrays run side by side
+    of_array = [0] * array.count
+    for tile, cycles in tiles.items():
+        slowest[tile // array.count] = max(slowest.get(tile // array.count, 0), cycles)
+        of_array[tile % array.count] += cycles
+    found.cycles = max(of_array) if drifts else sum(slowest.values())
+    if found.folds:
+        found.cycles += 2 * array.rows + array.cols - 2 if array.fill == "overlapped" else 0
+        found.cycles -= 1
     return found
 
 
@@ -114,7 +142,9 @@ def _walk_fold(found: Walk, shape: ConvShape, array: SystolicArray, fold: Fold, 
     rows, cols = (array.rows, array.cols) if array.partial_folds == "full" else (on_rows, on_cols)
     found.folds += 1
     found.streamed += streams
-    if array.dataflow == "output-stationary":
+    if array.fill == "overlapped":
+        found.cycles += max(streams, rows)
+    elif array.dataflow == "output-stationary":
         found.cycles += rows + cols + streams - 2 + (rows if array.drain == "serial" else 0)
     else:
         found.cycles += rows + (rows + cols + streams - 2)

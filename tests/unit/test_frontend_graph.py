@@ -102,7 +102,11 @@ def test_clamps_from_zero_are_relus(clamp):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.three(clamp(self.two(self.one(x)))).clamp(max=6)
 
-    assert reasons(graph_of(Clamped())) == {"one": FIRST_LAYER, "two": None, "three": f"{NO_RELU} but a clamp that does not begin at 0"}
+    assert reasons(graph_of(Clamped())) == {
+        "one": FIRST_LAYER,
+        "two": None,
+        "three": f"{NO_RELU} but a clamp that does not begin at 0",
+    }
 
 
 GEOMETRIES = {

@@ -65,6 +65,10 @@ OF_ARRAY: dict[str, dict[str, tuple[str, ...]]] = {
     "output-lanes": {"queue": ("array.dispatch=queue",), "in step": ("array.sync=array",)},
 }  # fmt: skip
 
+BEFORE_BLOCKS = ("array.blocking=none",)
+SPELLED_OUT = dict.fromkeys(("weight-stationary", "output-stationary", "input-stationary"), BEFORE_BLOCKS)
+"""Options whose default has changed since the file was made, by dataflow."""
+
 
 def variants(arch: str) -> dict[str, tuple[str, ...]]:
     dataflow = load_arch(arch).array.dataflow
@@ -91,7 +95,7 @@ def leaves(value: object) -> Iterator[object]:
 
 def digest(arch: str, overrides: tuple[str, ...], policy: str, trace: Trace, images: list[int]) -> str:
     try:
-        spec = load_arch(arch, overrides)
+        spec = load_arch(arch, (*SPELLED_OUT.get(load_arch(arch).array.dataflow, ()), *overrides))
         result = json.loads(render(simulate(spec, trace, preset(policy, spec.inputs), images=images), "json"))
     except ZapsimError as error:
         return f"{type(error).__name__}: {error}"

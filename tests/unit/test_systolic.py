@@ -9,13 +9,16 @@ from pydantic import ValidationError
 from tests.builders import counts_with_dram
 from tests.reference.systolic_cases import DATAFLOWS, arch_of
 from zapsim.arch.arrays import SystolicArray
+from zapsim.arch.policy import PRESETS
 from zapsim.arrays.engine import Demand, StageResult
+from zapsim.arrays.engines import ENGINES
 from zapsim.arrays.systolic import kernels
 from zapsim.arrays.systolic.mapping import map_systolic, systolic_array
 from zapsim.arrays.systolic.timing import SystolicEngine
 from zapsim.arrays.systolic.work import pixel_words
 from zapsim.counts import Cycles
-from zapsim.errors import MappingError
+from zapsim.errors import MappingError, PolicyError
+from zapsim.timing.layer import check_buffer
 from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
@@ -176,8 +179,18 @@ def test_counts_are_exact_near_the_largest_layer() -> None:
     ],
 )
 def test_dram_words_weight_stationary(glb: str, reads: int, writes: int) -> None:
-    counts = counts_with_dram(time(array_of("weight-stationary"), glb=glb))
+    counts = counts_with_dram(time(array_of("weight-stationary", blocking="none"), glb=glb))
     assert (counts.dram_reads, counts.dram_writes) == (reads, writes)
+
+
+def test_blocked_pixels_keep_their_psums_on_chip() -> None:
+    # 11 words: 4 weights and 6 psums, so 3 of the 4 pixels at a time; the block of 3 and the block of 1 fill anew.
+    result = time(array_of("weight-stationary"), glb="11 B")
+    counts = counts_with_dram(result)
+    assert (counts.dram_reads, counts.dram_writes) == (2 * 12 + 2 * 12, 0)  # pixels per tile, weights per block
+    assert counts.filter_bus_words == 2 * 12
+    assert result.cycles.total == 2 * 2 * (4 + 3 + 4 + 1) - 1  # 2 tiles of 2 folds
+    assert result.tiles.outputs.sum() == 16
 
 
 @pytest.mark.parametrize(
@@ -260,3 +273,40 @@ def test_reordered_channels_keep_their_bits(rng: np.random.Generator) -> None:
     kernels.channel_counts(words, counts)
     assert (out == pixel_words(PackedMap.from_bool(values[..., order]))).all()
     assert (counts == values.sum(axis=(0, 1, 2))).all()
+
+
+def test_overlapped_fill_pays_the_ramp_once() -> None:
+    # 2 tiles of 2 folds of 4 vectors on 2×2: 4 · max(4, 2) + 2·2 + 2 - 2, counted from cycle 0.
+    assert time(array_of("weight-stationary", fill="overlapped")).cycles.total == 4 * 4 + 4 - 1
+    assert time(array_of("weight-stationary")).cycles.total == 4 * 8 - 1
+    # Output-stationary: 2 tiles of 2 folds, T = 3.
+    assert time(array_of("output-stationary", fill="overlapped")).cycles.total == 4 * 3 + 4 - 1
+
+
+def test_tiles_are_dealt_to_arrays_in_turn() -> None:
+    one, two = (time(array_of("weight-stationary", count=count)) for count in (1, 2))
+    assert two.cycles.total == 2 * 8 - 1  # a tile on each array
+    assert two.active_pes == 2 * one.active_pes
+    assert two.counts.dram_reads == one.counts.dram_reads
+    masked = time(array_of("weight-stationary", count=2), ["##..", "##..", "##..", "###."])
+    assert masked.cycles.total == 2 * 8 - 1  # the second array has one vector in each of its folds, and waits
+    assert masked.imbalance == pytest.approx(16 / ((16 + 10) / 2))
+
+
+def test_options_that_contradict_each_other_are_refused() -> None:
+    for options in ({"partial_folds": "shrunk"}, {"drain": "serial"}):
+        with pytest.raises(ValidationError, match="fill = overlapped"):
+            array_of("output-stationary", fill="overlapped", **options)
+
+
+def test_arrays_that_the_buffer_cannot_feed_are_refused() -> None:
+    arch = arch_of(array_of("output-stationary", 16, 2, count=8), "100 B")
+    with pytest.raises(MappingError, match=r"set at least 256 B, or array\.count to at most 3"):
+        check_buffer(arch)
+    check_buffer(arch_of(array_of("output-stationary", 16, 2, count=3), "100 B"))
+
+
+def test_an_output_stationary_array_gates_no_outputs() -> None:
+    with pytest.raises(PolicyError, match=r"it serves: dense, skip .*; use zap"):
+        ENGINES["output-stationary"].served.check("output-stationary", PRESETS["zap-gate"])
+    ENGINES["weight-stationary"].served.check("weight-stationary", PRESETS["zap-gate"])

@@ -69,6 +69,10 @@ class ArraySection(Section):
         """Words that the GLB must hold for any layer; 0 if the mappings check that themselves."""
         return 0
 
+    def smaller(self, _glb_words: int) -> str:
+        """Say what to write for an array that `_glb_words` can feed; empty if only the buffer can be changed."""
+        return ""
+
     @property
     def dealt_anew_by(self) -> str | None:
         """The setting that deals the outputs of every stage anew, as ``key = value``; None: blocks stay the same."""
@@ -257,6 +261,16 @@ class SystolicArray(PEGrid):
         by which, so that pixels with similar masks share a fold (``grouped``).
     channel_order
         Filters share a fold ``as-is``, or ``by-density``: sorted by how many of their outputs are demanded.
+    blocking
+        Weight- and input-stationary arrays: a tile streams all its vectors through one fold after another (``none``),
+        or block by block, so that the psums of a block stay on chip (``searched``: the number of blocks that costs
+        the dense layer least, which its predicted stages take over).
+    fill
+        The next fold's stationary operand enters when a fold has drained (``serial``, as in SCALE-Sim), or behind the
+        running fold, into a second register of every PE (``overlapped``).
+    count
+        Arrays of `rows` × `cols` that share buffers and the DRAM channel. Tiles are dealt to them in turn. Those that
+        run side by side, a round, start together unless the buffer holds all that streams.
     """
 
     dataflow: Literal["weight-stationary", "output-stationary", "input-stationary"]
@@ -265,6 +279,28 @@ class SystolicArray(PEGrid):
     fold_boundary: Literal["crossed", "kept"] | None = None
     pixel_order: Literal["raster", "grouped"] = "raster"
     channel_order: Literal["as-is", "by-density"] = "as-is"
+    blocking: Literal["none", "searched"] = "searched"
+    fill: Literal["serial", "overlapped"] = "serial"
+    count: Positive = 1
+
+    @model_validator(mode="after")
+    def _overlapped_fill_has_one_pace(self) -> Self:
+        if self.fill == "overlapped" and self.partial_folds == "shrunk":
+            raise blame("partial_folds", "expected full with fill = overlapped, got 'shrunk'")
+        if self.fill == "overlapped" and self.dataflow == "output-stationary" and self.drain == "serial":
+            raise blame("drain", "expected overlapped with fill = overlapped, got 'serial'")
+        return self
+
+    @property
+    def pe_count(self) -> int:
+        """PEs of all arrays; each has one MAC unit."""
+        return self.count * self.rows * self.cols
+
+    @property
+    def summary(self) -> str:
+        """The arrays in a few words."""
+        size = f"{self.rows}×{self.cols}"
+        return f"{f'{self.count} × ({size})' if self.count > 1 else size} {self.dataflow}"
 
     @property
     def crosses_folds(self) -> bool:
@@ -275,14 +311,25 @@ class SystolicArray(PEGrid):
 
     @property
     def stored_words(self) -> dict[str, int]:
-        """A register of each kind in every PE, and one per word that crosses the edges (left, top and bottom)."""
+        """A register of each kind in every PE, and one per word that crosses the edges (left, top and bottom).
+
+        An overlapped fill needs a second register for what is stationary.
+        """
         registers = dict.fromkeys(("ifmap_spad", "filter_spad", "psum_spad"), self.pe_count)
-        return registers | {"bus": self.rows + 2 * self.cols}
+        if self.fill == "overlapped":
+            stationary = {"weight-stationary": "filter_spad", "input-stationary": "ifmap_spad"}
+            registers[stationary.get(self.dataflow, "psum_spad")] *= 2
+        return registers | {"bus": self.count * (self.rows + 2 * self.cols)}
 
     @property
     def least_glb_words(self) -> int:
-        """A tile: a word for each MAC unit."""
+        """A tile of each array: a word for each MAC unit."""
         return self.pe_count
+
+    def smaller(self, glb_words: int) -> str:
+        """Name the largest number of arrays whose tiles `glb_words` hold."""
+        fed = glb_words // (self.rows * self.cols)
+        return f", or array.count to at most {fed}" if self.count > 1 and fed else ""
 
     @property
     def dealt_anew_by(self) -> str | None:

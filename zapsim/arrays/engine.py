@@ -116,10 +116,11 @@ class StageResult:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The output and input policies that an engine can serve."""
+    """The output and input policies that an engine can serve, and why not others if that is not plain."""
 
     outputs: frozenset[Outputs]
     inputs: frozenset[Inputs]
+    why: str = ""
 
     def check(self, dataflow: str, policy: Policy) -> None:
         """Refuse a policy that makes no sense on this engine.
@@ -134,7 +135,7 @@ class Served:
             if value not in served:
                 raise PolicyError(
                     f"policy {policy.name}: a {dataflow} array does not serve {field} = {value}; "
-                    f"it serves: {', '.join(served)}"
+                    f"it serves: {', '.join(served)}{f' ({self.why})' if self.why and field == 'outputs' else ''}"
                 )
         if policy.outputs == "early-exit" and policy.inputs != "dense":
             raise PolicyError(

@@ -42,6 +42,8 @@ class Tiles:
         How often the array comes back to a filter, in blocks.
     free_words
         Words of the GLB that the mapping leaves free.
+    ifmap_apart
+        Whether no ifmap word serves two ofmap pixels, so that the stages of a layer load different words.
     ifmap_stays, filters_stay
         Whether the GLB holds all of the operand that the stage has loaded until its end, outside `free_words`.
     """
@@ -57,6 +59,7 @@ class Tiles:
     reach: Ints
     visits: int
     free_words: int
+    ifmap_apart: bool = False
     ifmap_stays: bool = False
     filters_stay: bool = False
 

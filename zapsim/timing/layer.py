@@ -188,6 +188,7 @@ def check_buffer(arch: ArchSpec) -> None:
     least, working = -(-arch.array.least_glb_words * arch.word // 8), arch.buffers.glb.working
     if working < least:
         fault = f"{working} B do not hold a tile, a word for each MAC unit; set at least {least} B"
+        fault += arch.array.smaller(arch.glb_words)
         raise MappingError(f"{arch.name}: buffers.glb.size: {fault}")
 
 

@@ -92,7 +92,7 @@ def operand_loads(
         # layer's, or for what the blocks on chip have of it. Ifmaps come first, since they are usually larger.
         ifmap_stays, filters_stay = a.ifmap_stays and b.ifmap_stays, a.filters_stay and b.filters_stay
         held = 0 if ifmap_stays else ceil(on_chip * _largest_block(ifmaps[0], blocks[0]) / coded_share)
-        if held <= free_words:
+        if held <= free_words and not b.ifmap_apart:
             ifmaps[1] = _beyond(ifmaps[0], ifmaps[1], blocks)
             free_words -= held
         held = 0 if filters_stay else on_chip * _largest_block(filters[0], blocks[0])

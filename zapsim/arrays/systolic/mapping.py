@@ -22,6 +22,31 @@ Count = TypeVar("Count", int, NDArray[np.int64])
 
 
 @dataclass(frozen=True, slots=True)
+class Blocking:
+    """What the buffer holds while the tiles of a weight- or input-stationary layer run, whatever their masks.
+
+    Attributes
+    ----------
+    vectors
+        Vectors that stream through all folds of a tile before the next ones do: a block.
+    psums_stay
+        Whether the buffer holds the psums of a block; else they go to DRAM and come back between folds.
+    streams_stay
+        Whether the buffer holds all that streams, of one group.
+    tile_stays
+        Whether the buffer holds the stationary operand of a tile for all of the tile's blocks.
+    free_words
+        Words of the buffer that remain free.
+    """
+
+    vectors: int
+    psums_stay: bool
+    streams_stay: bool
+    tile_stays: bool
+    free_words: int
+
+
+@dataclass(frozen=True, slots=True)
 class SystolicMapping:
     """One layer on one array; groups run one after another, and images are more pixels.
 
@@ -35,6 +60,10 @@ class SystolicMapping:
         Size of what streams, of one group.
     groups
         Groups of the layer.
+    blocking
+        How the vectors of a tile are blocked; None: not at all.
+    drifts
+        Whether arrays side by side need not wait for each other, because the buffer holds all that streams.
     """
 
     array: SystolicArray
@@ -42,6 +71,8 @@ class SystolicMapping:
     Sc: int
     T: int
     groups: int
+    blocking: Blocking | None = None
+    drifts: bool = False
 
     @property
     def row_folds(self) -> int:
@@ -54,9 +85,14 @@ class SystolicMapping:
         return -(-self.Sc // self.array.cols)
 
     @property
+    def blocks(self) -> int:
+        """Blocks of a dense tile's vectors."""
+        return 1 if self.blocking is None else -(-self.T // self.blocking.vectors)
+
+    @property
     def folds(self) -> int:
         """Folds of the layer."""
-        return self.groups * self.row_folds * self.col_folds
+        return self.groups * self.row_folds * self.col_folds * self.blocks
 
     @property
     def macs(self) -> int:
@@ -70,10 +106,11 @@ class SystolicMapping:
 
     @property
     def cycles(self) -> int:
-        """Dense cycles of the layer, counted from cycle 0 (hence the one less, as in SCALE-Sim)."""
-        used_rows = self.groups * self.col_folds * self.Sr
-        used_cols = self.groups * self.row_folds * self.Sc
-        return ramp_cycles(self.array, self.folds, used_rows, used_cols) + self.folds * self.T - 1
+        """Dense cycles of the layer on one array with serial fills, counted from cycle 0 as in SCALE-Sim: one less."""
+        used_rows = self.groups * self.col_folds * self.blocks * self.Sr
+        used_cols = self.groups * self.row_folds * self.blocks * self.Sc
+        streamed = self.groups * self.row_folds * self.col_folds * self.T
+        return ramp_cycles(self.array, self.folds, used_rows, used_cols) + streamed - 1
 
     @property
     def mapping_efficiency(self) -> float:

@@ -1,27 +1,32 @@
 """The folds of a systolic stage one after another, with what DRAM brings for tiles.
 
 SCALE-Sim's order: tile after tile, all folds of a tile before the next tile. The buffer holds first what stays on the
-array, then the psums of a tile, then the operand that every tile streams (docs/models/systolic.md).
+array, then the psums of a tile, then the operand that every tile streams (docs/models/systolic.md). A mapping with
+blocks says itself what the buffer holds.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.arrays.systolic.mapping import SystolicMapping, ramp_cycles
-from zapsim.arrays.systolic.work import Counters, Work
+from zapsim.arrays.systolic.mapping import Blocking, SystolicMapping
+from zapsim.arrays.systolic.pace import Pace, tile_cycles
+from zapsim.arrays.systolic.work import Counters, Work, one_by_one
 from zapsim.arrays.tiles import Tiles, even_shares, shared_out
 from zapsim.workload import ConvShape
+
+FEW_FOLDS, MOST_PIECES = 2**10, 2**4
+"""A mapping with blocks divides its folds into up to so many pieces, as long as the layer has no more than so many."""
 
 MOST_TILES = 2**12
 """Folds that are told apart; in a stage with more, neighbouring folds of a tile become one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Words:
+class DramWords:
     """DRAM words of each tile of the array, and the words of the buffer that stay free.
 
     ``filters_at_once``: all filters of a tile come before its first fold.
@@ -37,17 +42,25 @@ class _Words:
 
 
 def fold_tiles(
-    shape: ConvShape, mapping: SystolicMapping, work: Work, pixels: int, glb_words: int, ifmap_coded_words: int | None
+    shape: ConvShape,
+    mapping: SystolicMapping,
+    work: Work,
+    pace: Pace,
+    pixels: int,
+    glb_words: int,
+    ifmap_coded_words: int | None,
 ) -> Tiles:
-    """List every fold of the stage that has work, in order.
+    """List every fold of the stage that has work, in order; those that arrays run side by side are one.
 
-    What a tile takes is spread evenly over its folds. Cycles are counted from cycle 0, as SCALE-Sim counts a layer:
-    the first fold has one less.
+    What a tile takes is spread evenly over its folds. In a layer that is counted from cycle 0, as SCALE-Sim counts it,
+    the first fold has one cycle less.
 
     Parameters
     ----------
     shape, mapping, work
         The layer, on the array, and the tiles of the stage.
+    pace
+        Cycles of the stage.
     pixels
         Pixels that the stage puts on the array, with a demanded output or not.
     glb_words
@@ -55,17 +68,21 @@ def fold_tiles(
     ifmap_coded_words
         Words of the whole ifmap as DRAM holds it; None: as they are.
     """
-    tiles = _one_by_one(work)
-    words = _dram_words(shape, mapping, tiles, glb_words)
-    total = int(tiles.folds.sum())
-    # Where there are too many folds, each tile has its share of the tiles that are told apart.
-    parts = tiles.folds if total <= MOST_TILES else np.maximum(tiles.folds * MOST_TILES // total, 1)
+    count = mapping.array.count
+    tiles = _side_by_side(shape, mapping, one_by_one(work), glb_words)
+    words, pieces = tiles.words, tiles.pieces
+    parts = tiles.folds * pieces
+    total = int(parts.sum())
+    if total > MOST_TILES:  # each tile has its share of those that are told apart
+        pieces, parts = np.ones_like(parts), np.maximum(parts * MOST_TILES // total, 1)
     first = np.zeros(int(parts.sum()), dtype=np.int64)
     first[np.cumsum(parts) - parts] = 1
-    ifmap = even_shares(words.ifmap, parts)
+    by_pixels = mapping.array.dataflow == "input-stationary"
+    ifmap = _by_fold(words.ifmap, tiles, parts, pieces) if by_pixels else even_shares(words.ifmap, parts)
     if ifmap_coded_words is not None:
         ifmap = shared_out(-(-int(ifmap.sum()) * ifmap_coded_words // shape.ifmap_words), ifmap)
-    filters = even_shares(np.where(words.filters_at_once, 0, words.filters), parts)
+    spread = np.where(words.filters_at_once, 0, words.filters)
+    filters = even_shares(spread, parts) if by_pixels else _by_fold(spread, tiles, parts, pieces)
     filters[first == 1] += np.where(words.filters_at_once, words.filters, 0)
     at_end = np.roll(first, -1) == 1
     # Psums that do not fit go to DRAM after every fold but a tile's last, and come back before every one but its first.
@@ -75,13 +92,17 @@ def fold_tiles(
     written[~at_end | _alone(parts)] = spilled
     read[(first == 0) | _alone(parts)] = spilled
     outputs = np.zeros_like(first)
-    outputs[at_end] = tiles.vectors * tiles.cols
-    by_pixels = mapping.array.dataflow == "input-stationary"
+    np.add.at(outputs, *_finishing_parts(mapping, tiles, parts, pieces))
     in_group = -(-pixels // mapping.array.cols) if by_pixels else mapping.col_folds
-    block = tiles.tile // mapping.col_folds * in_group + tiles.tile % mapping.col_folds
-    blocks = mapping.groups * in_group
+    block = (tiles.tile // mapping.col_folds * in_group + tiles.tile % mapping.col_folds) // count
+    blocks = -(-mapping.groups * in_group // count)
+    cycles = tiles.cycles
+    if mapping.drifts and count > 1:  # rounds run into each other
+        cycles = shared_out(pace.cycles.total, cycles)
+    elif len(cycles):  # what a stage takes once, and counting from 0
+        cycles[0] += pace.cycles.total - int(cycles.sum())
     return Tiles(
-        cycles=even_shares(_tile_cycles(mapping, tiles), parts),
+        cycles=even_shares(cycles, parts),
         ifmap_words=ifmap,
         filter_words=filters,
         psum_words=read,
@@ -89,12 +110,26 @@ def fold_tiles(
         outputs=outputs,
         block=np.repeat(block, parts),
         blocks=blocks,
-        reach=_reach(shape, in_group, blocks) if by_pixels else np.arange(blocks, dtype=np.int64),
-        visits=in_group if by_pixels else 1,
+        reach=_reach(shape, mapping.groups, in_group, count) if by_pixels else np.arange(blocks, dtype=np.int64),
+        visits=-(-in_group // count) if by_pixels else 1,
         free_words=max(words.free_words, 0),
+        ifmap_apart=all(
+            stride >= dilation * (taps - 1) + 1
+            for stride, dilation, taps in zip(shape.stride, shape.dilation, (shape.R, shape.S), strict=True)
+        ),
         ifmap_stays=words.ifmap_stays,
         filters_stay=words.filters_stay,
     )
+
+
+def _by_fold(words: Counters, tiles: _Rounds, parts: Counters, pieces: Counters) -> Counters:
+    """Spread the words of each tile evenly over its folds; they come before a fold's first piece."""
+    if (pieces == 1).all():
+        return even_shares(words, parts)
+    of_fold = np.repeat(pieces, tiles.folds)
+    spread = np.zeros(int(parts.sum()), dtype=np.int64)
+    spread[np.cumsum(of_fold) - of_fold] = even_shares(words, tiles.folds)
+    return spread
 
 
 def _alone(parts: Counters) -> NDArray[np.bool_]:
@@ -102,62 +137,113 @@ def _alone(parts: Counters) -> NDArray[np.bool_]:
     return np.repeat(parts == 1, parts)
 
 
-def _one_by_one(work: Work) -> Work:
-    """Spell the work out: an entry for every tile, also for those that are alike."""
-    if (work.alike == 1).all():
-        return work
-    before = np.cumsum(work.alike) - work.alike
-    tile = np.repeat(work.tile - before, work.alike) + np.arange(int(work.alike.sum()))
-    rest = (work.group, work.cols, work.vectors, work.folds, work.row_pairs)
-    return Work(np.ones_like(tile), tile, *(np.repeat(values, work.alike) for values in rest))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rounds:
+    """What runs at a time, one tile or those of all arrays side by side: int64 (rounds,) each, and their words."""
+
+    tile: Counters
+    folds: Counters
+    blocks: Counters
+    pieces: Counters
+    cycles: Counters
+    outputs: Counters
+    words: DramWords
 
 
-def _tile_cycles(mapping: SystolicMapping, tiles: Work) -> Counters:
-    """Count the cycles of each tile; they sum to the stage's."""
-    if mapping.array.dataflow == "output-stationary":
-        streamed, used_rows = tiles.folds * mapping.T, tiles.vectors
-    else:
-        streamed, used_rows = tiles.folds * tiles.vectors, np.full_like(tiles.cols, mapping.Sr)
-    cycles = streamed + ramp_cycles(mapping.array, tiles.folds, used_rows, tiles.folds * tiles.cols)
-    if len(cycles):
-        cycles[0] -= 1
-    return cycles
+def _side_by_side(shape: ConvShape, mapping: SystolicMapping, tiles: Work, glb_words: int) -> _Rounds:
+    """Merge the tiles of each round: its folds are those of its longest tile."""
+    words = dram_words(shape, mapping, tiles, glb_words)
+    longest = (tiles.folds, tiles.blocks, _pieces(mapping, tiles), tile_cycles(mapping, tiles))
+    outputs = tiles.vectors * tiles.cols
+    if mapping.array.count == 1 or not len(outputs):
+        return _Rounds(tiles.tile, *longest, outputs, words)
+    starts = np.flatnonzero(np.diff(tiles.tile // mapping.array.count, prepend=-1))
+    words = replace(
+        words,
+        ifmap=np.add.reduceat(words.ifmap, starts),
+        filters=np.add.reduceat(words.filters, starts),
+        filters_at_once=words.filters_at_once[starts],
+        spilled=np.add.reduceat(words.spilled, starts),
+    )
+    folds, blocks, pieces, cycles = (np.maximum.reduceat(values, starts) for values in longest)
+    return _Rounds(tiles.tile[starts], folds, blocks, pieces, cycles, np.add.reduceat(outputs, starts), words)
 
 
-def _reach(shape: ConvShape, in_group: int, blocks: int) -> Counters:
-    """Return the last block whose outputs the predictor sees, of blocks that share a group's pixels evenly."""
-    block = np.arange(blocks, dtype=np.int64)
+def _pieces(mapping: SystolicMapping, tiles: Work) -> Counters:
+    """Divide the folds of each tile where there are few, because words pass DRAM while vectors stream.
+
+    A piece has equally many vectors in every stage of a layer.
+    """
+    if mapping.blocking is None:
+        return np.ones_like(tiles.folds)
+    size = -(-mapping.T // mapping.blocks // min(max(FEW_FOLDS // mapping.folds, 1), MOST_PIECES))
+    return np.asarray(-(-tiles.vectors // (tiles.blocks * max(size, 1))), dtype=np.int64)
+
+
+def _finishing_parts(
+    mapping: SystolicMapping, tiles: _Rounds, parts: Counters, pieces: Counters
+) -> tuple[Counters, Counters]:
+    """Find the parts with which outputs leave the array, and how many do.
+
+    They leave with the last fold of a block, piece by piece, or with every output-stationary fold.
+    """
+    by_rows = mapping.array.dataflow == "output-stationary" and mapping.array.blocking == "searched"
+    blocks = np.minimum(tiles.folds, parts) if by_rows else tiles.blocks
+    number = _count_up(blocks) + 1
+    before = np.repeat(np.cumsum(parts) - parts, blocks)
+    end = before - (-number * np.repeat(parts, blocks) // np.repeat(blocks, blocks)) - 1
+    pieces_of_block = np.repeat(pieces, blocks)
+    outputs = even_shares(even_shares(tiles.outputs, blocks), pieces_of_block)
+    return np.repeat(end, pieces_of_block) - _count_up(pieces_of_block), outputs
+
+
+def _count_up(lengths: Counters) -> Counters:
+    """Count from 0 within each of the runs of `lengths`: int64 (sum of lengths,)."""
+    return np.arange(int(lengths.sum()), dtype=np.int64) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+
+
+def _reach(shape: ConvShape, groups: int, in_group: int, count: int) -> Counters:
+    """Return the last block whose outputs the predictor sees, of tiles that share a group's pixels evenly.
+
+    A block has `count` tiles.
+    """
+    tiles = groups * in_group
+    block = np.minimum(np.arange(count - 1, tiles + count - 1, count, dtype=np.int64), tiles - 1)  # its last tile
     window = 2 * shape.Q + 2  # pixels from an output to the last one that its 5×5 window sees
     below = -(-window * in_group // (shape.N * shape.P * shape.Q))
     last = block - block % in_group + in_group - 1
-    return np.asarray(np.minimum(block + below, last), dtype=np.int64)
+    return np.asarray(np.minimum(block + below, last) // count, dtype=np.int64)
 
 
-def _dram_words(shape: ConvShape, mapping: SystolicMapping, tiles: Work, glb_words: int) -> _Words:
+def dram_words(shape: ConvShape, mapping: SystolicMapping, tiles: Work, glb_words: int) -> DramWords:
     """Count what DRAM moves for each tile."""
+    if mapping.blocking is not None:
+        return _blocked_words(shape, mapping, mapping.blocking, tiles)
     ifmap_words, filter_words = shape.ifmap_words // shape.groups, shape.filter_words // shape.groups
     none = np.zeros_like(tiles.cols)
+    count = mapping.array.count
+    side_by_side = min(count, mapping.groups * mapping.col_folds)
     if mapping.array.dataflow == "output-stationary":
         per_tile = tiles.cols * mapping.T
-        free_words = glb_words - mapping.T * int(tiles.cols.max(initial=0))
-        fits, stays = per_tile <= glb_words, ifmap_words <= free_words
-        ifmap = _streamed(tiles, tiles.vectors * mapping.T, ifmap_words, stays)
+        free_words = glb_words - mapping.T * side_by_side * int(tiles.cols.max(initial=0))
+        fits, stays = side_by_side * per_tile <= glb_words, ifmap_words <= free_words
+        ifmap = _streamed(tiles, tiles.vectors * mapping.T, ifmap_words, None if stays else count)
         filters = per_tile * np.where(fits, 1, tiles.folds)
-        return _Words(ifmap, filters, fits, none, free_words - ifmap_words if stays else free_words, ifmap_stays=stays)
+        return DramWords(
+            ifmap, filters, fits, none, free_words - ifmap_words if stays else free_words, ifmap_stays=stays
+        )
     psums = tiles.vectors * tiles.cols if mapping.row_folds > 1 else none
-    free_words = (
-        glb_words - mapping.array.rows * mapping.array.cols
-    )  # what is left beside the operand that stays on the array
-    spilled = np.where(psums > free_words, psums * (mapping.row_folds - 1), 0)
-    free_words -= int(psums[spilled == 0].max(initial=0))
+    free_words = glb_words - mapping.array.pe_count  # what is left beside the operand that stays on the array
+    spilled = np.where(side_by_side * psums > free_words, psums * (mapping.row_folds - 1), 0)
+    free_words -= side_by_side * int(psums[spilled == 0].max(initial=0))
     by_filters = mapping.array.dataflow == "weight-stationary"
     streamed, stationary = (ifmap_words, filter_words) if by_filters else (filter_words, ifmap_words)
     stays = streamed <= free_words
-    streams = _streamed(tiles, tiles.vectors * mapping.Sr, streamed, stays)
-    held = _streamed(tiles, tiles.cols * mapping.Sr, stationary, True)
+    streams = _streamed(tiles, tiles.vectors * mapping.Sr, streamed, None if stays else count)
+    held = _streamed(tiles, tiles.cols * mapping.Sr, stationary)
     ifmap, filters = (streams, held) if by_filters else (held, streams)
     free_words -= streamed if stays else 0
-    return _Words(
+    return DramWords(
         ifmap,
         filters,
         np.zeros(len(ifmap), dtype=np.bool_),
@@ -168,15 +254,56 @@ def _dram_words(shape: ConvShape, mapping: SystolicMapping, tiles: Work, glb_wor
     )
 
 
-def _streamed(tiles: Work, per_tile: Counters, held: int, stays: bool) -> Counters:
-    """Count the words of an operand read from DRAM for each tile: once per group if it `stays`, else once per tile.
+def _blocked_words(shape: ConvShape, mapping: SystolicMapping, blocking: Blocking, tiles: Work) -> DramWords:
+    """Count what DRAM moves for each tile of a weight- or input-stationary stage whose mapping says what stays.
 
-    A tile never reads more than the `held` words that the operand has in DRAM, nor more than it uses.
+    A block of pixels reads its part of the ifmap and, once more, the rows that it shares with its neighbours. What is
+    stationary is read anew for each block if the tile's does not stay.
     """
-    if not stays:
-        return np.minimum(per_tile, held)
+    ifmap_words, filter_words = shape.ifmap_words // shape.groups, shape.filter_words // shape.groups
+    by_filters = mapping.array.dataflow == "weight-stationary"
+    if by_filters:
+        streamed, stationary = ifmap_words, filter_words
+        shared_rows = max(shape.dilation[0] * (shape.R - 1) + 1, shape.stride[0])
+        of_block = np.minimum(-(-ifmap_words // tiles.blocks) + shared_rows * shape.W * shape.C_per_group, ifmap_words)
+        held = np.where(tiles.blocks > 1, tiles.blocks * of_block, ifmap_words)
+    else:
+        streamed, stationary = filter_words, ifmap_words
+        held = np.full_like(tiles.blocks, filter_words)
+    used = tiles.vectors * mapping.Sr
+    streams = (
+        _streamed(tiles, used, streamed) if blocking.streams_stay else _streamed(tiles, used, held, mapping.array.count)
+    )
+    stays = _streamed(tiles, tiles.cols * mapping.Sr, stationary)
+    if not blocking.tile_stays:
+        stays += (tiles.blocks - 1) * np.minimum(tiles.cols * mapping.Sr, stationary)
+    spilled = tiles.vectors * tiles.cols * (0 if blocking.psums_stay else mapping.row_folds - 1)
+    ifmap, filters = (streams, stays) if by_filters else (stays, streams)
+    return DramWords(
+        ifmap,
+        filters,
+        np.zeros(len(tiles.cols), dtype=np.bool_),
+        spilled,
+        blocking.free_words,
+        blocking.streams_stay and by_filters,
+        blocking.streams_stay and not by_filters,
+    )
+
+
+def _streamed(tiles: Work, per_tile: Counters, held: int | Counters, count: int | None = None) -> Counters:
+    """Count the words of an operand read from DRAM for each tile, which is never more than the tile uses.
+
+    Once per group, or, with `count`, once for each round of so many tiles side by side: never more than the `held`
+    words that the operand has in DRAM (int64 (tiles,), if that differs by tile).
+    """
     used = np.cumsum(per_tile)
-    starts = np.flatnonzero(np.diff(tiles.group, prepend=-1))
-    before_group = np.repeat((used - per_tile)[starts], np.diff(starts, append=len(used)))
-    reached = np.minimum(used - before_group, held)
-    return np.asarray(reached - np.minimum(used - before_group - per_tile, held), dtype=np.int64)
+    new = np.diff(tiles.group, prepend=-1) != 0
+    if count is not None:
+        new |= np.diff(tiles.tile // count, prepend=-1) != 0
+    starts = np.flatnonzero(new)
+    lengths = np.diff(starts, append=len(used))
+    if not isinstance(held, int):
+        held = np.repeat(np.maximum.reduceat(held, starts), lengths) if len(starts) else held
+    before = np.repeat((used - per_tile)[starts], lengths)
+    reached = np.minimum(used - before, held)
+    return np.asarray(reached - np.minimum(used - before - per_tile, held), dtype=np.int64)

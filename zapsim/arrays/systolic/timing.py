@@ -14,30 +14,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.arch.spec import ArchSpec
-from zapsim.arrays.engine import STANDARD, WHOLE_LAYER, Demand, StageResult, StageShare
+from zapsim.arrays.engine import STANDARD, WHOLE_LAYER, Demand, Served, StageResult, StageShare
 from zapsim.arrays.gating import outputs_per_pixel, switching_macs
-from zapsim.arrays.systolic.mapping import SystolicMapping, map_systolic, ramp_cycles, systolic_array
+from zapsim.arrays.systolic.blocking import blocked
+from zapsim.arrays.systolic.mapping import SystolicMapping, map_systolic, systolic_array
+from zapsim.arrays.systolic.pace import stage_cycles
 from zapsim.arrays.systolic.tiles import fold_tiles
-from zapsim.arrays.systolic.work import Work, dense_work, masked_work
-from zapsim.counts import Counts, Cycles
+from zapsim.arrays.systolic.work import Work, dense_work, masked_work, one_by_one
+from zapsim.counts import Counts
 from zapsim.workload import ConvShape
+
+OUTPUT_STATIONARY = Served(
+    frozenset({"dense", "skip"}),
+    STANDARD.inputs,
+    "an output is final only with its fold, so that no other of its fold can be gated; use zap, which skips",
+)
+"""Policies that an output-stationary array can serve."""
 
 
 class SystolicEngine:
     """Weight-, output- and input-stationary arrays."""
 
-    served = STANDARD
+    def __init__(self, served: Served = STANDARD) -> None:
+        """Create an engine that serves these policies."""
+        self.served = served
 
     def map_stages(
-        self, shape: ConvShape, arch: ArchSpec, stages: Sequence[StageShare] = WHOLE_LAYER, _coded: float = 1.0
+        self, shape: ConvShape, arch: ArchSpec, stages: Sequence[StageShare] = WHOLE_LAYER, coded: float = 1.0
     ) -> list[SystolicMapping]:
         """Put `shape` on the array of `arch`; the mapping is the same for every stage and mask."""
-        return [map_systolic(shape, systolic_array(arch))] * len(stages)
+        return [blocked(shape, map_systolic(shape, systolic_array(arch)), arch, coded)] * len(stages)
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: SystolicMapping, demand: Demand) -> StageResult:
         """Count cycles and actions of one stage.
 
-        A stage with work is counted from cycle 0, as SCALE-Sim counts a layer: one cycle less than its folds have.
+        A layer is counted from cycle 0, as SCALE-Sim does: one cycle less than its folds have. With blocks, a stage
+        that has only some of the pixels is a part of the layer like a block, and counted in full.
         """
         masked = demand.mask is not None and not demand.gate
         issued = None
@@ -45,7 +57,7 @@ class SystolicEngine:
             work = dense_work(mapping)
         else:
             work, issued = masked_work(mapping, demand.mask, demand.window_nonzero is not None, demand.positions)
-        switching = _switching(shape, demand, work, issued)
+        switching = _switching(shape, mapping, demand, work, issued)
         demanded = shape.outputs if demand.mask is None else demand.mask.count()
         occupying = demanded if masked else shape.outputs  # gated outputs take their cycles, too
         macs = Counts(
@@ -53,12 +65,16 @@ class SystolicEngine:
             macs_gated=work.outputs * shape.macs_per_output - switching,
             macs_lost=(work.outputs - occupying) * shape.macs_per_output,
         )
-        tested = (demanded if demand.gate else work.outputs) * shape.macs_per_output
+        tested = work.outputs * shape.macs_per_output
+        if demand.gate:
+            tested -= (work.outputs - demanded) * _gateable_products(mapping)
         storage = storage_counts(mapping, work, Use(tested, switching))
-        tiles = fold_tiles(shape, mapping, work, _pixels(shape, demand), arch.glb_words, demand.ifmap_coded_words)
-        cycles, pes = stage_cycles(mapping, work), _active_pes(mapping, work)
+        part = mapping.array.blocking == "searched" and masked and demand.positions is not None
+        pace = stage_cycles(mapping, work, part)
+        cycles, pes = pace.cycles, _active_pes(mapping, work)
+        tiles = fold_tiles(shape, mapping, work, pace, _pixels(shape, demand), arch.glb_words, demand.ifmap_coded_words)
         clocked = Counts(pe_active_cycles=pes * cycles.total)
-        return StageResult(cycles, macs + storage + clocked, pes, tiles)
+        return StageResult(cycles, macs + storage + clocked, pes, tiles, pace.imbalance)
 
 
 def _pixels(shape: ConvShape, demand: Demand) -> int:
@@ -67,27 +83,24 @@ def _pixels(shape: ConvShape, demand: Demand) -> int:
     return shape.N * (shape.P * shape.Q if positions is None or demand.gate else int(positions.sum()))
 
 
-def stage_cycles(mapping: SystolicMapping, work: Work) -> Cycles:
-    """Split the cycles of a stage: ``compute`` is what streams, ``ramp`` fills and drains the array."""
-    folds = work.total(work.folds)
-    if not folds:
-        return Cycles()
-    if mapping.array.dataflow == "output-stationary":
-        streamed, used_rows = folds * mapping.T, work.total(work.vectors)
-    else:
-        streamed, used_rows = work.total(work.folds * work.vectors), work.total(np.ones_like(work.cols)) * mapping.Sr
-    ramp = ramp_cycles(mapping.array, folds, used_rows, work.total(work.folds * work.cols))
-    total = ramp + streamed - 1
-    compute = min(streamed, total)
-    return Cycles(compute=compute, ramp=total - compute)
+def _gateable_products(mapping: SystolicMapping) -> int:
+    """Count the products of an output that are left when the pattern can be final: those of the last row fold."""
+    return mapping.Sr - (mapping.row_folds - 1) * mapping.array.rows
 
 
-def _switching(shape: ConvShape, demand: Demand, work: Work, issued: NDArray[np.int32] | None) -> int:
-    """Count the MACs that switch: of all issued outputs (of the demanded ones, if the others are gated)."""
+def _switching(
+    shape: ConvShape, mapping: SystolicMapping, demand: Demand, work: Work, issued: NDArray[np.int32] | None
+) -> int:
+    """Count the MACs that switch: of all issued outputs, but those of gated ones in the last row fold.
+
+    Zero inputs that are gated are taken to be as frequent in the last fold as in all.
+    """
     if demand.mask is None:
         return switching_macs(shape, None, demand.window_nonzero)
     if demand.gate:
-        return switching_macs(shape, outputs_per_pixel(demand.mask, shape.groups), demand.window_nonzero)
+        every = switching_macs(shape, None, demand.window_nonzero)
+        demanded = switching_macs(shape, outputs_per_pixel(demand.mask, shape.groups), demand.window_nonzero)
+        return every - (every - demanded) * _gateable_products(mapping) // mapping.Sr
     if issued is None:
         return work.outputs * shape.macs_per_output
     in_map = issued.T.reshape(shape.N, shape.P, shape.Q, shape.groups)
@@ -99,7 +112,11 @@ def _active_pes(mapping: SystolicMapping, work: Work) -> int:
     if not len(work.cols):
         return 0
     spread = work.vectors if mapping.array.dataflow == "output-stationary" else np.full_like(work.cols, mapping.Sr)
-    return int((np.minimum(spread, mapping.array.rows) * work.cols).max())
+    pes = np.minimum(spread, mapping.array.rows) * work.cols
+    if mapping.array.count == 1:
+        return int(pes.max())
+    tiles = one_by_one(work)
+    return int(np.bincount(tiles.tile // mapping.array.count, np.repeat(pes, work.alike)).max())
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +190,7 @@ def _output_stationary(mapping: SystolicMapping, work: Work, use: Use) -> Counts
 def _operand_stationary(mapping: SystolicMapping, work: Work, use: Use) -> Counts:
     """One operand is shifted in from the top and stays; the other enters at the left; psums go down the columns."""
     issued = work.outputs * mapping.Sr
-    stays = _Moves(work.total(work.cols) * mapping.Sr, work.total(work.cols * work.row_pairs))
+    stays = _Moves(work.total(work.cols * work.blocks) * mapping.Sr, work.total(work.cols * work.row_pairs))
     entering = work.total(work.vectors) * mapping.Sr
     streams = _Moves(entering, issued - entering)
     psum_out = work.outputs * mapping.row_folds

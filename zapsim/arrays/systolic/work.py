@@ -32,8 +32,10 @@ class Work:
         Columns that the tile uses: filters (weight- and output-stationary) or pixels (input-stationary).
     vectors
         Vectors that the tile issues, each on all its columns: pixels (weight- and output-stationary) or filters.
+    blocks
+        Blocks in which the vectors stream: the stationary operand enters the array anew for each.
     folds
-        Folds of the tile.
+        Folds of the tile, in all blocks.
     row_pairs
         r · (r - 1) / 2 summed over the tile's folds, r being the rows that a fold uses.
     """
@@ -43,6 +45,7 @@ class Work:
     group: Counters
     cols: Counters
     vectors: Counters
+    blocks: Counters
     folds: Counters
     row_pairs: Counters
 
@@ -56,10 +59,27 @@ class Work:
         return self.total(self.vectors * self.cols)
 
 
+def one_by_one(work: Work) -> Work:
+    """Spell the work out: an entry for every tile, also for those that are alike."""
+    if (work.alike == 1).all():
+        return work
+    before = np.cumsum(work.alike) - work.alike
+    tile = np.repeat(work.tile - before, work.alike) + np.arange(int(work.alike.sum()))
+    rest = (work.group, work.cols, work.vectors, work.blocks, work.folds, work.row_pairs)
+    return Work(np.ones_like(tile), tile, *(np.repeat(values, work.alike) for values in rest))
+
+
 def pairs(rows: int, vectors: Counters) -> Counters:
     """Sum r · (r - 1) / 2 over the folds that `vectors` fill, one after another, on an array of `rows` rows."""
     full, rest = vectors // rows, vectors % rows
     return full * (rows * (rows - 1) // 2) + rest * (rest - 1) // 2
+
+
+def blocks_of(mapping: SystolicMapping, vectors: Counters) -> Counters:
+    """Count the blocks in which `vectors` stream: each takes as many as there are, up to its size."""
+    if mapping.blocking is None:
+        return np.minimum(vectors, 1)
+    return -(-vectors // mapping.blocking.vectors)
 
 
 def dense_work(mapping: SystolicMapping) -> Work:
@@ -69,14 +89,17 @@ def dense_work(mapping: SystolicMapping) -> Work:
     kinds = [(count, cols) for count, cols in ((full, array.cols), (1, rest)) if count and cols]
     alike, cols = np.tile(np.array(kinds, dtype=np.int64), (mapping.groups, 1)).T
     by_rows = array.dataflow == "output-stationary"
+    vectors = np.full_like(alike, mapping.Sr if by_rows else mapping.T)
+    blocks = blocks_of(mapping, vectors)
     return Work(
         alike=alike,
         tile=np.cumsum(alike) - alike,
         group=np.repeat(np.arange(mapping.groups, dtype=np.int64), len(kinds)),
         cols=cols,
-        vectors=np.full_like(alike, mapping.Sr if by_rows else mapping.T),
-        folds=np.full_like(alike, mapping.row_folds),
-        row_pairs=pairs(array.rows, np.full_like(alike, mapping.Sr)),
+        vectors=vectors,
+        blocks=blocks,
+        folds=mapping.row_folds * blocks,
+        row_pairs=pairs(array.rows, np.full_like(alike, mapping.Sr)) * blocks,
     )
 
 
@@ -164,9 +187,10 @@ def _filter_tiles(
     bounds = (one_group + size * np.arange(mapping.groups, dtype=np.int64)[:, np.newaxis, np.newaxis]).reshape(-1, 2)
     vectors = np.empty(len(bounds), dtype=np.int64)
     kernels.tile_vectors(words, bounds, vectors)
+    blocks = blocks_of(mapping, vectors)
     if array.dataflow == "weight-stationary":
-        folds = np.full_like(vectors, mapping.row_folds)
-        row_pairs = pairs(array.rows, np.full_like(vectors, mapping.Sr))
+        folds = mapping.row_folds * blocks
+        row_pairs = pairs(array.rows, np.full_like(vectors, mapping.Sr)) * blocks
     elif array.crosses_folds:
         folds = -(-vectors // array.rows)
         row_pairs = pairs(array.rows, vectors)
@@ -179,7 +203,7 @@ def _filter_tiles(
     if with_issued:
         issued = np.empty((mapping.groups, words.shape[1]), dtype=np.int32)
         kernels.issued_outputs(words, bounds, issued)
-    return _with_work(group, bounds[:, 1] - bounds[:, 0], vectors, folds, row_pairs), issued
+    return _with_work(group, bounds[:, 1] - bounds[:, 0], vectors, blocks, folds, row_pairs), issued
 
 
 def _pixel_tiles(
@@ -191,18 +215,23 @@ def _pixel_tiles(
     issued = np.empty((groups, words.shape[1]) if with_issued else (0, 0), dtype=np.int32)
     kernels.tile_filters(words, array.cols, size, array.crosses_folds, filters_and_pixels, issued)
     vectors, cols = filters_and_pixels.reshape(-1, 2).T
+    blocks = blocks_of(mapping, vectors)
     work = _with_work(
         group=np.repeat(np.arange(groups, dtype=np.int64), mapping.col_folds),
         cols=cols,
         vectors=vectors,
-        folds=np.full_like(vectors, mapping.row_folds),
-        row_pairs=pairs(array.rows, np.full_like(vectors, mapping.Sr)),
+        blocks=blocks,
+        folds=mapping.row_folds * blocks,
+        row_pairs=pairs(array.rows, np.full_like(vectors, mapping.Sr)) * blocks,
     )
     return work, issued if with_issued else None
 
 
-def _with_work(group: Counters, cols: Counters, vectors: Counters, folds: Counters, row_pairs: Counters) -> Work:
+def _with_work(
+    group: Counters, cols: Counters, vectors: Counters, blocks: Counters, folds: Counters, row_pairs: Counters
+) -> Work:
     """Build the work of the tiles that issue something."""
     busy = vectors > 0
     tile = np.flatnonzero(busy).astype(np.int64)
-    return Work(np.ones_like(tile), tile, group[busy], cols[busy], vectors[busy], folds[busy], row_pairs[busy])
+    rest = (values[busy] for values in (group, cols, vectors, blocks, folds, row_pairs))
+    return Work(np.ones_like(tile), tile, *rest)

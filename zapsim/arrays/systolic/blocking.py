@@ -1,0 +1,75 @@
+"""Blocks of the vectors that stream through a tile's folds, so that the psums of a block stay in the buffer.
+
+A weight- or input-stationary tile of c columns keeps V·c psums between its row folds. Where these do not fit, V is cut
+into blocks: each streams through all folds of the tile before the next one does. The psums of a block of L vectors take
+L·c words; in return the array fills, and the stationary operand enters it, once more for every block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from zapsim.arch.spec import ArchSpec
+from zapsim.arrays.systolic.mapping import Blocking, SystolicMapping
+from zapsim.arrays.systolic.pace import stage_cycles
+from zapsim.arrays.systolic.tiles import dram_words
+from zapsim.arrays.systolic.work import dense_work, one_by_one
+from zapsim.workload import ConvShape
+
+
+def blocked(shape: ConvShape, mapping: SystolicMapping, arch: ArchSpec, coded: float = 1.0) -> SystolicMapping:
+    """Choose the blocks of the dense layer that take the fewest cycles of array and DRAM channel together.
+
+    Every stage of a predicted layer takes over what the buffer holds, so that a mask of which the array can leave out
+    nothing never does better than the dense layer.
+
+    Parameters
+    ----------
+    shape, mapping
+        The layer, and the layer on the array.
+    arch
+        Says how large the buffer is, and how fast the channel.
+    coded
+        Size of the ifmap in DRAM as a share of its plain size.
+    """
+    if mapping.array.dataflow == "output-stationary":
+        beside = arch.glb_words - mapping.T * _side_by_side(mapping)
+        return replace(mapping, drifts=shape.ifmap_words <= beside)
+    if mapping.array.blocking == "none":
+        return mapping
+    word_cycles = arch.word_bytes * arch.clock / (arch.dram.bandwidth * (1 - arch.dram.refresh))
+
+    def cost(choice: SystolicMapping) -> tuple[float, int]:
+        words = dram_words(shape, choice, one_by_one(dense_work(choice)), arch.glb_words)
+        moved = float(words.ifmap.sum() * coded + words.filters.sum() + 2 * words.spilled.sum())
+        return stage_cycles(choice, dense_work(choice)).cycles.total + moved * word_cycles, choice.blocks
+
+    choices = _choices(shape, mapping, arch.glb_words)
+    return min((replace(mapping, blocking=choice, drifts=choice.streams_stay) for choice in choices), key=cost)
+
+
+def _side_by_side(mapping: SystolicMapping) -> int:
+    """Count the columns at work of the tiles that run side by side."""
+    return min(mapping.groups * mapping.Sc, mapping.array.count * mapping.array.cols)
+
+
+def _choices(shape: ConvShape, mapping: SystolicMapping, glb_words: int) -> Iterator[Blocking]:
+    """Yield what the buffer can hold beside the array's own words, with the largest blocks for which it has room."""
+    free_words = glb_words - mapping.array.pe_count
+    cols = _side_by_side(mapping)
+    by_filters = mapping.array.dataflow == "weight-stationary"
+    streamed = (shape.ifmap_words if by_filters else shape.filter_words) // shape.groups
+    for streams_stay in (True, False):
+        beside_streams = free_words - streamed if streams_stay else free_words
+        if streams_stay and beside_streams < 0:
+            continue
+        if mapping.row_folds == 1:
+            yield Blocking(mapping.T, True, streams_stay, False, max(beside_streams, 0))
+            continue
+        yield Blocking(mapping.T, False, streams_stay, False, max(beside_streams, 0))
+        for tile_stays in (True, False):
+            words = beside_streams - (cols * mapping.Sr if tile_stays else 0)
+            vectors = min(words // cols, mapping.T)
+            if vectors > 0:
+                yield Blocking(vectors, True, streams_stay, tile_stays, words - vectors * cols)
