@@ -10,6 +10,7 @@ from tests.reference.lanes_walker import walk, window_macs
 from zapsim.arch.policy import PRESETS, Policy
 from zapsim.arrays.engine import Demand
 from zapsim.arrays.gating import window_nonzero
+from zapsim.arrays.lanes.ifmap_buffer import segment_pixels, window_pixels
 from zapsim.arrays.lanes.mapping import map_lanes
 from zapsim.arrays.lanes.timing import LanesEngine
 from zapsim.arrays.lanes.work import lane_work
@@ -35,9 +36,13 @@ def outputs_of(shape, kept):
 
 def compare(shape, array, demand, macs):
     """Check the work of one stage against the walk."""
-    arch = lanes_arch(array)
-    work = lane_work(shape, map_lanes(shape, arch), demand)
-    seen = walk(array.model_dump(), macs, shape.K, shape.N * shape.P * shape.Q)
+    arch, pixels = lanes_arch(array), shape.N * shape.P * shape.Q
+    mapping = map_lanes(shape, arch)
+    work = lane_work(shape, mapping, demand)
+    limited = array.ifmap_buffer is not None
+    segment = segment_pixels(shape, mapping, pixels) if limited and array.dispatch != "block-queue" else None
+    window = window_pixels(shape, mapping, pixels) if limited and array.dispatch == "block-queue" else None
+    seen = walk(array.model_dump(), macs, shape.K, pixels, segment, window)
     assert (work.cycles, work.busy_lane_cycles) == (seen.cycles, seen.busy)
     assert work.outputs == len(macs)
     assert int(work.groups.sum()) == len(seen.streams)
@@ -45,7 +50,7 @@ def compare(shape, array, demand, macs):
         assert work.streamed_macs == sum(seen.streams.values())
     else:
         assert work.streamed_macs == len(seen.streams) * shape.macs_per_output
-    if array.dispatch == "static":
+    if array.dispatch != "block-queue":
         assert int(work.loads().sum()) == len(seen.loads)
     return work
 
