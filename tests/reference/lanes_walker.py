@@ -204,8 +204,9 @@ def _run_static(
             for outputs in lane.legs.values():
                 seen.loads |= {(lane.place[:loader], k) for k, _ in outputs}
     everybody = [lane for lanes in domains.values() for lane in lanes]
+    leg_at_work = None
     while True:
-        busy = {lane.place for lane in everybody if any(lane.left)}
+        busy = any(any(lane.left) for lane in everybody)
         current = min((leg for lane in everybody for leg, outputs in lane.legs.items() if outputs), default=None)
         if together and busy:
             current = leg_at_work

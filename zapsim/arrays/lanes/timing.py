@@ -40,7 +40,8 @@ class Macs:
 class _Operand:
     """Words of one operand: from DRAM, over the bus, into the PEs' buffers, and those that the first MAC waits for.
 
-    ``once``: DRAM gives them when they are first used, and they stay; else as often as they pass the bus.
+    ``once``: DRAM gives them when they are first used, and they stay; else as often as they pass the bus. ``held``
+    words of the GLB are taken meanwhile.
     """
 
     dram: int
@@ -48,6 +49,7 @@ class _Operand:
     written: int
     first: int
     once: bool
+    held: int
 
 
 class LanesEngine:
@@ -115,7 +117,7 @@ def storage_counts(
     per_weight = 1 if demand.exit_macs is None else 1 + INDEX_WORDS
     glb_words = arch.glb_words
     filters = _filters(shape, work, per_weight, glb_words)
-    ifmap = _ifmap(shape, arch, work, demand, glb_words - filters.first)
+    ifmap = _ifmap(shape, arch, work, demand, glb_words - filters.held)
     merged = work.mapping.slices * work.outputs if work.mapping.slices > 1 else 0
     counts = Counts(
         ifmap_spad_reads=macs.demanded,
@@ -132,7 +134,7 @@ def storage_counts(
         glb_writes=work.outputs,
     )
     cycles = _cycles(work, filters, ifmap)
-    free_words = glb_words - filters.first - (ifmap.dram if ifmap.once else 0)
+    free_words = glb_words - filters.held - ifmap.held
     dram = DramWords(ifmap.dram, ifmap.once, filters.dram, filters.once, free_words)
     return counts, cycles, strip_tiles(shape, work, dram, cycles.total)
 
@@ -173,7 +175,9 @@ def _filters(shape: ConvShape, work: LaneWork, per_weight: int, glb_words: int) 
         bus, first, listeners = work.streamed_macs * per_weight, in_flight * per_weight, mapping.domain
     pes = listeners.lanes // pe.lanes if shared_queue else listeners.pixels // pe.pixels
     stays = resident or in_flight * words <= glb_words
-    return _Operand(used * words if stays else bus, bus, bus * max(pes, 1), min(first, bus), stays)
+    first = min(first, bus)
+    held = in_flight * words if stays and not resident else first
+    return _Operand(used * words if stays else bus, bus, bus * max(pes, 1), first, stays, held)
 
 
 def _ifmap(shape: ConvShape, arch: ArchSpec, work: LaneWork, demand: Demand, glb_words: int) -> _Operand:
@@ -197,7 +201,8 @@ def _ifmap(shape: ConvShape, arch: ArchSpec, work: LaneWork, demand: Demand, glb
     else:
         listeners = -(-min(whole.filters, shape.K) // pe.filters) * min(whole.pixels // pe.pixels, reach)
     dram = _coded(shape, demand, once if once <= glb_words else bus)
-    return _Operand(dram, bus, passes * plain * listeners, 0, once <= glb_words)
+    stays = once <= glb_words
+    return _Operand(dram, bus, passes * plain * listeners, 0, stays, dram if stays else 0)
 
 
 def _coded(shape: ConvShape, demand: Demand, words: int) -> int:

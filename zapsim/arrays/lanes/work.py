@@ -114,12 +114,7 @@ class _Dealt:
 
 def lane_work(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> LaneWork:
     """Work out what the lanes do in one stage; with ``demand.gate``, every output is dispatched."""
-    pixels = shape.N * shape.P * shape.Q
-    bits = np.empty((0, 1), dtype=np.uint8)
-    if demand.mask is not None and not demand.gate:
-        bits = demand.mask.bits.reshape(pixels, -1)
-    segment = pixels if mapping.array.dispatch == "block-queue" else segment_pixels(shape, mapping, pixels)
-    dealt = _Dealt(bits, _macs(shape, mapping, demand), pixels, segment)
+    dealt = _deal(shape, mapping, demand)
     if mapping.array.dispatch != "static":
         return _queued(shape, mapping, demand, dealt)
     dispatched = _dispatched(shape, mapping, dealt)
@@ -137,6 +132,20 @@ def lane_work(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> LaneWo
         groups=groups,
         streamed_macs=int(groups.sum()) * shape.macs_per_output,
     )
+
+
+def _deal(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> _Dealt:
+    """Put the pixels in which the stage may compute in their order: others take no turn."""
+    pixels = shape.N * shape.P * shape.Q
+    bits = np.empty((0, 1), dtype=np.uint8)
+    macs = _macs(shape, mapping, demand)
+    if demand.mask is not None and not demand.gate:
+        bits = demand.mask.bits.reshape(pixels, -1)
+        if demand.positions is not None:
+            dealt = np.flatnonzero(np.tile(demand.positions.ravel(), shape.N))
+            pixels, bits, macs = len(dealt), bits[dealt], None if macs is None else macs[dealt]
+    segment = pixels if mapping.array.dispatch == "block-queue" else segment_pixels(shape, mapping, pixels)
+    return _Dealt(bits, macs, pixels, max(segment, 1))
 
 
 def _dispatched(shape: ConvShape, mapping: LanesMapping, dealt: _Dealt) -> Ints:
