@@ -15,8 +15,13 @@ from zapsim.arrays.lanes.ifmap_buffer import segment_pixels, window_pixels
 from zapsim.arrays.lanes.mapping import map_lanes
 from zapsim.arrays.lanes.timing import LanesEngine
 from zapsim.arrays.lanes.work import lane_work
+from zapsim.energy.model import energy_by_component
 from zapsim.patterns import PATTERNS, pattern_map
 from zapsim.simulation import run_layer
+from zapsim.timing.layer import combine_stages, time_layer
+from zapsim.timing.predictor import run_predictor
+from zapsim.timing.residency import operand_loads
+from zapsim.timing.stages import ofmap_dram_words, stage_demands
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.records import LayerTrace, PredictorSetting
 
@@ -201,3 +206,24 @@ def test_a_buffer_holds_the_windows_of_its_pixels(shape, words):
         }
         inside = [(y, x) for y, x in places if 0 <= y < shape.H and 0 <= x < shape.W]
         assert len(inside) * shape.C_per_group <= words
+
+
+@given(shapes(), arrays(), SEEDS, st.sampled_from(PATTERNS), st.integers(0, 400), st.sampled_from(["dense", "gate"]))
+def test_what_leaves_nothing_out_never_beats_the_dense_layer(shape, array, seed, pattern, free, inputs):
+    """A pattern and all the rest of the outputs, predicted non-zero: two stages do no less than one."""
+    layer = traced(shape, np.random.default_rng(seed), all_ones=True)
+    layer = layer.model_copy(update={"setting": PredictorSetting(pattern=pattern, threshold=0.0)})
+    arch = lanes_arch(array)
+    glb = arch.buffers.glb.model_copy(update={"size": 2 * (array.pe_count + free)})
+    arch = arch.model_copy(update={"buffers": arch.buffers.model_copy(update={"glb": glb})})
+    policy = Policy("zap", outputs="skip", inputs=inputs)
+    demands = stage_demands(arch, layer, policy, PackedMap.full(shape.N, shape.P, shape.Q, shape.K))
+    mapping, engine = map_lanes(shape, arch), LanesEngine()
+    stages = [engine.time_stage(shape, arch, mapping, demand) for demand in demands]
+    loads, room = operand_loads(arch, [stage.tiles for stage in stages])
+    predictor = run_predictor(engine, arch, shape, layer.pattern_outputs(), stages[0].tiles, room)
+    timing = combine_stages(arch, shape, stages, loads, predictor, ofmap_dram_words(arch, layer, None), shape.macs)
+    dense = time_layer(engine, arch, layer, policy.baseline())
+    assert timing.cycles.total >= dense.cycles.total
+    joules = [sum(energy_by_component(arch, run.counts, run.cycles.total).values()) for run in (timing, dense)]
+    assert joules[0] >= joules[1] * (1 - 1e-12)

@@ -374,13 +374,11 @@ class OutputLanesArray(ArraySection):
 
     @property
     def stored_words(self) -> dict[str, int]:
-        """A register for the sum of each lane; buffers and buses of each PE.
-
-        Without an ifmap buffer of a size, a register for the ifmap value of each MAC unit stands in its place.
-        """
+        """A register for the ifmap value of each MAC unit and for the sum of each lane; buffers and buses of each PE."""
         pes = self.clusters * self.pes
         return {
-            "ifmap_spad": self.mac_units if self.ifmap_buffer is None else pes * self.ifmap_buffer,
+            "ifmap_spad": self.mac_units,
+            "ifmap_buffer": pes * (self.ifmap_buffer or 0),
             "filter_buffer": pes * self.filter_buffer,
             "psum_spad": self.pe_count,
             "bus": pes * self.buses.words_per_cycle,
