@@ -27,7 +27,11 @@ def shapes(draw):
 @st.composite
 def arrays(draw, *, lanes=("filters", "pixels")):
     kinds = ["filters", "pixels"]
+    dispatch = draw(st.sampled_from(["static", "queue", "block-queue"]))
     sync = ["pe", "cluster", "array"] if lanes == ("slices",) else ["lane", "pe", "cluster", "array"]
+    if dispatch == "queue":
+        sync = [one for one in sync if one in {"lane", "pe"}]
+    buffer = draw(st.none() | st.integers(1, 120))
     return OutputLanesArray(
         dataflow="output-lanes",
         **{level: draw(st.integers(1, 3)) for level in ("clusters", "pes", "lanes", "macs_per_lane")},
@@ -37,9 +41,10 @@ def arrays(draw, *, lanes=("filters", "pixels")):
             "lanes": draw(st.sampled_from(lanes)),
         },
         sync=draw(st.sampled_from(sync)),
-        dispatch=draw(st.sampled_from(["static", "queue"])),
+        dispatch=dispatch,
         check_interval=draw(st.integers(1, 5)),
         brick=draw(st.integers(1, 4)),
         filter_buffer=f"{draw(st.integers(1, 60))} words",
+        ifmap_buffer=None if buffer is None else f"{buffer} words",
         buses={"ifmap": 2, "filter": 3, "psum": 1},
     )

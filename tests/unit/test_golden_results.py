@@ -62,7 +62,11 @@ OF_ARRAY: dict[str, dict[str, tuple[str, ...]]] = {
             "array.dataflow=output-stationary", "array.drain=serial", "array.partial_folds=shrunk",
         ),
     },
-    "output-lanes": {"queue": ("array.dispatch=queue",), "in step": ("array.sync=array",)},
+    "output-lanes": {
+        "queue": ("array.dispatch=queue",),
+        "block queue": ("array.dispatch=block-queue",),
+        "in step": ("array.sync=array",),
+    },
 }  # fmt: skip
 
 BEFORE_BLOCKS = ("array.blocking=none",)

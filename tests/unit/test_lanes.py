@@ -10,11 +10,13 @@ from zapsim.arch.load import load_arch
 from zapsim.arch.policy import PRESETS, Policy, preset
 from zapsim.arrays.engine import Demand
 from zapsim.arrays.engines import ENGINES
+from zapsim.arrays.lanes.ifmap_buffer import streamed_words
 from zapsim.arrays.lanes.mapping import Extent, lane_macs, map_lanes
 from zapsim.arrays.lanes.timing import LanesEngine
 from zapsim.arrays.lanes.work import lane_work
 from zapsim.counts import Cycles
 from zapsim.errors import ConfigError, MappingError, PolicyError
+from zapsim.patterns import pattern_map
 from zapsim.simulation import run_layer
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.records import LayerTrace
@@ -48,12 +50,69 @@ def work(demand, shape=SHAPE, **changed):
         ({"sync": "lane", "spread": {"lanes": "filters"}}, 16, 12),  # a filter a lane: 3 and 2 kept
         ({"sync": "pe", "lanes": 4}, 8, 8),  # four pixels at a time, filter after filter
         ({"sync": "lane", "lanes": 4}, 8, 8),
-        ({"sync": "lane", "lanes": 8, "dispatch": "queue"}, 4, 4),
+        ({"sync": "lane", "lanes": 8, "dispatch": "queue"}, 8, 8),  # a PE has a filter: 4 pixels of each
+        ({"lanes": 8, "dispatch": "block-queue"}, 8, 8),  # a block has a filter, too
+        # Two PEs of a filter each; with one queue for both filters, 8 and 5 outputs on 2 lanes.
+        ({"pes": 2, "lanes": 1, "spread": {"pes": "filters"}, "dispatch": "queue"}, 16, 12),
+        ({"pes": 2, "lanes": 1, "spread": {"pes": "filters"}, "dispatch": "block-queue"}, 16, 12),
+        ({"pes": 2, "lanes": 2, "spread": {"pes": "filters"}, "dispatch": "block-queue"}, 8, 8),
+        # Without a bound, steps of pixels 0 0, 1 3, 3. Two windows in a buffer: pixel 3 waits for 1, so 0 0, 1, 3 3.
+        (
+            {"pes": 2, "lanes": 1, "spread": {"pes": "filters"}, "dispatch": "block-queue", "ifmap_buffer": "8 words"},
+            16,
+            12,
+        ),
+        # One window: the same, also if dealt statically.
+        (
+            {"pes": 2, "lanes": 1, "spread": {"pes": "filters"}, "dispatch": "block-queue", "ifmap_buffer": "4 words"},
+            16,
+            12,
+        ),
+        ({"pes": 2, "lanes": 1, "spread": {"pes": "filters"}, "ifmap_buffer": "4 words"}, 16, 12),
     ],
 )
 def test_even_outputs_by_hand(changed, dense, masked):
     assert work(Demand(), **changed).cycles == dense
     assert work(Demand(KEPT), **changed).cycles == masked
+
+
+def test_a_small_ifmap_buffer_holds_the_fastest_lane_back():
+    """Filter 0 has pixels 0 and 1, filter 1 has 2 and 3: nobody can help, unless the buffers hold all four windows."""
+    kept = PackedMap.from_bool(np.array([[[[1, 0], [1, 0], [0, 1], [0, 1]]]], dtype=bool))
+    two_filters = {"pes": 2, "lanes": 1, "spread": {"pes": "filters"}}
+    cycles = {
+        words: work(Demand(kept), ifmap_buffer=f"{words} words", **two_filters).cycles for words in (4, 8, 12, 16)
+    }
+    # 4 words are a window; with 12, pixel 3 comes alone.
+    assert cycles == {4: 16, 8: 16, 12: 12, 16: 8}
+    assert work(Demand(kept), **two_filters).cycles == 8
+
+
+@pytest.mark.parametrize("dispatch", ["static", "queue", "block-queue"])
+@pytest.mark.parametrize("name", ["1/2r", "1/2c", "1/2"])
+def test_dealing_knows_the_pattern(name, dispatch):
+    """Half of 8 × 8 pixels on 4 lanes take half of the time in each stage, wherever the pattern lies."""
+    shape = ConvShape("layer", C=2, H=8, W=8, K=2, R=1, S=1)
+    pattern = pattern_map(name, 8, 8)
+    dense = work(Demand(), shape, lanes=4, dispatch=dispatch).cycles
+    for positions in (pattern, ~pattern):
+        stage = Demand(PackedMap.of_pattern(positions, 1, 2), positions)
+        assert work(stage, shape, lanes=4, dispatch=dispatch).cycles == dense / 2
+
+
+def test_ifmap_words_by_hand():
+    """A 3 × 1 filter on 5 rows of 4 words: once with room for 3 rows, else 3 rows for each of 3 ofmap rows."""
+    shape = ConvShape("layer", C=2, H=5, W=2, K=1, R=3, S=1)
+    rows = np.array([[True, True], [False, False], [True, True]])
+
+    def words(buffer, positions=None):
+        mapping = map_lanes(shape, lanes_arch(array(ifmap_buffer=f"{buffer} words")))
+        return streamed_words(shape, mapping, positions)
+
+    assert (words(12), words(11), words(6)) == (20, 36, 36)
+    assert words(11, rows) == 24  # two of the three ofmap rows
+    assert words(5) == 36  # not even a window: once for each of 6 pixels, 6 words
+    assert words(5, np.eye(3, 2, dtype=bool)) == 20  # for 2 pixels, but no less than the map
 
 
 def test_waiting_is_reported() -> None:
@@ -190,6 +249,11 @@ def test_presets_keep_or_take_the_array_s_inputs():
 def test_slices_cannot_be_without_sync():
     with pytest.raises(ConfigError, match=r"array\.sync: expected pe, cluster or array with spread\.lanes = slices"):
         load_arch("cnvlutin_like", ["array.sync=lane"])
+
+
+def test_queues_in_pes_cannot_wait_for_one_another():
+    with pytest.raises(ConfigError, match=r"array\.sync: expected lane or pe with dispatch = queue, got 'array'"):
+        load_arch("cnvlutin_like", ["array.dispatch=queue"])
 
 
 def test_another_array_is_refused():

@@ -363,13 +363,17 @@ class OutputLanesArray(ArraySection):
         Lanes that start their next outputs together, when the slowest of them is done: none wait (``lane``), or
         those of a ``pe``, of a ``cluster``, or of the whole ``array``.
     dispatch
-        Outputs are dealt out in turn beforehand (``static``), or whoever is free takes the next (``queue``).
+        Outputs are dealt out in turn beforehand (``static``); or those that this would give to a PE wait in a queue,
+        and the PE's lanes take the next when they are free (``queue``); or those of a block of filters wait in one
+        queue for all lanes (``block-queue``).
     check_interval
         MACs between two checks of the sign (early exit).
     brick
         Neighbouring channels that go to one lane together (``spread.lanes: slices``).
     filter_buffer
         Words of weights that a PE keeps.
+    ifmap_buffer
+        Words of ifmaps that a PE keeps, which bounds how far lanes may be apart in the map. None: as many as it needs.
     """
 
     dataflow: Literal["output-lanes"]
@@ -379,16 +383,24 @@ class OutputLanesArray(ArraySection):
     macs_per_lane: Positive = 1
     spread: LaneSpread = LaneSpread()
     sync: Literal["lane", "pe", "cluster", "array"] = "lane"
-    dispatch: Literal["static", "queue"] = "static"
+    dispatch: Literal["static", "queue", "block-queue"] = "static"
     check_interval: Positive = 1
     brick: Positive = 16
     filter_buffer: Words
+    ifmap_buffer: Words | None = None
     buses: Buses
 
     @model_validator(mode="after")
     def _slices_wait(self) -> Self:
         if self.spread.lanes == "slices" and self.sync == "lane":
             raise blame("sync", "expected pe, cluster or array with spread.lanes = slices, got 'lane'")
+        return self
+
+    @model_validator(mode="after")
+    def _queues_are_independent(self) -> Self:
+        if self.dispatch == "queue" and self.sync in {"cluster", "array"}:
+            remedy = "a queue for lanes that wait for those of other PEs is dispatch = block-queue"
+            raise blame("sync", f"expected lane or pe with dispatch = queue, got '{self.sync}'; {remedy}")
         return self
 
     @property
@@ -409,10 +421,11 @@ class OutputLanesArray(ArraySection):
 
     @property
     def stored_words(self) -> dict[str, int]:
-        """A register for the ifmap value of each MAC unit and for the sum of each lane; buffer and buses of each PE."""
+        """A register for the ifmap value of each MAC unit and for the sum of each lane; buffers and buses of each PE."""
         pes = self.clusters * self.pes
         return {
             "ifmap_spad": self.mac_units,
+            "ifmap_buffer": pes * (self.ifmap_buffer or 0),
             "filter_buffer": pes * self.filter_buffer,
             "psum_spad": self.pe_count,
             "bus": pes * self.buses.words_per_cycle,

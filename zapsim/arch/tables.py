@@ -19,6 +19,7 @@ AREA_COMPONENT_OF: Final = {
     "macs": "mac",
     "ifmap_spad_bits": "spads",
     "filter_spad_bits": "spads",
+    "ifmap_buffer_bits": "spads",
     "filter_buffer_bits": "spads",
     "psum_spad_bits": "spads",
     "bus_bits": "noc",
@@ -88,7 +89,7 @@ class AreaTable(Section):
     technology
         The process that the areas belong to.
     density
-        Of large memories (GLB and filter buffers), and of everything else.
+        Of large memories (GLB, ifmap and filter buffers), and of everything else.
     predictor_buffer
         Words of the lines that a dedicated predictor holds while it goes over the outputs.
     parts

@@ -9,7 +9,7 @@ from zapsim.arch.spec import ARITHMETIC, ArchSpec
 from zapsim.arch.tables import AREA_COMPONENT_OF, AREA_PARTS
 from zapsim.errors import ConfigError
 
-_MEMORIES: Final = {"filter_buffer_bits", "glb_bits"}
+_MEMORIES: Final = {"ifmap_buffer_bits", "filter_buffer_bits", "glb_bits"}
 
 AREA_COMPONENTS: tuple[str, ...] = tuple(dict.fromkeys(AREA_COMPONENT_OF.values()))
 """Names of the components, as far as they take room on the chip, in the order of reports."""

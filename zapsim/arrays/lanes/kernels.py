@@ -54,23 +54,37 @@ def residue_counts(bits: NDArray[np.uint8], spread: NDArray[np.uint64], out: NDA
 
 
 @kernel
-def _filter_macs(
+def _list_outputs(
     bits: NDArray[np.uint8],
     macs: NDArray[np.int32],
-    k: int,
-    column: int,
-    interval: int,
-    most: int,
-    out: NDArray[np.int64],
-) -> None:
-    """Write the MACs of one filter's outputs in pixel order, rounded up to the next check; -1 for skipped ones."""
-    masked = bits.shape[0] > 0
-    for pixel in range(macs.shape[0]):
-        if masked and not (bits[pixel, k >> 3] >> (k & 7)) & 1:
-            out[pixel] = -1
-        else:
-            checks = -(-np.int64(macs[pixel, column]) // interval)
-            out[pixel] = min(int(checks) * interval, most)
+    filters: tuple[int, int, int],
+    pixels: tuple[int, int, int, int],
+    pace: tuple[int, int, int],
+    pixel_of: NDArray[np.int32],
+    filter_of: NDArray[np.int32],
+    macs_of: NDArray[np.int32],
+) -> int:
+    """List the outputs of some filters at some pixels, pixel after pixel; return how many there are.
+
+    `filters` is (first, end, filters per column of `macs`); `pixels` is (first, end, how many from the first on, in
+    steps of how many). `macs` without columns means that all outputs take the `most` of `pace`.
+    """
+    interval, most, _ = pace
+    first_filter, end_filter, per_column = filters
+    first, end, run, stride = pixels
+    count = 0
+    for begin in range(first, end, stride):
+        for pixel in range(begin, min(begin + run, end)):
+            for k in range(first_filter, end_filter):
+                if bits.shape[0] == 0 or (bits[pixel, k >> 3] >> (k & 7)) & 1:
+                    pixel_of[count] = pixel
+                    filter_of[count] = k
+                    macs_of[count] = most
+                    if macs.shape[1]:
+                        checks = -(-np.int64(macs[pixel, k // per_column]) // interval)
+                        macs_of[count] = min(int(checks) * interval, most)
+                    count += 1
+    return count
 
 
 @kernel
@@ -79,12 +93,12 @@ def static_lanes(
     macs: NDArray[np.int32],
     filters: int,
     pace: tuple[int, int, int],
-    whole: tuple[int, int],
-    domain: tuple[int, int],
+    lanes: tuple[tuple[int, int], tuple[int, int]],
+    segment: int,
     finish: NDArray[np.int64],
     totals: NDArray[np.int64],
 ) -> None:
-    """Deal outputs out in turn; step i of a domain in a block of filters lasts as long as its slowest i-th output.
+    """Deal outputs out in turn; step i of a domain in a leg lasts as long as its slowest i-th output.
 
     Parameters
     ----------
@@ -97,113 +111,188 @@ def static_lanes(
     pace
         (interval, most, rate): MACs are rounded up to a multiple of `interval`, but not above `most`; a lane does
         `rate` of them per cycle.
-    whole, domain
+    lanes
         (filter lanes, pixel lanes) of the array, and of the lanes that start together.
+    segment
+        Pixels of a segment, a multiple of the array's pixel lanes.
     finish
-        int64 (filter lanes of the array / those of a domain, pixel lanes / likewise), overwritten: when each is done.
+        int64 (filter lanes of the array / those of a domain, pixel lanes / likewise, blocks of filters, segments),
+        overwritten: cycles of each domain in each leg.
     totals
         int64 (3,), overwritten: MACs; busy lane-cycles; and the MACs of the longest output of every filter in every
         step, summed (weights that a domain streams if it keeps none).
     """
-    pixels = macs.shape[0]
-    interval, most, rate = pace
-    parts, steps = finish.shape[1], -(-pixels // whole[1])
-    row = np.empty(pixels, dtype=np.int64)
-    own = np.empty((parts, steps), dtype=np.int64)
-    slowest = np.empty((parts, steps), dtype=np.int64)
+    pixels, (whole, domain) = macs.shape[0], lanes
+    steps = -(-min(segment, pixels) // whole[1])
+    pixel_of = np.empty(segment, dtype=np.int32)
+    filter_of = np.empty(segment, dtype=np.int32)
+    macs_of = np.empty(segment, dtype=np.int32)
+    own = np.empty((finish.shape[1], steps), dtype=np.int64)
+    slowest = np.empty((finish.shape[1], steps), dtype=np.int64)
     taken = np.empty(whole[1], dtype=np.int64)
-    finish[:] = 0
+    per_column = filters // macs.shape[1]
     totals[:] = 0
-    for k_domain in range(finish.shape[0]):
-        for block in range(0, filters, whole[0]):
-            slowest[:] = 0
-            first = block + k_domain * domain[0]
-            for k in range(first, min(first + domain[0], filters)):
-                _filter_macs(bits, macs, k, k // (filters // macs.shape[1]), interval, most, row)
-                own[:] = 0
-                taken[:] = 0
-                lane, part, in_part = 0, 0, 0
-                for pixel in range(pixels):
-                    if row[pixel] >= 0:
-                        step = taken[lane]
-                        taken[lane] = step + 1
-                        totals[0] += row[pixel]
-                        totals[1] += -(-row[pixel] // rate)
-                        own[part, step] = max(own[part, step], row[pixel])
-                    lane += 1
-                    in_part += 1
-                    if in_part == domain[1]:
-                        in_part = 0
-                        part += 1
-                    if lane == whole[1]:
-                        lane, part = 0, 0
-                for p in range(parts):
-                    for step in range(steps):
-                        totals[2] += own[p, step]
-                        slowest[p, step] = max(slowest[p, step], own[p, step])
-            for p in range(parts):
-                for step in range(steps):
-                    finish[k_domain, p] += -(-slowest[p, step] // rate)
+    for part in range(finish.shape[0]):
+        for block in range(finish.shape[2]):
+            first = block * whole[0] + part * domain[0]
+            for leg in range(finish.shape[3]):
+                span = (leg * segment, min((leg + 1) * segment, pixels), segment, segment)
+                slowest[:] = 0
+                for k in range(first, min(first + domain[0], filters)):
+                    count = _list_outputs(bits, macs, (k, k + 1, per_column), span, pace, pixel_of, filter_of, macs_of)
+                    own[:] = 0
+                    taken[:] = 0
+                    for output in range(count):
+                        lane = pixel_of[output] % whole[1]
+                        at = lane // domain[1]
+                        own[at, taken[lane]] = max(own[at, taken[lane]], macs_of[output])
+                        taken[lane] += 1
+                        totals[0] += macs_of[output]
+                        totals[1] += -(-np.int64(macs_of[output]) // pace[2])
+                    totals[2] += own.sum()
+                    slowest[:] = np.maximum(slowest, own)
+                finish[part, :, block, leg] = (-(-slowest // pace[2])).sum(axis=1)
+
+
+@kernel
+def _replace_least(free: NDArray[np.int64], end: int) -> None:
+    """Replace the least entry of a heap, which is its first."""
+    at, child = 0, 1
+    while child < len(free):
+        if child + 1 < len(free) and free[child + 1] < free[child]:
+            child += 1
+        if free[child] >= end:
+            break
+        free[at] = free[child]
+        at, child = child, 2 * child + 1
+    free[at] = end
+
+
+@kernel
+def _work_off(
+    pixel_of: NDArray[np.int32],
+    macs_of: NDArray[np.int32],
+    rate: int,
+    lanes: int,
+    window: int,
+    free: NDArray[np.int64],
+    done: NDArray[np.int64],
+    group_of: NDArray[np.int64],
+) -> int:
+    """Work off a queue from cycle 0; write the number of each output's group, and return when the last is done.
+
+    `free` has an entry for each domain of `lanes` lanes, and `done` for each pixel; both are overwritten.
+    """
+    if len(pixel_of) == 0:
+        return 0
+    free[:] = 0
+    begin = pixel_of[0]
+    latest, start, taken, slowest, group = 0, 0, 0, 0, 0
+    first, noted = begin, begin
+    for output in range(len(pixel_of)):
+        pixel = pixel_of[output]
+        behind = pixel - window
+        too_far = behind >= begin and (behind >= first or done[behind] > start)
+        if taken and (taken == lanes or too_far):
+            end = start - (-slowest // rate)
+            _replace_least(free, end)
+            latest = max(latest, end)
+            taken, slowest = 0, 0
+            group += 1
+        if taken == 0:
+            # All groups before are known, and so is when the pixels before this one are done.
+            done[noted:pixel] = latest
+            first = noted = pixel
+            start = free[0]
+            if behind >= begin:
+                start = max(start, done[behind])
+        taken += 1
+        slowest = max(slowest, int(macs_of[output]))
+        group_of[output] = group
+    return max(latest, start - (-slowest // rate))
+
+
+@kernel
+def _count_groups(
+    filter_of: NDArray[np.int32],
+    macs_of: NDArray[np.int32],
+    group_of: NDArray[np.int64],
+    groups: NDArray[np.int64],
+) -> int:
+    """Add the groups of each filter to `groups`; return the MACs of the longest output of each filter in each group."""
+    last_group = np.full(len(groups), -1, dtype=np.int64)
+    longest = np.zeros(len(groups), dtype=np.int64)
+    total = 0
+    for output in range(len(filter_of)):
+        k = filter_of[output]
+        if last_group[k] != group_of[output]:
+            last_group[k] = group_of[output]
+            groups[k] += 1
+            longest[k] = 0
+        more = max(macs_of[output] - longest[k], 0)
+        longest[k] += more
+        total += more
+    return total
 
 
 @kernel
 def queued_lanes(
     bits: NDArray[np.uint8],
     macs: NDArray[np.int32],
-    filters: int,
     pace: tuple[int, int, int],
-    domains: int,
-    lanes: int,
+    lanes: tuple[tuple[int, int], tuple[int, int], int],
+    limits: tuple[int, int],
+    finish: NDArray[np.int64],
+    groups: NDArray[np.int64],
     totals: NDArray[np.int64],
-) -> int:
-    """Let whoever is free take the next outputs, filter after filter; return when the last is done.
+) -> None:
+    """Let whoever is free in a pool of lanes take the next outputs of the pool: pixel after pixel, filters in each.
 
-    A domain takes as many outputs as it has lanes, at the end what is left. Since domains are alike, it is
-    enough to know how many are free at each time: ``free`` is a ring over the times up to the longest output ahead.
+    A domain takes as many outputs as it has lanes, at the end of a leg what is left.
 
     Parameters
     ----------
-    bits, macs, filters, pace
+    bits, pace
         As in :func:`static_lanes`.
-    domains, lanes
-        Groups of lanes that start together, and lanes of one.
+    macs
+        As there; with no columns, every output takes the `most` of `pace`.
+    lanes
+        (filter lanes, pixel lanes) of the array, and of the lanes that share a queue (a pool); and how many lanes of a
+        pool start together (a domain).
+    limits
+        (segment, window): pixels of a segment, as in :func:`static_lanes`; and the pixels whose outputs can be at
+        work together: an output starts when those of all pixels that lie `window` or more behind it are done, and a
+        domain does not wait for it with outputs that it has.
+    finish
+        int64 (filter lanes of the array / those of a pool, pixel lanes / likewise, blocks of filters, segments),
+        overwritten: cycles of each pool in each leg.
+    groups
+        int64 (filters,), overwritten: groups of outputs of each filter that start together.
     totals
         int64 (3,), overwritten, as in :func:`static_lanes`.
     """
-    pixels = macs.shape[0]
-    interval, most, rate = pace
-    size = -(-most // rate) + 1
-    free = np.zeros(size, dtype=np.int64)
-    free[0] = domains
-    row = np.empty(pixels, dtype=np.int64)
-    now, last, taken, slowest = 0, 0, 0, 0
+    pixels, filters = macs.shape[0], len(groups)
+    (whole, pool, domain), (segment, window) = lanes, limits
+    most_outputs = min(segment, pixels) * pool[0]
+    pixel_of = np.empty(most_outputs, dtype=np.int32)
+    filter_of = np.empty(most_outputs, dtype=np.int32)
+    macs_of = np.empty(most_outputs, dtype=np.int32)
+    group_of = np.empty(most_outputs, dtype=np.int64)
+    free = np.empty(pool[0] * pool[1] // domain, dtype=np.int64)
+    done = np.empty(pixels, dtype=np.int64)
+    per_column = filters // max(macs.shape[1], 1)
+    groups[:] = 0
     totals[:] = 0
-    for k in range(filters):
-        _filter_macs(bits, macs, k, k // (filters // macs.shape[1]), interval, most, row)
-        longest = 0
-        for pixel in range(pixels):
-            if row[pixel] < 0:
-                continue
-            totals[0] += row[pixel]
-            totals[1] += -(-row[pixel] // rate)
-            longest = max(longest, row[pixel])
-            slowest = max(slowest, row[pixel])
-            taken += 1
-            if taken == lanes:
-                totals[2] += longest
-                while free[now % size] == 0:
-                    now += 1
-                end = now - (-slowest // rate)
-                free[now % size] -= 1
-                free[end % size] += 1
-                last = max(last, end)
-                longest, taken, slowest = 0, 0, 0
-        totals[2] += longest
-    if taken:
-        while free[now % size] == 0:
-            now += 1
-        last = max(last, now - (-slowest // rate))
-    return last
+    for f, p, block, leg in np.ndindex(finish.shape):
+        first = block * whole[0] + f * pool[0]
+        of_pool = (first, min(first + pool[0], filters), per_column)
+        span = (leg * segment + p * pool[1], min((leg + 1) * segment, pixels), pool[1], whole[1])
+        count = _list_outputs(bits, macs, of_pool, span, pace, pixel_of, filter_of, macs_of)
+        queue = macs_of[:count]
+        finish[f, p, block, leg] = _work_off(pixel_of[:count], queue, pace[2], domain, window, free, done, group_of)
+        totals[0] += queue.sum()
+        totals[1] += (-(-queue // pace[2])).sum()
+        totals[2] += _count_groups(filter_of[:count], queue, group_of, groups)
 
 
 @kernel

@@ -61,6 +61,16 @@ class LanesMapping:
         return self.whole.lanes // self.domain.lanes
 
     @property
+    def pool(self) -> Extent:
+        """Lanes that share a queue: those of a PE, or all."""
+        return self.whole if self.array.dispatch == "block-queue" else self.pe
+
+    @property
+    def held_filters(self) -> int:
+        """Filters whose outputs a PE may get in a block."""
+        return self.pool.filters
+
+    @property
     def loaders(self) -> Extent:
         """Lanes that load weights together: those of a PE, or of all PEs that go on together."""
         return max(self.pe, self.domain, key=lambda part: part.lanes)
@@ -68,12 +78,6 @@ class LanesMapping:
     def dense_cycles(self, shape: ConvShape) -> int:
         """Count the cycles of an output without any skipping."""
         return -(-lane_macs(shape, self.slices, self.array.brick) // self.array.macs_per_lane)
-
-    def filters_in_flight(self, shape: ConvShape) -> int:
-        """Count the filters at work at a time: a block of them; on a queue, those that fill the lanes with pixels."""
-        if self.array.dispatch == "static":
-            return self.whole.filters
-        return max(1, self.whole.lanes // (shape.N * shape.P * shape.Q))
 
 
 def lane_macs(shape: ConvShape, slices: int, brick: int) -> int:

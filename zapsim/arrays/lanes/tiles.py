@@ -46,7 +46,7 @@ def strip_tiles(shape: ConvShape, work: LaneWork, dram: DramWords, cycles: int) 
     cycles
         Cycles of the stage.
     """
-    starts = np.arange(0, shape.K, min(work.mapping.filters_in_flight(shape), shape.K))
+    starts = np.arange(0, shape.K, min(work.mapping.whole.filters, shape.K))
     in_block: Ints = np.add.reduceat(work.per_filter, starts)
     used: Ints = np.add.reduceat((work.per_filter > 0).astype(np.int64), starts)
     busy = np.flatnonzero(in_block)

@@ -14,6 +14,7 @@ import numpy as np
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import WHOLE_LAYER, Demand, Served, StageResult, StageShare
 from zapsim.arrays.gating import outputs_per_pixel, switching_macs
+from zapsim.arrays.lanes.ifmap_buffer import streamed_words
 from zapsim.arrays.lanes.mapping import LanesMapping, map_lanes
 from zapsim.arrays.lanes.tiles import DramWords, no_tiles, strip_tiles
 from zapsim.arrays.lanes.work import LaneWork, lane_work
@@ -39,7 +40,8 @@ class Macs:
 class _Operand:
     """Words of one operand: from DRAM, over the bus, into the PEs' buffers, and those that the first MAC waits for.
 
-    ``once``: DRAM gives them when they are first used, and they stay; else as often as they pass the bus.
+    ``once``: DRAM gives them when they are first used, and they stay; else as often as they pass the bus. ``held``
+    words of the GLB are taken meanwhile.
     """
 
     dram: int
@@ -47,6 +49,7 @@ class _Operand:
     written: int
     first: int
     once: bool
+    held: int
 
 
 class LanesEngine:
@@ -114,7 +117,7 @@ def storage_counts(
     per_weight = 1 if demand.exit_macs is None else 1 + INDEX_WORDS
     glb_words = arch.glb_words
     filters = _filters(shape, work, per_weight, glb_words)
-    ifmap = _ifmap(shape, arch, work, demand, glb_words - filters.first)
+    ifmap = _ifmap(shape, arch, work, demand, glb_words - filters.held)
     merged = work.mapping.slices * work.outputs if work.mapping.slices > 1 else 0
     counts = Counts(
         ifmap_spad_reads=macs.demanded,
@@ -131,7 +134,7 @@ def storage_counts(
         glb_writes=work.outputs,
     )
     cycles = _cycles(work, filters, ifmap)
-    free_words = glb_words - filters.first - (ifmap.dram if ifmap.once else 0)
+    free_words = glb_words - filters.held - ifmap.held
     dram = DramWords(ifmap.dram, ifmap.once, filters.dram, filters.once, free_words)
     return counts, cycles, strip_tiles(shape, work, dram, cycles.total)
 
@@ -161,18 +164,20 @@ def _filters(shape: ConvShape, work: LaneWork, per_weight: int, glb_words: int) 
     for every group of outputs that start together, as far as the longest of them gets.
     """
     mapping = work.mapping
-    pe, static = mapping.pe, mapping.array.dispatch == "static"
+    pe, shared_queue = mapping.pe, mapping.array.dispatch == "block-queue"
     words = shape.macs_per_output * per_weight
     used = int(np.count_nonzero(work.per_filter))
-    in_flight = min(mapping.filters_in_flight(shape), used)
-    resident = words * min(pe.filters, shape.K) <= mapping.array.filter_buffer
+    in_flight = min(mapping.whole.filters, used)
+    resident = words * min(mapping.held_filters, shape.K) <= mapping.array.filter_buffer
     if resident:
         bus, first, listeners = int(work.loads().sum()) * words, in_flight * words, mapping.loaders
     else:
         bus, first, listeners = work.streamed_macs * per_weight, in_flight * per_weight, mapping.domain
-    pes = listeners.pixels // pe.pixels if static else listeners.lanes // pe.lanes
+    pes = listeners.lanes // pe.lanes if shared_queue else listeners.pixels // pe.pixels
     stays = resident or in_flight * words <= glb_words
-    return _Operand(used * words if stays else bus, bus, bus * max(pes, 1), min(first, bus), stays)
+    first = min(first, bus)
+    held = in_flight * words if stays and not resident else first
+    return _Operand(used * words if stays else bus, bus, bus * max(pes, 1), first, stays, held)
 
 
 def _ifmap(shape: ConvShape, arch: ArchSpec, work: LaneWork, demand: Demand, glb_words: int) -> _Operand:
@@ -183,19 +188,21 @@ def _ifmap(shape: ConvShape, arch: ArchSpec, work: LaneWork, demand: Demand, glb
     mapping = work.mapping
     pe, whole, reach = mapping.pe, mapping.whole, _outputs_per_input(shape)
     filters = np.flatnonzero(work.per_filter)
-    at_once = mapping.filters_in_flight(shape)
     group = filters // shape.K_per_group
-    passes = len(np.unique(np.stack([filters // at_once, group]), axis=1).T)
-    plain = shape.ifmap_words_read // shape.groups
-    words = plain + -(-plain * _offset_bits(work, demand) // arch.word)
-    once = len(np.unique(group)) * words
+    passes = len(np.unique(np.stack([filters // whole.filters, group]), axis=1).T)
+    bits = _offset_bits(work, demand)
+    plain = streamed_words(shape, mapping, demand.positions)
+    words = plain + -(-plain * bits // arch.word)
+    map_words = shape.ifmap_words_read // shape.groups
+    once = len(np.unique(group)) * (map_words + -(-map_words * bits // arch.word))
     bus = passes * words
-    if mapping.array.dispatch == "static":
-        listeners = -(-min(whole.filters, shape.K) // pe.filters) * min(whole.pixels // pe.pixels, reach)
+    if mapping.array.dispatch == "block-queue":
+        listeners = min(whole.lanes // pe.lanes, reach * min(whole.filters, shape.K))
     else:
-        listeners = min(whole.lanes // pe.lanes, reach * at_once)
+        listeners = -(-min(whole.filters, shape.K) // pe.filters) * min(whole.pixels // pe.pixels, reach)
     dram = _coded(shape, demand, once if once <= glb_words else bus)
-    return _Operand(dram, bus, passes * plain * listeners, 0, once <= glb_words)
+    stays = once <= glb_words
+    return _Operand(dram, bus, passes * plain * listeners, 0, stays, dram if stays else 0)
 
 
 def _coded(shape: ConvShape, demand: Demand, words: int) -> int:

@@ -1,7 +1,7 @@
 """Work on output lanes: how long the lanes take for the outputs of a stage, and how well they are used.
 
-Outputs that all take equally long need no simulation: counting them by filter and pixel lane is enough. Others go
-through the kernels of :mod:`zapsim.arrays.lanes.kernels`.
+Static outputs that all take equally long need no simulation: counting them by filter and pixel lane is enough. Others
+go through the kernels of :mod:`zapsim.arrays.lanes.kernels`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from zapsim.arrays.engine import Demand
 from zapsim.arrays.lanes import kernels
-from zapsim.arrays.lanes.mapping import Extent, LanesMapping
+from zapsim.arrays.lanes.ifmap_buffer import segment_pixels, window_pixels
+from zapsim.arrays.lanes.mapping import Extent, LanesMapping, lane_macs
 from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
@@ -38,7 +39,7 @@ class LaneWork:
     busy_lane_cycles
         Cycles in which lanes work, summed over lanes; lanes that share an output (slices) count as one.
     groups
-        int64 (K,): groups of outputs of each filter that start together, summed over the parts of the array.
+        int64 (K,): groups of outputs that start together and hold some of each filter, summed over the array's parts.
     streamed_macs
         MACs of the longest output of each filter in each such group, summed.
     """
@@ -75,7 +76,7 @@ class LaneWork:
     def loads(self) -> Ints:
         """Count how often each filter's weights are loaded: once by every part of the array that uses them."""
         loaders, whole = self.mapping.loaders, self.mapping.whole
-        if self.mapping.array.dispatch == "queue":
+        if self.mapping.array.dispatch == "block-queue":
             return np.minimum(self.groups, whole.lanes // loaders.lanes)
         parts = self.dispatched.reshape(-1, loaders.pixels, self.dispatched.shape[1])
         loads: Ints = parts.any(axis=1).sum(axis=0)
@@ -84,26 +85,48 @@ class LaneWork:
     def active_pes(self) -> int:
         """Count the PEs that get any output."""
         pe, whole = self.mapping.pe, self.mapping.whole
-        if self.mapping.array.dispatch == "queue":
+        if self.mapping.array.dispatch == "block-queue":
             return min(-(-self.outputs // pe.lanes), whole.lanes // pe.lanes)
-        by_lane = _by_block(self.dispatched, whole).sum(axis=1)
+        by_lane = _by_block(self.dispatched, whole).sum(axis=-2)
         pixel_lanes, filter_lanes = by_lane.shape
         pes = by_lane.reshape(pixel_lanes // pe.pixels, pe.pixels, filter_lanes // pe.filters, pe.filters)
         return int(pes.any(axis=(1, 3)).sum())
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Dealt:
+    """The outputs of a stage as they are dealt: pixels in their order, in segments.
+
+    `bits` is uint8 (pixels, bytes), or (0, 1) if all are computed; `macs` is (pixels, columns) as kernels take it, or
+    None if all outputs take the same; `segment` is the number of pixels in a segment.
+    """
+
+    bits: NDArray[np.uint8]
+    macs: NDArray[Any] | None
+    pixels: int
+    segment: int
+
+    @property
+    def segments(self) -> int:
+        """Segments, the last of which may be shorter."""
+        return max(-(-self.pixels // self.segment), 1)
+
+
 def lane_work(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> LaneWork:
     """Work out what the lanes do in one stage; with ``demand.gate``, every output is dispatched."""
-    dispatched = _dispatched(shape, mapping, None if demand.gate else demand.mask)
-    macs = _macs(shape, mapping, demand)
-    if macs is not None:
-        return _uneven(shape, mapping, demand, macs, dispatched)
+    dealt = _deal(shape, mapping, demand)
+    if mapping.array.dispatch != "static":
+        return _queued(shape, mapping, demand, dealt)
+    dispatched = _dispatched(shape, mapping, dealt)
+    by_domain = dispatched.reshape(dealt.segments, -1, mapping.domain.pixels, shape.K)
+    groups: Ints = by_domain.max(axis=2).sum(axis=(0, 1))
+    if dealt.macs is not None:
+        return _uneven(shape, mapping, demand, dealt, dealt.macs, dispatched.sum(axis=0), groups)
     output_cycles, outputs = mapping.dense_cycles(shape), int(dispatched.sum())
-    groups = _groups(mapping, dispatched)
     return LaneWork(
         mapping,
-        dispatched,
-        cycles=_even_steps(mapping, dispatched) * output_cycles,
+        dispatched.sum(axis=0),
+        cycles=_all_done(mapping, _even_steps(mapping, dispatched)) * output_cycles,
         macs=outputs * shape.macs_per_output,
         busy_lane_cycles=outputs * output_cycles,
         groups=groups,
@@ -111,51 +134,64 @@ def lane_work(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> LaneWo
     )
 
 
-def _dispatched(shape: ConvShape, mapping: LanesMapping, mask: PackedMap | None) -> Ints:
-    """Count the outputs dispatched by pixel lane and filter: int64 (J, K)."""
-    pixels, lanes = shape.N * shape.P * shape.Q, mapping.whole.pixels
-    if mask is None:
-        per_lane = (pixels - 1 - np.arange(lanes, dtype=np.int64)) // lanes + 1
-        return np.repeat(per_lane[:, np.newaxis], shape.K, axis=1)
-    width = mask.bits.shape[3]
-    out = np.empty((lanes, width * 8), dtype=np.int32)
-    kernels.residue_counts(mask.bits.reshape(pixels, width), kernels.SPREAD, out)
-    return out[:, : shape.K].astype(np.int64)
+def _deal(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> _Dealt:
+    """Put the pixels in which the stage may compute in their order: others take no turn."""
+    pixels = shape.N * shape.P * shape.Q
+    bits = np.empty((0, 1), dtype=np.uint8)
+    macs = _macs(shape, mapping, demand)
+    if demand.mask is not None and not demand.gate:
+        bits = demand.mask.bits.reshape(pixels, -1)
+        if demand.positions is not None:
+            dealt = np.flatnonzero(np.tile(demand.positions.ravel(), shape.N))
+            pixels, bits, macs = len(dealt), bits[dealt], None if macs is None else macs[dealt]
+    segment = pixels if mapping.array.dispatch == "block-queue" else segment_pixels(shape, mapping, pixels)
+    return _Dealt(bits, macs, pixels, max(segment, 1))
 
 
-def _groups(mapping: LanesMapping, dispatched: Ints) -> Ints:
-    """Count the groups of outputs that start together and hold outputs of each filter: int64 (K,)."""
+def _dispatched(shape: ConvShape, mapping: LanesMapping, dealt: _Dealt) -> Ints:
+    """Count the outputs dispatched by segment, pixel lane and filter: int64 (segments, J, K)."""
+    lanes = mapping.whole.pixels
+    out = np.empty((dealt.segments, lanes, shape.K), dtype=np.int64)
+    counts = np.empty((lanes, dealt.bits.shape[1] * 8), dtype=np.int32)
+    for number in range(dealt.segments):
+        first, end = number * dealt.segment, min((number + 1) * dealt.segment, dealt.pixels)
+        if len(dealt.bits):
+            kernels.residue_counts(dealt.bits[first:end], kernels.SPREAD, counts)
+            out[number] = counts[:, : shape.K]
+        else:
+            out[number] = ((end - first - 1 - np.arange(lanes)) // lanes + 1)[:, np.newaxis]
+    return out
+
+
+def _even_steps(mapping: LanesMapping, dispatched: Ints) -> Ints:
+    """Count the steps of every domain in every leg, if all outputs take equally long: int64 (domains, legs)."""
     domain = mapping.domain
-    if mapping.array.dispatch == "queue":
-        ends = np.cumsum(dispatched.sum(axis=0))
-        starts = np.concatenate([[0], ends[:-1]])
-        spanned: Ints = (ends - 1) // domain.lanes - starts // domain.lanes + 1
-        return np.where(ends > starts, spanned, 0)
-    longest: Ints = dispatched.reshape(-1, domain.pixels, dispatched.shape[1]).max(axis=1).sum(axis=0)
-    return longest
-
-
-def _even_steps(mapping: LanesMapping, dispatched: Ints) -> int:
-    """Count the steps that the array takes if all outputs take equally long."""
-    domain = mapping.domain
-    if mapping.array.dispatch == "queue":
-        groups = -(-int(dispatched.sum()) // domain.lanes)
-        return -(-groups // mapping.domains)
     blocks = _by_block(dispatched, mapping.whole)
-    pixel_lanes, count, filter_lanes = blocks.shape
+    segments, pixel_lanes, count, filter_lanes = blocks.shape
     parts = blocks.reshape(
-        pixel_lanes // domain.pixels, domain.pixels, count, filter_lanes // domain.filters, domain.filters
+        segments, pixel_lanes // domain.pixels, domain.pixels, count, filter_lanes // domain.filters, domain.filters
     )
-    return int(parts.max(axis=(1, 4)).sum(axis=1).max())
+    steps: Ints = parts.max(axis=(2, 5)).transpose(1, 3, 0, 2).reshape(mapping.domains, segments * count)
+    return steps
+
+
+def _all_done(mapping: LanesMapping, legs: Ints) -> int:
+    """Return when the last part of the array is done, from the time that each takes for each leg (parts, legs).
+
+    A leg is a segment of pixels in a block of filters. If ifmap buffers have a size, all parts begin a leg together.
+    """
+    if mapping.array.ifmap_buffer is None:
+        return int(legs.sum(axis=1).max())
+    return int(legs.max(axis=0).sum())
 
 
 def _by_block(dispatched: Ints, whole: Extent) -> Ints:
-    """Arrange counts by pixel lane, block of filters, and filter lane."""
-    pixel_lanes, filters = dispatched.shape
+    """Arrange counts (…, pixel lanes, filters) by pixel lane, block of filters, and filter lane."""
+    filters = dispatched.shape[-1]
     blocks = -(-filters // whole.filters)
-    padded = np.zeros((pixel_lanes, blocks * whole.filters), dtype=np.int64)
-    padded[:, :filters] = dispatched
-    return padded.reshape(pixel_lanes, blocks, whole.filters)
+    padded = np.zeros((*dispatched.shape[:-1], blocks * whole.filters), dtype=np.int64)
+    padded[..., :filters] = dispatched
+    return padded.reshape(*dispatched.shape[:-1], blocks, whole.filters)
 
 
 def _macs(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> NDArray[Any] | None:
@@ -182,23 +218,57 @@ def slice_macs(shape: ConvShape, ifmap_nonzero: PackedMap, mapping: LanesMapping
     return out
 
 
-def _uneven(shape: ConvShape, mapping: LanesMapping, demand: Demand, macs: NDArray[Any], dispatched: Ints) -> LaneWork:
-    """Work out what the lanes do if outputs take different numbers of MACs."""
-    array, whole, domain = mapping.array, mapping.whole, mapping.domain
-    bits = np.empty((0, 1), dtype=np.uint8)
-    if demand.mask is not None and not demand.gate:
-        bits = demand.mask.bits.reshape(len(macs), -1)
-    exits, most = demand.exit_macs is not None, shape.macs_per_output
-    pace = (array.check_interval if exits else 1, most, array.macs_per_lane)
+def _uneven(
+    shape: ConvShape,
+    mapping: LanesMapping,
+    demand: Demand,
+    dealt: _Dealt,
+    macs: NDArray[Any],
+    dispatched: Ints,
+    groups: Ints,
+) -> LaneWork:
+    """Work out what the lanes do with static outputs that take different numbers of MACs."""
+    whole, domain = mapping.whole, mapping.domain
     totals = np.empty(3, dtype=np.int64)
-    if array.dispatch == "queue":
-        cycles = kernels.queued_lanes(bits, macs, shape.K, pace, mapping.domains, domain.lanes, totals)
-    else:
-        finish = np.empty((whole.filters // domain.filters, whole.pixels // domain.pixels), dtype=np.int64)
-        lanes = ((whole.filters, whole.pixels), (domain.filters, domain.pixels))
-        kernels.static_lanes(bits, macs, shape.K, pace, *lanes, finish, totals)
-        cycles = int(finish.max())
+    parts = (whole.filters // domain.filters, whole.pixels // domain.pixels)
+    finish = np.empty((*parts, -(-shape.K // whole.filters), dealt.segments), dtype=np.int64)
+    lanes = ((whole.filters, whole.pixels), (domain.filters, domain.pixels))
+    pace = _pace(shape, mapping, demand)
+    kernels.static_lanes(dealt.bits, macs, shape.K, pace, lanes, dealt.segment, finish, totals)
     executed, busy, longest = (int(total) for total in totals)
-    groups = _groups(mapping, dispatched)
-    streamed = longest if exits else int(groups.sum()) * most
-    return LaneWork(mapping, dispatched, int(cycles), executed, busy, groups, streamed)
+    streamed = longest if demand.exit_macs is not None else int(groups.sum()) * shape.macs_per_output
+    cycles = _all_done(mapping, finish.reshape(mapping.domains, -1))
+    return LaneWork(mapping, dispatched, cycles, executed, busy, groups, streamed)
+
+
+def _queued(shape: ConvShape, mapping: LanesMapping, demand: Demand, dealt: _Dealt) -> LaneWork:
+    """Work out what the lanes do with outputs that wait in queues."""
+    whole, pool = mapping.whole, mapping.pool
+    even = dealt.macs is None
+    macs = np.empty((dealt.pixels, 0), dtype=np.int32) if dealt.macs is None else dealt.macs
+    window = window_pixels(shape, mapping, dealt.pixels) if mapping.array.dispatch == "block-queue" else dealt.pixels
+    parts = (whole.filters // pool.filters, whole.pixels // pool.pixels)
+    finish = np.empty((*parts, -(-shape.K // whole.filters), dealt.segments), dtype=np.int64)
+    groups, totals = np.empty(shape.K, dtype=np.int64), np.empty(3, dtype=np.int64)
+    lanes = ((whole.filters, whole.pixels), (pool.filters, pool.pixels), mapping.domain.lanes)
+    limits = (dealt.segment, max(window, 1))
+    pace = _pace(shape, mapping, demand)
+    kernels.queued_lanes(dealt.bits, macs, pace, lanes, limits, finish, groups, totals)
+    executed, busy, longest = (int(total) for total in totals)
+    dispatched = _dispatched(shape, mapping, dealt).sum(axis=0)
+    return LaneWork(
+        mapping,
+        dispatched,
+        cycles=_all_done(mapping, finish.reshape(parts[0] * parts[1], -1)),
+        macs=int(dispatched.sum()) * shape.macs_per_output if even else executed,
+        busy_lane_cycles=busy,
+        groups=groups,
+        streamed_macs=longest if demand.exit_macs is not None else int(groups.sum()) * shape.macs_per_output,
+    )
+
+
+def _pace(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> tuple[int, int, int]:
+    """Return between how many MACs an output may end, how many a lane does of it at most, and how many per cycle."""
+    array = mapping.array
+    interval = array.check_interval if demand.exit_macs is not None else 1
+    return interval, lane_macs(shape, mapping.slices, array.brick), array.macs_per_lane
