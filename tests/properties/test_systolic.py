@@ -230,3 +230,20 @@ def test_arrays_side_by_side_take_the_time_of_the_slowest(data: st.DataObject) -
     assert alone.cycles.total <= count * (many.cycles.total + 1)
     assert many.counts.macs_executed == alone.counts.macs_executed
     assert many.counts.glb_reads == alone.counts.glb_reads
+
+
+@pytest.mark.parametrize("pattern", ["columns", "rows"])
+@pytest.mark.parametrize("dataflow", ["output-stationary", "input-stationary"])
+def test_patterns_of_rows_and_columns_lose_nothing_by_dealing(dataflow: str, pattern: str) -> None:
+    """Pixels are dealt knowing the pattern: each half of the map takes half of the folds, though every PE has work."""
+    shape = ConvShape("half", C=4, H=8, W=8, K=6, R=3, S=3, padding=(1, 1, 1, 1))
+    positions = np.zeros((8, 8), dtype=np.bool_)
+    positions[(slice(None), slice(0, None, 2)) if pattern == "columns" else (slice(0, None, 2), slice(None))] = True
+    array = SystolicArray.model_validate({"dataflow": dataflow, "rows": 4, "cols": 4})
+    dense = time(shape, array, Demand())
+    for half in (positions, ~positions):
+        mask = PackedMap.from_bool(np.broadcast_to(half[np.newaxis, :, :, np.newaxis], (1, 8, 8, 6)))
+        stage = time(shape, array, Demand(mask, positions=half))
+        assert 2 * stage.cycles.total == dense.cycles.total + 1
+        assert stage.counts.macs_lost == 0
+        assert 2 * stage.counts.macs_executed == shape.macs

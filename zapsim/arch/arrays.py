@@ -260,7 +260,8 @@ class SystolicArray(PEGrid):
         Pixels are put on the array as in the map (``raster``), or sorted by how many of their outputs are demanded and
         by which, so that pixels with similar masks share a fold (``grouped``).
     channel_order
-        Filters share a fold ``as-is``, or ``by-density``: sorted by how many of their outputs are demanded.
+        Filters share a fold ``as-is``, or ``by-density``: sorted by how many of their outputs are demanded in the
+        masks that are run, which is a bound.
     blocking
         Weight- and input-stationary arrays: a tile streams all its vectors through one fold after another (``none``),
         or block by block, so that the psums of a block stay on chip (``searched``: the number of blocks that costs
@@ -300,7 +301,11 @@ class SystolicArray(PEGrid):
     def summary(self) -> str:
         """The arrays in a few words."""
         size = f"{self.rows}×{self.cols}"
-        return f"{f'{self.count} × ({size})' if self.count > 1 else size} {self.dataflow}"
+        arrays = f"{self.count} × ({size})" if self.count > 1 else size
+        bound = {"pixel_order": self.pixel_order == "grouped", "channel_order": self.channel_order == "by-density"}
+        sorted_by = [f"{key} {getattr(self, key)}" for key, by_mask in bound.items() if by_mask]
+        note = f", a bound: {' and '.join(sorted_by)} by the masks that are run" if sorted_by else ""
+        return f"{arrays} {self.dataflow}{note}"
 
     @property
     def crosses_folds(self) -> bool:
