@@ -26,8 +26,8 @@ from zapsim.arch.spec import ArchSpec
 from zapsim.energy.area import area_by_component
 from zapsim.files import write_atomically
 from zapsim.simulation import run_layer
-from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.records import LayerTrace
 from zapsim.workload import ConvShape
 
 TRACES = Path(__file__).parents[1] / "traces"
@@ -155,7 +155,7 @@ def _table(name: str, policy: str, shapes: list[ConvShape], shares: tuple[float,
     yield from _rows(name, policy, shapes, shares)
 
 
-def _rows(  # noqa: PLR0913 (one call per table)
+def _rows(
     name: str,
     policy: str,
     shapes: list[ConvShape],
