@@ -26,8 +26,8 @@ from zapsim.arch.spec import ArchSpec
 from zapsim.energy.area import area_by_component
 from zapsim.files import write_atomically
 from zapsim.simulation import run_layer
-from zapsim.tracefile.model import LayerTrace
 from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.records import LayerTrace
 from zapsim.workload import ConvShape
 
 TRACES = Path(__file__).parents[1] / "traces"
@@ -114,8 +114,8 @@ def _snapea(shapes: list[ConvShape]) -> Iterator[str]:
     yield (
         "## SnaPEA's exact mode (synthetic)\n\n"
         "`snapea` under `early-exit`. Weights and inputs are drawn at random (normal weights; inputs normal, cut below zero, with as many\n"
-        "zeros as the outputs have), and biases chosen so that the share of negative sums is 42 to 68 %, the range for networks like\n"
-        "the paper's. Where sums of "
+        "zeros as the outputs have), and biases chosen so that 42, 55 and 68 % of the sums are negative (assumed for the paper's\n"
+        "networks). Where sums of "
         f"{FILTERS_DRAWN} filters in {WINDOWS_DRAWN} windows of each layer stop is counted weight by weight, and drawn from for all outputs,\n"
         "independently. The first layer has dense inputs.\n"
     )
@@ -124,8 +124,8 @@ def _snapea(shapes: list[ConvShape]) -> Iterator[str]:
     yield (
         "\nNot near. Random sums stop late, and where all stop as early as they can, the four lanes of a PE still wait for the slowest of\n"
         "four independent outputs, and an index is streamed beside every weight, which the same array does not need for dense outputs.\n"
-        "In real maps, neighbouring outputs stop at similar places. The paper's baseline is Eyeriss, another array with other memories,\n"
-        "while this table compares an array with itself.\n"
+        "How alike neighbouring outputs of real networks are is not in these maps. The paper's baseline is Eyeriss, another array with\n"
+        "other memories, while this table compares an array with itself.\n"
     )
 
 
@@ -143,8 +143,8 @@ def _cnvlutin(shapes: list[ConvShape]) -> Iterator[str]:
     yield f"| {zeros:.0%} of `{SHAPES_FROM.stem}` (real) | {saving.macs:.1%} | {saving.speed:.2f}× | {saving.energy:.1%} |"
     yield (
         "\nNear in speed: at the paper's share, 6 % above its mean and within its range. Independent zeros make the slowest of 16 lanes wait\n"
-        "less than real ones (the last row saves more MACs for its speed). The energy saved is far above the paper's: its memories\n"
-        "for synapses cost more than these, and it reads all of them for every window.\n"
+        "less than real ones (the last row saves 14 points more of the MACs than the row before, for little more speed). The energy saved\n"
+        "is far above what the paper's products imply: energies here are assumptions from `lanes_256.yaml`, not DaDianNao's.\n"
     )
 
 
@@ -155,7 +155,7 @@ def _table(name: str, policy: str, shapes: list[ConvShape], shares: tuple[float,
     yield from _rows(name, policy, shapes, shares)
 
 
-def _rows(  # noqa: PLR0913 (one call per table)
+def _rows(
     name: str,
     policy: str,
     shapes: list[ConvShape],

@@ -1,5 +1,7 @@
 """Output lanes worked by hand, and pairs that make no sense."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -16,13 +18,17 @@ from zapsim.arrays.lanes.timing import LanesEngine
 from zapsim.arrays.lanes.work import lane_work
 from zapsim.counts import Cycles
 from zapsim.errors import ConfigError, MappingError, PolicyError
+from zapsim.exploration.load import load_space
 from zapsim.patterns import pattern_map
-from zapsim.simulation import run_layer
+from zapsim.simulation import run_layer, simulate
 from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.reader import Trace
 from zapsim.tracefile.records import LayerTrace
 from zapsim.workload import ConvShape
 
 pytestmark = pytest.mark.kernels
+
+ROOT = Path(__file__).parents[2]
 
 # Two filters of 4 MACs on a map of 1 × 4 pixels.
 SHAPE = ConvShape("layer", C=4, H=1, W=4, K=2, R=1, S=1)
@@ -261,3 +267,23 @@ def test_another_array_is_refused():
         map_lanes(SHAPE, load_arch("systolic_16x16"))
     with pytest.raises(MappingError, match="has 4194304 lanes"):
         map_lanes(SHAPE, load_arch("lanes_256", ["array.clusters=16384"]))
+
+
+@pytest.mark.slow
+def test_the_array_made_for_prediction_saves_more_than_a_third():
+    trace = Trace(ROOT / "traces" / "vgg16_hed_chelsea_1_3.safetensors")
+    total = simulate("lanes_zap", trace, "zap", images=[0]).total
+    assert total.cycle_saving > 0.35
+    assert total.energy_saving > 0.35
+
+
+def test_the_array_made_for_prediction_is_a_design_of_its_space():
+    space = load_space(ROOT / "examples" / "lanes_zap.yaml")
+    arch = load_arch("lanes_zap")
+    assert [arch.array.pes, arch.array.lanes, arch.array.dispatch, arch.predictor.lanes] == [4, 64, "block-queue", 18]
+    choices = [space.chosen(design) for design in space.lattice.walk()]
+    assert any(
+        (choice["array.pes"], choice["array.lanes"], choice["array.dispatch"], choice["predictor.lanes"])
+        == (4, 64, "block-queue", 18)
+        for choice in choices
+    )

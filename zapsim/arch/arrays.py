@@ -426,7 +426,7 @@ class OutputLanesArray(ArraySection):
 
     @property
     def stored_words(self) -> dict[str, int]:
-        """A register for the ifmap value of each MAC unit and for the sum of each lane; buffers and buses of each PE."""
+        """A register for the ifmap value of each MAC unit and the sum of each lane; buffers and buses of each PE."""
         pes = self.clusters * self.pes
         return {
             "ifmap_spad": self.mac_units,
