@@ -81,6 +81,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 
+def printable(text: str) -> str:
+    """Write `text` (a file's name, for instance) as one printable line: what is not printable becomes an escape."""
+    return text if text.isprintable() else text.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
 def shown(value: object, limit: int = 60) -> str:
     """Write `value` as messages quote it: on one line, in YAML's words, cut to `limit` characters."""
     if value is None:

@@ -6,8 +6,7 @@ per layer: its shape, the shares of zeros that coding needs, keys of the archite
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,8 +19,9 @@ from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import WHOLE_LAYER, Demand, StageResult
 from zapsim.arrays.engines import ENGINES
 from zapsim.arrays.gating import expected_window_nonzero
+from zapsim.csv_table import TableRow, read_table
 from zapsim.energy.model import energy_by_component
-from zapsim.errors import ConfigError, did_you_mean
+from zapsim.errors import ConfigError, WorkloadError, did_you_mean
 from zapsim.timing.dram import expected_coded_words
 from zapsim.timing.layer import LayerTiming, combine_stages
 from zapsim.timing.predictor import PredictorResult
@@ -190,17 +190,19 @@ def validate(name_or_path: str) -> Validation:
     """
     path = _find(name_or_path)
     spec = _read_spec(path)
-    table = path.with_name(spec.figures)
-    rows = _read_rows(table, spec)
-    layers = [_time_layer(spec, row, f"{table.name}: line {line}") for line, row in rows]
+    table = path.parent / spec.figures
+    rows = read_table(table, ("layer", "C", "H", "W", "K", "R", "S", *spec.targets))
+    layers = [_time_layer(spec, row) for row in rows]
     metrics = []
     for metric, target in spec.targets.items():
         compute = PUBLISHED_METRICS[metric]
         figures = [
-            Figure(layer.shape.name, compute(layer), _number(row[metric], f"{table.name}: line {line}"))
-            for layer, (line, row) in zip(layers, rows, strict=True)
-            if row[metric]
+            Figure(layer.shape.name, compute(layer), _published(row, metric))
+            for layer, row in zip(layers, rows, strict=True)
+            if row.cells[metric]
         ]
+        if not figures:
+            raise ConfigError(f"{table.name}: column {metric}: expected at least one published figure, got none")
         metrics.append(MetricErrors(metric, tuple(figures), target))
     return Validation(spec, tuple(metrics))
 
@@ -230,33 +232,18 @@ def _read_spec(path: Path) -> ValidationSpec:
     return spec
 
 
-def _read_rows(path: Path, spec: ValidationSpec) -> list[tuple[int, dict[str, str]]]:
-    """Read the rows of the CSV with their line numbers; lines that begin with ``#`` are comments."""
-    if not path.is_file():
-        raise ConfigError(f"{path}: no such CSV file")
-    lines = path.read_text(encoding="utf-8").splitlines()
-    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line and not line.startswith("#")]
-    rows = list(csv.DictReader(line for _, line in numbered))
-    if not rows:
-        raise ConfigError(f"{path.name}: expected a heading and at least one row of figures, got no row")
-    missing = [column for column in ("layer", "C", "H", "W", "K", "R", "S", *spec.targets) if column not in rows[0]]
-    if missing:
-        raise ConfigError(f"{path.name}: missing column {', '.join(missing)}")
-    return [(number, row) for (number, _), row in zip(numbered[1:], rows, strict=True)]
+def _published(row: TableRow, metric: str) -> float:
+    value = row.number(metric)
+    if value <= 0:
+        raise ConfigError(f"{row.where}, column {metric}: a published figure must be above 0, got {value:g}")
+    return value
 
 
-def _number(text: str, where: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigError(f"{where}: expected a number, got '{text}'") from None
-
-
-def _time_layer(spec: ValidationSpec, row: Mapping[str, str], where: str) -> DenseLayer:
+def _time_layer(spec: ValidationSpec, row: TableRow) -> DenseLayer:
     """Time the dense layer of one row; columns with a dot in their name are keys of the architecture."""
-    arch = _arch(spec.arch, tuple(f"{key}={value}" for key, value in row.items() if "." in key))
-    shape = _shape(row, where)
-    ifmap_zeros, ofmap_zeros = (_number(row.get(column) or "0", where) for column in _ZEROS)
+    arch = _arch(spec.arch, tuple(f"{key}={value}" for key, value in row.cells.items() if "." in key))
+    shape = _shape(row)
+    ifmap_zeros, ofmap_zeros = (row.share(column) for column in _ZEROS)
     coded = expected_coded_words(arch, shape.ifmap_words, ifmap_zeros)
     engine = ENGINES[arch.array.dataflow]
     gated = arch.inputs == "gate" and ifmap_zeros > 0
@@ -274,15 +261,15 @@ def _arch(name: str, changes: tuple[str, ...]) -> ArchSpec:
     return load_arch(name, changes)
 
 
-def _shape(row: Mapping[str, str], where: str) -> ConvShape:
+def _shape(row: TableRow) -> ConvShape:
     """Read the layer of one row; without their columns, batch, stride and groups are 1 and padding is 0."""
-
-    def whole(column: str, default: int = 1) -> int:
-        return int(_number(row.get(column) or str(default), where))
-
-    C, H, W, K, R, S = (whole(dim) for dim in ("C", "H", "W", "K", "R", "S"))
-    stride, pad = whole("stride"), whole("padding", 0)
-    return ConvShape(
-        row["layer"], C, H, W, K, R, S, N=whole("N"), stride=(stride, stride), padding=(pad, pad, pad, pad),
-        groups=whole("groups"),
-    )  # fmt: skip
+    C, H, W, K, R, S = (row.whole(dim) for dim in ("C", "H", "W", "K", "R", "S"))
+    batch, stride, groups = (row.whole(dim, default=1) for dim in ("N", "stride", "groups"))
+    pad = row.whole("padding", least=0, default=0)
+    try:
+        return ConvShape(
+            row.cells["layer"], C, H, W, K, R, S, N=batch, stride=(stride, stride), padding=(pad, pad, pad, pad),
+            groups=groups,
+        )  # fmt: skip
+    except WorkloadError as error:
+        raise ConfigError(f"{row.where}: {error}") from None

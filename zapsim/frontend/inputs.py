@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from zapsim.errors import FrontendError
+from zapsim.errors import FrontendError, printable
 from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.data.preprocessing import IMAGENET, Preprocessing
 from zapsim.frontend.network import Network
@@ -180,7 +180,7 @@ def _as_file(value: object) -> object:
 
 def _plain(value: object) -> object:
     if isinstance(value, Path):
-        return value.resolve().name
+        return printable(value.resolve().name)
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, Mapping):

@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from zapsim.errors import FrontendError
+from zapsim.errors import FrontendError, printable
 from zapsim.frontend.data.image_set import ImageSet, ImageStore
+from zapsim.frontend.data.pixels import to_8_bits
 from zapsim.frontend.data.preprocessing import Preprocessing, centre_crop
 
 _IMAGES, _LABELS = ("images", "x"), ("labels", "y")
@@ -24,7 +25,7 @@ _IMAGES, _LABELS = ("images", "x"), ("labels", "y")
 
 def is_array_file(path: Path) -> bool:
     """Return whether `path` is named like an idx or npz file."""
-    return is_idx(path) or path.suffix == ".npz"
+    return is_idx(path) or path.suffix.lower() == ".npz"
 
 
 def load_arrays(paths: Sequence[Path], pre: Preprocessing, labels: Path | None = None) -> ImageSet:
@@ -55,9 +56,9 @@ def load_arrays(paths: Sequence[Path], pre: Preprocessing, labels: Path | None =
         )
     if classes is not None and len(classes) != len(pixels):
         raise FrontendError(f"{labels or path}: {len(classes)} labels, but {path.name} has {len(pixels)} images")
-    names = tuple(f"{path.name}[{index}]" for index in range(len(pixels)))
+    names = tuple(f"{printable(path.name)}[{index}]" for index in range(len(pixels)))
     labels_of_images = None if classes is None else classes.astype(np.int64)
-    return ImageSet(pixels, names, pre, f"{len(pixels)} images of {path.name}", labels_of_images)
+    return ImageSet(pixels, names, pre, f"{len(pixels)} images of {printable(path.name)}", labels_of_images)
 
 
 def from_dataset(dataset: Iterable[Any], pre: Preprocessing, description: str, count: int | None = None) -> ImageSet:
@@ -122,7 +123,7 @@ def _pixels(image: object, pre: Preprocessing, index: int) -> NDArray[Any]:
             f"item {index} of the dataset: expected a picture, uint8 pixels or a floating-point tensor "
             f"(channels, rows, columns), got {type(image).__name__}"
         )
-    return centre_crop(image.convert(pre.picture_mode), pre)
+    return centre_crop(to_8_bits(image, pre.picture_mode, f"item {index} of the dataset"), pre)
 
 
 def _read_npz(path: Path) -> tuple[NDArray[np.uint8], NDArray[Any] | None]:
@@ -154,7 +155,7 @@ _HEADER_START = 4
 
 def is_idx(path: Path) -> bool:
     """Return whether `path` is named like an idx file: ``...-ubyte`` or ``....idx``, with .gz or not."""
-    name = path.name.removesuffix(".gz")
+    name = path.name.lower().removesuffix(".gz")
     return name.endswith((".idx", "-ubyte"))
 
 

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from zapsim.errors import FrontendError
+from zapsim.errors import FrontendError, printable
 from zapsim.frontend.data.arrays import is_array_file, load_arrays
 from zapsim.frontend.data.image_set import ImageSet, ImageStore
+from zapsim.frontend.data.pixels import to_8_bits
 from zapsim.frontend.data.preprocessing import Preprocessing, centre_crop, random_crop
 
 
@@ -41,7 +42,7 @@ def load_images(
             break
         picture = decode(path, pre.picture_mode)
         if picture is None:
-            broken.append(path.name)
+            broken.append(printable(path.name))
             continue
         store.add(centre_crop(picture, pre))
         kept.append(index)
@@ -81,7 +82,7 @@ def load_crops(
             taken += [index] * share
     order = random.permutation(len(crops))
     about = f"{len(crops)} random crops of {_listed([_name(files[index], classes) for index in good])}, seed {seed}"
-    broken = tuple(path.name for index, path in enumerate(files) if index not in set(good))
+    broken = tuple(printable(path.name) for index, path in enumerate(files) if index not in set(good))
     shuffled = [taken[index] for index in order]
     crop_classes = None if classes is None else np.array(classes, dtype=np.int64)[shuffled]
     names = tuple(_name(files[index], classes) for index in shuffled)
@@ -96,7 +97,7 @@ def _files(paths: Sequence[Path], labels: Path | None) -> tuple[tuple[Path, ...]
 
 def _name(path: Path, classes: Sequence[int] | None) -> str:
     """Return a picture's name; two classes may have pictures of one name."""
-    return path.name if classes is None else f"{path.parent.name}/{path.name}"
+    return printable(path.name if classes is None else f"{path.parent.name}/{path.name}")
 
 
 def _decodes(path: Path) -> bool:
@@ -110,7 +111,7 @@ def _decodes(path: Path) -> bool:
 
 def _need(good: Sequence[object], count: int | None, files: Sequence[Path]) -> None:
     if not good:
-        raise FrontendError(f"none of {len(files)} pictures decodes, the first is {files[0]}")
+        raise FrontendError(f"none of {len(files)} pictures decodes, the first is {printable(str(files[0]))}")
     if count is not None and len(good) < count:
         raise FrontendError(f"{count} images wanted, but only {len(good)} of {len(files)} pictures decode")
 
@@ -139,9 +140,9 @@ def find_pictures(paths: Sequence[Path]) -> tuple[Path, ...]:
         elif path.is_file():
             pictures.append(path)
         else:
-            raise FrontendError(f"{path}: no such picture or folder")
+            raise FrontendError(f"{printable(str(path))}: no such picture or folder")
     if not pictures:
-        raise FrontendError(f"no pictures in {', '.join(str(path) for path in paths)}")
+        raise FrontendError(f"no pictures in {', '.join(printable(str(path)) for path in paths)}")
     return tuple(pictures)
 
 
@@ -173,10 +174,19 @@ def find_labelled(paths: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[int, .
 
 
 def decode(path: Path, mode: str) -> Image.Image | None:
-    """Return the decoded picture, or None if it does not decode."""
+    """Return the decoded picture in mode ``RGB`` or ``L``, or None if it does not decode.
+
+    Raises
+    ------
+    FrontendError
+        If it decodes, but its pixels cannot be scaled to 8 bits.
+    """
     try:
         with Image.open(path) as picture:
-            return picture.convert(mode)
+            picture.load()
+            return to_8_bits(picture, mode, printable(path.name))
+    except FrontendError:
+        raise
     # Pillow's decoders raise what they like on damaged files (struct.error, IndexError, ...).
     except Exception:
         return None
