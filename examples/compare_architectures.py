@@ -22,6 +22,9 @@ ARCHITECTURES = (  # name of the file, changes to it
     ("systolic_16x16", ("array.dataflow=input-stationary",)),
     ("tpu_128x128", ()),
     ("lanes_256", ()),
+    ("eyeriss_zap", ()),
+    ("systolic_zap", ()),
+    ("lanes_zap", ()),
 )
 POLICIES = ("zap-gate", "zap", "zap-perfect", "oracle")
 
@@ -41,7 +44,7 @@ def main() -> None:
             try:
                 total = zapsim.simulate(arch, trace, policy, images=[0]).total
             except PolicyError as error:
-                print(f"| {name} | {policy} | {error} | | | |")
+                print(f"| {' '.join((name, *changes))} | {policy} | {error} | | | |")
                 continue
             shares = (total.skippable_share, total.mac_saving, total.cycle_saving, total.energy_saving)
             print(

@@ -146,12 +146,12 @@ def test_a_perfect_predictor_needs_the_outputs():
 
 def test_policies_that_an_array_does_not_serve():
     for policy, fault in (
-        ("skip-input", "inputs = skip; it serves: dense, gate"),
-        ("early-exit", "outputs = early-exit; it serves: dense, gate, skip"),
+        ("skip-input", "inputs = skip; it supports: dense, gate"),
+        ("early-exit", "outputs = early-exit; it supports: dense, gate, skip"),
     ):
         with pytest.raises(PolicyError) as caught:
             run(preset(policy, "dense"))
-        assert str(caught.value) == f"policy {policy}: a row-stationary array does not serve {fault}"
+        assert str(caught.value) == f"policy {policy}: a row-stationary array does not support {fault}"
 
 
 def test_a_batch_is_the_sum_of_its_images(rng):

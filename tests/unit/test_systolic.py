@@ -307,6 +307,6 @@ def test_arrays_that_the_buffer_cannot_feed_are_refused() -> None:
 
 
 def test_an_output_stationary_array_gates_no_outputs() -> None:
-    with pytest.raises(PolicyError, match=r"it serves: dense, skip .*; use zap"):
+    with pytest.raises(PolicyError, match=r"it supports: dense, skip .*; use zap"):
         ENGINES["output-stationary"].served.check("output-stationary", PRESETS["zap-gate"])
     ENGINES["weight-stationary"].served.check("weight-stationary", PRESETS["zap-gate"])

@@ -130,12 +130,13 @@ class Served:
         PolicyError
             Naming the field that is not served, and what would be.
         """
+        article = "an" if dataflow[0] in "aeiou" else "a"
         fields = (("outputs", policy.outputs, sorted(self.outputs)), ("inputs", policy.inputs, sorted(self.inputs)))
         for field, value, served in fields:
             if value not in served:
                 raise PolicyError(
-                    f"policy {policy.name}: a {dataflow} array does not serve {field} = {value}; "
-                    f"it serves: {', '.join(served)}{f' ({self.why})' if self.why and field == 'outputs' else ''}"
+                    f"policy {policy.name}: {article} {dataflow} array does not support {field} = {value}; "
+                    f"it supports: {', '.join(served)}{f' ({self.why})' if self.why and field == 'outputs' else ''}"
                 )
         if policy.outputs == "early-exit" and policy.inputs != "dense":
             raise PolicyError(
