@@ -10,7 +10,7 @@ from zapsim.arch.spec import ArchSpec
 from zapsim.counts import Counts
 from zapsim.errors import ConfigError
 
-TOP = "base, name, description, array, word, clock, buffers, dram, inputs, predictor, energy, area"
+TOP = "base, name, description, array, word, clock, buffers, dram, inputs, predictor, clock_gating, energy, area"
 ACTIONS = ", ".join(
     [
         *(name for name in Counts().as_dict() if name not in {"macs_skipped", "macs_lost"}),
@@ -80,7 +80,7 @@ def faults(folder: Path, text: str, base: str | None = "eyeriss") -> list[str]:
          "predictor.unit: expected one of: dedicated, array, ideal, got 'dedicatd' (did you mean 'dedicated'?)"),
         ("dram: {compression: no}", "dram.compression: expected one of: none, rlc, bitmask, got false"),
         ("predictor: 3",
-         "predictor: expected a section with the keys unit, lanes, latency, weights, granularity, got 3"),
+         "predictor: expected a section with the keys unit, layers, arithmetic, lanes, latency, weights, granularity, got 3"),
         ("dram:",
          "dram: expected a section with the keys preset, bandwidth, latency, burst, refresh, compression, got nothing"),
         ("energy: {actions: 3}", "energy.actions: expected a section, got 3"),
