@@ -49,6 +49,7 @@ class Array:
         options: dict[str, Any] = {
             "drain": "serial" if self.serial else "overlapped",
             "partial_folds": "shrunk" if self.shrunk else "full",
+            "blocking": "none",  # the hardware streams all vectors of a tile
         }
         array = SystolicArray(dataflow=self.dataflow, rows=self.rows, cols=self.cols, **options)
         return ArchSpec.model_validate({
