@@ -23,6 +23,7 @@ def test_parts_of_a_row_stationary_array():
         "macs": 30,
         "ifmap_spad_bits": 30 * 12 * 16,
         "filter_spad_bits": 30 * 224 * 16,
+        "ifmap_buffer_bits": 0,
         "filter_buffer_bits": 0,
         "psum_spad_bits": 30 * 24 * 16,
         "bus_bits": 30 * (1 + 4 + 8) * 16,
@@ -46,6 +47,8 @@ def test_parts_of_an_array_of_lanes():
     assert (counts["macs"], counts["psum_spad_bits"], counts["ifmap_spad_bits"]) == (12, 12 * 16, 12 * 16)
     assert (counts["filter_buffer_bits"], counts["filter_spad_bits"]) == (4 * 512 * 16, 0)
     assert counts["bus_bits"] == 4 * (1 + 4 + 8) * 16
+    assert counts["ifmap_buffer_bits"] == 0
+    assert count_parts(load_arch("lanes_zap"))["ifmap_buffer_bits"] == 4 * 43008 * 16
 
 
 def test_by_hand():
@@ -111,7 +114,7 @@ def test_the_chip_without_a_predictor_is_as_large_as_published():
 
 def test_missing_parts_are_named_all_at_once():
     with pytest.raises(ConfigError) as caught:
-        area_by_component(with_area(**dict.fromkeys(AREA_PARTS[:6], 1)))
+        area_by_component(with_area(**dict.fromkeys(AREA_PARTS[:7], 1)))
     hint = "set the area of one (such as '1.5 um2'; '0 um2' if it shall not count)"
     assert caught.value.faults == (
         f"tiny: area.parts.glb_bits: missing, and the chip has 65536 of them; {hint}",
