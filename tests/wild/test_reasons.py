@@ -22,6 +22,7 @@ RELUS = {
     "leaky of 0": nn.LeakyReLU(0),
     "leaky of 0 in place": lambda x: functional.leaky_relu(x, negative_slope=0.0, inplace=True),
     "hardtanh": nn.Hardtanh(0, 6),
+    "maximum": lambda x: torch.maximum(x, torch.tensor(0.0)),
     "relu with out": lambda x: torch.clamp(x, min=0, out=torch.empty_like(x)),
 }
 

@@ -27,6 +27,16 @@ def test_weights_of_other_precision_are_refused(dtype):
         graph_of(model)
 
 
+def test_a_convolution_in_another_precision_is_refused():
+    class Autocast(SmallNetwork):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            with torch.autocast("cpu", torch.bfloat16):
+                return super().forward(x).float()
+
+    with pytest.raises(FrontendError, match="a convolution in module 'stem' computes in bfloat16"):
+        graph_of(Autocast(functional.relu))
+
+
 def test_a_lazy_module_is_refused():
     with pytest.raises(FrontendError, match=r"weight '2.weight' has no shape yet.* run the network once"):
         graph_of(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.LazyConv2d(4, 3)))

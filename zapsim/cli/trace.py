@@ -136,6 +136,8 @@ def _print(trace: Trace) -> None:
         table.add_row(layer.shape.name, zeros, *skipped, *blank, layer.unpredicted or "")
     console = wide_console()
     console.print(table)
+    if "not_simulated" in trace.header.provenance:
+        console.print(trace.header.provenance["not_simulated"]["what"], highlight=False)
     for point in points:
         saved = macs_saved(trace.header, counts[point.name])
         measured = ", ".join(f"{figure} {value:.4f}" for figure, value in point.quality.items())

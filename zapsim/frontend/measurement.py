@@ -20,6 +20,7 @@ from zapsim.frontend.evaluation_table import EvaluationTable
 from zapsim.frontend.inputs import ImagesInput, NetworkInput, PointInput, PredictorsInput
 from zapsim.frontend.network import Network
 from zapsim.frontend.network.graph import Graph
+from zapsim.frontend.network.unsimulated import FULLY_CONNECTED, summary
 from zapsim.frontend.network.weights import weights_digest
 from zapsim.frontend.quality import measure_quality
 from zapsim.frontend.skipping import predicting
@@ -195,6 +196,7 @@ def trace(  # noqa: PLR0913 (options, by name)
         "preprocessing": inputs.describe_preprocessing(model.preprocessing),
         "predictors": {"sha256": predictor_set.sha256, "training": predictor_set.header.provenance},
         **_adapted_provenance(own_weights, model),
+        **_unsimulated_provenance(graph),
         **(provenance or {}),
     }
     kinds: tuple[ValueKind, ...] = ("early_exit_macs",) if values else ()
@@ -241,6 +243,14 @@ def _quality_images(
     if is_array_file(opened[0]) or class_folders(opened):
         return load_images(opened, pre, labels)
     return load_crops(opened, pre, crops, seed, labels)
+
+
+def _unsimulated_provenance(graph: Graph) -> dict[str, Any]:
+    """Return, for the provenance, which layers the trace leaves out; fully connected ones alone go without saying."""
+    if all(layer.reason == FULLY_CONNECTED for layer in graph.unsimulated):
+        return {}
+    layers = {layer.name: f"{layer.macs:,} MACs: {layer.reason}" for layer in graph.unsimulated}
+    return {"not_simulated": {"what": summary(graph.unsimulated, graph.macs), "layers": layers}}
 
 
 def _adapted_provenance(adapted: Sequence[AdaptedWeights], network: Network) -> dict[str, dict[str, dict[str, str]]]:

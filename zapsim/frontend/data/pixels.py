@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
@@ -49,7 +51,7 @@ def _upright(picture: Image.Image) -> Image.Image:
         return picture
 
 
-def _values(picture: Image.Image, upright: Image.Image) -> NDArray[np.generic]:
+def _values(picture: Image.Image, upright: Image.Image) -> NDArray[Any]:
     """Return a deep picture's pixels; Pillow reads unsigned integers of TIFF files as signed ones."""
     values = np.asarray(upright)
     sample_format = getattr(picture, "tag_v2", {}).get(_TIFF_SAMPLE_FORMAT, (1,))
@@ -57,7 +59,7 @@ def _values(picture: Image.Image, upright: Image.Image) -> NDArray[np.generic]:
     return values.view(np.uint32) if unsigned else values
 
 
-def _full_scale(values: NDArray[np.generic], name: str) -> float:
+def _full_scale(values: NDArray[Any], name: str) -> float:
     """Return the value that is white."""
     low, high = float(values.min()), float(values.max())
     integers = np.issubdtype(values.dtype, np.integer)
@@ -71,6 +73,6 @@ def _full_scale(values: NDArray[np.generic], name: str) -> float:
     return fitting[0]
 
 
-def _grey(values: NDArray[np.generic], white: float) -> Image.Image:
+def _grey(values: NDArray[Any], white: float) -> Image.Image:
     scaled = values.astype(np.float64) * (255.0 / white)
     return Image.fromarray(np.rint(scaled).astype(np.uint8))

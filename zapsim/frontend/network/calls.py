@@ -158,7 +158,8 @@ def fold_batch_norm(call: Conv2dCall, args: Sequence[Any], kwargs: Mapping[str, 
 def is_relu(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Return whether a call is a ReLU or ReLU6, under whatever name.
 
-    A hardtanh, clamp or clip from 0 upwards is one, and so are ``threshold(x, 0, 0)`` and a leaky ReLU of slope 0.
+    A hardtanh, clamp or clip from 0 upwards is one, and so are ``threshold(x, 0, 0)``, a leaky ReLU of slope 0 and the
+    maximum of a tensor and 0.
     """
     if function in _RELUS:
         return True
@@ -168,6 +169,8 @@ def is_relu(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) 
         return _is_zero(_argument(args, kwargs, 1, key, -1.0 if name == "hardtanh" else None))
     if name in _THRESHOLDS:
         return _is_zero(_argument(args, kwargs, 1, "threshold")) and _is_zero(_argument(args, kwargs, 2, "value"))
+    if name == "maximum":
+        return any(_is_zero(argument) for argument in (*args, *kwargs.values()))
     return name in _SLOPES and _is_zero(_argument(args, kwargs, 1, "negative_slope", 0.01))
 
 

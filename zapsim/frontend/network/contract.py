@@ -96,7 +96,7 @@ def _leaves(outputs: object) -> list[object]:
 
 
 def check_pass(recorder: Recorder) -> None:
-    """Refuse a forward pass that changed weights, or that normalised by the statistics of the batch.
+    """Refuse a forward pass that changed weights, convolved in another precision, or normalised by batch statistics.
 
     Raises
     ------
@@ -109,6 +109,11 @@ def check_pass(recorder: Recorder) -> None:
             "a network must not learn while it is watched"
         )
     for node in recorder.nodes:
+        if node.conv is not None and node.dtype != torch.float32:
+            kind = str(node.dtype).removeprefix("torch.")
+            raise FrontendError(
+                f"a convolution {_in(node.module)} computes in {kind}, expected float32: leave out autocast and casts"
+            )
         if node.batch_statistics:
             raise FrontendError(
                 f"batch normalisation {_in(node.module)} uses the batch's own statistics though the network is in eval "

@@ -71,7 +71,7 @@ class Interception(TorchFunctionMode):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        super().__exit__(kind, error, traceback)
+        super().__exit__(kind, error, traceback)  # type: ignore[no-untyped-call]
         ran = self._calls["conv"]
         if kind is None and 0 < ran < len(self._convs):
             raise FrontendError(

@@ -75,7 +75,7 @@ class Node:
         Convolutions on the longest way from the network's input to here, this call included.
     macs
         MACs of the operators in it.
-    shape
+    shape, dtype
         Of its first result.
     results
         Places of the tensors that it returned.
@@ -101,6 +101,7 @@ class Node:
     depth: int = 0
     macs: int = 0
     shape: tuple[int, ...] = ()
+    dtype: torch.dtype | None = None
     results: tuple[Place, ...] = ()
     fixed: bool = False
     written: set[int] = field(default_factory=set)
@@ -191,12 +192,14 @@ class Recorder:
         """Return where a tensor lies."""
         try:
             storage = tensor.untyped_storage()
-            key = int(storage._cdata)
-            strides, offset = tuple(tensor.stride()), tensor.storage_offset()
+            place = Place(
+                int(storage._cdata), tuple(tensor.shape), tuple(tensor.stride()), int(tensor.storage_offset())
+            )
         except (NotImplementedError, RuntimeError):  # sparse and opaque tensors have no storage
-            storage, key, strides, offset = tensor, -id(tensor), (), 0
-        self._storages[key] = storage
-        return Place(key, tuple(tensor.shape), strides, offset)
+            self._storages[-id(tensor)] = tensor
+            return Place(-id(tensor), tuple(tensor.shape), (), 0)
+        self._storages[place.storage] = storage
+        return place
 
     def _begin(self, name: str) -> Node:
         node = Node(self._numbers, name, self._modules[-1] if self._modules else "")
@@ -258,7 +261,10 @@ class Recorder:
         node.hidden = node.hidden or outer is None
         node.quantised = node.quantised or func.namespace == "quantized"
         try:
-            written = {id(tensor): self._keep(tensor) for tensor in _written(func, args, kwargs)}
+            changed = _written(func, args, kwargs)
+            for tensor in changed:
+                self._keep(tensor)
+            written = {id(tensor) for tensor in changed}
             result = func(*args, **kwargs)
             made = list(tensors_in(result))
             arguments = list(tensors_in((args, kwargs)))
@@ -285,7 +291,8 @@ class Recorder:
 
     def _finish(self, node: Node, made: Sequence[torch.Tensor]) -> None:
         node.results = tuple(self.place(tensor) for tensor in made)
-        node.shape = node.results[0].sizes if node.results else ()
+        if made:
+            node.shape, node.dtype = node.results[0].sizes, made[0].dtype
         node.fixed = bool(node.touched) and node.touched <= self._fixed
         if node.fixed:
             self._fixed |= {place.storage for place in node.results}
@@ -304,9 +311,9 @@ class _Functions(TorchFunctionMode):
         return self._recorder.function(func, args, kwargs or {})
 
 
-class _Operators(TorchDispatchMode):
+class _Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, recorder: Recorder) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._recorder = recorder
 
     def __torch_dispatch__(

@@ -50,9 +50,9 @@ class State:
             if tensor.data_ptr() != memory.data_ptr():
                 tensor.data = memory
         with torch.no_grad():
-            for buffer, before in self._buffers:
-                if not (buffer.is_meta or torch.equal(buffer, before)):
-                    buffer.copy_(before)
+            for buffer, values in self._buffers:
+                if not (buffer.is_meta or torch.equal(buffer, values)):
+                    buffer.copy_(values)
 
 
 def _same(container: Any, before: Any) -> bool:

@@ -82,7 +82,7 @@ def put_weights(model: nn.Module, state: Mapping[str, torch.Tensor], where: str)
         for name, value in wanted.items()
         if name.endswith("num_batches_tracked") or not isinstance(value, torch.Tensor)
     }
-    state = own | {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+    state = own | dict(state)
     faults = [f"missing {name}" for name in wanted if name not in state]
     faults += [f"unexpected {name if name.isprintable() else shown(name)}" for name in state if name not in wanted]
     for name, value in wanted.items():
