@@ -80,7 +80,8 @@ def faults(folder: Path, text: str, base: str | None = "eyeriss") -> list[str]:
          "predictor.unit: expected one of: dedicated, array, ideal, got 'dedicatd' (did you mean 'dedicated'?)"),
         ("dram: {compression: no}", "dram.compression: expected one of: none, rlc, bitmask, got false"),
         ("predictor: 3",
-         "predictor: expected a section with the keys unit, layers, arithmetic, lanes, latency, weights, granularity, got 3"),
+         "predictor: expected a section with the keys unit, layers, arithmetic, lanes, latency, weights, granularity, "
+         "got 3"),
         ("dram:",
          "dram: expected a section with the keys preset, bandwidth, latency, burst, refresh, compression, got nothing"),
         ("energy: {actions: 3}", "energy.actions: expected a section, got 3"),

@@ -118,7 +118,8 @@ def test_tampered_trace(capsys, trace):
         (("--batch", "0"), "--batch must be at least 1, got 0"),
         (("--policy", "zapp"), f"unknown policy 'zapp' (did you mean 'zap'?); known: {', '.join(PRESETS)}"),
         (("--policy", "early-exit"),
-         "policy early-exit: a row-stationary array does not support outputs = early-exit; it supports: dense, gate, skip"),
+         "policy early-exit: a row-stationary array does not support outputs = early-exit; "
+         "it supports: dense, gate, skip"),
         (("--set", "rows"), "--set: expected PATH=VALUE such as 'array.rows=16', got 'rows'"),
     ],
 )  # fmt: skip

@@ -9,9 +9,10 @@ from tests.reference.row_stationary_cases import EYERISS, arch_of, mapping_of
 from zapsim.arch.policy import PRESETS
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import Demand
+from zapsim.arrays.row_stationary.filter_order import by_density
 from zapsim.arrays.row_stationary.limits import check_mapping
 from zapsim.arrays.row_stationary.mapping import Resources
-from zapsim.arrays.row_stationary.timing import RowStationaryEngine, by_density, work_per_pass
+from zapsim.arrays.row_stationary.timing import RowStationaryEngine, work_per_pass
 from zapsim.errors import MappingError
 from zapsim.simulation import run_layer
 from zapsim.timing.stages import stage_demands, stage_shares

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.arrays.engine import Demand
-from zapsim.arrays.lanes import kernels
+from zapsim.arrays.lanes import kernels, slice_kernels
 from zapsim.arrays.lanes.ifmap_buffer import segment_pixels, window_pixels
 from zapsim.arrays.lanes.mapping import Extent, LanesMapping, lane_macs
 from zapsim.tracefile.packed import PackedMap
@@ -211,10 +211,10 @@ def slice_macs(shape: ConvShape, ifmap_nonzero: PackedMap, mapping: LanesMapping
     """Find the largest share of non-zero inputs that a lane gets of each output: int32 (N, P, Q, groups)."""
     brick, size = mapping.array.brick, shape.C_per_group
     counts = np.empty((shape.N, shape.H, shape.W, shape.groups, -(-size // brick)), dtype=np.int32)
-    kernels.brick_counts(ifmap_nonzero.bits, shape.groups, size, brick, counts)
+    slice_kernels.brick_counts(ifmap_nonzero.bits, shape.groups, size, brick, counts)
     out = np.empty((shape.N, shape.P, shape.Q, shape.groups), dtype=np.int32)
     corner = (shape.padding[0], shape.padding[2])
-    kernels.slice_macs(counts, shape.R, shape.S, shape.stride, corner, shape.dilation, mapping.slices, out)
+    slice_kernels.slice_macs(counts, shape.R, shape.S, shape.stride, corner, shape.dilation, mapping.slices, out)
     return out
 
 

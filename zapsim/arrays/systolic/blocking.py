@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from zapsim.arch.spec import ArchSpec
+from zapsim.arrays.systolic.dram_words import dram_words
 from zapsim.arrays.systolic.mapping import Blocking, SystolicMapping
 from zapsim.arrays.systolic.pace import stage_cycles
-from zapsim.arrays.systolic.tiles import dram_words
 from zapsim.arrays.systolic.work import dense_work, one_by_one
 from zapsim.workload import ConvShape
 
