@@ -19,7 +19,7 @@ from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import WHOLE_LAYER, Demand, StageResult
 from zapsim.arrays.engines import ENGINES
 from zapsim.arrays.gating import expected_window_nonzero
-from zapsim.csv_table import TableRow, read_table
+from zapsim.csvfile import TableRow, read_table
 from zapsim.energy.model import energy_by_component
 from zapsim.errors import ConfigError, WorkloadError, did_you_mean
 from zapsim.timing.dram import expected_coded_words

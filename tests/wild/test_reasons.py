@@ -126,6 +126,8 @@ REASONS = {
     "ELU": (nn.ELU(inplace=True), f"{NO_RELU} but ELU"),
     "GELU behind GroupNorm": (nn.Sequential(nn.GroupNorm(2, 8), nn.GELU()), f"{NO_RELU} but GELU"),
     "threshold": (nn.Threshold(0.5, 0), f"{NO_RELU} but a threshold other than 0"),
+    "where": (lambda x: torch.where(x > 0, x, torch.zeros(())), f"{NO_RELU} but a choice by 'where'"),
+    "sparse": (lambda x: functional.relu(x.to_sparse().to_dense()), "'to_sparse' between it and the ReLU"),
     "nothing": (lambda x: x, NO_RELU),
     "average pooling": (nn.AvgPool2d(2), NO_RELU),
     "GroupNorm": (nn.Sequential(nn.GroupNorm(2, 8), nn.ReLU()), "GroupNorm between it and the ReLU"),

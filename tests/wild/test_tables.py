@@ -3,7 +3,7 @@
 import pytest
 
 from zapsim.cli import main
-from zapsim.csv_table import read_table
+from zapsim.csvfile import read_table
 from zapsim.errors import ConfigError
 
 HEADING = "layer,C,H,W,K,R,S,cycles\n"

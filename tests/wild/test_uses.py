@@ -70,7 +70,34 @@ def read_by_a_script(raw: torch.Tensor) -> torch.Tensor:
     return functional.relu(raw) + doubled(raw)
 
 
+def part_by_part(raw: torch.Tensor) -> torch.Tensor:
+    copy = torch.zeros_like(raw)
+    for channel in range(8):
+        copy[:, channel] = raw[:, channel]
+    return functional.relu(raw) + copy
+
+
+class Negated(torch.autograd.Function):
+    """Changes its argument in place, unseen by torch's functions."""
+
+    @staticmethod
+    def forward(ctx, x: torch.Tensor) -> torch.Tensor:
+        x.neg_()
+        ctx.mark_dirty(x)
+        return x
+
+
+def changed_by_a_custom_function(raw: torch.Tensor) -> torch.Tensor:
+    return functional.relu(Negated.apply(raw))
+
+
+def changed_by_a_stride(raw: torch.Tensor) -> torch.Tensor:
+    raw.as_strided((8,), (1,)).fill_(3.0)
+    return functional.relu(raw)
+
+
 ELSEWHERE = [
+    (part_by_part, 8),
     (stored_by_index, 16),
     (copied_into_a_view, 16),
     (read_through_a_view, 8),
@@ -133,6 +160,8 @@ def out_argument(raw: torch.Tensor) -> torch.Tensor:
     [
         row_set,
         view_changed,
+        changed_by_a_stride,
+        changed_by_a_custom_function,
         data_changed,
         data_replaced,
         copied_over,

@@ -61,6 +61,7 @@ ACTIVATIONS = {
     "tanh": "tanh",
     "tanhshrink": "tanhshrink",
     "threshold": "a threshold other than 0",
+    "where": "a choice by 'where'",
 }
 """Activations that are no ReLU, as reasons name them."""
 

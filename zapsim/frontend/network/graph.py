@@ -12,7 +12,8 @@ from zapsim.errors import FrontendError, ZapsimError
 from zapsim.frontend.network.calls import Conv2dCall, tensors_of
 from zapsim.frontend.network.contract import check_model, check_outputs, check_pass, check_repeatable
 from zapsim.frontend.network.forward import first_line, frozen
-from zapsim.frontend.network.recorder import Node, Recorder
+from zapsim.frontend.network.node import Node
+from zapsim.frontend.network.recorder import Recorder
 from zapsim.frontend.network.state import State
 from zapsim.frontend.network.unsimulated import UnsimulatedLayer, unsimulated_layers
 from zapsim.frontend.network.way import Call, follow

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,7 +23,6 @@ from zapsim.frontend.network.calls import (
     BATCH_NORM,
     CONV2D,
     SUMS,
-    Conv2dCall,
     Function,
     function_name,
     is_relu,
@@ -34,88 +32,10 @@ from zapsim.frontend.network.calls import (
     uses_batch_statistics,
 )
 from zapsim.frontend.network.macs import operator_macs
+from zapsim.frontend.network.node import Node, Place, Touch
 
 _METADATA = (bool, int, str, type(None), torch.Size, torch.dtype, torch.device, torch.layout, torch.memory_format)
 _ADDRESSES = frozenset({"data_ptr", "untyped_storage", "storage"})
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a tensor lies: its storage (by number), and which values of it, in which order."""
-
-    storage: int
-    sizes: tuple[int, ...]
-    strides: tuple[int, ...]
-    offset: int
-
-
-@dataclass(slots=True, eq=False)
-class Node:
-    """One call of a torch function (or one operator that no function called), in the order of the forward pass.
-
-    Attributes
-    ----------
-    index
-        Its number among all calls.
-    name
-        The function's name.
-    module
-        Name of the innermost module that ran.
-    hidden
-        Whether no torch function called it, so that no interception can stop there.
-    operator, quantised
-        Whether it is an operator that was called by itself (as in exported networks), and whether on integers.
-    conv, conv_call, norm_call, sum_call, relu_call
-        Its number among the calls of its kind.
-    ceiling
-        The highest value that a ReLU lets through, or None.
-    batch_statistics
-        Whether it is a batch normalisation by the batch's own statistics.
-    depth
-        Convolutions on the longest way from the network's input to here, this call included.
-    macs
-        MACs of the operators in it.
-    shape, dtype
-        Of its first result.
-    results
-        Places of the tensors that it returned.
-    fixed
-        Whether its results follow from weights alone (as those of a weight norm), whatever the picture.
-    written, touched
-        Storages that it changed, and all that it read or changed.
-    """
-
-    index: int
-    name: str
-    module: str = ""
-    hidden: bool = False
-    operator: bool = False
-    quantised: bool = False
-    conv: Conv2dCall | None = None
-    conv_call: int | None = None
-    norm_call: int | None = None
-    sum_call: int | None = None
-    relu_call: int | None = None
-    ceiling: float | None = None
-    batch_statistics: bool = False
-    depth: int = 0
-    macs: int = 0
-    shape: tuple[int, ...] = ()
-    dtype: torch.dtype | None = None
-    results: tuple[Place, ...] = ()
-    fixed: bool = False
-    written: set[int] = field(default_factory=set)
-    touched: set[int] = field(default_factory=set)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Touch:
-    """A call reads or writes what lies at a place."""
-
-    node: Node
-    place: Place
-    writes: bool
-    whole: bool
 
 
 class Recorder:
@@ -209,8 +129,8 @@ class Recorder:
 
     def _touch(self, node: Node, tensor: torch.Tensor, writes: bool) -> None:
         place = self.place(tensor)
-        size = self._storages[place.storage]
-        whole = not hasattr(size, "nbytes") or tensor.numel() * tensor.element_size() == size.nbytes()
+        memory = self._storages[place.storage]
+        whole = isinstance(memory, torch.Tensor) or tensor.numel() * tensor.element_size() == memory.nbytes()
         self._touches.setdefault(place.storage, []).append(Touch(node, place, writes, whole))
         node.depth = max(node.depth, self._depths.get(place.storage, 0) + (node.conv is not None))
         node.touched.add(place.storage)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zapsim.frontend.network.recorder import Node, Recorder
+from zapsim.frontend.network.node import Node
+from zapsim.frontend.network.recorder import Recorder
 
 FULLY_CONNECTED = "fully connected layer"
 _KINDS = (

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from zapsim.frontend.network.calls import ACTIVATIONS, MOVES, OBSTACLES
-from zapsim.frontend.network.recorder import Node, Place, Recorder, Touch
+from zapsim.frontend.network.node import Node, Place, Touch
+from zapsim.frontend.network.recorder import Recorder
 
 NO_RELU = "no ReLU behind it"
 USED_ELSEWHERE = "its output is used elsewhere before the ReLU"
