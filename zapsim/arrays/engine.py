@@ -135,7 +135,7 @@ class Served:
             if value not in served:
                 raise PolicyError(
                     f"policy {policy.name}: a {dataflow} array does not serve {field} = {value}; "
-                    f"it serves: {', '.join(served)}{f' ({self.why})' if self.why and field == 'outputs' else ''}"
+                    f"it serves: {', '.join(served)}{f' ({self.why})' if self.why and value == 'gate' else ''}"
                 )
         if policy.outputs == "early-exit" and policy.inputs != "dense":
             raise PolicyError(
