@@ -200,8 +200,11 @@ class RunResult:
             fields: dict[str, Any] = {name: record[name] for name in _FIELD_TYPES}
             if wrong := [name for name, value in fields.items() if not isinstance(value, _FIELD_TYPES[name])]:
                 raise TypeError(f"{wrong[0]} is not of its type")
-            layers, images = map(_layer, record["layers"]), map(_comparison, record["each_image"])
-            return cls(**_tuples(fields), layers=tuple(layers), each_image=tuple(images))
+            layers = tuple(
+                LayerResult(ConvShape(**_tuples(layer["shape"])), str(layer["predictor"]), _comparison(layer))
+                for layer in record["layers"]
+            )
+            return cls(**_tuples(fields), layers=layers, each_image=tuple(map(_comparison, record["each_image"])))
         except (ValueError, KeyError, TypeError, AttributeError, ZapsimError) as error:
             fault = f"{error} is missing" if isinstance(error, KeyError) else error
             raise ZapsimError(f"not a result of `zapsim run --format json` ({fault})") from None
@@ -291,11 +294,6 @@ def _finite(value: Cell) -> Cell | None:
 
 def _comparison(record: Mapping[str, Any]) -> Comparison:
     return Comparison(Outcome.from_record(record["baseline"]), Outcome.from_record(record["policy"]))
-
-
-def _layer(record: Mapping[str, Any]) -> LayerResult:
-    shape = ConvShape(**_tuples(record["shape"]))
-    return LayerResult(shape, str(record["predictor"]), _comparison(record))
 
 
 def _tuples(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -136,7 +136,7 @@ class Served:
             if value not in served:
                 raise PolicyError(
                     f"policy {policy.name}: {article} {dataflow} array does not support {field} = {value}; "
-                    f"it supports: {', '.join(served)}{f' ({self.why})' if self.why and field == 'outputs' else ''}"
+                    f"it supports: {', '.join(served)}{f' ({self.why})' if self.why and value == 'gate' else ''}"
                 )
         if policy.outputs == "early-exit" and policy.inputs != "dense":
             raise PolicyError(
