@@ -264,10 +264,9 @@ class RunResult:
 
 
 _FIELD_TYPES: dict[str, type] = {
-    **dict.fromkeys(("network", "operating_point", "quality_note", "policy", "baseline"), str),
-    **dict.fromkeys(("arch", "arch_summary", "energy_note"), str),
+    **dict.fromkeys(("network", "operating_point", "quality_note", "policy", "baseline", "arch", "arch_summary"), str),
     **dict.fromkeys(("images", "patterns", "thresholds"), list),
-    **{"clock_hz": float, "quality": dict, "provenance": dict},
+    **{"energy_note": str, "clock_hz": float, "quality": dict, "provenance": dict},
 }
 """Fields that JSON holds as they are, and the types that it gives them."""
 

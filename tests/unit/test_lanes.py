@@ -220,7 +220,9 @@ def layer(**maps):
 @pytest.mark.parametrize("dataflow", sorted(set(ENGINES) - {"output-lanes"}))
 @pytest.mark.parametrize("name", ["early-exit", "skip-input"])
 def test_other_arrays_refuse(dataflow, name):
-    with pytest.raises(PolicyError, match=f"{name}: an? {dataflow} array does not support .* it supports: dense, (gate|skip)"):
+    with pytest.raises(
+        PolicyError, match=f"{name}: an? {dataflow} array does not support .* it supports: dense, (gate|skip)"
+    ):
         ENGINES[dataflow].served.check(dataflow, PRESETS[name])
 
 
