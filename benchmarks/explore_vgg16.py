@@ -1,6 +1,6 @@
 """How fast designs are evaluated: the space of examples/eyeriss_vgg16.yaml, with one and two workers, and once more.
 
-python benchmarks/explore_vgg16.py             all of its 11,200 designs
+python benchmarks/explore_vgg16.py             all of its 10,080 designs
 python benchmarks/explore_vgg16.py --points 1000 --workers 1 2
 
 Prints for each: seconds, processor seconds of all processes, and the peak of their memory together (proportional set
@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     args = parser.parse_args()
     space = yaml.safe_load((ROOT / "examples" / "eyeriss_vgg16.yaml").read_text(encoding="utf-8"))
-    space["trace"] = str(ROOT / "traces" / "vgg16_hed_chelsea.safetensors")
+    space["trace"] = str(ROOT / "traces" / "vgg16_hed_chelsea_1_3.safetensors")
     if args.points:
         space |= {"strategy": "random", "budget": {"points": args.points}}
     print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")

@@ -22,7 +22,7 @@ from zapsim.report.attribution import Explanation, Step, explain
 from zapsim.report.explanation import MEANINGS, plot_explanations
 
 TRACES = Path(__file__).parents[1] / "traces"
-BUNDLED = ("vgg16_hed_chelsea", "efficientnet_lite0_chelsea")
+BUNDLED = ("vgg16_hed_chelsea_1_3", "efficientnet_lite0_chelsea")
 ARRAYS = (  # what it is called here, name of the file, changes to it
     ("eyeriss", "eyeriss", ()),
     ("eyeriss, by tile", "eyeriss", ("predictor.granularity=tile",)),
