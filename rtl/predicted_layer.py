@@ -34,7 +34,7 @@ from zapsim.tracefile.records import LayerTrace, PredictorSetting
 
 LAYER, THRESHOLD = "conv5_2", 0.1
 ARRAY, UNIT = Array(WS, 4, 4), Unit(channels=2)
-PREDICTORS = ROOT / "traces" / "vgg16_hed_half.zap.safetensors"
+PREDICTORS = ROOT / "traces" / "vgg16_hed_1_2.zap.safetensors"
 
 
 @dataclass(frozen=True)

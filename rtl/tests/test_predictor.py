@@ -14,7 +14,7 @@ from rtl.tests.predictor_jobs import MEMORIES, NUMBERS, PredictorJob, Unit
 from zapsim.kernels.timeline import run_tiles
 from zapsim.patterns import PATTERNS, pattern_map
 
-PREDICTORS = ROOT / "traces" / "vgg16_hed_half.zap.safetensors"
+PREDICTORS = ROOT / "traces" / "vgg16_hed_1_2.zap.safetensors"
 CROPS = BENCHES / "vgg16_crops.npz"
 LAYERS = ("conv1_2", "conv2_2", "conv4_2", "conv5_3")
 THRESHOLD = 0.1
@@ -35,13 +35,13 @@ def latency(cols: int) -> int:
 
 
 def check_cycles(unit: Unit, job: PredictorJob, result: dict[str, int]) -> int:
-    """Check that the unit multiplies as long as the model says; return what it takes beside that.
+    """Check that the unit multiplies as long as the model's MACs and the zero taps take; return what it takes beside.
 
     The last sum, bit and word go out in one to three cycles: fewer if the layer ends inside the pattern.
     """
-    model = job.model_cycles(unit)
-    beside = result["cycles"] - model
-    assert result["working"] == model, job.name
+    work = job.unit_cycles(unit)
+    beside = result["cycles"] - work
+    assert result["working"] == work, job.name
     assert 1 <= beside - latency(job.shape[2]) <= 3, job.name
     return beside
 
@@ -119,7 +119,7 @@ def test_channels_that_lanes_do_not_divide(bench: Testbench, unit: Unit, tmp_pat
     job = real_job("conv5_3", powers_of_two=unit.powers_of_two, channels=unit.channels + 1)
     (result,) = run(bench, unit, tmp_path, [job])
     whole = real_job("conv5_3", powers_of_two=unit.powers_of_two, channels=2 * unit.channels)
-    assert result["working"] == whole.model_cycles(unit) > job.model_cycles(unit)
+    assert result["working"] == whole.unit_cycles(unit) > job.unit_cycles(unit)
 
 
 def test_who_is_slow_is_waited_for(bench: Testbench, unit: Unit, tmp_path) -> None:
@@ -127,7 +127,7 @@ def test_who_is_slow_is_waited_for(bench: Testbench, unit: Unit, tmp_path) -> No
     rng = np.random.default_rng(2)
     refused = [replace(random_job(rng, unit, pattern="1/2"), refusals=128) for _ in range(6)]
     for job, result in zip(refused, run(bench, unit, tmp_path, refused), strict=True):
-        assert result["working"] == job.model_cycles(unit)
+        assert result["working"] == job.unit_cycles(unit)
 
 
 def test_jobs_of_tiles_end_when_the_timeline_says(bench: Testbench, unit: Unit, tmp_path, table) -> None:
@@ -141,7 +141,7 @@ def test_jobs_of_tiles_end_when_the_timeline_says(bench: Testbench, unit: Unit, 
     for pace in (0.2, 0.5, 0.9, 1.0, 1.1, 2.0, 4.0):
         job = real_job("conv5_3", powers_of_two=unit.powers_of_two)
         groups = job.shape[0] // unit.channels
-        per_group = job.model_cycles(unit) // groups
+        per_group = job.unit_cycles(unit) // groups
         tiles = np.maximum((pace * per_group * rng.uniform(0.7, 1.3, groups)).astype(np.int64), 1)
         known = len(job.inputs(unit)) // groups
         starts = np.cumsum(tiles) - tiles
