@@ -262,6 +262,7 @@ def markdown(cases: list[Case], trace: zapsim.Trace, plot: bool) -> str:
         *(["![tornado plot](sensitivity.svg)"] if plot else []),
         "## In short",
         summary(cases),
+        "Single moves are counted here without the table of eyeriss_45nm. "
         "[sensitivity.csv](sensitivity.csv) holds the single moves, [sensitivity-pairs.csv](sensitivity-pairs.csv) "
         "every pair of moves that turns a sign.",
         *(section(case) for case in cases),
@@ -310,6 +311,8 @@ def section(case: Case) -> str:
     for which, what in enumerate(SAVINGS):
         pairs = pairs_of(case, which)
         alone = [(str(m), s) for m, s in singles_of(case, which) if (s[which] > 0) != (case.plain[which] > 0)]
+        other = [(e.title, e.up) for e in case.effects if e.title == OTHER_PRICES and e.up]
+        alone += [(title, s) for title, s in other if (s[which] > 0) != (case.plain[which] > 0)]
         both = [
             (" with ".join(map(str, p.moves)), p.both) for p in pairs if p.turns(case.plain, which) and p.is_watched
         ]
