@@ -427,13 +427,14 @@ def tornado(cases: list[Case], path: Path) -> None:
                 for saved, colour in ((effect.down, "tab:orange"), (effect.up, "tab:blue")):
                     if saved:
                         axes.barh(place, 100 * saved[which] - plain, left=plain, color=colour, height=0.7, alpha=0.8)
+            axes.use_sticky_edges = False
             shares = [100 * pair.both[which] for pair in pairs_of(case, which)]
             axes.barh(len(case.effects), max(shares) - min(shares), left=min(shares), color="tab:gray", height=0.7)
             axes.axvline(plain, color="black", linewidth=0.8)
             axes.axvline(0, color="tab:red", linewidth=0.8, linestyle="--")
             labels = [*(effect.title for effect in reversed(case.effects)), "any two moved"]
             axes.set_yticks(range(len(labels)), labels, fontsize=7)
-            axes.set_title(f"{case.title}: {SAVINGS[which]} saved, %", fontsize=8, parse_math=False)
+            axes.set_title(f"{case.title}\n{SAVINGS[which]} saved, %", fontsize=8, parse_math=False)
             axes.tick_params(axis="x", labelsize=7)
             if which:
                 axes.set_yticklabels([])
