@@ -8,6 +8,7 @@ import pytest
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
 from zapsim.comparison import Comparison
+from zapsim.errors import PolicyError
 from zapsim.simulation import simulate
 from zapsim.tracefile.reader import Trace
 
@@ -49,13 +50,24 @@ def test_a_perfect_predictor_asks_for_less(array: str, network: str) -> None:
 
 
 def test_gated_outputs_take_the_array_s_time_and_less_energy(array: str, network: str) -> None:
-    """The total may differ: a busy predictor, and an ofmap with more zeros where DRAM holds it coded."""
+    """The total may differ: a busy predictor, and an ofmap with more zeros where DRAM holds it coded.
+
+    Lanes finish an output before the next one, so they can gate all MACs of a predicted output. Row-stationary and
+    systolic arrays know the mask so late that the MACs which they gate may be worth less than the predictor.
+    """
+    if "output-stationary" in array:
+        with pytest.raises(PolicyError, match="use zap, which skips"):
+            run(array, network, "zap-gate")
+        return
     found = run(array, network, "zap-gate")
     before, after = (one.cycles.as_dict() for one in (found.baseline, found.policy))
     for part in ("compute", "imbalance", "ifmap_bus", "psum_bus", "filter_load", "ramp"):
         assert after[part] == before[part], part
     assert found.policy.cycles.total - after["predictor"] <= found.baseline.cycles.total
-    assert found.energy_saving > 0
+    if array in {"lanes_256", "snapea", "cnvlutin_like"}:
+        assert found.energy_saving > 0
+    assert found.policy.counts.macs_executed < found.baseline.counts.macs_executed
+    assert found.policy.energy_pj["mac"] < found.baseline.energy_pj["mac"]
 
 
 def test_perfect_knowledge_never_costs_energy(array: str, network: str) -> None:

@@ -84,7 +84,8 @@ def test_the_same_twice(trace):
 @pytest.mark.parametrize("dataflow", ENGINES)
 def test_every_dataflow_runs_the_policies_that_it_serves(trace, dataflow):
     spec = arch(dataflow)
-    for name in ("dense", "gate-input", "zap-gate", "zap", "zap-perfect", "oracle"):
+    served = [name for name, policy in PRESETS.items() if ENGINES[dataflow].served.outputs >= {policy.outputs}]
+    for name in sorted({"dense", "gate-input", "zap-gate", "zap", "zap-perfect", "oracle"} & set(served)):
         result = simulate(spec, trace, preset(name, "dense"))
         for layer, traced in zip(result.layers, LAYERS, strict=True):
             for side in (layer.comparison.baseline, layer.comparison.policy):

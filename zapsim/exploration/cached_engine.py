@@ -110,10 +110,12 @@ class CachedEngine(Generic[Mapping]):
         assert arch is self._arch
         stages = self._cache.stages
         key = _without_name(shape), mapping, self._inputs.to_time, _demand_key(demand)
-        if key not in stages:
-            self._cache.add_stage(key, self._engine.time_stage(shape, arch, mapping, demand))
-        stages.move_to_end(key)
-        return stages[key]
+        if key in stages:
+            stages.move_to_end(key)
+            return stages[key]
+        result = self._engine.time_stage(shape, arch, mapping, demand)
+        self._cache.add_stage(key, result)  # a result larger than the cache is not kept
+        return result
 
 
 _values_of: Final = attrgetter(*(field.name for field in fields(Demand)))
