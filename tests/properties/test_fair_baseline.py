@@ -76,8 +76,19 @@ def test_a_mask_of_which_nothing_can_be_left_out_never_beats_the_dense_layer(dat
     assert predicted.counts.dram_writes >= dense.counts.dram_writes
     assert predicted.cycles.compute + predicted.cycles.ramp >= dense.cycles.compute + dense.cycles.ramp
     # What DRAM brings may overlap differently in two stages, so that waiting, and the clock meanwhile, is left out.
-    # The results of two half-filled output-stationary folds leave through fewer PEs than those of a full one.
-    assert actions_pj(arch, predicted) >= 0.999 * actions_pj(arch, dense)
+    if arch.array.dataflow == "output-stationary":
+        # The results of two half-filled folds leave through fewer PEs than those of a full one: all but these hops.
+        for action in (
+            "macs_executed",
+            "ifmap_bus_words",
+            "filter_bus_words",
+            "psum_bus_words",
+            "glb_reads",
+            "glb_writes",
+        ):
+            assert getattr(predicted.counts, action) >= getattr(dense.counts, action), action
+    else:
+        assert actions_pj(arch, predicted) >= actions_pj(arch, dense) * (1 - 1e-12)  # rounding
 
 
 @pytest.mark.parametrize("glb", ["64 KiB", "128 KiB", "256 KiB"])
