@@ -19,7 +19,7 @@ from zapsim.arrays.engine import Engine
 from zapsim.arrays.engines import ENGINES
 from zapsim.comparison import Comparison, Outcome
 from zapsim.energy.model import energy_by_component
-from zapsim.errors import ConfigError
+from zapsim.errors import ConfigError, did_you_mean
 from zapsim.results import LayerResult, RunResult
 from zapsim.timing.layer import LayerTiming, time_layer
 from zapsim.timing.residency import NOTHING_STAYS, Residency, resident_maps
@@ -69,7 +69,7 @@ def simulate(  # noqa: PLR0913 (all but three are keywords)
     Raises
     ------
     ConfigError
-        For an architecture that cannot be used.
+        For an architecture that cannot be used, or that names a layer which the network does not have.
     TraceError
         For a damaged file, or an image or operating point that the trace does not hold.
     MappingError
@@ -81,6 +81,7 @@ def simulate(  # noqa: PLR0913 (all but three are keywords)
         raise ConfigError(f"batch must be at least 1, got {batch}")
     spec = _arch(arch, overrides)
     trace = trace if isinstance(trace, Trace) else Trace(trace)
+    check_named_layers(spec, [layer.shape.name for layer in trace.header.layers])
     policy = policy if isinstance(policy, Policy) else preset(policy, spec.inputs)
     operating_point = trace.operating_point(point)
     indices = trace.image_indices(images)
@@ -141,6 +142,21 @@ def _arch(arch: ArchSpec | str | Path, overrides: Mapping[str, object] | Sequenc
     if overrides:
         raise ConfigError(f"{arch.name}: overrides need the name or path of an architecture, got an ArchSpec")
     return arch
+
+
+def check_named_layers(arch: ArchSpec, layers: Sequence[str]) -> None:
+    """Check that ``predictor.layers`` names only `layers`, those of the network that is run.
+
+    Raises
+    ------
+    ConfigError
+        If it names another; the message suggests the closest.
+    """
+    named = arch.predictor.layers
+    for name in named if isinstance(named, tuple) else ():
+        if name not in layers:
+            remedy = did_you_mean(name, layers) or f"; its layers are {', '.join(layers)}"
+            raise ConfigError(f"{arch.name}: predictor.layers: the network has no layer '{name}'{remedy}")
 
 
 def run_layer(arch: ArchSpec, layer: LayerTrace, policy: Policy, resident: Residency = NOTHING_STAYS) -> Outcome:

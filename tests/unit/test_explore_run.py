@@ -312,3 +312,10 @@ def test_workers_end_with_who_started_them(tmp_path):
     running.wait()
     _, alive = psutil.wait_procs(family, timeout=30)
     assert alive == []
+
+
+def test_a_design_that_names_a_layer_which_the_network_does_not_have_is_invalid(tmp_path):
+    predictors = {"predictor": [{"layers": ["conv2"]}, {"layers": ["conv9"]}]}
+    space = load(tmp_path, **MIXED | {"arch": ["lanes_256"], "parameters": predictors, "constraints": []})
+    summary, _ = explored(space, None)
+    assert any("predictor.layers: the network has no layer 'conv9'" in reason for reason in summary.reasons)

@@ -151,3 +151,13 @@ def test_a_trace_that_is_not_there(tmp_path):
     with pytest.raises(TraceError) as caught:
         zapsim.simulate("eyeriss", str(tmp_path / "none"))
     assert str(caught.value) == f"{tmp_path / 'none'}: no such trace file"
+
+
+def test_a_named_layer_must_be_one_of_the_network(trace):
+    name = LAYERS[-1].shape.name
+    spec = arch("weight-stationary", predictor={"unit": "ideal", "layers": [name, f"{name}x"]})
+    with pytest.raises(ConfigError, match=rf"predictor\.layers: the network has no layer '{name}x' \(did you mean"):
+        simulate(spec, trace, PRESETS["zap"])
+    spec = arch("weight-stationary", predictor={"unit": "ideal", "layers": ["quite another"]})
+    with pytest.raises(ConfigError, match=rf"no layer 'quite another'; its layers are .*{name}$"):
+        simulate(spec, trace, PRESETS["zap"])

@@ -28,7 +28,7 @@ from zapsim.exploration.expression import Names
 from zapsim.exploration.lattice import Design
 from zapsim.exploration.space import Constraint, Space, Workload, path_values, quality_metrics
 from zapsim.metrics import METRICS, Known, Simulated, Value
-from zapsim.simulation import layer_outcome, layer_timing
+from zapsim.simulation import check_named_layers, layer_outcome, layer_timing
 from zapsim.timing.residency import Residency, resident_maps
 from zapsim.tracefile.reader import Trace
 from zapsim.tracefile.records import LayerTrace
@@ -210,6 +210,9 @@ class Evaluator:
         """Run the layers of one workload, each for all jobs before the next."""
         for layers in self._traced(jobs[0].workload):
             shapes = [layer.shape for layer in layers]
+            names = [shape.name for shape in shapes]
+            for job in jobs:
+                self._attempt(job, partial(_check_named_layers, names))
             residencies = [resident_maps(job.arch, shapes) if job.arch else () for job in jobs]
             for index, layer in enumerate(layers):
                 for job, residency in zip(jobs, residencies, strict=True):
@@ -273,6 +276,11 @@ class Evaluator:
         indices, batch = trace.image_indices(self._space.images), self._space.batch
         starts = range(0, len(indices), batch)
         return [list(trace.layers(workload.point, indices[start : start + batch])) for start in starts]
+
+
+def _check_named_layers(names: Sequence[str], job: _Job) -> None:
+    if job.arch is not None:
+        check_named_layers(job.arch, names)
 
 
 def _run_metrics(simulated: Simulated, names: Iterable[str]) -> dict[str, Value]:
