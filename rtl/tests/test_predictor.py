@@ -161,13 +161,11 @@ def test_jobs_of_tiles_end_when_the_timeline_says(bench: Testbench, unit: Unit, 
 def job_end(tile_cycles: np.ndarray, job_cycles: np.ndarray) -> int:
     """Return when the last job ends on zapsim's timeline, every tile of the array being a job's input."""
     count = len(tile_cycles)
-    job_ends = np.zeros(count, dtype=np.int64)
-    none = np.zeros((0, 2), dtype=np.int64)
-    plan = (tile_cycles, np.zeros((count, 3), dtype=np.int64), none, np.zeros(count, dtype=np.int64))
-    waits = np.full(count, -1, dtype=np.int64)
-    out = (np.zeros(count, dtype=np.int64), np.zeros((count, 3), dtype=np.int64), none[:, 0].copy(), job_ends)
-    run_tiles(plan, (waits, np.arange(count), job_cycles), np.ones(4, dtype=np.int64), (0, 0), out)
-    return int(job_ends[-1])
+    none, ahead = np.zeros(count, dtype=np.int64), np.zeros((count, 3), dtype=np.int64)
+    ends = [np.empty_like(none), np.empty_like(ahead), np.empty_like(none), np.empty_like(none)]
+    depths, latencies = np.ones(4, dtype=np.int64), np.zeros(2, dtype=np.int64)
+    run_tiles(tile_cycles, ahead, none, none - 1, np.arange(count), job_cycles, depths, latencies, *ends)
+    return int(ends[3][-1])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.builders import arch
-from zapsim.arrays.tiles import Tiles, even_shares, shared_out, whole_stage
+from zapsim.arrays.tiles import Tiles, even_shares, shared_out, tile_table, whole_stage
 from zapsim.errors import ZapsimError
 from zapsim.timing.dram import channel_of
 from zapsim.timing.predictor import Prediction
@@ -123,13 +123,13 @@ def test_latency_is_in_cycles_of_the_array():
 
 
 def stage(cycles, outputs, block, blocks, reach=None):
-    found = whole_stage(1, 1)
-    zeros = np.zeros(len(cycles), dtype=np.int64)
+    none = np.zeros(len(cycles), dtype=np.int64)
+    table = tile_table(
+        ints(*cycles), ifmap=none, filters=none, psums=none, spilled=none, outputs=ints(*outputs), block=ints(*block)
+    )
     return replace(
-        found, cycles=ints(*cycles), ifmap_words=zeros, filter_words=zeros, psum_words=zeros, spilled_words=zeros,
-        outputs=ints(*outputs), block=ints(*block), blocks=blocks,
-        reach=np.arange(blocks) if reach is None else ints(*reach),
-    )  # fmt: skip
+        whole_stage(1, 1), table=table, blocks=blocks, reach=np.arange(blocks) if reach is None else ints(*reach)
+    )
 
 
 FIRST = stage([10, 10, 10], [4, 4, 4], [0, 1, 2], 3)
@@ -139,7 +139,7 @@ REST = stage([20, 20, 20], [4, 4, 4], [0, 1, 2], 3)
 def planned(first: Tiles, rest: Tiles | None, prediction: Prediction, latency=0):
     unit = {"unit": "dedicated", "lanes": 1, "latency": f"{latency} cycles"}
     stages = [first] if rest is None else [first, rest]
-    loads = [Loads(tiles.ifmap_words, tiles.filter_words) for tiles in stages]
+    loads = [Loads(tiles.table[1:3]) for tiles in stages]
     return build_schedule(arch(predictor=unit), stages, loads, 0, prediction)
 
 

@@ -7,11 +7,12 @@ A tile is what is on the array at one time: a pass (row-stationary), a fold (sys
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.kernels import timeline as kernels
+from zapsim.kernels import schedule as kernels
 
 Ints = NDArray[np.int64]
 
@@ -22,6 +23,8 @@ class Tiles:
 
     Attributes
     ----------
+    table
+        int64 (7, tiles), C-contiguous: the next seven attributes are its rows (:func:`tile_table` makes it).
     cycles
         Cycles on the array; they sum to the stage's.
     ifmap_words, filter_words, psum_words
@@ -48,13 +51,7 @@ class Tiles:
         Whether the GLB holds all of the operand that the stage has loaded until its end, outside `free_words`.
     """
 
-    cycles: Ints
-    ifmap_words: Ints
-    filter_words: Ints
-    psum_words: Ints
-    spilled_words: Ints
-    outputs: Ints
-    block: Ints
+    table: Ints
     blocks: int
     reach: Ints
     visits: int
@@ -64,12 +61,54 @@ class Tiles:
     filters_stay: bool = False
 
     @property
+    def cycles(self) -> Ints:
+        """Cycles on the array."""
+        return self.table[kernels.CYCLES]
+
+    @property
+    def ifmap_words(self) -> Ints:
+        """Words of the ifmap that must be on chip."""
+        return self.table[kernels.IFMAP]
+
+    @property
+    def filter_words(self) -> Ints:
+        """Words of filters that must be on chip."""
+        return self.table[kernels.FILTERS]
+
+    @property
+    def psum_words(self) -> Ints:
+        """Words of psums that come back from DRAM."""
+        return self.table[kernels.PSUMS]
+
+    @property
+    def spilled_words(self) -> Ints:
+        """Words of psums that go to DRAM."""
+        return self.table[kernels.SPILLED]
+
+    @property
+    def outputs(self) -> Ints:
+        """Outputs that the tile finishes."""
+        return self.table[kernels.OUTPUTS]
+
+    @property
+    def block(self) -> Ints:
+        """Number of the tile's block."""
+        return self.table[kernels.BLOCK]
+
+    @property
     def loaded_words(self) -> int:
         """Words that DRAM brings if nothing is on chip beforehand."""
-        return int((self.ifmap_words + self.filter_words + self.psum_words).sum())
+        return int(self.table[kernels.IFMAP : kernels.PSUMS + 1].sum())
 
     def __len__(self) -> int:
-        return len(self.cycles)
+        return self.table.shape[1]
+
+
+def tile_table(
+    cycles: Ints, *, ifmap: Ints, filters: Ints, psums: Ints, spilled: Ints, outputs: Ints, block: Ints
+) -> Ints:
+    """Make the table of :class:`Tiles` of its rows, int64 (tiles,) each, in the order of its attributes."""
+    return np.stack([cycles, ifmap, filters, psums, spilled, outputs, block])
 
 
 def whole_stage(
@@ -80,11 +119,13 @@ def whole_stage(
     Nothing overlaps inside of it: DRAM brings all of its words before it starts.
     """
     count = 1 if cycles or outputs else 0
-    cycles_, ifmap, filters, finished = (
-        np.full(count, value, dtype=np.int64) for value in (cycles, ifmap_words, filter_words, outputs)
-    )
-    none = np.zeros(count, dtype=np.int64)
-    return Tiles(cycles_, ifmap, filters, none, none, finished, none, 1, np.zeros(1, dtype=np.int64), 1, free_words)
+    row = np.array([[cycles], [ifmap_words], [filter_words], [0], [0], [outputs], [0]], dtype=np.int64)
+    table = row if count else row[:, :0].copy()
+    return Tiles(table, blocks=1, reach=np.zeros(1, dtype=np.int64), visits=1, free_words=free_words)
+
+
+NO_TILES: Final = Tiles(np.zeros((7, 0), dtype=np.int64), 1, np.zeros(1, dtype=np.int64), 1, 0)
+"""A stage that does not happen."""
 
 
 def shared_out(total: int, weights: Ints) -> Ints:
@@ -92,15 +133,9 @@ def shared_out(total: int, weights: Ints) -> Ints:
 
     The first i entries get ceil(total · their weight / all weight) in sum. Without any weight, nothing is shared out.
     """
-    sums = np.cumsum(weights, dtype=np.int64) if total else weights
-    all_weight = int(sums[-1]) if total and len(sums) else 0
-    if not all_weight:
-        return np.zeros(len(weights), dtype=np.int64)
-    if total > 2**62 // all_weight:  # total · weight would not fit
-        ends = np.array([-(-total * int(part) // all_weight) for part in sums], dtype=np.int64)
-    else:
-        ends = -(-total * sums // all_weight)
-    return np.diff(ends, prepend=0)
+    shares = np.empty(len(weights), dtype=np.int64)
+    kernels.share_out(total, weights, shares)
+    return shares
 
 
 def even_shares(totals: Ints, parts: Ints) -> Ints:

@@ -6,13 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.kernels._jit import kernel
+from zapsim.kernels.popcount import popcount
 
 # Typed constants, since uint64 together with Python's signed integers becomes float64.
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
-_M1 = np.uint64(0x5555555555555555)
-_M2 = np.uint64(0x3333333333333333)
-_M4 = np.uint64(0x0F0F0F0F0F0F0F0F)
-_ZERO, _ONE, _TWO, _FOUR, _8, _16, _32, _LAST, _BYTE = (np.uint64(n) for n in (0, 1, 2, 4, 8, 16, 32, 63, 255))
+_ZERO, _8, _LAST, _BYTE = (np.uint64(n) for n in (0, 8, 63, 255))
 
 _SPREAD = np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1, bitorder="little").view("<u8")[:, 0]
 """For each byte, the word whose 8 bytes are the byte's 8 bits."""
@@ -20,17 +18,6 @@ _SPREAD = np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1, b
 _DIGITS = 8
 _MOST = 2**_DIGITS - 1
 """The largest count that `_DIGITS` binary digits hold."""
-
-
-@kernel
-def _ones(word: np.uint64) -> np.uint64:
-    """Count the bits set in one word, by adding neighbours; the usual multiplication at the end would overflow."""
-    pairs = word - ((word >> _ONE) & _M1)
-    nibbles = (pairs & _M2) + ((pairs >> _TWO) & _M2)
-    total = (nibbles + (nibbles >> _FOUR)) & _M4
-    total = total + (total >> _8)
-    total = total + (total >> _16)
-    return (total + (total >> _32)) & _BYTE
 
 
 @kernel
@@ -102,10 +89,16 @@ def group_counts(words: NDArray[np.uint64], channels: int, out: NDArray[np.int32
             if w == last >> 6:
                 mask[parts] &= _ALL >> (_LAST - np.uint64(last & 63))
             parts += 1
-    out[:] = 0
     for pixel in range(pixels):
+        if groups == 1:
+            count = 0
+            for w in range(words.shape[1]):
+                count += popcount(words[pixel, w])
+            out[pixel, 0] = count
+            continue
+        out[pixel] = 0
         for i in range(parts):
-            out[pixel, group[i]] += np.int32(_ones(words[pixel, index[i]] & mask[i]))
+            out[pixel, group[i]] += np.int32(popcount(words[pixel, index[i]] & mask[i]))
 
 
 @kernel

@@ -234,7 +234,7 @@ def combine_stages(
     )
     on_array = sum((stage.counts for stage in stages), predictor.counts)
     array_cycles = sum(stage.cycles.total for stage in stages)
-    operands = sum(int(words.ifmap_words.sum() + words.filter_words.sum()) for words in loads)
+    operands = sum(words.words for words in loads)
     psums_read = sum(int(stage.tiles.psum_words.sum()) for stage in stages)
     psums_written = sum(int(stage.tiles.spilled_words.sum()) for stage in stages)
     counts = on_array + Counts(

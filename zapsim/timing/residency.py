@@ -14,6 +14,8 @@ import numpy as np
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.tiles import Ints, Tiles
+from zapsim.kernels import schedule as kernels
+from zapsim.kernels.loads import largest_block, words_beyond
 from zapsim.timing.predictor import blocks_on_chip
 from zapsim.workload import ConvShape
 
@@ -29,12 +31,25 @@ class Residency:
 NOTHING_STAYS = Residency()
 
 
+_WITHOUT_IFMAP = np.array([[0], [1]], dtype=np.int64)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Loads:
-    """Words of operands that DRAM brings for the tiles of one stage: int64 (tiles,) each."""
+    """Words of operands that DRAM brings for the tiles of one stage.
 
-    ifmap_words: Ints
-    filter_words: Ints
+    Attributes
+    ----------
+    table
+        int64 (2, tiles), C-contiguous: words of the ifmap, and of filters.
+    """
+
+    table: Ints
+
+    @property
+    def words(self) -> int:
+        """All words."""
+        return int(self.table.sum())
 
 
 def resident_maps(arch: ArchSpec, shapes: Sequence[ConvShape]) -> tuple[Residency, ...]:
@@ -80,39 +95,27 @@ def operand_loads(
     free_words
         Words of the GLB that remain free in every stage.
     """
-    ifmaps = [0 * tiles.ifmap_words if resident.ifmap else tiles.ifmap_words for tiles in stages]
-    filters = [tiles.filter_words for tiles in stages]
+    tables = [tiles.table[kernels.IFMAP : kernels.FILTERS + 1] for tiles in stages]
+    if resident.ifmap:
+        tables = [table * _WITHOUT_IFMAP for table in tables]
     free_words = min(tiles.free_words for tiles in stages)
     if len(stages) == 2:
         a, b = stages
         by_tile = arch.predictor.granularity == "tile" and a.blocks == b.blocks
-        blocks = (a.block, b.block) if by_tile else (0 * a.block, 0 * b.block)
         on_chip = blocks_on_chip(arch, a) if by_tile else 1
+        blocks = max(a.blocks, 1) if by_tile else 1
+        rest = tables[1].copy()
         # What stage A loaded is still there if it stays anyway, or if both stages leave room for it: for all of the
         # layer's, or for what the blocks on chip have of it. Ifmaps come first, since they are usually larger.
-        ifmap_stays, filters_stay = a.ifmap_stays and b.ifmap_stays, a.filters_stay and b.filters_stay
-        held = 0 if ifmap_stays else ceil(on_chip * _largest_block(ifmaps[0], blocks[0]) / coded_share)
-        if held <= free_words and not b.ifmap_apart:
-            ifmaps[1] = _beyond(ifmaps[0], ifmaps[1], blocks)
-            free_words -= held
-        held = 0 if filters_stay else on_chip * _largest_block(filters[0], blocks[0])
-        if held <= free_words:
-            filters[1] = _beyond(filters[0], filters[1], blocks)
-            free_words -= held
-    return [Loads(*words) for words in zip(ifmaps, filters, strict=True)], free_words
-
-
-def _largest_block(words: Ints, block: Ints) -> int:
-    return int(np.bincount(block, words, 1).max())
-
-
-def _beyond(loaded: Ints, used: Ints, blocks: tuple[Ints, Ints]) -> Ints:
-    """Reduce the words that stage B uses to those beyond what stage A loaded, block by block.
-
-    The rest of a block is shared out among its tiles in proportion to what they use, rounded up.
-    """
-    count = 1 + max(int(block.max(initial=0)) for block in blocks)
-    on_chip, wanted = (np.bincount(block, words, count) for block, words in zip(blocks, (loaded, used), strict=True))
-    missing = np.maximum(wanted - on_chip, 0).astype(np.int64)
-    of_block = np.maximum(wanted, 1).astype(np.int64)
-    return np.asarray(-(-used * missing[blocks[1]] // of_block[blocks[1]]), dtype=np.int64)
+        operands = (
+            (a.ifmap_stays and b.ifmap_stays, coded_share, b.ifmap_apart),
+            (a.filters_stay and b.filters_stay, 1.0, False),
+        )
+        for operand, (stays, coded, apart) in enumerate(operands):
+            loaded, used = tables[0][operand], tables[1][operand]
+            held = 0 if stays else ceil(on_chip * largest_block(loaded, a.block, blocks) / coded)
+            if held <= free_words and not apart:
+                words_beyond(loaded, used, a.block, b.block, blocks, rest[operand])
+                free_words -= held
+        tables[1] = rest
+    return [Loads(table) for table in tables], free_words

@@ -6,34 +6,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.kernels._jit import kernel
+from zapsim.kernels.popcount import popcount
+
+# Typed constants, since uint64 together with Python's signed integers becomes float64.
+_ALL, _LAST = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(63)
 
 
 @kernel
-def brick_counts(bits: NDArray[np.uint8], groups: int, size: int, brick: int, out: NDArray[np.int32]) -> None:
+def _bits_between(words: NDArray[np.uint64], first: int, end: int) -> int:
+    """Count the bits set from `first` to `end` - 1, within one word or in several."""
+    total = 0
+    for index in range(first >> 6, ((end - 1) >> 6) + 1):
+        word = words[index]
+        if index == first >> 6:
+            word &= _ALL << np.uint64(first & 63)
+        if index == (end - 1) >> 6:
+            word &= _ALL >> (_LAST - np.uint64((end - 1) & 63))
+        total += popcount(word)
+    return total
+
+
+@kernel
+def brick_counts(words: NDArray[np.uint64], size: int, brick: int, out: NDArray[np.int32]) -> None:
     """Count the bits set in each brick of channels at each pixel.
 
     Parameters
     ----------
-    bits
-        uint8 (images, rows, columns, bytes).
-    groups, size
-        Groups of channels, and channels of one; no brick reaches over the end of its group.
-    brick
-        Channels of a brick.
+    words
+        uint64 (pixels, words): channel c is bit c % 64 of word c // 64.
+    size, brick
+        Channels of a group, and of a brick; no brick reaches over the end of its group.
     out
-        int32 (images, rows, columns, groups, bricks of a group), overwritten.
+        int32 (pixels, groups, bricks of a group), overwritten.
     """
-    images, rows, cols, _ = bits.shape
-    bricks = out.shape[4]
-    for n in range(images):
-        for y in range(rows):
-            for x in range(cols):
-                for g in range(groups):
-                    for b in range(bricks):
-                        total = 0
-                        for c in range(g * size + b * brick, g * size + min((b + 1) * brick, size)):
-                            total += (bits[n, y, x, c >> 3] >> (c & 7)) & 1
-                        out[n, y, x, g, b] = total
+    pixels, groups, bricks = out.shape
+    for pixel in range(pixels):
+        for g in range(groups):
+            for b in range(bricks):
+                first = g * size + b * brick
+                out[pixel, g, b] = _bits_between(words[pixel], first, min(first + brick, (g + 1) * size))
 
 
 @kernel

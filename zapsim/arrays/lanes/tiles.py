@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zapsim.arrays.lanes.work import Ints, LaneWork
-from zapsim.arrays.tiles import Tiles, even_shares, shared_out
+from zapsim.arrays.tiles import Tiles, even_shares, shared_out, tile_table
 from zapsim.workload import ConvShape
 
 MOST_TILES = 2**12
@@ -63,14 +63,17 @@ def strip_tiles(shape: ConvShape, work: LaneWork, dram: DramWords, cycles: int) 
     )
     filter_weights = first * np.repeat(used[busy], strips) if dram.filters_once else outputs
     none = np.zeros_like(outputs)
-    return Tiles(
-        cycles=shared_out(cycles, outputs),
-        ifmap_words=shared_out(dram.ifmap, ifmap_weights),
-        filter_words=shared_out(dram.filters, filter_weights),
-        psum_words=none,
-        spilled_words=none,
+    table = tile_table(
+        shared_out(cycles, outputs),
+        ifmap=shared_out(dram.ifmap, ifmap_weights),
+        filters=shared_out(dram.filters, filter_weights),
+        psums=none,
+        spilled=none,
         outputs=outputs,
         block=block,
+    )
+    return Tiles(
+        table,
         blocks=len(starts),
         reach=np.arange(len(starts), dtype=np.int64),
         visits=1,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.arrays.engine import Demand
+from zapsim.arrays.gating import window_nonzero
 from zapsim.arrays.lanes import kernels, slice_kernels
 from zapsim.arrays.lanes.ifmap_buffer import segment_pixels, window_pixels
 from zapsim.arrays.lanes.mapping import Extent, LanesMapping, lane_macs
@@ -209,12 +210,19 @@ def _macs(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> NDArray[An
 
 def slice_macs(shape: ConvShape, ifmap_nonzero: PackedMap, mapping: LanesMapping) -> NDArray[np.int32]:
     """Find the largest share of non-zero inputs that a lane gets of each output: int32 (N, P, Q, groups)."""
-    brick, size = mapping.array.brick, shape.C_per_group
+    return ifmap_nonzero.summary(_slice_macs, shape, mapping.array.brick, mapping.slices)
+
+
+def _slice_macs(ifmap_nonzero: PackedMap, shape: ConvShape, brick: int, slices: int) -> NDArray[np.int32]:
+    size = shape.C_per_group
     counts = np.empty((shape.N, shape.H, shape.W, shape.groups, -(-size // brick)), dtype=np.int32)
-    slice_kernels.brick_counts(ifmap_nonzero.bits, shape.groups, size, brick, counts)
+    words = ifmap_nonzero.words()
+    slice_kernels.brick_counts(
+        words.reshape(-1, words.shape[-1]), size, brick, counts.reshape(-1, *counts.shape[3:])
+    )
     out = np.empty((shape.N, shape.P, shape.Q, shape.groups), dtype=np.int32)
     corner = (shape.padding[0], shape.padding[2])
-    slice_kernels.slice_macs(counts, shape.R, shape.S, shape.stride, corner, shape.dilation, mapping.slices, out)
+    slice_kernels.slice_macs(counts, shape.R, shape.S, shape.stride, corner, shape.dilation, slices, out)
     return out
 
 
@@ -228,17 +236,62 @@ def _uneven(
     groups: Ints,
 ) -> LaneWork:
     """Work out what the lanes do with static outputs that take different numbers of MACs."""
+    pace = _pace(shape, mapping, demand)
+    if demand.ifmap_nonzero is None or demand.mask is None or demand.gate:
+        finish, totals = _static_finish(shape.K, mapping, dealt.bits, macs, dealt.segment, pace)
+    else:
+        positions = None if demand.positions is None else demand.positions.tobytes()
+        layer = _SkippedInputs(shape, mapping, demand.ifmap_nonzero, pace, dealt.segment, positions)
+        finish, totals = demand.mask.summary(_remembered_finish, layer)
+    executed, busy, longest = totals
+    streamed = longest if demand.exit_macs is not None else int(groups.sum()) * shape.macs_per_output
+    cycles = _all_done(mapping, finish)
+    return LaneWork(mapping, dispatched, cycles, executed, busy, groups, streamed)
+
+
+def _static_finish(
+    filters: int,
+    mapping: LanesMapping,
+    bits: NDArray[np.uint8],
+    macs: NDArray[Any],
+    segment: int,
+    pace: tuple[int, int, int],
+) -> tuple[Ints, tuple[int, int, int]]:
+    """Return the cycles of each domain in each leg, int64 (domains, legs), and the totals of the kernel."""
     whole, domain = mapping.whole, mapping.domain
     totals = np.empty(3, dtype=np.int64)
     parts = (whole.filters // domain.filters, whole.pixels // domain.pixels)
-    finish = np.empty((*parts, -(-shape.K // whole.filters), dealt.segments), dtype=np.int64)
+    legs = -(-filters // whole.filters), max(-(-len(macs) // segment), 1)
+    finish = np.empty((*parts, *legs), dtype=np.int64)
     lanes = ((whole.filters, whole.pixels), (domain.filters, domain.pixels))
-    pace = _pace(shape, mapping, demand)
-    kernels.static_lanes(dealt.bits, macs, shape.K, pace, lanes, dealt.segment, finish, totals)
-    executed, busy, longest = (int(total) for total in totals)
-    streamed = longest if demand.exit_macs is not None else int(groups.sum()) * shape.macs_per_output
-    cycles = _all_done(mapping, finish.reshape(mapping.domains, -1))
-    return LaneWork(mapping, dispatched, cycles, executed, busy, groups, streamed)
+    kernels.static_lanes(bits, macs, filters, pace, lanes, segment, finish, totals)
+    executed, busy, longest = totals.tolist()
+    return finish.reshape(mapping.domains, -1), (executed, busy, longest)
+
+
+@dataclass(frozen=True, slots=True)
+class _SkippedInputs:
+    """What the finish of static lanes depends on beside the mask, if zero inputs are skipped."""
+
+    shape: ConvShape
+    mapping: LanesMapping
+    ifmap_nonzero: PackedMap
+    pace: tuple[int, int, int]
+    segment: int
+    positions: bytes | None
+
+
+def _remembered_finish(mask: PackedMap, layer: _SkippedInputs) -> tuple[Ints, tuple[int, int, int]]:
+    """Work out :func:`_static_finish` once per mask and map: every policy and design with these lanes needs the same."""
+    shape, mapping = layer.shape, layer.mapping
+    positions = None
+    if layer.positions is not None:
+        positions = np.frombuffer(layer.positions, dtype=np.bool_).reshape(shape.P, shape.Q)
+    window = window_nonzero(shape, layer.ifmap_nonzero)
+    demand = Demand(mask, positions, window_nonzero=window, ifmap_nonzero=layer.ifmap_nonzero)
+    dealt = _deal(shape, mapping, demand)
+    assert dealt.macs is not None
+    return _static_finish(shape.K, mapping, dealt.bits, dealt.macs, layer.segment, layer.pace)
 
 
 def _queued(shape: ConvShape, mapping: LanesMapping, demand: Demand, dealt: _Dealt) -> LaneWork:

@@ -19,7 +19,7 @@ from zapsim.arrays.row_stationary.kernels import order_passes
 from zapsim.arrays.row_stationary.mapping import Ints, tile_classes, tiles
 from zapsim.arrays.row_stationary.sets import FilterSets
 from zapsim.arrays.row_stationary.strips import Pixels, stage_rows, strips_of
-from zapsim.arrays.tiles import Tiles, shared_out
+from zapsim.arrays.tiles import Tiles, shared_out, tile_table
 from zapsim.workload import ConvShape
 
 MOST_TILES = 2**17
@@ -78,14 +78,17 @@ def pass_tiles(passes: StagePasses, ifmap_dram_words: int) -> Tiles:
     groups, sets, strips, image_tiles = passes.sets.ends.shape
     merge = _blocks_as_tiles if present.size * passes.channel_tiles.sum() > MOST_TILES else _passes_as_tiles
     work = merge(passes)
-    return Tiles(
-        cycles=work.cycles,
-        ifmap_words=shared_out(ifmap_dram_words, work.ifmap),
-        filter_words=work.filter,
-        psum_words=work.returning,
-        spilled_words=work.spilled,
+    table = tile_table(
+        work.cycles,
+        ifmap=shared_out(ifmap_dram_words, work.ifmap),
+        filters=work.filter,
+        psums=work.returning,
+        spilled=work.spilled,
         outputs=work.outputs,
         block=work.block,
+    )
+    return Tiles(
+        table,
         blocks=groups * sets * strips * image_tiles,
         reach=_reach(stage_rows(shape, passes.pixels), passes.mapping.e, (groups * sets, strips, image_tiles)),
         visits=strips * image_tiles,

@@ -10,25 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.kernels._jit import kernel
+from zapsim.kernels.popcount import popcount
 
 # Mixed with Python's signed integers, uint64 would become float64; hence the typed constants.
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
-_M1 = np.uint64(0x5555555555555555)
-_M2 = np.uint64(0x3333333333333333)
-_M4 = np.uint64(0x0F0F0F0F0F0F0F0F)
-_ZERO, _ONE, _TWO, _FOUR, _LAST = (np.uint64(n) for n in (0, 1, 2, 4, 63))
-_8, _16, _32, _BYTE = (np.uint64(n) for n in (8, 16, 32, 0xFF))
-
-
-@kernel
-def _ones(word: np.uint64) -> np.uint64:
-    """Count the bits set in one word (by adding neighbours; no multiplication, which would overflow)."""
-    pairs = word - ((word >> _ONE) & _M1)
-    nibbles = (pairs & _M2) + ((pairs >> _TWO) & _M2)
-    total = (nibbles + (nibbles >> _FOUR)) & _M4
-    total = total + (total >> _8)
-    total = total + (total >> _16)
-    return (total + (total >> _32)) & _BYTE
+_ZERO, _ONE, _LAST = (np.uint64(n) for n in (0, 1, 63))
 
 
 @kernel
@@ -142,7 +128,7 @@ def _marked_channels(
         seen = _ZERO
         for pixel in range(start, stop):
             seen |= words[w, pixel] if marks[pixel] else _ZERO
-        total += int(_ones(seen & _part(first, end, w)))
+        total += popcount(seen & _part(first, end, w))
     return total
 
 

@@ -16,7 +16,7 @@ from zapsim.arrays.systolic.dram_words import DramWords, dram_words
 from zapsim.arrays.systolic.mapping import SystolicMapping
 from zapsim.arrays.systolic.pace import Pace, tile_cycles
 from zapsim.arrays.systolic.work import Counters, Work, one_by_one
-from zapsim.arrays.tiles import Tiles, even_shares, shared_out
+from zapsim.arrays.tiles import Tiles, even_shares, shared_out, tile_table
 from zapsim.workload import ConvShape
 
 FEW_FOLDS, MOST_PIECES = 2**10, 2**4
@@ -86,14 +86,17 @@ def fold_tiles(
         cycles = shared_out(pace.cycles.total, cycles)
     elif len(cycles):  # what a stage takes once, and counting from 0
         cycles[0] += pace.cycles.total - int(cycles.sum())
-    return Tiles(
-        cycles=even_shares(cycles, parts),
-        ifmap_words=ifmap,
-        filter_words=filters,
-        psum_words=read,
-        spilled_words=written,
+    table = tile_table(
+        even_shares(cycles, parts),
+        ifmap=ifmap,
+        filters=filters,
+        psums=read,
+        spilled=written,
         outputs=outputs,
         block=np.repeat(block, parts),
+    )
+    return Tiles(
+        table,
         blocks=blocks,
         reach=_reach(shape, mapping.groups, in_group, count) if by_pixels else np.arange(blocks, dtype=np.int64),
         visits=-(-in_group // count) if by_pixels else 1,

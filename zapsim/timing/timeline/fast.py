@@ -19,19 +19,23 @@ def run_fast(schedule: Schedule) -> Times:
         If tiles wait for one another (a job waits for a tile that waits for the job).
     """
     tiles, jobs = len(schedule.cycles), len(schedule.job_cycles)
-    stores, until = schedule.store_list()
-    start, job_end = np.zeros(tiles, dtype=np.int64), np.zeros(jobs, dtype=np.int64)
-    load_end, listed_end = np.zeros((tiles, TENSORS), dtype=np.int64), np.zeros(len(stores), dtype=np.int64)
-    found = start, load_end, listed_end, job_end
+    start, load_end, store_end, job_end = (
+        np.empty(size, dtype=np.int64) for size in (tiles, (tiles, TENSORS), tiles, jobs)
+    )
     end = run_tiles(
-        (schedule.cycles, schedule.loads, stores, until),
-        (schedule.waits_for, schedule.job_after, schedule.job_cycles),
+        schedule.cycles,
+        schedule.loads,
+        schedule.stores,
+        schedule.waits_for,
+        schedule.job_after,
+        schedule.job_cycles,
         np.array(schedule.depths, dtype=np.int64),
-        (schedule.latency, schedule.job_latency),
-        found,
+        np.array((schedule.latency, schedule.job_latency), dtype=np.int64),
+        start,
+        load_end,
+        store_end,
+        job_end,
     )
     if end < 0:
         raise ZapsimError("the timeline's tiles wait for one another")
-    store_end = np.zeros(tiles, dtype=np.int64)
-    store_end[stores[:, 0]] = listed_end
     return Times(start, load_end, store_end, job_end, int(end))

@@ -59,8 +59,16 @@ class Stalls:
 def stalls(schedule: Schedule, times: Times) -> Stalls:
     """Attribute the cycles in which the array waited (rules: :func:`zapsim.kernels.timeline.stall_cycles`)."""
     out = np.zeros(STALLS, dtype=np.int64)
-    stores, until = schedule.store_list()
-    plan = schedule.cycles, schedule.loads, stores, until
-    ends = times.start, times.load_end, times.store_end[stores[:, 0]], times.job_end
-    stall_cycles(plan, schedule.depths[3], schedule.latency, ends, times.end, out)
-    return Stalls(*(int(cycles) for cycles in out))
+    stall_cycles(
+        schedule.cycles,
+        schedule.loads,
+        schedule.stores,
+        schedule.depths[3],
+        schedule.latency,
+        times.start,
+        times.load_end,
+        times.store_end,
+        times.end,
+        out,
+    )
+    return Stalls(*out.tolist())

@@ -1,0 +1,54 @@
+"""What stage B finds on chip of what stage A has loaded, block by block."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zapsim.kernels._jit import kernel
+
+Ints = NDArray[np.int64]
+
+
+@kernel
+def _by_block(words: Ints, block: Ints, out: Ints) -> None:
+    """Add up words by block, or all of them in block 0 if `out` has no more."""
+    out[:] = 0
+    for tile in range(len(words)):
+        out[block[tile] if len(out) > 1 else 0] += words[tile]
+
+
+@kernel
+def largest_block(words: Ints, block: Ints, blocks: int) -> int:
+    """Return the words of the block that has most of them; with `blocks` = 1, all words."""
+    sums = np.empty(blocks, dtype=np.int64)
+    _by_block(words, block, sums)
+    return int(sums.max())
+
+
+@kernel
+def words_beyond(loaded: Ints, used: Ints, block_a: Ints, block_b: Ints, blocks: int, out: Ints) -> None:
+    """Reduce the words that stage B uses to those beyond what stage A loaded, block by block.
+
+    The rest of a block is shared out among its tiles in proportion to what they use, rounded up.
+
+    Parameters
+    ----------
+    loaded, used
+        int64 (tiles,): words of the tiles of stage A and of stage B.
+    block_a, block_b
+        int64 (tiles,): their blocks.
+    blocks
+        Blocks that are told apart; 1: all are one.
+    out
+        int64 (tiles of stage B,), overwritten.
+    """
+    on_chip, wanted = np.empty(blocks, dtype=np.int64), np.empty(blocks, dtype=np.int64)
+    _by_block(loaded, block_a, on_chip)
+    _by_block(used, block_b, wanted)
+    for tile in range(len(used)):
+        block = block_b[tile] if blocks > 1 else 0
+        missing = max(wanted[block] - on_chip[block], 0)
+        out[tile] = 0
+        if missing and used[tile]:
+            out[tile] = (used[tile] * missing + wanted[block] - 1) // wanted[block]
