@@ -4,18 +4,18 @@ import torch
 from torch import nn
 
 from tests.frontend_support import smooth_images
+from zapsim.frontend.methods.zap import ZapPredictor
 from zapsim.frontend.network.forward import frozen
 from zapsim.frontend.network.graph import Graph
 from zapsim.frontend.network.intercept import Interception
-from zapsim.frontend.training.predictor import Predictor
 
 
 def random_predictors(
     model: nn.Module, graph: Graph, pattern: str = "1/2", seed: int = 3, deviation: float = 0.6
-) -> dict[str, Predictor]:
+) -> dict[str, ZapPredictor]:
     """A predictor in eval mode for every eligible layer; scores have mean 0 and this deviation in each channel."""
     torch.manual_seed(seed)
-    predictors = {site.name: Predictor(site.shape.K, pattern) for site in graph.eligible}
+    predictors = {site.name: ZapPredictor(site.shape.K, pattern) for site in graph.eligible}
     for predictor in predictors.values():
         nn.init.constant_(predictor.bn2.bias, 0.0)
         nn.init.constant_(predictor.bn2.weight, deviation)

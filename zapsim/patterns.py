@@ -29,6 +29,9 @@ _TILES: dict[str, tuple[str, ...]] = {  # '#' = computed first; repeated from th
 PATTERNS: tuple[str, ...] = tuple(_TILES)
 """Names of the patterns, sparsest first."""
 
+NO_PATTERN = "none"
+"""What stands in the place of a pattern's name where no output is computed first: the mask is known beforehand."""
+
 
 def pattern_tile(pattern: str) -> NDArray[np.bool_]:
     """Draw one period of `pattern`: a square bool array (rows, columns), True = computed first.
@@ -47,7 +50,15 @@ def pattern_tile(pattern: str) -> NDArray[np.bool_]:
 
 
 def pattern_map(pattern: str, rows: int, cols: int) -> NDArray[np.bool_]:
-    """Repeat `pattern` over an ofmap: bool (rows, cols), True = computed first; raises like :func:`pattern_tile`."""
+    """Repeat `pattern` over an ofmap: bool (rows, cols), True = computed first; all False for :data:`NO_PATTERN`.
+
+    Raises
+    ------
+    ZapsimError
+        If no pattern has this name.
+    """
+    if pattern == NO_PATTERN:
+        return np.zeros((rows, cols), dtype=np.bool_)
     tile = pattern_tile(pattern)
     side = len(tile)
     return np.tile(tile, (-(-rows // side), -(-cols // side)))[:rows, :cols]

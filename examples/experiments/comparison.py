@@ -12,15 +12,17 @@ from pathlib import Path
 import torch
 
 from zapsim.files import write_atomically
-from zapsim.frontend.baselines import NeighbourRule, perfect, random_like
+from zapsim.frontend.baselines import perfect, random_like
 from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.evaluation import Evaluation, run_methods
 from zapsim.frontend.evaluation_table import Record, markdown, network_record
+from zapsim.frontend.methods.neighbours import NeighbourRule
+from zapsim.frontend.methods.zap import ZapPredictor
 from zapsim.frontend.network import Network
 from zapsim.frontend.network.graph import Graph
-from zapsim.frontend.skipping import Method, Scorer, operating_point, predicting
+from zapsim.frontend.scorer import Scorer
+from zapsim.frontend.skipping import Method, operating_point, predicting
 from zapsim.frontend.training.adaptation import recalibrate
-from zapsim.frontend.training.predictor import Predictor
 from zapsim.frontend.tuning.curves import Curves, measure_curves
 from zapsim.frontend.tuning.operating_points import trade_off
 from zapsim.frontend.tuning.sensitivity import measure_sensitivities, weighted
@@ -58,15 +60,15 @@ class Experiment:
     recalibrated: bool = False
 
 
-def compare(experiment: Experiment, pattern: str, predictors: Mapping[str, Predictor]) -> list[Record]:
+def compare(experiment: Experiment, pattern: str, predictors: Mapping[str, ZapPredictor]) -> list[Record]:
     """Return a record per method and operating point, for predictors of one pattern; the first is the perfect one."""
     model, graph = experiment.network.model, experiment.graph
     patterns = dict.fromkeys(predictors, pattern)
     rules = {name: NeighbourRule(pattern) for name in predictors}
     trained = points(experiment, predictors, "ZAP")
-    methods = [perfect(patterns), *trained, *points(experiment, rules, "neighbours", free=True)]
+    methods = [perfect(patterns), *trained, *points(experiment, rules, "neighbours")]
     # As published: zero where all computed neighbours are zero, nothing to tune.
-    methods.append(predicting(rules, operating_point("rule", rules, dict.fromkeys(rules, 0.0)), free=True))
+    methods.append(predicting(rules, operating_point("rule", rules, dict.fromkeys(rules, 0.0))))
     evaluations = list(run_methods(model, graph, methods, experiment.test))
     chance = [
         random_like(evaluation, patterns, name=evaluation.name.replace("ZAP", "random"))
@@ -90,19 +92,19 @@ def evaluate_with(experiment: Experiment, state: Mapping[str, torch.Tensor], met
     return run_methods(model, experiment.graph, [method], experiment.test, reference=experiment.network.model)[0]
 
 
-def weighted_curves(experiment: Experiment, scorers: Mapping[str, Scorer], *, free: bool = False) -> Curves:
+def weighted_curves(experiment: Experiment, scorers: Mapping[str, Scorer]) -> Curves:
     """Return the curves of `scorers` on the calibration images, their errors weighed by what they do to the output."""
     model, graph, images = experiment.network.model, experiment.graph, experiment.calibration
-    curves = measure_curves(model, graph, scorers, images, free=free)
+    curves = measure_curves(model, graph, scorers, images)
     few = images.first(min(len(images), 1000))
     return weighted(curves, measure_sensitivities(model, graph, scorers, curves, few))
 
 
-def points(experiment: Experiment, scorers: Mapping[str, Scorer], name: str, *, free: bool = False) -> list[Method]:
+def points(experiment: Experiment, scorers: Mapping[str, Scorer], name: str) -> list[Method]:
     """Return `scorers` at the best thresholds for every budget, named after it."""
-    tuned = trade_off(weighted_curves(experiment, scorers, free=free), experiment.budgets)
+    tuned = trade_off(weighted_curves(experiment, scorers), experiment.budgets)
     return [
-        predicting(scorers, point, f"{name} {budget:g}", free=free)
+        predicting(scorers, point, f"{name} {budget:g}")
         for point, budget in zip(tuned, experiment.budgets, strict=True)
     ]
 

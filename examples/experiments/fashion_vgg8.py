@@ -33,13 +33,14 @@ from safetensors.torch import save_file
 from zapsim.files import write_atomically
 from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.evaluation_table import Record, markdown
+from zapsim.frontend.methods.zap import ZapPredictor
 from zapsim.frontend.network import Network
 from zapsim.frontend.network.graph import Graph, trace_graph
 from zapsim.frontend.network.weights import load_weights
 from zapsim.frontend.networks.vgg8 import vgg8
 from zapsim.frontend.skipping import predicting
 from zapsim.frontend.training.adaptation import FinetuningOptions, finetune
-from zapsim.frontend.training.predictor import Predictor, load_predictors, save_predictors
+from zapsim.frontend.training.predictor import load_predictors, save_predictors
 from zapsim.frontend.training.training import TrainingOptions, train_predictors
 from zapsim.frontend.tuning.operating_points import for_saving
 
@@ -118,7 +119,7 @@ def _split(train: ImageSet, predictor_images: int) -> tuple[ImageSet, ImageSet]:
 
 def _predictors(
     network: Network, graph: Graph, images: ImageSet, pattern: str, args: argparse.Namespace
-) -> dict[str, Predictor]:
+) -> dict[str, ZapPredictor]:
     """Train predictors of one pattern, or take them from a former run."""
     predictor_file = args.work / f"vgg8_{pattern.replace('/', '_')}.zap.safetensors" if args.work else None
     if predictor_file and predictor_file.exists():
@@ -131,7 +132,7 @@ def _predictors(
 
 
 def _records(
-    experiment: Experiment, pattern: str, predictors: dict[str, Predictor], train: ImageSet, args: argparse.Namespace
+    experiment: Experiment, pattern: str, predictors: dict[str, ZapPredictor], train: ImageSet, args: argparse.Namespace
 ) -> list[Record]:
     """Measure all methods for one pattern, or read them from an earlier run."""
     records_file = args.work / f"vgg8_{pattern.replace('/', '_')}.records.json" if args.work else None
@@ -147,7 +148,7 @@ def _records(
 
 
 def _finetuned(
-    experiment: Experiment, pattern: str, predictors: dict[str, Predictor], train: ImageSet, perfect_skips: float
+    experiment: Experiment, pattern: str, predictors: dict[str, ZapPredictor], train: ImageSet, perfect_skips: float
 ) -> Record:
     """Fine-tune for one epoch where much of what a perfect predictor skips is skipped."""
     network, graph = experiment.network, experiment.graph

@@ -28,17 +28,18 @@ from comparison import csv_text
 
 from zapsim.cli import main as zapsim
 from zapsim.files import write_atomically
-from zapsim.frontend.baselines import NeighbourRule
 from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.data.images import find_pictures, load_crops, load_images
 from zapsim.frontend.evaluation_table import Record, markdown
+from zapsim.frontend.methods.neighbours import NeighbourRule
 from zapsim.frontend.network import Network
 from zapsim.frontend.network.forward import frozen
 from zapsim.frontend.network.graph import ConvSite, Graph, trace_graph
 from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.networks.hed_vgg16 import vgg16
 from zapsim.frontend.quality import root_ratio
-from zapsim.frontend.skipping import Method, Scorer, predicting, uniform_points
+from zapsim.frontend.scorer import Scorer
+from zapsim.frontend.skipping import Method, predicting, uniform_points
 from zapsim.frontend.training.predictor import load_predictors
 from zapsim.patterns import PATTERNS
 from zapsim.report.plot import save_figure

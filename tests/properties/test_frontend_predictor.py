@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zapsim.frontend.training.predictor import Predictor
+from zapsim.frontend.methods.zap import ZapPredictor
 from zapsim.patterns import PATTERNS, pattern_map
 
 pytestmark = pytest.mark.frontend
@@ -16,9 +16,9 @@ SIZE = st.integers(4, 11)
 SEED = st.integers(0, 2**16)
 
 
-def predictor_and_map(pattern: str, rows: int, cols: int, seed: int) -> tuple[Predictor, torch.Tensor]:
+def predictor_and_map(pattern: str, rows: int, cols: int, seed: int) -> tuple[ZapPredictor, torch.Tensor]:
     torch.manual_seed(seed)
-    predictor = Predictor(3, pattern).eval()
+    predictor = ZapPredictor(3, pattern).eval()
     return predictor, torch.relu(torch.randn(2, 3, rows, cols))
 
 

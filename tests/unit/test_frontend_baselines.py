@@ -7,8 +7,9 @@ import torch
 from tests.frontend_predictors import random_predictors
 from tests.frontend_support import small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError
-from zapsim.frontend.baselines import NeighbourRule, at_random, perfect, random_like
+from zapsim.frontend.baselines import at_random, perfect, random_like
 from zapsim.frontend.evaluation import run_methods
+from zapsim.frontend.methods.neighbours import NeighbourRule
 from zapsim.frontend.skipping import operating_point, predicting
 from zapsim.frontend.tuning.curves import measure_curves
 from zapsim.patterns import PATTERNS, pattern_map
@@ -42,9 +43,9 @@ def test_the_rule_can_be_tuned_as_a_predictor():
     network = small_network()
     graph = small_graph(network)
     rules = {site.name: NeighbourRule("1/2") for site in graph.eligible}
-    curves = measure_curves(network.model, graph, rules, smooth_images(6), free=True)
+    curves = measure_curves(network.model, graph, rules, smooth_images(6))
     assert [layer.predictor_macs for layer in curves.layers] == [0, 0]
-    method = predicting(rules, operating_point("rule", rules, {"2": 0.0, "6": 0.5}), free=True)
+    method = predicting(rules, operating_point("rule", rules, {"2": 0.0, "6": 0.5}))
     found = run_methods(network.model, graph, [method], smooth_images(6))[0]
     assert found.predictor_share == 0
     assert found.macs_saved > 0

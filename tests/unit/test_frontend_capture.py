@@ -11,10 +11,10 @@ from tests.frontend_support import small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError
 from zapsim.frontend.capture import NOT_TRAINED, capture, count_outputs, trace_header
 from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.methods.zap import ZapPredictor
 from zapsim.frontend.network import Network
 from zapsim.frontend.quality import measure_quality
 from zapsim.frontend.skipping import operating_point
-from zapsim.frontend.training.predictor import Predictor
 from zapsim.frontend.training.training import TrainingOptions, train_predictors
 from zapsim.patterns import pattern_map
 from zapsim.tracefile.packed import PackedMap
@@ -32,17 +32,19 @@ def network() -> Network:
 
 
 @pytest.fixture(scope="module")
-def predictors(network: Network) -> dict[str, Predictor]:
+def predictors(network: Network) -> dict[str, ZapPredictor]:
     options = TrainingOptions(epochs=2, batch=8)
     return train_predictors(network.model, small_graph(network), smooth_images(32), options).predictors
 
 
-def two_points(predictors: dict[str, Predictor]) -> tuple[OperatingPoint, ...]:
+def two_points(predictors: dict[str, ZapPredictor]) -> tuple[OperatingPoint, ...]:
     low = operating_point("low", predictors, dict.fromkeys(predictors, 0.1))
     return (low, operating_point("high", predictors, {"2": 0.4, "6": 0.5}))
 
 
-def write(path: Path, network: Network, predictors: dict[str, Predictor], points: tuple[OperatingPoint, ...]) -> Trace:
+def write(
+    path: Path, network: Network, predictors: dict[str, ZapPredictor], points: tuple[OperatingPoint, ...]
+) -> Trace:
     graph = small_graph(network)
     measured = measure_quality(network, graph, predictors, points, IMAGES)
     header = trace_header(network, graph, predictors, measured, IMAGES, {"seed": 0})
@@ -51,7 +53,7 @@ def write(path: Path, network: Network, predictors: dict[str, Predictor], points
 
 
 def walk(
-    network: Network, predictors: dict[str, Predictor], point: OperatingPoint, index: int
+    network: Network, predictors: dict[str, ZapPredictor], point: OperatingPoint, index: int
 ) -> dict[str, np.ndarray]:
     """Run the layers of the small network by hand; return its maps as bool (rows, columns, channels)."""
     maps: dict[str, np.ndarray] = {}
@@ -79,7 +81,7 @@ def walk(
     return maps
 
 
-def test_every_map_is_what_a_walk_by_hand_gives(tmp_path: Path, network: Network, predictors: dict[str, Predictor]):
+def test_every_map_is_what_a_walk_by_hand_gives(tmp_path: Path, network: Network, predictors: dict[str, ZapPredictor]):
     points = two_points(predictors)
     trace = write(tmp_path / "t.safetensors", network, predictors, points)
     for point in points:
@@ -94,7 +96,7 @@ def test_every_map_is_what_a_walk_by_hand_gives(tmp_path: Path, network: Network
                         np.testing.assert_array_equal(found.unpack()[0], wanted)
 
 
-def test_counts_and_header_agree_with_the_maps(tmp_path: Path, network: Network, predictors: dict[str, Predictor]):
+def test_counts_and_header_agree_with_the_maps(tmp_path: Path, network: Network, predictors: dict[str, ZapPredictor]):
     trace = write(tmp_path / "t.safetensors", network, predictors, two_points(predictors))
     counts = count_outputs(trace, "high")
     assert [one.unpredicted for one in trace.header.layers] == ["first convolution of the network", None, None]
@@ -107,14 +109,14 @@ def test_counts_and_header_agree_with_the_maps(tmp_path: Path, network: Network,
         assert count.skipped == (layer.shape.outputs - layer.mask.count() if layer.mask else 0)
 
 
-def test_the_same_inputs_give_the_same_bytes(tmp_path: Path, network: Network, predictors: dict[str, Predictor]):
+def test_the_same_inputs_give_the_same_bytes(tmp_path: Path, network: Network, predictors: dict[str, ZapPredictor]):
     for name in ("a", "b"):
         write(tmp_path / name, network, predictors, two_points(predictors))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_a_layer_without_a_trained_predictor_says_so(
-    tmp_path: Path, network: Network, predictors: dict[str, Predictor]
+    tmp_path: Path, network: Network, predictors: dict[str, ZapPredictor]
 ):
     only = {"6": predictors["6"]}
     trace = write(tmp_path / "t", network, only, (operating_point("one", only, {"6": 0.3}),))
@@ -122,13 +124,13 @@ def test_a_layer_without_a_trained_predictor_says_so(
 
 
 def quality_of(
-    network: Network, predictors: dict[str, Predictor], threshold: float, images: ImageSet
+    network: Network, predictors: dict[str, ZapPredictor], threshold: float, images: ImageSet
 ) -> OperatingPoint:
     point = operating_point("s", predictors, dict.fromkeys(predictors, threshold))
     return measure_quality(network, small_graph(network), predictors, (point,), images)[0]
 
 
-def test_a_classifier_that_skips_nothing_agrees_with_itself(network: Network, predictors: dict[str, Predictor]):
+def test_a_classifier_that_skips_nothing_agrees_with_itself(network: Network, predictors: dict[str, ZapPredictor]):
     images = smooth_images(20, seed=4, labels=True)
     figures = quality_of(network, predictors, -100.0, images).quality
     assert figures["top1_agreement"] == 1.0
@@ -136,7 +138,7 @@ def test_a_classifier_that_skips_nothing_agrees_with_itself(network: Network, pr
     assert "relative_output_error" not in figures
 
 
-def test_a_network_of_maps_gets_the_relative_error(network: Network, predictors: dict[str, Predictor]):
+def test_a_network_of_maps_gets_the_relative_error(network: Network, predictors: dict[str, ZapPredictor]):
     maps = Network(network.model[:8], "maps", "random", network.preprocessing)
     point = quality_of(maps, predictors, 100.0, IMAGES)
     assert point.quality_note == "on 3 smooth images"
@@ -159,4 +161,4 @@ def test_an_output_of_zeros_has_no_relative_error():
     nn.init.constant_(model[1].bias, -1.0)
     network = Network(model, "dead", "random", IMAGES.preprocessing)
     with pytest.raises(FrontendError, match="output is zero"):
-        quality_of(network, {"1": Predictor(2, "1/2").eval()}, 0.0, IMAGES)
+        quality_of(network, {"1": ZapPredictor(2, "1/2").eval()}, 0.0, IMAGES)

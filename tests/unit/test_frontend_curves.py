@@ -22,9 +22,11 @@ class GridScores:
     """A predictor whose every score lies on an edge between two bins: -1.25 to 1.25 in steps of 1/1024."""
 
     pattern = "2/5"
+    method = "zap"
 
     def __init__(self, predictor: object) -> None:
         self._predictor = predictor
+        self.work = predictor.work
         self.pattern_of = predictor.pattern_of
 
     def __call__(self, ofmap: torch.Tensor) -> torch.Tensor:

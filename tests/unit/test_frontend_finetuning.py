@@ -7,6 +7,7 @@ from torch import nn
 from tests.frontend_predictors import random_predictors
 from tests.frontend_support import small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError
+from zapsim.frontend.methods.zap import ZapPredictor
 from zapsim.frontend.network import Network
 from zapsim.frontend.network.forward import frozen
 from zapsim.frontend.network.graph import Graph, trace_graph
@@ -14,14 +15,13 @@ from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.network.weights import weights_digest
 from zapsim.frontend.skipping import Method, operating_point, predicting
 from zapsim.frontend.training.adaptation import FinetuningOptions, finetune, recalibrate
-from zapsim.frontend.training.predictor import Predictor
 
 pytestmark = pytest.mark.frontend
 
 FAST = FinetuningOptions(epochs=6, batch=16, lr=0.03, seed=4)
 
 
-def point_method(predictors: dict[str, Predictor]) -> Method:
+def point_method(predictors: dict[str, ZapPredictor]) -> Method:
     return predicting(predictors, operating_point("s", predictors, {"2": 0.0, "6": 0.0}))
 
 

@@ -8,14 +8,10 @@ from safetensors.torch import load_file, save_file
 
 from tests.frontend_support import small_graph, small_network
 from zapsim.errors import FrontendError, ZapsimError
-from zapsim.frontend.baselines import NeighbourRule
+from zapsim.frontend.methods.neighbours import NeighbourRule
+from zapsim.frontend.methods.zap import PARAMETERS_PER_CHANNEL, ZapPredictor
 from zapsim.frontend.skipping import uniform_points
-from zapsim.frontend.training.predictor import (
-    PARAMETERS_PER_CHANNEL,
-    Predictor,
-    load_predictors,
-    save_predictors,
-)
+from zapsim.frontend.training.predictor import load_predictors, save_predictors
 
 pytestmark = pytest.mark.frontend
 
@@ -23,18 +19,18 @@ SHA = "ab" * 32
 
 
 def test_it_has_24_parameters_a_channel():
-    count = sum(value.numel() for value in Predictor(7, "1/2").parameters())
+    count = sum(value.numel() for value in ZapPredictor(7, "1/2").parameters())
     assert count == 7 * 24 == 7 * PARAMETERS_PER_CHANNEL
 
 
 def test_an_unknown_pattern_is_refused_when_it_is_used():
     with pytest.raises(ZapsimError, match="unknown pattern '1/9'"):
-        Predictor(2, "1/9")(torch.ones(1, 2, 4, 4))
+        ZapPredictor(2, "1/9")(torch.ones(1, 2, 4, 4))
 
 
-def stored(path: Path, channels: int = 9) -> dict[str, Predictor]:
+def stored(path: Path, channels: int = 9) -> dict[str, ZapPredictor]:
     torch.manual_seed(3)
-    predictors = {"2": Predictor(channels, "1/3"), "6": Predictor(8, "1/2")}
+    predictors = {"2": ZapPredictor(channels, "1/3"), "6": ZapPredictor(8, "1/2")}
     for predictor in predictors.values():
         predictor.train()(torch.randn(4, predictor.channels, 8, 8))  # moves the running statistics
     save_predictors(path, "small", SHA, predictors, {"seed": 3})

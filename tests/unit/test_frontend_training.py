@@ -9,13 +9,13 @@ from torch import nn
 
 from tests.frontend_support import small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError, ZapsimError
-from zapsim.frontend.baselines import NeighbourRule
+from zapsim.frontend.methods.neighbours import NeighbourRule
+from zapsim.frontend.methods.zap import ZapPredictor
 from zapsim.frontend.network.forward import frozen
 from zapsim.frontend.network.graph import ConvSite, trace_graph
 from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.training.learner import Learner, channel_groups
 from zapsim.frontend.training.losses import ScoreError, mean_activation, plain_error, weighted_error
-from zapsim.frontend.training.predictor import Predictor
 from zapsim.frontend.training.training import TrainedPredictors, TrainingOptions, train_predictors
 
 pytestmark = pytest.mark.frontend
@@ -108,17 +108,17 @@ def scored() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Scores on both sides of [0, 1], an ofmap, and its pattern."""
     torch.manual_seed(0)
     ofmap = torch.relu(torch.randn(3, 2, 6, 6))
-    return 1.5 * torch.randn(3, 2, 6, 6), ofmap, Predictor(2, "1/2").pattern_of(ofmap)
+    return 1.5 * torch.randn(3, 2, 6, 6), ofmap, ZapPredictor(2, "1/2").pattern_of(ofmap)
 
 
 def test_a_layer_done_in_groups_of_channels_learns_the_same_bits(monkeypatch: pytest.MonkeyPatch):
     torch.manual_seed(0)
     ofmap = torch.relu(torch.randn(2, 40, 12, 12))
-    first = Predictor(40, "2/5").state_dict()
+    first = ZapPredictor(40, "2/5").state_dict()
 
     def learnt(values: int) -> tuple[Learner, int]:
         monkeypatch.setattr("zapsim.frontend.training.learner._GROUP_VALUES", values)
-        predictor = Predictor(40, "2/5")
+        predictor = ZapPredictor(40, "2/5")
         predictor.load_state_dict(first)
         learner = Learner("layer", predictor, weighted_error)
         for _ in range(3):
@@ -136,7 +136,7 @@ def test_a_layer_done_in_groups_of_channels_learns_the_same_bits(monkeypatch: py
 def test_settled_statistics_stay_and_are_used():
     torch.manual_seed(0)
     ofmap = torch.relu(torch.randn(2, 16, 12, 12))
-    learner = Learner("layer", Predictor(16, "1/2"), weighted_error)
+    learner = Learner("layer", ZapPredictor(16, "1/2"), weighted_error)
     learner.step(ofmap, 0.01, estimate=False)
     mean, weight = (getattr(learner.predictor.bn1, name).clone() for name in ("running_mean", "weight"))
     learner.step(ofmap, 0.01, estimate=False, settled=True)
@@ -162,8 +162,8 @@ def test_the_rate_falls_to_nothing_along_a_cosine_or_stays():
 def test_without_a_step_the_predictor_ranks_as_the_neighbour_rule_does():
     torch.manual_seed(0)
     ofmap = torch.relu(torch.randn(4, 3, 9, 8))
-    predictor = Predictor(3, "2/5")
-    predictor.start_as_neighbour_rule()
+    predictor = ZapPredictor(3, "2/5")
+    predictor.start()
     pattern = predictor.pattern_of(ofmap)
     sums = nn.functional.avg_pool2d(ofmap * pattern, 3, stride=1, padding=1, divisor_override=1)
     scores = predictor.train()(ofmap).detach()

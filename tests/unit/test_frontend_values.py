@@ -14,10 +14,10 @@ from zapsim.cli import main
 from zapsim.errors import FrontendError
 from zapsim.frontend.capture import capture, trace_header
 from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.methods.zap import ZapPredictor
 from zapsim.frontend.network import Network
 from zapsim.frontend.networks.digits import REQUIREMENT, cnn
 from zapsim.frontend.skipping import operating_point
-from zapsim.frontend.training.predictor import Predictor
 from zapsim.tracefile.reader import Trace
 from zapsim.tracefile.records import LayerTrace
 
@@ -69,7 +69,7 @@ def exits_one_by_one(ifmap: torch.Tensor, weight: torch.Tensor, bias: torch.Tens
 def traced(path: Path, network: Network, images: ImageSet, thresholds: dict[str, dict[str, float]]) -> Trace:
     """Trace at points of these names."""
     graph = small_graph(network)
-    predictors = {site.name: Predictor(site.shape.K, "1/2").eval() for site in graph.eligible}
+    predictors = {site.name: ZapPredictor(site.shape.K, "1/2").eval() for site in graph.eligible}
     points = [operating_point(name, predictors, by_layer) for name, by_layer in thresholds.items()]
     header = trace_header(network, graph, predictors, points, images, {}, ("early_exit_macs",))
     capture(path, header, network, graph, predictors, images, measure=True)

@@ -80,14 +80,26 @@ def add_point_arguments(parser: argparse.ArgumentParser, *, adapted: bool) -> No
         )
 
 
+def add_method_argument(parser: argparse.ArgumentParser, note: str, *, several: bool = False) -> None:
+    """Declare the prediction method, or `several` of them; a `note` begins the help text."""
+    parser.add_argument(
+        "--method",
+        nargs="+" if several else None,
+        metavar="NAME",
+        help=f"{note}: zap, neighbours (nothing to train, no MACs), logistic or zap-power-of-two",
+    )
+
+
 def load_common_points(args: argparse.Namespace, predictors: PredictorSet) -> tuple[OperatingPoint, ...]:
     """Return the operating points of --threshold, then those of --points."""
     from zapsim.errors import FrontendError
-    from zapsim.frontend.inputs import check_names
+    from zapsim.frontend.inputs import check_names, scorers_of_thresholds
     from zapsim.frontend.skipping import uniform_points
     from zapsim.frontend.tuning.operating_points import load_points
 
-    points = uniform_points(args.threshold or (), predictors.predictors)
+    points: tuple[OperatingPoint, ...] = ()
+    if args.threshold:
+        points = uniform_points(args.threshold, scorers_of_thresholds(predictors, getattr(args, "method", None)))
     if args.points is not None:
         points += load_points(args.points, predictors, args.point)
     elif args.point:

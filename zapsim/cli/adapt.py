@@ -128,7 +128,7 @@ def _adapt(
     from zapsim.frontend.training.adapted_weights import Adaptation, AdaptedWeights
     from zapsim.tracefile.records import OperatingPoint
 
-    method = predicting(predictors.predictors, point)
+    method = predicting(predictors.select(), point)
     how: Adaptation = "finetuned" if args.finetune else "recalibrated"
     if args.finetune:
         chosen = {name: value for name in ("epochs", "lr", "batch") if (value := getattr(args, name)) is not None}

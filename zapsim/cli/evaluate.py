@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from zapsim.cli._arguments import Subparsers
 from zapsim.cli._frontend_arguments import (
     add_image_arguments,
+    add_method_argument,
     add_network_arguments,
     add_point_arguments,
     add_predictors_argument,
@@ -55,6 +56,7 @@ def add_parser(commands: Subparsers) -> None:
     add_network_arguments(parser)
     add_predictors_argument(parser)
     add_point_arguments(parser, adapted=True)
+    add_method_argument(parser, "prediction method of --threshold (default: the first of the predictor file)")
     add_image_arguments(parser, labels=True)
     parser.add_argument("--count", type=int, metavar="N", help="use only the first N images (default: all)")
     parser.add_argument(

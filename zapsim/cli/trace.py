@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from zapsim.cli._arguments import Subparsers
 from zapsim.cli._frontend_arguments import (
     add_image_arguments,
+    add_method_argument,
     add_network_arguments,
     add_point_arguments,
     add_predictors_argument,
@@ -58,6 +59,7 @@ def add_parser(commands: Subparsers) -> None:
     add_image_arguments(parser)
     parser.add_argument("--count", type=int, metavar="N", help="trace only the first N images (default: all)")
     add_point_arguments(parser, adapted=True)
+    add_method_argument(parser, "prediction method of --threshold (default: the first of the predictor file)")
     parser.add_argument(
         "--eval-images",
         type=Path,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from zapsim.cli._arguments import Subparsers
 from zapsim.cli._frontend_arguments import (
     add_image_arguments,
+    add_method_argument,
     add_network_arguments,
     provenance,
     undecoded_on_stderr,
@@ -69,6 +70,7 @@ def add_parser(commands: Subparsers) -> None:
         help="weighted (default): start as the neighbour rule, large activations count more, the learning rate falls "
         "to 0; paper: start at random, all outputs count the same, the learning rate is constant",
     )
+    add_method_argument(parser, "prediction methods, trained at the same time (default: zap)", several=True)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="predictor file to write")
     parser.add_argument(
         "--checkpoint",
@@ -106,6 +108,7 @@ def execute(args: argparse.Namespace) -> int:
             batch=args.batch,
             lr=args.lr,
             recipe=args.recipe,
+            method=args.method or "zap",
             seed=args.seed,
             weights=args.weights,
             device=args.device,
@@ -154,15 +157,16 @@ def _print(trained: TrainingResult) -> None:
     for heading in ("layer", "ofmap", "pattern", "loss, first epoch", "loss, last epoch", "skips at 0"):
         table.add_column(heading, justify="left" if heading == "layer" else "right")
     table.add_column("")
+    methods = trained.predictors.header.methods
+    patterns = {name: predictor.pattern for name, predictor in trained.predictors.predictors.items()}
     for site in trained.graph.sites:
-        cells = [""] * 4
-        predictors = trained.predictors.predictors
-        if site.name in predictors:
-            losses = trained.losses[site.name]
-            saving = f"{trained.savings[site.name]:.1%}"
-            cells = [predictors[site.name].pattern, f"{losses[0]:.4f}", f"{losses[-1]:.4f}", saving]
         shape = site.shape
-        table.add_row(site.name, f"{shape.K}×{shape.P}×{shape.Q}", *cells, site.unpredicted or "")
+        name, ofmap = site.name, f"{shape.K}×{shape.P}×{shape.Q}"
+        for key in [key for key in trained.losses if key in (name, *(f"{name}/{method}" for method in methods))]:
+            losses, saving = trained.losses[key], f"{trained.savings[key]:.1%}"
+            table.add_row(key, ofmap, patterns[name], f"{losses[0]:.4f}", f"{losses[-1]:.4f}", saving, "")
+        if name not in trained.losses:
+            table.add_row(name, ofmap, patterns.get(name, ""), *[""] * 3, site.unpredicted or "nothing to train")
     for layer in trained.graph.unsimulated:
         table.add_row(layer.name, "", *[""] * 4, f"not simulated ({layer.macs:,} MACs): {layer.reason}")
     console = wide_console()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zapsim.cli._arguments import Subparsers
 from zapsim.cli._frontend_arguments import (
     add_image_arguments,
+    add_method_argument,
     add_network_arguments,
     add_predictors_argument,
     provenance,
@@ -18,7 +19,7 @@ from zapsim.cli._frontend_arguments import (
 
 if TYPE_CHECKING:
     from zapsim.frontend.api import TuningResult
-    from zapsim.tracefile.records import OperatingPoint
+    from zapsim.tracefile.records import OperatingPoint, PredictorSetting
 
 _EPILOG = """\
 examples:
@@ -79,6 +80,12 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument(
         "--threshold", type=float, nargs="+", default=[], metavar="T", help="thresholds, each for all layers"
     )
+    add_method_argument(
+        parser,
+        "prediction method (default: the first of the predictor file); of several, or of all with best, each layer "
+        "gets the one that the budget is best spent on, net of its own MACs",
+        several=True,
+    )
     parser.add_argument(
         "--weigh",
         action="store_const",
@@ -117,6 +124,7 @@ def execute(args: argparse.Namespace) -> int:
             uniform=args.uniform,
             threshold=args.threshold,
             weigh=bool(args.weigh),
+            method=args.method,
             crops=args.crops,
             bins=args.bins,
             seed=args.seed,
@@ -140,12 +148,12 @@ def _print(tuned: TuningResult) -> None:
     blank = () if weights is None else ("",)
     for point in points:
         table.add_column(point.name, justify="right")
-    for layer in tuned.curves.layers:
-        thresholds = [point.thresholds.get(layer.name) for point in points]
-        weight = () if weights is None else (f"{weights[layer.name]:.2f}",)
-        table.add_row(
-            layer.name, *weight, *("off" if threshold is None else f"{threshold:.4f}" for threshold in thresholds)
-        )
+    names = dict.fromkeys(curve.name for curve in tuned.curves.layers)
+    several = len(names) < len(tuned.curves.layers)
+    for name in names:
+        settings = [point.predictors.get(name) for point in points]
+        weight = () if weights is None else (f"{weights[name]:.2f}",)
+        table.add_row(name, *weight, *(_setting(setting, several) for setting in settings))
     table.add_section()
     table.add_row("MACs saved", *blank, *(f"{point.quality['macs_saved']:.2%}" for point in points))
     table.add_row(
@@ -161,6 +169,13 @@ def _print(tuned: TuningResult) -> None:
         "the layer computes everything",
         highlight=False,
     )
+
+
+def _setting(setting: PredictorSetting | None, several: bool) -> str:
+    """Return a threshold, with its method if there are several."""
+    if setting is None:
+        return "off"
+    return f"{setting.method if several else ''} {setting.threshold:.4f}".strip()
 
 
 def _bound(point: OperatingPoint) -> str:

@@ -41,9 +41,9 @@ class TrainingResult:
     graph
         The network's convolutions; those without a predictor say why.
     losses
-        Each layer's mean loss in every epoch.
+        Each layer's mean loss in every epoch; of further methods under the layer's name, a slash and the method's.
     savings
-        Share of each layer's outputs that threshold 0 would have skipped in the last batch.
+        Share of each layer's outputs that threshold 0 would have skipped in the last batch, by the same names.
     """
 
     predictors: PredictorSet
@@ -63,6 +63,7 @@ def train(  # noqa: PLR0913 (options, by name)
     batch: int = 8,
     lr: float | None = None,
     recipe: Recipe = "weighted",
+    method: str | Sequence[str] = "zap",
     seed: int = 0,
     weights: str | Path | None = None,
     device: str = "auto",
@@ -90,6 +91,8 @@ def train(  # noqa: PLR0913 (options, by name)
     recipe
         ``weighted``: start as the neighbour rule, large activations count more, the rate falls to 0. ``paper``: start
         at random, all outputs count alike, constant rate.
+    method
+        Prediction methods of which each layer gets a predictor, all in the same forward passes.
     seed
         Of crops, training, and the weights of a network that is made here.
     weights
@@ -116,7 +119,8 @@ def train(  # noqa: PLR0913 (options, by name)
         checkpoint_path = out.with_name(f"{out.name}.checkpoint")
     for path in (out, checkpoint_path):
         inputs.check_output(path)
-    options = TrainingOptions(pattern, epochs, batch, lr, recipe, seed, dict(layer_patterns or {}))
+    methods = (method,) if isinstance(method, str) else tuple(method)
+    options = TrainingOptions(pattern, epochs, batch, lr, recipe, seed, dict(layer_patterns or {}), methods)
     model, graph = inputs.open_network(network, weights, device, seed, images)
     crop_set = images if isinstance(images, ImageSet) else load_crops(images, model.preprocessing, crops, seed)
     trained = train_predictors(model.model, graph, crop_set, options, checkpoint=checkpoint_path)
@@ -128,7 +132,7 @@ def train(  # noqa: PLR0913 (options, by name)
         "losses": {name: list(losses) for name, losses in trained.losses.items()},
         **(provenance or {}),
     }
-    predictors = save_predictors(out, model.name, model.weights_sha256, trained.predictors, recorded)
+    predictors = save_predictors(out, model.name, model.weights_sha256, trained.predictors, recorded, trained.further)
     if checkpoint_path is not None:
         checkpoint_path.unlink(missing_ok=True)
     inputs.warn_of_undecoded(crop_set)
@@ -157,6 +161,7 @@ def tune(  # noqa: PLR0913 (options, by name)
     uniform: float | Sequence[float] = (),
     threshold: float | Sequence[float] = (),
     weigh: bool = False,
+    method: str | Sequence[str] | None = None,
     crops: int = 64,
     bins: int = BINS,
     seed: int = 0,
@@ -185,6 +190,9 @@ def tune(  # noqa: PLR0913 (options, by name)
         Thresholds for all layers (``t0.2``).
     weigh
         Whether a layer's error counts as much as skipping in this layer alone hurts the network's output.
+    method
+        Prediction method (default: the first of the predictors' file). Of several, and of all that can be used with
+        ``best``, each layer gets the one that the budget is best spent on, net of its own MACs.
     crops
         Random crops of the pictures (or images drawn from a file); a set of images is taken as it is.
     bins
@@ -211,11 +219,12 @@ def tune(  # noqa: PLR0913 (options, by name)
     predictor_set = inputs.open_predictors(predictors, model, graph)
     # Another stream of random numbers than training's, should both use the same pictures.
     crop_set = images if isinstance(images, ImageSet) else load_crops(images, model.preprocessing, crops, seed + 2)
-    curves = measure_curves(model.model, graph, predictor_set.predictors, crop_set, bins=bins)
+    scorers = predictor_set.select(_methods(method, predictor_set))
+    curves = measure_curves(model.model, graph, scorers, crop_set, bins=bins)
     layer_weights: dict[str, float] | None = None
     if weigh:
         sample = crop_set.first(min(len(crop_set), MOST_WEIGHING_IMAGES))
-        layer_weights = measure_sensitivities(model.model, graph, predictor_set.predictors, curves, sample)
+        layer_weights = measure_sensitivities(model.model, graph, scorers, curves, sample)
         curves = weighted(curves, layer_weights)
     kinds = (errors, for_error), (savings, for_saving), (uniforms, best_threshold), (thresholds, for_threshold)
     points = tuple(choose(curves, value) for values, choose in kinds for value in values)
@@ -230,6 +239,14 @@ def tune(  # noqa: PLR0913 (options, by name)
         save_points(out, points, predictor_set, recorded)
     inputs.warn_of_undecoded(crop_set)
     return TuningResult(points, curves, layer_weights)
+
+
+def _methods(method: str | Sequence[str] | None, predictors: PredictorSet) -> tuple[str, ...]:
+    """Return the methods that are meant, each once."""
+    if method is None:
+        return predictors.header.methods[:1]
+    names = (method,) if isinstance(method, str) else tuple(dict.fromkeys(method))
+    return predictors.methods if inputs.BEST in names else names
 
 
 def _values(values: float | Sequence[float]) -> tuple[float, ...]:

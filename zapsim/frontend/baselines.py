@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
-from torch.nn import functional
 
 from zapsim.errors import FrontendError
 from zapsim.frontend.evaluation import Evaluation
+from zapsim.frontend.methods.neighbours import NeighbourRule
 from zapsim.frontend.network.graph import ConvSite
 from zapsim.frontend.skipping import Method, operating_point, predicting
-from zapsim.patterns import pattern_map, pattern_tile
+from zapsim.patterns import pattern_map
 
 Baseline = Literal["perfect", "random", "neighbours"]
 
@@ -23,55 +23,8 @@ def baseline_methods(names: Sequence[Baseline], patterns: Mapping[str, str]) -> 
     methods: list[Method] = [perfect(patterns)] if "perfect" in names else []
     if "neighbours" in names:
         rules = {layer: NeighbourRule(pattern) for layer, pattern in patterns.items()}
-        methods.append(predicting(rules, operating_point("neighbours", rules, dict.fromkeys(rules, 0.0)), free=True))
+        methods.append(predicting(rules, operating_point("neighbours", rules, dict.fromkeys(rules, 0.0))))
     return tuple(methods)
-
-
-class NeighbourRule:
-    """Guesses that an output is zero where its computed neighbours are: a score like a predictor's, without weights.
-
-    Source: Shomron and Weiser, "Spatial Correlation and Value Prediction in Convolutional Neural Networks", IEEE CAL
-    2018: an output is predicted zero if all its computed neighbours, of the eight around it, are zero. That is this
-    rule at threshold 0. To make it comparable at any accuracy, it has a threshold here. Let s be the sum of these
-    neighbours in units of the mean computed activation of the same image. Where s > 0 the score is s / (1 + s), so that
-    thresholds above 0 also skip next to small activations. Where s = 0 it is s' / (1 + s') - 1, with s' the sum over
-    the computed outputs of the 5×5 around, so that thresholds below 0 skip only in wider surroundings of zeros. A
-    window without any computed output is no reason to skip: the score is then above every threshold.
-
-    Parameters
-    ----------
-    pattern
-        Name of the pattern whose outputs are computed first.
-    """
-
-    def __init__(self, pattern: str) -> None:
-        pattern_tile(pattern)
-        self.pattern = pattern
-
-    def pattern_of(self, ofmap: torch.Tensor) -> torch.Tensor:
-        """Return the pattern over this ofmap as bool (rows, columns)."""
-        return torch.from_numpy(pattern_map(self.pattern, *ofmap.shape[2:])).to(ofmap.device)
-
-    def __call__(self, ofmap: torch.Tensor) -> torch.Tensor:
-        """Return a score for every output; those inside the pattern mean nothing."""
-        pattern = self.pattern_of(ofmap)
-        seen = (ofmap * pattern).float()
-        mean = seen.sum(dim=(1, 2, 3), keepdim=True) / (pattern.sum() * ofmap.shape[1])
-        unit = torch.where(mean > 0, mean, torch.ones_like(mean))
-        near, wide = (_window_sum(seen, reach) / unit for reach in (1, 2))
-        score = torch.where(near > 0, near / (1 + near), wide / (1 + wide) - 1)
-        alone = _window_sum(pattern.float()[None, None], 1) == 0
-        return torch.where(alone, torch.full_like(score, 2.0), score)
-
-    def mask(self, ofmap: torch.Tensor, threshold: float) -> torch.Tensor:
-        """Return the outputs to compute as bool: the pattern, and every score above `threshold`."""
-        return (self(ofmap) > threshold) | self.pattern_of(ofmap)
-
-
-def _window_sum(values: torch.Tensor, reach: int) -> torch.Tensor:
-    """Return the sum over the square of 2 · reach + 1 around every position; exactly 0 where all are 0."""
-    side = 2 * reach + 1
-    return functional.avg_pool2d(values, side, stride=1, padding=reach, divisor_override=1)
 
 
 def perfect(patterns: Mapping[str, str], name: str = "perfect") -> Method:

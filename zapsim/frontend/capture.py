@@ -19,7 +19,8 @@ from zapsim.frontend.network.forward import CountColumn, check_finite, device_of
 from zapsim.frontend.network.graph import ConvSite, Graph
 from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.quality import Tally
-from zapsim.frontend.training.predictor import Predictor
+from zapsim.frontend.scorer import Scorer
+from zapsim.frontend.skipping import predicting
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.reader import Trace
 from zapsim.tracefile.records import Image, MapKind, OperatingPoint, TracedLayer, TraceHeader, ValueKind
@@ -37,7 +38,7 @@ def capture(
     header: TraceHeader,
     network: Network,
     graph: Graph,
-    predictors: Mapping[str, Predictor],
+    predictors: Mapping[str, Scorer],
     images: ImageSet,
     *,
     measure: bool = False,
@@ -56,7 +57,7 @@ def capture(
     network, graph
         What runs, and its convolutions.
     predictors
-        By layer.
+        By layer; those of further methods under :func:`~zapsim.frontend.skipping.scorer_key`.
     images
         What the network is run on.
     measure
@@ -118,7 +119,7 @@ def count_outputs(trace: Trace, point: str) -> dict[str, LayerCounts]:
 def trace_header(
     network: Network,
     graph: Graph,
-    predictors: Mapping[str, Predictor],
+    predictors: Mapping[str, Scorer],
     points: Sequence[OperatingPoint],
     images: ImageSet,
     provenance: Mapping[str, Any],
@@ -153,13 +154,12 @@ class _Run:
         self,
         writer: TraceWriter,
         point: OperatingPoint,
-        predictors: Mapping[str, Predictor],
+        predictors: Mapping[str, Scorer],
         values: tuple[ValueKind, ...],
     ) -> None:
         self.point = point
-        self._thresholds = point.thresholds
+        self._method = predicting(predictors, point)
         self._writer = writer
-        self._predictors = predictors
         self._values = values
         self._index = 0
 
@@ -178,9 +178,9 @@ class _Run:
         """Write which outputs are non-zero and which are computed; return what flows on."""
         check_finite(site.name, ofmap)
         self._write(site, "ofmap_nonzero", ofmap)
-        if site.name not in self._thresholds:
+        if site.name not in self._method.patterns:
             return None
-        mask = self._predictors[site.name].mask(ofmap, self._thresholds[site.name])
+        mask = self._method.mask(site, ofmap)
         self._write(site, "mask", mask)
         return ofmap.mul_(mask)
 

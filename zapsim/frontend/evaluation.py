@@ -21,7 +21,6 @@ from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.quality import Estimate, Outcomes
 from zapsim.frontend.skipping import Method
 from zapsim.patterns import pattern_map
-from zapsim.timing.predictor import predictor_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +207,8 @@ class _Tally:
         nonzero_outside = int((nonzero & around).count_nonzero())
         skipped, nonzero_skipped = int((~mask).count_nonzero()), int((nonzero & ~mask).count_nonzero())
         zero_skipped = skipped - nonzero_skipped
-        own = predictor_counts(shape, inside).predictor_macs if self.method.predictor_macs else 0
+        work = self.method.work.get(site.name)
+        own = 0 if work is None else work.macs(inside, shape.outputs - inside)
         before = self.layers.get(site.name, LayerEvaluation(site.name, name, shape.macs_per_output))
         self.layers[site.name] = replace(
             before,

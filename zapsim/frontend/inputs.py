@@ -19,6 +19,7 @@ from zapsim.frontend.network import Network
 from zapsim.frontend.network.forward import device_of
 from zapsim.frontend.network.graph import Graph, trace_graph
 from zapsim.frontend.network.network import load_network
+from zapsim.frontend.scorer import Scorer
 from zapsim.frontend.skipping import uniform_points
 from zapsim.frontend.training.predictor import PredictorSet, load_predictors
 from zapsim.frontend.tuning.operating_points import load_points
@@ -37,6 +38,8 @@ PredictorsInput: TypeAlias = str | Path | PredictorSet
 PointInput: TypeAlias = float | str | Path | OperatingPoint
 """A threshold for all layers, a file of operating points (all of them), or an operating point."""
 
+BEST = "best"
+"""In the place of a method's name: per layer the one that pays best."""
 
 _FILE_ARGUMENTS = frozenset(
     {
@@ -99,13 +102,15 @@ def open_predictors(predictors: PredictorsInput, network: Network, graph: Graph)
     return opened
 
 
-def open_points(points: PointInput | Sequence[PointInput], predictors: PredictorSet) -> tuple[OperatingPoint, ...]:
-    """Return the operating points that are meant.
+def open_points(
+    points: PointInput | Sequence[PointInput], predictors: PredictorSet, method: str | None = None
+) -> tuple[OperatingPoint, ...]:
+    """Return the operating points that are meant; thresholds are of a `method` (default: the file's first).
 
     Raises
     ------
     FrontendError
-        If a file is none of these predictors, or two points have one name.
+        If a file is none of these predictors, two points have one name, or the method cannot be used.
     """
     opened: list[OperatingPoint] = []
     for point in points if isinstance(points, Sequence) and not isinstance(points, str) else [points]:
@@ -114,9 +119,25 @@ def open_points(points: PointInput | Sequence[PointInput], predictors: Predictor
         elif isinstance(point, (str, Path)):
             opened += load_points(Path(point), predictors)
         else:
-            opened += uniform_points([point], predictors.predictors)
+            opened += uniform_points([point], scorers_of_thresholds(predictors, method))
     check_names(opened)
     return tuple(opened)
+
+
+def scorers_of_thresholds(predictors: PredictorSet, method: str | None) -> Mapping[str, Scorer]:
+    """Return by layer what scores of a `method` (default: the file's first) are compared with given thresholds.
+
+    Raises
+    ------
+    FrontendError
+        If the method cannot be used, or stands for the best of several.
+    """
+    if method == BEST:
+        raise FrontendError(
+            f"method '{BEST}' is chosen per layer from measured curves: give the points of `zapsim tune --method "
+            f"{BEST}`, or name a method for the thresholds"
+        )
+    return predictors.predictors if method is None else predictors.of_method(method)
 
 
 def check_names(points: Sequence[OperatingPoint], where: str = "") -> None:

@@ -40,6 +40,7 @@ def evaluate(  # noqa: PLR0913 (options, by name)
     labels: str | Path | None = None,
     count: int | None = None,
     baselines: Sequence[Baseline] = ("perfect",),
+    method: str | None = None,
     seed: int = 0,
     weights: str | Path | None = None,
     device: str = "auto",
@@ -66,6 +67,8 @@ def evaluate(  # noqa: PLR0913 (options, by name)
     baselines
         ``perfect`` is never wrong, ``random`` skips at every point's rates, ``neighbours`` skips where all computed
         neighbours are zero.
+    method
+        Prediction method of `points` that are thresholds (default: the first of the predictors' file).
     seed
         Of skipping at random, and of the weights of a network that is made here.
     provenance
@@ -80,7 +83,8 @@ def evaluate(  # noqa: PLR0913 (options, by name)
     images = inputs.as_paths(images)
     model, graph = inputs.open_network(network, weights, device, seed, images)
     predictor_set = inputs.open_predictors(predictors, model, graph)
-    common, own_weights = _open_points(points, adapted, predictor_set)
+    common, own_weights = _open_points(points, adapted, predictor_set, method)
+    scorers = predictor_set.select()
     if isinstance(images, ImageSet):
         measured = images if count is None else images.first(count)
     else:
@@ -88,7 +92,7 @@ def evaluate(  # noqa: PLR0913 (options, by name)
     patterns = {layer: predictor.pattern for layer, predictor in predictor_set.predictors.items()}
     methods = [
         *baseline_methods(baselines, patterns),
-        *(predicting(predictor_set.predictors, point) for point in common),
+        *(predicting(scorers, point) for point in common),
     ]
     evaluations = list(run_methods(model.model, graph, methods, measured)) if methods else []
     if "random" in baselines and common:
@@ -122,6 +126,7 @@ def trace(  # noqa: PLR0913 (options, by name)
     eval_labels: str | Path | None = None,
     eval_crops: int = 16,
     values: bool = False,
+    method: str | None = None,
     seed: int = 0,
     weights: str | Path | None = None,
     device: str = "auto",
@@ -153,6 +158,8 @@ def trace(  # noqa: PLR0913 (options, by name)
         Random crops of `eval_images`, if these are pictures that do not lie in one subfolder per class.
     values
         Whether to hold, too, when each output could stop early.
+    method
+        Prediction method of `points` that are thresholds (default: the first of the predictors' file).
     seed
         Of `eval_crops`, and of the weights of a network that is made here.
     provenance
@@ -175,7 +182,8 @@ def trace(  # noqa: PLR0913 (options, by name)
     inputs.check_output(out)
     model, graph = inputs.open_network(network, weights, device, seed, images)
     predictor_set = inputs.open_predictors(predictors, model, graph)
-    common, own_weights = _open_points(points, adapted, predictor_set)
+    common, own_weights = _open_points(points, adapted, predictor_set, method)
+    scorers = predictor_set.select()
     if isinstance(images, ImageSet):
         traced = images if count is None else images.first(count)
     else:
@@ -186,7 +194,7 @@ def trace(  # noqa: PLR0913 (options, by name)
     if evaluated is None:
         run_points = tuple(point.with_quality({}, "") for point in run_points)
     else:
-        run_points = measure_quality(model, graph, predictor_set.predictors, run_points, evaluated)
+        run_points = measure_quality(model, graph, scorers, run_points, evaluated)
     recorded = {
         "command": call["command"],
         "seed": seed,
@@ -200,17 +208,20 @@ def trace(  # noqa: PLR0913 (options, by name)
         **(provenance or {}),
     }
     kinds: tuple[ValueKind, ...] = ("early_exit_macs",) if values else ()
-    header = trace_header(model, graph, predictor_set.predictors, run_points, traced, recorded, kinds)
-    capture(out, header, model, graph, predictor_set.predictors, traced, measure=evaluated is None)
+    header = trace_header(model, graph, scorers, run_points, traced, recorded, kinds)
+    capture(out, header, model, graph, scorers, traced, measure=evaluated is None)
     inputs.warn_of_undecoded(traced, evaluated)
     return Trace(out)
 
 
 def _open_points(
-    points: PointInput | Sequence[PointInput], adapted: Sequence[str | Path | AdaptedWeights], predictors: PredictorSet
+    points: PointInput | Sequence[PointInput],
+    adapted: Sequence[str | Path | AdaptedWeights],
+    predictors: PredictorSet,
+    method: str | None,
 ) -> tuple[tuple[OperatingPoint, ...], tuple[AdaptedWeights, ...]]:
     """Return the operating points, and those with weights of their own."""
-    opened = inputs.open_points(points, predictors)
+    opened = inputs.open_points(points, predictors, method)
     own_weights: list[AdaptedWeights] = []
     for source in adapted:
         own_weights += [source] if isinstance(source, AdaptedWeights) else load_adapted(Path(source), predictors)
@@ -226,7 +237,7 @@ def _evaluate_adapted(
     """Evaluate the points with weights of their own; they are compared with the network as it was."""
     evaluations: list[Evaluation] = []
     for own in adapted:
-        method = predicting(predictors.predictors, own.point)
+        method = predicting(predictors.select(), own.point)
         evaluations += run_methods(own.model(network.model), graph, [method], images, reference=network.model)
     return evaluations
 

@@ -18,7 +18,8 @@ from zapsim.frontend.network.contract import output_differences
 from zapsim.frontend.network.forward import device_of, frozen
 from zapsim.frontend.network.graph import Graph
 from zapsim.frontend.network.intercept import Interception
-from zapsim.frontend.skipping import Scorer, predicting
+from zapsim.frontend.scorer import Scorer
+from zapsim.frontend.skipping import predicting
 from zapsim.tracefile.records import OperatingPoint
 
 _CLASSIFIER_DIMS = 2

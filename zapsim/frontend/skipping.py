@@ -4,34 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
 
 import torch
 
 from zapsim.errors import FrontendError, did_you_mean
 from zapsim.frontend.network.graph import ConvSite
 from zapsim.frontend.network.intercept import OnOfmap
+from zapsim.frontend.scorer import Scorer
+from zapsim.tracefile.predictor_work import PredictorWork
 from zapsim.tracefile.records import OperatingPoint, PredictorSetting
-
-
-class Scorer(Protocol):
-    """A layer's predictor, trained or not: :class:`~zapsim.frontend.training.predictor.Predictor` is one."""
-
-    pattern: str
-
-    def __call__(self, ofmap: torch.Tensor) -> torch.Tensor:
-        """Return a score for every output of a post-ReLU ofmap (images, K, P, Q); high ones mean "not zero"."""
-        ...
-
-    def pattern_of(self, ofmap: torch.Tensor) -> torch.Tensor:
-        """Return the pattern over this ofmap as bool (rows, columns)."""
-        ...
-
-    def mask(self, ofmap: torch.Tensor, threshold: float) -> torch.Tensor:
-        """Return the outputs to compute as bool: the pattern, and every score above `threshold`."""
-        ...
-
 
 Mask = Callable[[ConvSite, torch.Tensor], torch.Tensor]
 """From a layer and its post-ReLU ofmap (images, K, P, Q) to the outputs that are computed, as bool."""
@@ -49,14 +31,14 @@ class Method:
         Pattern of every layer in which outputs are skipped.
     mask
         Asked in these layers only.
-    predictor_macs
-        Whether every decision costs the MACs of a trained predictor.
+    work
+        What the predictors do in hardware, by layer; what is missing costs nothing.
     """
 
     name: str
     patterns: Mapping[str, str]
     mask: Mask
-    predictor_macs: bool = False
+    work: Mapping[str, PredictorWork] = field(default_factory=dict)
 
     def skipping(self) -> OnOfmap:
         """Return what sets skipped outputs to zero in an interception."""
@@ -67,44 +49,73 @@ class Method:
         return skip
 
 
-def predicting(
-    scorers: Mapping[str, Scorer], point: OperatingPoint, name: str | None = None, *, free: bool = False
-) -> Method:
+def scorer_key(layer: str, method: str) -> str:
+    """Return the name under which scorers by layer hold a layer's scorer of a further method.
+
+    The scorer under the layer's own name is that of the first method, whichever that is.
+    """
+    return f"{layer}/{method}"
+
+
+def scorers_of(scorers: Mapping[str, Scorer], layer: str) -> list[Scorer]:
+    """Return a layer's scorers of all methods, the first method's first."""
+    return [scorer for key, scorer in scorers.items() if key in (layer, scorer_key(layer, scorer.method))]
+
+
+def predicting(scorers: Mapping[str, Scorer], point: OperatingPoint, name: str | None = None) -> Method:
     """Return the method that compares scores with the thresholds of an operating point.
 
     Parameters
     ----------
     scorers
-        What scores the outputs, by layer.
+        What scores the outputs, by layer; those of further methods under :func:`scorer_key`.
     point
-        Which layers skip, and at which thresholds.
+        Which layers skip, by which methods and at which thresholds.
     name
         What tables call the method (default: the point's name).
-    free
-        Whether the scores cost no MACs, as those of a rule do.
 
     Raises
     ------
     FrontendError
-        If the point names a layer without a scorer, or with a scorer of another pattern.
+        If the point names a layer without a scorer, or with a scorer of another pattern or method.
     """
-    for layer, setting in point.predictors.items():
-        if layer not in scorers:
-            raise FrontendError(
-                f"operating point {point.name}: no predictor of layer '{layer}'{did_you_mean(layer, scorers)}"
-            )
-        if scorers[layer].pattern != setting.pattern:
-            raise FrontendError(
-                f"operating point {point.name}: layer '{layer}' has pattern {setting.pattern}, "
-                f"but its predictor was made for {scorers[layer].pattern}"
-            )
+    chosen = {layer: _scorer(scorers, layer, setting, point.name) for layer, setting in point.predictors.items()}
     thresholds = point.thresholds
 
     def mask(site: ConvSite, ofmap: torch.Tensor) -> torch.Tensor:
-        return scorers[site.name].mask(ofmap, thresholds[site.name])
+        return chosen[site.name].mask(ofmap, thresholds[site.name])
 
     patterns = {layer: setting.pattern for layer, setting in point.predictors.items()}
-    return Method(name or point.name, patterns, mask, predictor_macs=not free)
+    work = {layer: setting.work for layer, setting in point.predictors.items()}
+    return Method(name or point.name, patterns, mask, work)
+
+
+def _scorer(scorers: Mapping[str, Scorer], layer: str, setting: PredictorSetting, point: str) -> Scorer:
+    """Return the scorer that a layer's setting means."""
+    if layer not in scorers:
+        raise FrontendError(f"operating point {point}: no predictor of layer '{layer}'{did_you_mean(layer, scorers)}")
+    scorer = scorers[layer]
+    if scorer.method != setting.method:
+        key = scorer_key(layer, setting.method)
+        if key not in scorers:
+            raise FrontendError(
+                f"operating point {point}: layer '{layer}' is predicted by '{setting.method}', but its predictor is of "
+                f"method '{scorer.method}'"
+            )
+        scorer = scorers[key]
+    if scorer.pattern != setting.pattern:
+        raise FrontendError(
+            f"operating point {point}: layer '{layer}' has pattern {setting.pattern}, "
+            f"but its predictor was made for {scorer.pattern}"
+        )
+    return scorer
+
+
+def setting_of(scorer: Scorer, threshold: float) -> PredictorSetting:
+    """Return the setting of a scorer at a threshold."""
+    return PredictorSetting(
+        pattern=scorer.pattern, threshold=threshold, method=scorer.method, work=scorer.work(threshold)
+    )
 
 
 def operating_point(name: str, scorers: Mapping[str, Scorer], thresholds: Mapping[str, float]) -> OperatingPoint:
@@ -118,10 +129,7 @@ def operating_point(name: str, scorers: Mapping[str, Scorer], thresholds: Mappin
     for layer in thresholds:
         if layer not in scorers:
             raise FrontendError(f"point {name} sets layer '{layer}', which has no predictor")
-    settings = {
-        layer: PredictorSetting(pattern=scorers[layer].pattern, threshold=threshold)
-        for layer, threshold in thresholds.items()
-    }
+    settings = {layer: setting_of(scorers[layer], threshold) for layer, threshold in thresholds.items()}
     return OperatingPoint(name=name, predictors=settings)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec, ClockGating
 from zapsim.arrays.engine import Demand, Engine, Mapping, StageResult
@@ -91,7 +93,9 @@ def time_layer(
     check_buffer(arch)
     mask = layer_mask(layer, policy)
     demands = stage_demands(arch, layer, policy, mask)
-    if len(demands) == 2 and not _is_predicted(engine, arch, layer, policy, demands, resident):
+    mask_comes_first = mask is not None and not layer.has_pattern and policy.knowledge != "oracle"
+    may_be_left = len(demands) == 2 or (mask_comes_first and policy.outputs == "skip")
+    if may_be_left and not _is_predicted(engine, arch, layer, policy, demands, resident):
         mask, demands = None, stage_demands(arch, layer, policy, None)
     return _time_demands(engine, arch, layer, policy, mask, demands, resident, timeline)
 
@@ -117,9 +121,11 @@ def _time_demands(
     loads, free_words = operand_loads(arch, [stage.tiles for stage in stages], resident, coded_share)
     predictor = PredictorResult()
     if mask is not None and policy.knowledge != "oracle":
+        assert layer.setting is not None
         predictor = run_predictor(
-            engine, arch, shape, layer.pattern_outputs(), stages[0].tiles, free_words, gated=policy.outputs == "gate"
-        )
+            engine, arch, shape, layer.pattern_outputs(), stages[0].tiles, free_words,
+            work=layer.setting.work, gated=policy.outputs == "gate",
+        )  # fmt: skip
     ofmap_words = 0 if resident.ofmap else ofmap_dram_words(arch, layer, mask)
     demanded = shape.outputs if mask is None else mask.count()
     return combine_stages(
@@ -163,14 +169,14 @@ def prediction_pays(
     engine, arch, layer, policy, resident
         As in :func:`time_layer`.
     demands
-        Of stage A and stage B.
+        Of stage A and stage B, or of the only stage if the mask was made elsewhere.
     """
-    pattern, rest = demands
+    *pattern, rest = demands
     assert rest.mask is not None
-    assert rest.positions is not None
-    expected = even_mask(rest.mask, rest.positions)
+    positions = np.ones((layer.shape.P, layer.shape.Q), dtype=np.bool_) if rest.positions is None else rest.positions
+    expected = even_mask(rest.mask, positions)
     union = expected.summary(PackedMap.__or__, layer.pattern_outputs())
-    stages = [pattern, replace(rest, mask=expected)]
+    stages = [*pattern, replace(rest, mask=expected)]
     predicted = _time_demands(engine, arch, layer, policy, union, stages, resident, run_fast)
     everything = stage_demands(arch, layer, policy, None)
     dense = _time_demands(engine, arch, layer, policy, None, everything, resident, run_fast)

@@ -1,14 +1,19 @@
-"""The zero-activation predictor in hardware: its actions, and what it takes of each resource (stage Z).
+"""The predictor in hardware: its actions, and what it takes of each resource (stage Z).
 
-Per channel, on the post-ReLU outputs of the pattern: depthwise 3×3, ReLU, depthwise 3×3, compare with the threshold
-(Shomron et al., ECCV 2020; batch normalisation folds into weights and biases). The first convolution is needed at
-every position, because the second one sees it through a 3×3 window; the second only outside the pattern. Its inputs are
-zero outside the pattern, so the first convolution multiplies only the taps that lie on the pattern. With a share s of
-the outputs in the pattern, an output thus takes 9 · s + 9 · (1 − s) = 9 MACs, whatever the pattern.
+ZAP, per channel, on the post-ReLU outputs of the pattern: depthwise 3×3, ReLU, depthwise 3×3, compare with the
+threshold (Shomron et al., ECCV 2020; batch normalisation folds into weights and biases). The first convolution is
+needed at every position, because the second one sees it through a 3×3 window; the second only outside the pattern. Its
+inputs are zero outside the pattern, so the first convolution multiplies only the taps that lie on the pattern. With a
+share s of the outputs in the pattern, an output thus takes 9 · s + 9 · (1 − s) = 9 MACs, whatever the pattern.
+
+Other methods do other work (:class:`~zapsim.tracefile.predictor_work.PredictorWork`, which the trace holds). The unit
+is the architecture's: it does a MAC or an addition in a lane and cycle, and an addition takes the energy of a compare,
+which subtracts. What its MACs take is settled by ``predictor.arithmetic``, not by the method of the trace.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,13 +23,11 @@ from zapsim.arrays.engine import Demand, Engine, Mapping
 from zapsim.arrays.tiles import Tiles
 from zapsim.counts import Counts
 from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.predictor_work import ZAP_WORK, Kernel, PredictorWork
 from zapsim.workload import ConvShape
 
 KERNEL_MACS = 9
 """MACs of one depthwise 3×3 kernel, without any zero tap."""
-
-WEIGHTS_PER_CHANNEL = 20
-"""Two 3×3 kernels with a bias each, after folding the batch normalisations (24 parameters before)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Prediction:
         Cycles of a dedicated unit that works alongside the only stage of gated outputs: nothing waits for a mask bit
         that is used at once, but the layer lasts at least as long.
     weight_words
-        Words of its weights that DRAM brings.
+        Words of its weights that DRAM brings; of a mask that was made elsewhere, the mask's.
     weights_hidden
         Whether they come while the channel has nothing else to do.
     spilled_words
@@ -77,9 +80,14 @@ class PredictorResult:
 
 
 def predictor_counts(
-    shape: ConvShape, pattern_outputs: int, *, weights_per_word: int = 1, read_once: bool = True
+    shape: ConvShape,
+    pattern_outputs: int,
+    *,
+    work: PredictorWork = ZAP_WORK,
+    weights_per_word: int = 1,
+    read_once: bool = True,
 ) -> Counts:
-    """Count the predictor's actions for one layer.
+    """Count the predictor's actions for one layer; ``predictor_compares`` holds additions that belong to no MAC, too.
 
     Parameters
     ----------
@@ -87,6 +95,8 @@ def predictor_counts(
         The predicted layer.
     pattern_outputs
         How many of its outputs the pattern computes first; each is read from the GLB once.
+    work
+        What the predictor does.
     weights_per_word
         Weights of the predictor that share a word.
     read_once
@@ -94,9 +104,9 @@ def predictor_counts(
     """
     outside = shape.outputs - pattern_outputs
     return Counts(
-        predictor_macs=KERNEL_MACS * (pattern_outputs + outside),
-        predictor_compares=outside,
-        predictor_weight_reads=-(-WEIGHTS_PER_CHANNEL // weights_per_word) * shape.K * shape.N,
+        predictor_macs=work.macs(pattern_outputs, outside),
+        predictor_compares=work.additions(pattern_outputs, outside) + (outside if work.compares else 0),
+        predictor_weight_reads=-(-work.weights_per_channel // weights_per_word) * shape.K * shape.N,
         glb_reads=pattern_outputs,
         mask_bits_written=outside,
         mask_bits_read=outside if read_once else 0,
@@ -111,6 +121,7 @@ def run_predictor(
     first: Tiles,
     free_words: int,
     *,
+    work: PredictorWork = ZAP_WORK,
     gated: bool = False,
 ) -> PredictorResult:
     """Determine what stage Z of one layer costs.
@@ -130,6 +141,8 @@ def run_predictor(
     free_words
         Words of the GLB that both stages leave free: for mask bits, and, if the predictor runs on the array, for the
         pattern's outputs. What does not fit goes to DRAM and comes back.
+    work
+        What the layer's predictor does.
     gated
         Whether outputs are only gated: then there is one stage, and a mask bit is used as soon as it is known.
     """
@@ -140,6 +153,7 @@ def run_predictor(
     counts = predictor_counts(
         shape,
         pattern_outputs,
+        work=work,
         weights_per_word=unit.weights_per_word,
         read_once=not arch.array.reads_masks_by_pass,
     )
@@ -147,7 +161,7 @@ def run_predictor(
     on_chip = blocks_on_chip(arch, first) / max(first.blocks, 1) if by_tile else 1.0
     mask_words = -(-counts.mask_bits_written // arch.word)
     spilled = mask_words if mask_words * on_chip > free_words else 0
-    weights = -(-WEIGHTS_PER_CHANNEL // unit.weights_per_word) * shape.K
+    weights = -(-work.weights_per_channel // unit.weights_per_word) * shape.K
     if unit.weights is not None and unit.weights < weights:
         weights *= first.visits
     plan = Prediction(
@@ -156,12 +170,15 @@ def run_predictor(
         spilled_words=0 if gated else spilled,
         by_tile=by_tile and not gated,
     )
+    if not work.kernels:  # the mask was made elsewhere: DRAM brings it before the layer's only stage
+        return PredictorResult(counts, 0, Prediction(weight_words=mask_words))
     if unit.unit == "dedicated":
-        cycles = -(-counts.predictor_macs // unit.lanes)
+        terms = counts.predictor_macs + work.additions(pattern_outputs, shape.outputs - pattern_outputs)
+        cycles = -(-terms // unit.lanes)
         busy = cycles + unit.latency
         plan = replace(plan, concurrent_cycles=busy) if gated else replace(plan, unit_cycles=cycles)
         return PredictorResult(counts, busy, plan)
-    on_array, cycles = _on_array(engine, arch, shape, pattern)
+    on_array, cycles = _on_array(engine, arch, shape, pattern, work.kernels)
     left = free_words - (0 if spilled else mask_words * on_chip)
     reread = pattern_outputs if pattern_outputs * on_chip > left else 0
     plan = replace(plan, array_cycles=cycles, reread_words=reread)
@@ -177,15 +194,23 @@ def blocks_on_chip(arch: ArchSpec, first: Tiles) -> int:
     return min(int((first.reach - np.arange(first.blocks)).max()) + 1 + more, first.blocks)
 
 
-def _on_array(engine: Engine[Mapping], arch: ArchSpec, shape: ConvShape, pattern: PackedMap) -> tuple[Counts, int]:
-    """Return storage actions and cycles of the two depthwise layers on the PE array, which reads them from the GLB."""
-    depthwise = ConvShape(
-        f"{shape.name}.zap", N=shape.N, C=shape.K, H=shape.P, W=shape.Q, K=shape.K, R=3, S=3,
-        padding=(1, 1, 1, 1), groups=shape.K,
-    )  # fmt: skip
-    mapping = engine.map_stages(depthwise, arch)[0]
+def _on_array(
+    engine: Engine[Mapping], arch: ArchSpec, shape: ConvShape, pattern: PackedMap, kernels: Sequence[Kernel]
+) -> tuple[Counts, int]:
+    """Return storage actions and cycles of the depthwise layers on the PE array, which reads them from the GLB.
+
+    A kernel that only sums runs like one whose weights are 1.
+    """
     outside = PackedMap.full(*pattern.shape).without(pattern)
-    first, second = (engine.time_stage(depthwise, arch, mapping, Demand(mask)) for mask in (None, outside))
+    counts, cycles = Counts(), 0
+    for kernel in kernels:
+        reach = kernel.side // 2
+        depthwise = ConvShape(
+            f"{shape.name}.predictor", N=shape.N, C=shape.K, H=shape.P, W=shape.Q, K=shape.K, R=kernel.side,
+            S=kernel.side, padding=(reach, reach, reach, reach), groups=shape.K,
+        )  # fmt: skip
+        demand = Demand(None if kernel.outputs == "all" else outside)
+        stage = engine.time_stage(depthwise, arch, engine.map_stages(depthwise, arch)[0], demand)
+        counts, cycles = counts + stage.counts, cycles + stage.cycles.total
     # Its MACs are counted as the predictor's, and the PEs' clock for the layer as a whole.
-    counts = replace(first.counts + second.counts, macs_executed=0, macs_gated=0, macs_lost=0, pe_active_cycles=0)
-    return counts, first.cycles.total + second.cycles.total
+    return replace(counts, macs_executed=0, macs_gated=0, macs_lost=0, pe_active_cycles=0), cycles

@@ -51,11 +51,14 @@ def layer_mask(layer: LayerTrace, policy: Policy) -> PackedMap | None:
 
 
 def stage_demands(arch: ArchSpec, layer: LayerTrace, policy: Policy, needed: PackedMap | None) -> list[Demand]:
-    """Return what each stage asks of the array: one, or the pattern (which can miss a 1×1 map) and the rest."""
+    """Return what each stage asks of the array: one, or the pattern (which can miss a 1×1 map) and the rest.
+
+    A mask that is known before the layer starts (an oracle's, or one made elsewhere) needs no pattern, so one stage.
+    """
     asked = _asked(arch, layer, policy)
     if needed is None:
         return [replace(asked, gate=policy.outputs == "gate")]
-    if policy.knowledge == "oracle":
+    if policy.knowledge == "oracle" or not layer.has_pattern:
         everywhere = np.ones((layer.shape.P, layer.shape.Q), dtype=np.bool_)
         return [replace(asked, mask=needed, mask_pixels=everywhere, gate=policy.outputs == "gate")]
     pattern, first = layer.pattern_outputs(), layer.pattern_positions()

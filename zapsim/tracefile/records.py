@@ -10,11 +10,20 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from zapsim.errors import TraceError, shown
-from zapsim.patterns import PATTERNS, pattern_map
+from zapsim.patterns import NO_PATTERN, PATTERNS, pattern_map
 from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.predictor_work import ZAP_WORK, PredictorWork
 from zapsim.workload import ConvShape, Workload
 
 FORMAT_VERSION: Final = 1
@@ -33,6 +42,10 @@ MapKind = Literal["ifmap_nonzero", "ofmap_nonzero", "mask"]
 ValueKind = Literal["early_exit_macs"]
 ExitCounts: TypeAlias = NDArray[np.uint16 | np.uint32]
 """MACs of each output until its sign is known, with a check after every MAC."""
+
+
+GIVEN: Final = "given"
+"""Method of a layer whose mask was made elsewhere."""
 
 
 class _Record(BaseModel):
@@ -74,16 +87,49 @@ class TracedLayer(_Record):
 
 
 class PredictorSetting(_Record):
-    """Pattern and threshold of one layer's predictor: an output is computed if its score is above the threshold."""
+    """One layer's predictor: an output is computed if it is in the pattern or its score is above the threshold.
+
+    Attributes
+    ----------
+    pattern
+        The outputs that are computed first; ``none`` if the mask was made elsewhere, so that nothing comes first.
+    threshold
+        Of the scores; without meaning if the mask was made elsewhere.
+    method
+        How scores are made: one of :mod:`zapsim.frontend.methods`, or ``given``.
+    work
+        What that takes in hardware.
+    """
 
     pattern: str
     threshold: float
+    method: Line = "zap"
+    work: PredictorWork = ZAP_WORK
 
     @model_validator(mode="after")
     def _known_pattern(self) -> PredictorSetting:
-        if self.pattern not in PATTERNS:
+        if self.pattern not in (*PATTERNS, NO_PATTERN):
             raise ValueError(f"unknown pattern '{self.pattern}'; known: {', '.join(PATTERNS)}")
+        if (self.pattern == NO_PATTERN) != (self.method == GIVEN):
+            raise ValueError(f"pattern '{NO_PATTERN}' goes with method '{GIVEN}', got {self.pattern}, {self.method}")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_zap(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is as in files that are older than methods, so that these keep their bytes."""
+        record: dict[str, Any] = handler(self)
+        for name, usual in (("method", "zap"), ("work", ZAP_WORK)):
+            if getattr(self, name) == usual:
+                record.pop(name, None)
+        return record
+
+    @property
+    def text(self) -> str:
+        """The setting in a few words."""
+        if self.pattern == NO_PATTERN:
+            return "masks from elsewhere"
+        named = "" if self.method == "zap" else f"{self.method}, "
+        return f"{named}pattern {self.pattern}, threshold {self.threshold:g}"
 
 
 class OperatingPoint(_Record):
@@ -261,6 +307,11 @@ class LayerTrace(BaseModel):
             raise TraceError(
                 f"layer {shape.name}: early_exit_macs must be 1 to {most}, got {exits.min()} to {exits.max()}"
             )
+
+    @property
+    def has_pattern(self) -> bool:
+        """Whether outputs of a pattern are computed before the rest is known."""
+        return self.setting is not None and self.setting.pattern != NO_PATTERN
 
     def pattern_positions(self) -> NDArray[np.bool_]:
         """Draw the pixels of the pattern: bool (P, Q); raises TraceError if the layer has no predictor."""

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from zapsim.errors import FrontendError
+from zapsim.frontend.methods.predictor import Predictor
 from zapsim.frontend.network.forward import check_finite
 from zapsim.frontend.training.losses import ScoreError, mean_activation
-from zapsim.frontend.training.predictor import Predictor
 
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
 
@@ -53,6 +53,7 @@ class Learner:
         """
         check_finite(self.name, ofmap)
         self.predictor.train(not settled)
+        self.predictor.watch(ofmap)
         pattern = self.predictor.pattern_of(ofmap)
         unit = mean_activation(ofmap)
         outside = int((~pattern).sum()) * ofmap.shape[0] * ofmap.shape[1]

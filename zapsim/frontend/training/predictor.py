@@ -1,118 +1,34 @@
-"""The zero-activation predictor (ZAP) of one layer, and the file that holds those of a network.
-
-Source: Shomron et al., "Thanks for Nothing", ECCV 2020 (arXiv 1909.07636), section 3.
-"""
+"""The predictors of a network, of one method or several, and the file that holds them."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from torch import nn
-from torch.nn import functional
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
-from zapsim.errors import FrontendError
+from zapsim.errors import FrontendError, did_you_mean
 from zapsim.files import write_atomically
+from zapsim.frontend.methods.predictor import Predictor
+from zapsim.frontend.methods.registry import METHODS, method_class
 from zapsim.frontend.network.graph import Graph
 from zapsim.frontend.network.weights import check_digest, digest, header_fault, read_tensors, tensor_file
-from zapsim.patterns import PATTERNS, pattern_map
-
-_ALL = slice(None)
-
-PARAMETERS_PER_CHANNEL = 24
-"""Two depthwise 3×3 filters with bias (10 each) and two batch normalisations (2 each)."""
-
-
-class Predictor(nn.Module):
-    """Guesses which outputs outside the pattern are non-zero from those inside it.
-
-    Masked post-ReLU ofmap -> depthwise 3×3 -> BN -> ReLU -> depthwise 3×3 -> BN. Channels do not mix.
-
-    Parameters
-    ----------
-    channels
-        Channels of the ofmap.
-    pattern
-        Name of the pattern whose outputs are computed first.
-    """
-
-    def __init__(self, channels: int, pattern: str) -> None:
-        super().__init__()
-        self.channels = channels
-        self.pattern = pattern
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
-        self.bn2 = nn.BatchNorm2d(channels)
-        # Scores start around the middle of [0, 1], where the training's clamp lets gradients through.
-        nn.init.constant_(self.bn2.weight, 0.25)
-        nn.init.constant_(self.bn2.bias, 0.5)
-
-    def start_as_neighbour_rule(self) -> None:
-        """Set the parameters so that scores depend on the sum of the computed outputs around, and on nothing else.
-
-        The hidden layer says how far the normalised sum of the 3×3 is below 1 (one deviation above its mean), and
-        lowers the score: it is lowest where all computed neighbours are zero, rises with their sum, and saturates.
-        """
-        with torch.no_grad():
-            for conv in (self.conv1, self.conv2):
-                conv.weight.zero_()
-                assert conv.bias is not None
-                conv.bias.zero_()
-            self.conv1.weight.fill_(-1 / 9)
-            self.bn1.bias.fill_(1)
-            self.conv2.weight[:, :, 1, 1] = -1
-
-    def pattern_of(self, ofmap: torch.Tensor) -> torch.Tensor:
-        """Return the pattern over this ofmap as bool (rows, columns)."""
-        return torch.from_numpy(pattern_map(self.pattern, *ofmap.shape[2:])).to(ofmap.device)
-
-    def forward(self, ofmap: torch.Tensor, channels: slice = _ALL) -> torch.Tensor:
-        """Return a score for every output of a post-ReLU ofmap; those inside the pattern mean nothing.
-
-        `channels` says which of the layer's `ofmap` holds: channels do not mix, so that a layer can be done in parts,
-        with the same scores, gradients and statistics.
-        """
-        seen = ofmap * self.pattern_of(ofmap)
-        hidden = torch.relu_(_normalised(self.bn1, _depthwise(self.conv1, seen, channels), channels))
-        return _normalised(self.bn2, _depthwise(self.conv2, hidden, channels), channels)
-
-    def mask(self, ofmap: torch.Tensor, threshold: float) -> torch.Tensor:
-        """Return the outputs to compute as bool: the pattern, and every score above `threshold`."""
-        scores: torch.Tensor = self(ofmap)
-        return (scores > threshold) | self.pattern_of(ofmap)
-
-
-def _depthwise(conv: nn.Conv2d, values: torch.Tensor, channels: slice) -> torch.Tensor:
-    """Return a depthwise convolution with the filters of `channels`."""
-    bias = None if conv.bias is None else conv.bias[channels]
-    return functional.conv2d(values, conv.weight[channels], bias, padding=conv.padding, groups=values.shape[1])
-
-
-def _normalised(norm: nn.BatchNorm2d, values: torch.Tensor, channels: slice) -> torch.Tensor:
-    """Return batch normalisation of `channels`; in training mode their running statistics learn, too."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.momentum is not None
-    return functional.batch_norm(
-        values,
-        norm.running_mean[channels],
-        norm.running_var[channels],
-        norm.weight[channels],
-        norm.bias[channels],
-        norm.training,
-        norm.momentum,
-        norm.eps,
-    )
-
+from zapsim.frontend.skipping import scorer_key
+from zapsim.patterns import PATTERNS
 
 METADATA_KEY = "zapsim_predictors"
 
+_ZAP_ALONE = ("zap",)
 _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -121,7 +37,7 @@ class _Record(BaseModel):
 
 
 class LayerPredictor(_Record):
-    """Which predictor a layer has."""
+    """Which predictors a layer has: one of each of the file's methods."""
 
     pattern: Literal[PATTERNS]  # type: ignore[valid-type]
     channels: int = Field(gt=0)
@@ -130,15 +46,25 @@ class LayerPredictor(_Record):
 class PredictorHeader(_Record):
     """Everything in a predictor file but the numbers.
 
-    `provenance` says how they were trained (data, options, losses, versions).
+    `methods` names those of which every layer has a predictor, `provenance` says how they were trained (data, options,
+    losses, versions).
     """
 
     version: Literal[1] = 1
     network: str
     weights_sha256: _Sha256
     layers: dict[str, LayerPredictor] = Field(min_length=1)
+    methods: tuple[str, ...] = Field(default=_ZAP_ALONE, min_length=1)
     provenance: dict[str, Any]
     tensors_sha256: _Sha256
+
+    @model_serializer(mode="wrap")
+    def _without_zap(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is as in files that are older than methods, so that these keep their bytes."""
+        record: dict[str, Any] = handler(self)
+        if self.methods == _ZAP_ALONE:
+            record.pop("methods", None)
+        return record
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,17 +76,68 @@ class PredictorSet:
     header
         What their file says of them.
     predictors
-        By layer, in eval mode.
+        Those of the file's first method by layer, in eval mode.
     sha256
         Of the file.
     source
         What messages call them: the file's path.
+    further
+        Those of the file's other methods by method and layer.
     """
 
     header: PredictorHeader
     predictors: dict[str, Predictor]
     sha256: str
     source: str
+    further: Mapping[str, Mapping[str, Predictor]] = field(default_factory=dict)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Every method that can be used: the file's, then those that need no training."""
+        untrained = (name for name, method in METHODS.items() if not method.trained)
+        return tuple(dict.fromkeys((*self.header.methods, *untrained)))
+
+    def of_method(self, method: str) -> Mapping[str, Predictor]:
+        """Return the predictors of a method by layer; those of an untrained method are made.
+
+        Raises
+        ------
+        FrontendError
+            If the method is unknown, or has to be trained and was not.
+        """
+        made = method_class(method)
+        if method == self.header.methods[0]:
+            return self.predictors
+        if method in self.further:
+            return self.further[method]
+        if made.trained:
+            raise FrontendError(
+                f"{self.source}: holds predictors of method {', '.join(self.header.methods)}, not of '{method}'; "
+                f"train with --method {' '.join((*self.header.methods, method))}"
+            )
+        return {
+            layer: made(channels=about.channels, pattern=about.pattern).eval()
+            for layer, about in self.header.layers.items()
+        }
+
+    def select(self, methods: Sequence[str] = ()) -> dict[str, Predictor]:
+        """Return predictors by layer, those of further methods under :func:`~zapsim.frontend.skipping.scorer_key`.
+
+        Parameters
+        ----------
+        methods
+            The first is found under the layers' own names. Default: all that can be used.
+
+        Raises
+        ------
+        FrontendError
+            As :meth:`of_method`.
+        """
+        first, *others = methods or self.methods
+        scorers = dict(self.of_method(first))
+        for method in others:
+            scorers |= {scorer_key(layer, method): each for layer, each in self.of_method(method).items()}
+        return scorers
 
     def check_fit(self, weights_sha256: str, graph: Graph) -> None:
         """Make sure that the predictors belong to this network.
@@ -186,6 +163,7 @@ def save_predictors(
     weights_sha256: str,
     predictors: Mapping[str, Predictor],
     provenance: Mapping[str, Any],
+    further: Sequence[Mapping[str, Predictor]] = (),
 ) -> PredictorSet:
     """Write predictors to a file, atomically, and return them with what the file says of them.
 
@@ -196,14 +174,18 @@ def save_predictors(
     network, weights_sha256
         What the predictors were trained for.
     predictors
-        By layer.
+        By layer, all of one method.
     provenance
         How they were trained.
+    further
+        Those of other methods by layer: of the same layers, with the same patterns.
     """
+    by_method = {_method_of(each): dict(each) for each in (predictors, *further)}
     tensors = {
-        f"{layer}/{name}": value.detach().cpu().contiguous()
-        for layer, predictor in predictors.items()
-        for name, value in _parameters(predictor).items()
+        f"{_prefix(layer, method)}{name}": value.detach().cpu().contiguous()
+        for method, each in by_method.items()
+        for layer, predictor in each.items()
+        for name, value in predictor.tensors().items()
     }
     header = PredictorHeader(
         network=network,
@@ -212,14 +194,14 @@ def save_predictors(
             layer: LayerPredictor(pattern=predictor.pattern, channels=predictor.channels)
             for layer, predictor in predictors.items()
         },
+        methods=tuple(by_method),
         provenance=dict(provenance),
         tensors_sha256=digest(tensors),
     )
     content = tensor_file(tensors, METADATA_KEY, header.model_dump_json())
     if path is not None:
         write_atomically(path, content, parents=True)
-    evaluated = {layer: predictor.eval() for layer, predictor in predictors.items()}
-    return PredictorSet(header, evaluated, hashlib.sha256(content).hexdigest(), str(path or "predictors"))
+    return _predictor_set(header, by_method, content, str(path or "predictors"))
 
 
 def load_predictors(path: Path) -> PredictorSet:
@@ -235,24 +217,47 @@ def load_predictors(path: Path) -> PredictorSet:
         header = PredictorHeader.model_validate_json(text)
     except ValidationError as error:
         raise header_fault(path, error) from None
-    predictors = {layer: Predictor(about.channels, about.pattern) for layer, about in header.layers.items()}
+    for method in header.methods:
+        if method not in METHODS:
+            raise FrontendError(
+                f"{path}: methods: this zapsim has no method '{method}'{did_you_mean(method, METHODS)}; "
+                f"known: {', '.join(METHODS)}"
+            )
+    by_method = {
+        method: {
+            layer: METHODS[method](channels=about.channels, pattern=about.pattern)
+            for layer, about in header.layers.items()
+        }
+        for method in header.methods
+    }
+    parts = {
+        _prefix(layer, method): predictor for method, each in by_method.items() for layer, predictor in each.items()
+    }
     expected = {
-        f"{layer}/{name}": value.shape
-        for layer, predictor in predictors.items()
-        for name, value in _parameters(predictor).items()
+        f"{prefix}{name}": value.shape for prefix, each in parts.items() for name, value in each.tensors().items()
     }
     stored = {name: value.shape for name, value in tensors.items()}
     if stored != expected:
         odd = sorted(name for name in stored.keys() | expected.keys() if stored.get(name) != expected.get(name))[0]
         raise FrontendError(f"{path}: {odd} does not fit the layers of the header")
     check_digest(path, tensors, header.tensors_sha256)
-    for layer, predictor in predictors.items():
-        state = {name: tensors[f"{layer}/{name}"] for name in _parameters(predictor)}
-        predictor.load_state_dict(state, strict=False)
-    evaluated = {layer: predictor.eval() for layer, predictor in predictors.items()}
-    return PredictorSet(header, evaluated, hashlib.sha256(path.read_bytes()).hexdigest(), str(path))
+    for prefix, predictor in parts.items():
+        predictor.load_tensors({name: tensors[f"{prefix}{name}"] for name in predictor.tensors()})
+    return _predictor_set(header, by_method, path.read_bytes(), str(path))
 
 
-def _parameters(predictor: Predictor) -> dict[str, torch.Tensor]:
-    """Return what a file holds of a predictor: all but the count of batches, which only training uses."""
-    return {name: value for name, value in predictor.state_dict().items() if "num_batches" not in name}
+def _predictor_set(
+    header: PredictorHeader, by_method: Mapping[str, dict[str, Predictor]], content: bytes, source: str
+) -> PredictorSet:
+    first, *others = ({layer: each.eval() for layer, each in part.items()} for part in by_method.values())
+    further = dict(zip(header.methods[1:], others, strict=True))
+    return PredictorSet(header, first, hashlib.sha256(content).hexdigest(), source, further)
+
+
+def _method_of(predictors: Mapping[str, Predictor]) -> str:
+    return next(predictor.method for predictor in predictors.values())
+
+
+def _prefix(layer: str, method: str) -> str:
+    """Return how the names of a predictor's tensors begin; ZAP's are as in files that are older than methods."""
+    return f"{layer}/" if method == "zap" else f"{layer}/{method}/"

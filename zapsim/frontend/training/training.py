@@ -7,7 +7,7 @@ another. The recipe "weighted" starts elsewhere and weighs the errors (docs/deci
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from math import cos, pi
 from pathlib import Path
@@ -25,14 +25,16 @@ from torch import nn
 
 from zapsim.errors import FrontendError, did_you_mean
 from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.methods.predictor import Predictor
+from zapsim.frontend.methods.registry import method_class
 from zapsim.frontend.network.forward import CountColumn, device_of, frozen, progress_bar
 from zapsim.frontend.network.graph import ConvSite, Graph
 from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.network.weights import weights_digest
+from zapsim.frontend.skipping import scorer_key
 from zapsim.frontend.training.checkpoint import Checkpoint
 from zapsim.frontend.training.learner import Learner
 from zapsim.frontend.training.losses import plain_error, weighted_error
-from zapsim.frontend.training.predictor import Predictor
 from zapsim.patterns import pattern_tile
 
 CHECKPOINT_INTERVAL_S = 60.0
@@ -51,7 +53,7 @@ class TrainingOptions:
     statistics of batch normalisation settle: from then on the predictor learns as it will be used. "paper" starts at
     random, all outputs count alike in a squared error, and the rate stays.
     `lr` is 0.03 if not given, and 0.01 with the paper's recipe. `layer_patterns` holds the layers with another pattern
-    than `pattern`.
+    than `pattern`. `methods` names the methods of which each layer gets a predictor.
     """
 
     pattern: str = "1/2"
@@ -61,10 +63,15 @@ class TrainingOptions:
     recipe: Recipe = "weighted"
     seed: int = 0
     layer_patterns: Mapping[str, str] = field(default_factory=dict)
+    methods: tuple[str, ...] = ("zap",)
 
     def __post_init__(self) -> None:
         for pattern in (self.pattern, *self.layer_patterns.values()):
             pattern_tile(pattern)
+        for method in self.methods:
+            method_class(method)
+        if not self.methods or len(set(self.methods)) < len(self.methods):
+            raise FrontendError(f"each method must be named once, got: {', '.join(self.methods) or 'none'}")
         if self.epochs < 1 or self.batch < 1:
             raise FrontendError(f"epochs and batch must be at least 1, got {self.epochs} and {self.batch}")
         if self.lr is not None and not self.lr > 0:
@@ -88,19 +95,25 @@ class TrainingOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedPredictors:
-    """Predictors by layer name (in eval mode), and how their training went.
+    """Predictors (in eval mode), and how their training went.
 
     Attributes
     ----------
+    predictors
+        Of the first method, by layer.
     losses
-        Each layer's mean loss in every epoch.
+        Each predictor's mean loss in every epoch, by layer; of further methods under
+        :func:`~zapsim.frontend.skipping.scorer_key`. What is not trained has none.
     savings
-        Share of each layer's outputs that would be skipped at threshold 0, in the last batch.
+        Share of each layer's outputs that would be skipped at threshold 0, in the last batch; by the same names.
+    further
+        Those of further methods, each by layer.
     """
 
     predictors: dict[str, Predictor]
     losses: dict[str, tuple[float, ...]]
     savings: dict[str, float]
+    further: tuple[dict[str, Predictor], ...] = ()
 
 
 def train_predictors(
@@ -112,7 +125,7 @@ def train_predictors(
     checkpoint: Path | None = None,
     checkpoint_interval_s: float = CHECKPOINT_INTERVAL_S,
 ) -> TrainedPredictors:
-    """Train a predictor for every eligible layer of `graph`.
+    """Train a predictor of every method for every eligible layer of `graph`, all in the same forward passes.
 
     Each layer learns as soon as its activations appear in the forward pass, so that only one layer's activations are
     kept at a time. The model is frozen and comes back unchanged. With a `checkpoint` file, the state is saved there
@@ -126,8 +139,32 @@ def train_predictors(
         is damaged or belongs to another run.
     """
     _check(graph, images, options)
+    predictors = _predictors(graph, options)
+    learners = _learners(predictors, options, device_of(model))
+    if learners:
+        _learn(model, graph, images, options, learners, progress, checkpoint, checkpoint_interval_s)
+    first, *further = ({name: each.eval() for name, each in part.items()} for part in predictors.values())
+    return TrainedPredictors(
+        first,
+        {name: tuple(learner.history) for name, learner in learners.items()},
+        {name: learner.saving for name, learner in learners.items()},
+        tuple(further),
+    )
+
+
+def _learn(
+    model: nn.Module,
+    graph: Graph,
+    images: ImageSet,
+    options: TrainingOptions,
+    learners: Mapping[str, Learner],
+    progress: bool,
+    checkpoint: Path | None,
+    checkpoint_interval_s: float,
+) -> None:
+    """Take all steps of all learners, from where the checkpoint's run was left, and complete the predictors."""
     device = device_of(model)
-    learners = _learners(graph, options, device)
+    by_layer = {site.name: [each for each in learners.values() if each.name == site.name] for site in graph.sites}
     checkpointing, start = None, (0, 0)
     if checkpoint is not None:
         checkpointing = Checkpoint(checkpoint, _run(model, images, options), checkpoint_interval_s)
@@ -140,8 +177,8 @@ def train_predictors(
             step_options = (options.rate(at, steps), display.shown or last, options.settled(at, steps))
 
             def learn(site: ConvSite, ofmap: torch.Tensor, options: tuple[float, bool, bool] = step_options) -> None:
-                if site.name in learners:
-                    learners[site.name].step(ofmap, *options)
+                for learner in by_layer[site.name]:
+                    learner.step(ofmap, *options)
 
             with Interception(graph, on_ofmap=learn):
                 model(images.tensor(chosen).to(device))
@@ -151,11 +188,8 @@ def train_predictors(
             if checkpointing is not None:
                 checkpointing.save(epoch, step + 1, learners)
             display.advance(at + 1)
-    return TrainedPredictors(
-        {name: learner.predictor.eval() for name, learner in learners.items()},
-        {name: tuple(learner.history) for name, learner in learners.items()},
-        {name: learner.saving for name, learner in learners.items()},
-    )
+    for learner in learners.values():
+        learner.predictor.eval().finish()
 
 
 def _check(graph: Graph, images: ImageSet, options: TrainingOptions) -> None:
@@ -183,15 +217,39 @@ def _run(model: nn.Module, images: ImageSet, options: TrainingOptions) -> dict[s
     }
 
 
-def _learners(graph: Graph, options: TrainingOptions, device: torch.device) -> dict[str, Learner]:
+def _predictors(graph: Graph, options: TrainingOptions) -> dict[str, dict[str, Predictor]]:
+    """Return predictors by method and layer, as they start."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
-        predictors = {site.name: Predictor(site.shape.K, options.pattern_of(site.name)) for site in graph.eligible}
+        predictors = {
+            method: {
+                site.name: method_class(method)(channels=site.shape.K, pattern=options.pattern_of(site.name))
+                for site in graph.eligible
+            }
+            for method in options.methods
+        }
     if options.recipe == "weighted":
-        for predictor in predictors.values():
-            predictor.start_as_neighbour_rule()
+        for predictor in (each for part in predictors.values() for each in part.values()):
+            predictor.start()
+    return predictors
+
+
+def _learners(
+    predictors: Mapping[str, Mapping[str, Predictor]], options: TrainingOptions, device: torch.device
+) -> dict[str, Learner]:
+    """Return what teaches the predictors of methods that learn."""
     error = plain_error if options.recipe == "paper" else weighted_error
-    return {name: Learner(name, predictor.to(device), error) for name, predictor in predictors.items()}
+    return {
+        _key(layer, method, predictors): Learner(layer, predictor.to(device), error)
+        for method, part in predictors.items()
+        for layer, predictor in part.items()
+        if predictor.trained
+    }
+
+
+def _key(layer: str, method: str, methods: Iterable[str]) -> str:
+    """Return the name of a predictor: its layer's, with its method unless that is the first."""
+    return layer if method == next(iter(methods)) else scorer_key(layer, method)
 
 
 def _batches(

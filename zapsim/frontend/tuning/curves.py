@@ -26,9 +26,10 @@ from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.network.forward import CountColumn, check_finite, device_of, frozen, progress_bar
 from zapsim.frontend.network.graph import ConvSite, Graph
 from zapsim.frontend.network.intercept import Interception
-from zapsim.frontend.skipping import Scorer
+from zapsim.frontend.scorer import Scorer
+from zapsim.frontend.skipping import scorers_of, setting_of
 from zapsim.patterns import pattern_map
-from zapsim.timing.predictor import predictor_counts
+from zapsim.tracefile.records import PredictorSetting
 from zapsim.workload import ConvShape
 
 BINS = 2048
@@ -56,6 +57,8 @@ class LayerCurve:
         Share of the layer's activation sum that each threshold loses; rising.
     predictor_macs
         MACs of the predictor itself per image (0 for a rule without one).
+    scorer
+        The layer's predictor; None stands for a ZAP.
     """
 
     shape: ConvShape
@@ -64,6 +67,7 @@ class LayerCurve:
     computed: NDArray[np.float64]
     error: NDArray[np.float64]
     predictor_macs: int
+    scorer: Scorer | None = None
 
     def __post_init__(self) -> None:
         if not len(self.thresholds) == len(self.computed) == len(self.error) > 0:
@@ -85,6 +89,12 @@ class LayerCurve:
         """MACs per image at every threshold, including the predictor's own."""
         return self.computed * self.shape.macs_per_output + self.predictor_macs
 
+    def setting(self, threshold: float) -> PredictorSetting:
+        """Return the setting of the layer's predictor at a threshold."""
+        if self.scorer is None:
+            return PredictorSetting(pattern=self.pattern, threshold=threshold)
+        return setting_of(self.scorer, threshold)
+
     def index(self, threshold: float) -> int:
         """Return the number of a threshold that the curve holds exactly.
 
@@ -104,7 +114,7 @@ class LayerCurve:
 class Curves:
     """The curves of all predicted layers, and the MACs of all convolutions of one image.
 
-    `note` says what they were measured on.
+    A layer has a curve for each method that it may be predicted by. `note` says what they were measured on.
     """
 
     layers: tuple[LayerCurve, ...]
@@ -112,7 +122,7 @@ class Curves:
     note: str
 
     def layer(self, name: str) -> LayerCurve:
-        """Return one layer's curve."""
+        """Return one layer's curve, that of its first method."""
         for layer in self.layers:
             if layer.name == name:
                 return layer
@@ -126,7 +136,6 @@ def measure_curves(
     images: ImageSet,
     *,
     bins: int = BINS,
-    free: bool = False,
     progress: bool = True,
 ) -> Curves:
     """Measure the curves of every layer in `scorers`, in one pass over `images`; memory does not grow with them.
@@ -136,13 +145,11 @@ def measure_curves(
     model, graph
         The network, which computes everything meanwhile and comes back unchanged.
     scorers
-        Predictors by layer.
+        Predictors by layer; those of further methods under :func:`~zapsim.frontend.skipping.scorer_key`.
     images
         What to measure on; preferably not what the predictors were trained on.
     bins
         Steps from -1 to 1: a power of two, at least 1,024.
-    free
-        Whether the scores cost no MACs, as those of a rule do.
     progress
         Whether to show a bar on a terminal.
 
@@ -157,11 +164,14 @@ def measure_curves(
         raise FrontendError("curves need at least one image")
     if not scorers:
         raise FrontendError("curves need at least one predictor")
-    histograms = {name: _Histogram(name, scorer, bins) for name, scorer in scorers.items()}
+    histograms = {
+        site.name: [_Histogram(site.name, scorer, bins) for scorer in scorers_of(scorers, site.name)]
+        for site in graph.sites
+    }
 
     def add(site: ConvSite, ofmap: torch.Tensor) -> None:
-        if site.name in histograms:
-            histograms[site.name].add(ofmap)
+        for histogram in histograms[site.name]:
+            histogram.add(ofmap)
 
     bar = progress_bar(CountColumn(), wanted=progress)
     task = bar.add_task("measuring curves", total=len(images))
@@ -171,7 +181,7 @@ def measure_curves(
                 model(inputs.to(device_of(model)))
             bar.advance(task, len(inputs))
     layers = tuple(
-        histograms[site.name].curve(site.shape, len(images), free) for site in graph.sites if site.name in histograms
+        histogram.curve(site.shape, len(images)) for site in graph.sites for histogram in histograms[site.name]
     )
     return Curves(layers, sum(site.shape.macs for site in graph.sites), f"on {images.description}")
 
@@ -205,7 +215,7 @@ class _Histogram:
         self.mass += torch.bincount(index.flatten(), values.flatten(), minlength=len(self.mass)).cpu().numpy()
         self.pattern_mass += float(ofmap[..., pattern].double().sum())
 
-    def curve(self, shape: ConvShape, images: int, free: bool) -> LayerCurve:
+    def curve(self, shape: ConvShape, images: int) -> LayerCurve:
         """Return the layer's curve: sums over the bins above each threshold."""
         first = int(pattern_map(self.scorer.pattern, shape.P, shape.Q).sum()) * shape.K
         above = np.cumsum(self.counts[::-1])[::-1][1:]
@@ -218,5 +228,6 @@ class _Histogram:
             np.linspace(-1.0, 1.0, self.bins + 1),
             first + above / images,
             np.minimum(error, 1.0),
-            0 if free else predictor_counts(shape, first).predictor_macs,
+            self.scorer.work(0.0).macs(first, shape.outputs - first),
+            self.scorer,
         )

@@ -3,7 +3,8 @@
 Source of the problem: Shomron et al., "Thanks for Nothing", ECCV 2020, section 4: minimise the sum of MAC_l(t_l)
 subject to sum of err_l(t_l) <= E. It is solved here on the measured step curves themselves, without fitting functions
 to them (:mod:`zapsim.frontend.tuning.knapsack` says how, and how near the optimum). A layer may also do without its
-predictor, which then costs nothing.
+predictor, which then costs nothing. If there are curves of several methods, every layer takes the method, too, that the
+budget is best spent on.
 
 The curves know each layer by itself: what skipping in one layer does to the next is for an evaluation to say. A point's
 quality is therefore what the curves expect of it:
@@ -18,11 +19,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from zapsim.errors import FrontendError, did_you_mean
@@ -43,7 +46,7 @@ def for_error(curves: Curves, budget: float) -> OperatingPoint:
     """
     if not (isfinite(budget) and budget >= 0):
         raise FrontendError(f"an error budget must be 0 or more, got {budget}")
-    choice = choose([Options(_macs(layer), _errors(layer)) for layer in curves.layers], budget)
+    choice = choose([Options(layer.macs, layer.errors) for layer in _layers(curves)], budget)
     assert choice is not None  # without predictors there is no error
     bound = (_dense(curves) - choice.bound) / curves.dense_macs
     return _point(curves, f"e{budget:g}", choice.taken, {"most_macs_saved": bound})
@@ -60,9 +63,9 @@ def for_saving(curves: Curves, saving: float) -> OperatingPoint:
     if not (isfinite(saving) and saving >= 0):
         raise FrontendError(f"a saving must be a share from 0 to 1, got {saving}")
     budget = _dense(curves) - saving * curves.dense_macs
-    choice = choose([Options(_errors(layer), _macs(layer)) for layer in curves.layers], budget)
+    choice = choose([Options(layer.errors, layer.macs) for layer in _layers(curves)], budget)
     if choice is None:
-        most = sum(layer.shape.macs - float(_macs(layer).min()) for layer in curves.layers) / curves.dense_macs
+        most = sum(float(layer.macs[0] - layer.macs.min()) for layer in _layers(curves)) / curves.dense_macs
         raise FrontendError(
             f"a saving of {saving:.1%} cannot be reached: all thresholds at 1 save {most:.2%} of the MACs"
         )
@@ -70,7 +73,14 @@ def for_saving(curves: Curves, saving: float) -> OperatingPoint:
 
 
 def for_threshold(curves: Curves, threshold: float) -> OperatingPoint:
-    """Return one threshold for all layers, which the curves must hold (point ``t0.2`` and so on)."""
+    """Return one threshold for all layers, which the curves must hold (point ``t0.2`` and so on).
+
+    Raises
+    ------
+    FrontendError
+        If the curves do not hold it, or are of several methods.
+    """
+    _check_one_method(curves)
     return _point(curves, f"t{threshold:g}", [1 + layer.index(threshold) for layer in curves.layers])
 
 
@@ -78,7 +88,13 @@ def best_threshold(curves: Curves, budget: float) -> OperatingPoint:
     """Return the highest common threshold with a summed error of at most `budget` (point ``u0.2`` and so on).
 
     If even -1 has more, no layer predicts.
+
+    Raises
+    ------
+    FrontendError
+        If the curves are of several methods.
     """
+    _check_one_method(curves)
     errors = np.sum([layer.error for layer in curves.layers], axis=0)
     fitting = int(np.searchsorted(errors, budget, side="right"))
     return _point(curves, f"u{budget:g}", [fitting] * len(curves.layers))
@@ -92,45 +108,90 @@ def trade_off(curves: Curves, budgets: Sequence[float]) -> tuple[OperatingPoint,
 def expected(curves: Curves, point: OperatingPoint) -> OperatingPoint:
     """Return a point, whose thresholds the curves must hold, with the quality that they expect of it."""
     options = []
-    for layer in curves.layers:
-        threshold = point.thresholds.get(layer.name)
-        options.append(0 if threshold is None else 1 + layer.index(threshold))
+    for layer in _layers(curves):
+        setting = point.predictors.get(layer.name)
+        options.append(0 if setting is None else layer.option(setting))
     return _point(curves, point.name, options)
 
 
 def _point(
     curves: Curves, name: str, options: Sequence[int], bounds: Mapping[str, float] | None = None
 ) -> OperatingPoint:
-    """Return the point of an option per layer: 0 is to do without the predictor, n the curve's n-th threshold."""
-    pairs = list(zip(curves.layers, options, strict=True))
-    saved = _dense(curves) - sum(float(_macs(layer)[option]) for layer, option in pairs)
+    """Return the point of an option per layer."""
+    pairs = list(zip(_layers(curves), options, strict=True))
+    saved = _dense(curves) - sum(float(layer.macs[option]) for layer, option in pairs)
     quality = {
         "macs_saved": saved / curves.dense_macs,
-        "summed_error": float(sum(_errors(layer)[option] for layer, option in pairs)),
+        "summed_error": float(sum(layer.errors[option] for layer, option in pairs)),
         **(bounds or {}),
     }
-    settings = {
-        layer.name: PredictorSetting(pattern=layer.pattern, threshold=float(layer.thresholds[option - 1]))
-        for layer, option in pairs
-        if option
-    }
+    settings = {layer.name: layer.setting(option) for layer, option in pairs if option}
     note = f"expected from curves measured {curves.note}" if curves.note else ""
     return OperatingPoint(name=name, predictors=settings, quality=quality, quality_note=note)
 
 
-def _macs(layer: LayerCurve) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Return the MACs of every option: without the predictor, then at each threshold."""
-    return np.concatenate(([float(layer.shape.macs)], layer.macs))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Layer:
+    """What a layer can do: 0 is to do without a predictor, then come the thresholds of its methods' curves in turn.
+
+    So the best of several methods is found as the best of several thresholds is: each is charged its own MACs.
+    """
+
+    curves: tuple[LayerCurve, ...]
+
+    @property
+    def name(self) -> str:
+        return self.curves[0].name
+
+    @property
+    def macs(self) -> NDArray[np.float64]:
+        """MACs of every option."""
+        return np.concatenate(([float(self.curves[0].shape.macs)], *(curve.macs for curve in self.curves)))
+
+    @property
+    def errors(self) -> NDArray[np.float64]:
+        """Errors of every option."""
+        return np.concatenate(([0.0], *(curve.error for curve in self.curves)))
+
+    def setting(self, option: int) -> PredictorSetting:
+        """Return the setting that an option above 0 means."""
+        place = option - 1
+        for curve in self.curves:
+            if place < len(curve.thresholds):
+                return curve.setting(float(curve.thresholds[place]))
+            place -= len(curve.thresholds)
+        raise IndexError(option)
+
+    def option(self, setting: PredictorSetting) -> int:
+        """Return the option that a setting means."""
+        start = 1
+        for curve in self.curves:
+            if curve.setting(setting.threshold).method == setting.method:
+                return start + curve.index(setting.threshold)
+            start += len(curve.thresholds)
+        raise FrontendError(f"no curve of layer '{self.name}' of method '{setting.method}'")
 
 
-def _errors(layer: LayerCurve) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Return the error of every option."""
-    return np.concatenate(([0.0], layer.error))
+def _layers(curves: Curves) -> list[_Layer]:
+    """Return each layer with its curves, in the order of the layers."""
+    by_name: dict[str, list[LayerCurve]] = {}
+    for curve in curves.layers:
+        by_name.setdefault(curve.name, []).append(curve)
+    return [_Layer(tuple(each)) for each in by_name.values()]
+
+
+def _check_one_method(curves: Curves) -> None:
+    """Refuse a common threshold of several methods."""
+    if len(_layers(curves)) < len(curves.layers):
+        raise FrontendError(
+            "one threshold for all layers means something else with every method: name one method, or give an error "
+            "or a saving"
+        )
 
 
 def _dense(curves: Curves) -> float:
     """Return the MACs of the predicted layers if they compute everything."""
-    return float(sum(layer.shape.macs for layer in curves.layers))
+    return float(sum(layer.macs[0] for layer in _layers(curves)))
 
 
 class _Record(BaseModel):

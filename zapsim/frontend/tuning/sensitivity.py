@@ -21,7 +21,8 @@ from zapsim.frontend.network.contract import output_differences
 from zapsim.frontend.network.forward import CountColumn, device_of, frozen, progress_bar
 from zapsim.frontend.network.graph import Graph
 from zapsim.frontend.network.intercept import Interception
-from zapsim.frontend.skipping import Method, Scorer, operating_point, predicting
+from zapsim.frontend.scorer import Scorer
+from zapsim.frontend.skipping import Method, operating_point, predicting
 from zapsim.frontend.tuning.curves import Curves, LayerCurve
 
 PROBE_ERROR = 0.1
@@ -55,7 +56,8 @@ def measure_sensitivities(
     """
     if not len(images):
         raise FrontendError("sensitivities need at least one image")
-    probes = {layer.name: _probe(layer) for layer in curves.layers}
+    # Of several methods of a layer, the first is probed: the weight is the layer's.
+    probes = {name: _probe(curves.layer(name)) for name in dict.fromkeys(layer.name for layer in curves.layers)}
     methods = {name: _alone(scorers, name, threshold) for name, (threshold, _) in probes.items()}
     harm = _harm(model, graph, methods, images, progress)
     slopes = {name: harm[name] / error for name, (_, error) in probes.items() if error > 0}
