@@ -21,7 +21,7 @@ from zapsim.comparison import Comparison, Outcome
 from zapsim.energy.model import energy_by_component
 from zapsim.errors import ConfigError, did_you_mean
 from zapsim.results import LayerResult, RunResult
-from zapsim.timing.layer import LayerTiming, time_layer
+from zapsim.timing.layer import LayerTiming, time_in_two_stages, time_layer
 from zapsim.timing.residency import NOTHING_STAYS, Residency, resident_maps
 from zapsim.timing.timeline import timeline_engine
 from zapsim.timing.timeline.fast import run_fast
@@ -29,6 +29,9 @@ from zapsim.timing.timeline.times import TimelineEngine
 from zapsim.tracefile.reader import Trace
 from zapsim.tracefile.records import LayerTrace, OperatingPoint, TracedLayer
 from zapsim.version import __version__
+
+MOST_SKIPPED_WITHOUT_PREDICTION = 100
+"""A layer of which less than one MAC in so many is left out is not faster by prediction."""
 
 
 def simulate(  # noqa: PLR0913 (all but three are keywords)
@@ -129,6 +132,7 @@ def _run_batch(
     comparisons = []
     for layer, resident in zip(trace.layers(point, images), residencies, strict=True):
         before, after = (layer_timing(arch, layer, policy, resident, timeline) for policy in policies)
+        before = fair_baseline(arch, layer, policies[0], before, after, resident, timeline)
         comparisons.append(Comparison(layer_outcome(arch, before), layer_outcome(arch, after)))
         if progress is not None:
             progress(layer.shape.name, after)
@@ -174,6 +178,40 @@ def layer_timing(
 ) -> LayerTiming:
     """Time one layer on the engine of its architecture, one of `engines`: cycles and actions."""
     return time_layer(engines[arch.array.dataflow], arch, layer, policy, resident=resident, timeline=timeline)
+
+
+def fair_baseline(
+    arch: ArchSpec,
+    layer: LayerTrace,
+    policy: Policy,
+    before: LayerTiming,
+    after: LayerTiming,
+    resident: Residency = NOTHING_STAYS,
+    timeline: TimelineEngine = run_fast,
+    engines: Mapping[str, Engine[Any]] = ENGINES,
+) -> LayerTiming:
+    """Return what a layer under prediction is compared with, so that it never wins by what is not prediction's.
+
+    Two stages have smaller tiles than one, which DRAM may overlap better. If the array leaves out less than 1 % of the
+    MACs and yet is faster, the baseline runs the layer in the same two stages, if that is faster for it. (On the
+    bundled traces and shipped arrays, two stages are faster without prediction in 8 of some 500 layers: by at most
+    0.3 %, but for 7 % of a layer of 19,401 cycles on ``gemmini_16x16``.)
+
+    Parameters
+    ----------
+    arch, layer, resident, timeline, engines
+        As in :func:`layer_timing`.
+    policy
+        Of the baseline.
+    before, after
+        The layer under the baseline, and under prediction.
+    """
+    lost = after.counts.macs_skipped * MOST_SKIPPED_WITHOUT_PREDICTION
+    if lost >= layer.shape.macs or after.cycles.total >= before.cycles.total or layer.setting is None:
+        return before
+    engine = engines[arch.array.dataflow]
+    split = time_in_two_stages(engine, arch, layer, policy, resident=resident, timeline=timeline)
+    return min(before, split, key=lambda timing: timing.cycles.total)
 
 
 def layer_outcome(arch: ArchSpec, timing: LayerTiming) -> Outcome:

@@ -220,9 +220,7 @@ def _scaled(block: int, plan: Plan) -> int:
 
 
 @kernel
-def order_tiles(
-    a: Ints, loads_a: Ints, b: Ints, loads_b: Ints, reach: Ints, numbers: Ints
-) -> tuple[Ints, Ints, Ints]:
+def order_tiles(a: Ints, loads_a: Ints, b: Ints, loads_b: Ints, reach: Ints, numbers: Ints) -> tuple[Ints, Ints, Ints]:
     """Put the tiles of all stages in the array's order, and say what each loads, stores and waits for.
 
     Parameters

@@ -183,6 +183,36 @@ def prediction_pays(
     return predicted.cycles.total < dense.cycles.total
 
 
+def time_in_two_stages(
+    engine: Engine[Mapping],
+    arch: ArchSpec,
+    layer: LayerTrace,
+    policy: Policy,
+    *,
+    resident: Residency = NOTHING_STAYS,
+    timeline: TimelineEngine = run_fast,
+) -> LayerTiming:
+    """Time a layer that computes every output, in the two stages that its pattern makes, without any predictor.
+
+    Prediction splits a layer in two, and DRAM may overlap smaller tiles better. That is not what prediction saves: a
+    controller without a predictor can split the layer as well (:func:`zapsim.simulation.fair_baseline`).
+
+    Parameters
+    ----------
+    engine, arch, layer, resident, timeline
+        As in :func:`time_layer`; the layer has a pattern.
+    policy
+        One that computes all outputs: ``dense`` or ``gate-input``.
+    """
+    (everything,) = stage_demands(arch, layer, policy, None)
+    positions = layer.pattern_positions()
+    demands = [
+        replace(everything, mask=PackedMap.of_pattern(part, layer.shape.N, layer.shape.K), positions=part)
+        for part in (positions, ~positions)
+    ]
+    return _time_demands(engine, arch, layer, policy, None, demands, resident, timeline)
+
+
 def check_buffer(arch: ArchSpec) -> None:
     """Check that the GLB holds a tile; what a row-stationary array needs, its mappings say.
 

@@ -217,9 +217,7 @@ def _slice_macs(ifmap_nonzero: PackedMap, shape: ConvShape, brick: int, slices: 
     size = shape.C_per_group
     counts = np.empty((shape.N, shape.H, shape.W, shape.groups, -(-size // brick)), dtype=np.int32)
     words = ifmap_nonzero.words()
-    slice_kernels.brick_counts(
-        words.reshape(-1, words.shape[-1]), size, brick, counts.reshape(-1, *counts.shape[3:])
-    )
+    slice_kernels.brick_counts(words.reshape(-1, words.shape[-1]), size, brick, counts.reshape(-1, *counts.shape[3:]))
     out = np.empty((shape.N, shape.P, shape.Q, shape.groups), dtype=np.int32)
     corner = (shape.padding[0], shape.padding[2])
     slice_kernels.slice_macs(counts, shape.R, shape.S, shape.stride, corner, shape.dilation, slices, out)
