@@ -22,6 +22,7 @@ from zapsim.arrays.gating import expected_window_nonzero
 from zapsim.csvfile import TableRow, read_table
 from zapsim.energy.model import energy_by_component
 from zapsim.errors import ConfigError, WorkloadError, did_you_mean
+from zapsim.shipped import find_file, shipped_names
 from zapsim.timing.dram import expected_coded_words
 from zapsim.timing.layer import LayerTiming, combine_stages
 from zapsim.timing.predictor import PredictorResult
@@ -170,14 +171,9 @@ class Validation:
         return all(errors.met for errors in self.metrics)
 
 
-def validation_directory() -> Path:
-    """Return the folder of the shipped validations."""
-    return Path(__file__).parents[1] / "validation"
-
-
 def known_validations() -> list[str]:
-    """List the names of the shipped validations."""
-    return sorted(path.stem for path in validation_directory().glob("*.yaml"))
+    """List the names of the shipped validations; there is at least one."""
+    return shipped_names("validation", ".yaml")
 
 
 def validate(name_or_path: str) -> Validation:
@@ -208,9 +204,9 @@ def validate(name_or_path: str) -> Validation:
 
 
 def _find(name_or_path: str) -> Path:
-    for path in (Path(name_or_path), validation_directory() / f"{name_or_path}.yaml"):
-        if path.is_file():
-            return path
+    path = find_file(name_or_path, "validation", ".yaml")
+    if path is not None:
+        return path
     known = known_validations()
     hint = did_you_mean(name_or_path, known)
     raise ConfigError(f"{name_or_path}: no such validation{hint}; expected a file, or one of: {', '.join(known)}")

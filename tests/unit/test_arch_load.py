@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from zapsim.arch import load
-from zapsim.arch.load import find_arch, known_archs, load_arch
+from zapsim.arch.load import known_archs, load_arch
 from zapsim.errors import ConfigError
 
 KNOWN = ", ".join(known_archs())
@@ -47,14 +46,6 @@ def test_a_folder_of_the_same_name_is_no_architecture(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "eyeriss").mkdir()
     assert load_arch("eyeriss").name == "eyeriss"
-
-
-def test_configs_shipped_inside_the_package_are_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(load, "__file__", str(tmp_path / "arch" / "load.py"))
-    (tmp_path / "arch_configs").mkdir()
-    write(tmp_path / "arch_configs", "mine.yaml", "")
-    assert known_archs() == ["mine"]
-    assert find_arch("mine") == tmp_path / "arch_configs" / "mine.yaml"
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,8 @@ def test_running_imports_no_torch(trace):
     found = subprocess.run([*command, str(trace)], capture_output=True, cwd=trace.parent, text=True, check=False)
     assert (found.returncode, found.stderr) == (0, "")
     wrong = subprocess.run([*command, "none"], capture_output=True, cwd=trace.parent, text=True, check=False)
-    assert (wrong.returncode, wrong.stdout, wrong.stderr) == (2, "", "zapsim: none: no such trace file\n")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.startswith("zapsim: none: no such trace file; shipped: ")
 
 
 @pytest.mark.parametrize("command", [(), ("run",), ("train",), ("trace",), ("trace-info",)])

@@ -15,7 +15,7 @@ from zapsim.cli import main
 
 COMMANDS = (
     "run", "explain", "explore", "pareto", "compare", "train", "tune", "adapt", "eval", "trace", "trace-info", "archs",
-    "area", "validate",
+    "area", "validate", "doctor",
 )  # fmt: skip
 
 PRINTED = {

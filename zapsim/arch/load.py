@@ -6,7 +6,6 @@ beside it replace. Overrides such as ``array.rows=16`` (``--set``) come last.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from zapsim.arch.document import Document, KeyPath, Leaf, document, prefixes, re
 from zapsim.arch.faults import known_keys, translate
 from zapsim.arch.spec import ArchSpec
 from zapsim.errors import ConfigError, did_you_mean, shown
+from zapsim.shipped import find_file, shipped_folder, shipped_names
 
 _NOT_A_KEY = "sources"
 """The field of ArchSpec that no file sets: it is gathered from the file's ``source:`` texts."""
@@ -103,8 +103,8 @@ def arch_faults(error: ValidationError) -> Iterator[tuple[KeyPath, str]]:
 
 
 def known_archs() -> list[str]:
-    """List the bare names of the shipped architectures, sorted."""
-    return sorted(path.stem for path in config_directory().glob("*.yaml"))
+    """List the bare names of the shipped architectures, sorted; there is at least one."""
+    return shipped_names("arch_configs", ".yaml")
 
 
 def find_arch(name_or_path: str | Path, beside: Path | None = None) -> Path:
@@ -123,14 +123,10 @@ def find_arch(name_or_path: str | Path, beside: Path | None = None) -> Path:
         If there is none; the message lists the shipped ones.
     """
     wanted = Path(name_or_path)
-    path = wanted if beside is None else beside / wanted
-    if os.path.exists(path) and not os.path.isdir(path):  # unlike Path's, these take any text
+    path = find_file(wanted, "arch_configs", ".yaml", beside)
+    if path is not None:
         return path
     known = known_archs()
-    if wanted.parent == Path():
-        name = wanted.name.removesuffix(".yaml")
-        if name in known:
-            return config_directory() / f"{name}.yaml"
     hint = did_you_mean(wanted.name.removesuffix(".yaml"), known)
     raise ConfigError(f"{wanted}: no such architecture{hint}; expected a file, or one of: {', '.join(known)}")
 
@@ -162,16 +158,9 @@ def _with_bases(path: Path, above: tuple[Path, ...]) -> Document:
     return with_preset(document(tree, path.name)).over(_with_bases(below, way))
 
 
-def config_directory() -> Path:
-    """Find the folder of the shipped architecture files: inside the package if installed so, else beside it."""
-    package = Path(__file__).parents[1]
-    inside = package / "arch_configs"
-    return inside if inside.is_dir() else package.parent / "arch_configs"
-
-
 def known_dram_presets() -> list[str]:
     """List the names of the shipped DRAM channels, sorted."""
-    return sorted(path.stem for path in (config_directory() / "dram").glob("*.yaml"))
+    return shipped_names("arch_configs", ".yaml", inside="dram")
 
 
 def with_preset(values: Document) -> Document:
@@ -184,7 +173,7 @@ def with_preset(values: Document) -> Document:
         hint = did_you_mean(str(leaf.value), known)
         fault = f"expected one of: {', '.join(known)}, got {shown(leaf.value)}{hint}"
         return Document(values.leaves, (*values.faults, f"{leaf.origin}: {'.'.join(_DRAM_PRESET)}: {fault}"))
-    path = config_directory() / "dram" / f"{leaf.value}.yaml"
+    path = shipped_folder("arch_configs") / "dram" / f"{leaf.value}.yaml"
     return values.over(document(read_mapping(path), f"dram/{path.name}"))
 
 

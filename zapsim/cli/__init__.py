@@ -12,6 +12,7 @@ from zapsim.cli import (
     archs,
     area,
     compare,
+    doctor,
     evaluate,
     explain,
     explore,
@@ -28,6 +29,7 @@ from zapsim.version import __version__
 
 _COMMANDS = (
     run, explain, explore, pareto, compare, train, tune, adapt, evaluate, trace, trace_info, archs, area, validate,
+    doctor,
 )  # fmt: skip
 
 _EPILOG = """\

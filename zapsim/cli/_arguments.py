@@ -12,10 +12,11 @@ from typing import Any, TypeAlias
 from zapsim.arch.policy import PRESETS
 from zapsim.errors import ZapsimError
 from zapsim.files import check_writable, is_special, write_atomically
+from zapsim.shipped import shipped_folder
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-BUNDLED_TRACE = Path(__file__).parents[2] / "traces" / "vgg16_hed_chelsea_1_3.safetensors"
+BUNDLED_TRACE = shipped_folder("traces") / "vgg16_hed_chelsea_1_3.safetensors"
 """VGG-16 (HED weights) on one photograph: the trace that runs if none is named."""
 
 _OPTIONS: dict[str, dict[str, Any]] = {
@@ -25,7 +26,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "help": "change a key of the architecture, as in array.rows=16; may be repeated",
     },
     "--trace": {
-        "type": Path, "default": BUNDLED_TRACE, "metavar": "FILE", "help": "trace to run (default: the bundled VGG-16)",
+        "type": Path, "default": BUNDLED_TRACE, "metavar": "FILE",
+        "help": "trace to run, or the name of a shipped one (default: a VGG-16)",
     },
     "--point": {"metavar": "NAME", "help": "operating point of the trace (default: its first)"},
     "--images": {
@@ -84,6 +86,14 @@ def add_design_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what runs where: architecture, changes to it, trace, operating point and images."""
     add_option(parser, "--arch", required=True)
     add_options(parser, "--set", "--trace", "--point", "--images")
+
+
+def design_files(args: argparse.Namespace) -> tuple[Path, ...]:
+    """Find the files that the arguments of :func:`add_design_arguments` name, which no output may replace."""
+    from zapsim.arch.load import find_arch
+    from zapsim.tracefile.reader import find_trace
+
+    return find_trace(args.trace), find_arch(args.arch)
 
 
 def check_outputs(files: Iterable[Path | None], plots: Iterable[Path | None] = (), inputs: Iterable[Path] = ()) -> None:

@@ -51,8 +51,9 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.exploration.compare import compare
     from zapsim.report.compare import comparison_csv, plot_comparison, print_comparison
     from zapsim.report.terminal import stdout_console
+    from zapsim.tracefile.reader import find_trace
 
-    check_outputs((args.csv,), (args.plot,), (args.trace,))
+    check_outputs((args.csv,), (args.plot,), (find_trace(args.trace),))
     sides = compare(
         args.a, args.b, trace=args.trace, point=args.point, policy=args.policy,
         overrides_a=args.set_a, overrides_b=args.set_b,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from zapsim.cli._arguments import (
     Subparsers,
@@ -13,6 +12,7 @@ from zapsim.cli._arguments import (
     add_option,
     add_options,
     check_outputs,
+    design_files,
     say_written,
     write_output,
 )
@@ -51,7 +51,7 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.simulation import simulate
     from zapsim.tracefile.reader import Trace
 
-    check_outputs((args.out,), (args.plot,), (args.trace, Path(args.arch)))
+    check_outputs((args.out,), (args.plot,), design_files(args))
     arch, trace = load_arch(args.arch, args.overrides), Trace(args.trace)
     oracle, perfect, predicted = (
         simulate(arch, trace, policy, point=args.point, images=args.images)

@@ -34,7 +34,9 @@ def add_parser(commands: Subparsers) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("space", type=Path, metavar="SPACE.yaml", help="space file (see docs/exploring.md)")
+    parser.add_argument(
+        "space", type=Path, metavar="SPACE.yaml", help="space file (see docs/exploring.md), or the name of an example"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument(
         "--workers", type=int, metavar="N", help="processes (default: one per core, but no more than the work needs)"

@@ -14,6 +14,7 @@ from zapsim.cli._arguments import (
     add_option,
     add_options,
     check_outputs,
+    design_files,
     say_written,
     write_output,
 )
@@ -82,7 +83,7 @@ def execute(args: argparse.Namespace) -> int:
 
     if args.batch < 1:
         raise ZapsimError(f"--batch must be at least 1, got {args.batch}")
-    check_outputs((args.out, args.timeline), (args.plot,), (args.trace, Path(args.arch)))
+    check_outputs((args.out, args.timeline), (args.plot,), design_files(args))
     timed: list[TimedLayer] = []
     result = _simulate(args, Trace(args.trace), timed)
     _show(result, args.format or _FORMAT_OF.get(args.out.suffix.lower() if args.out else "", "table"), args.out)

@@ -14,7 +14,8 @@ from zapsim.exploration.axes import Axes, build_axes
 from zapsim.exploration.goals import Goals, check_goals
 from zapsim.exploration.space import Space, Workload
 from zapsim.exploration.space_file import SpaceFile, check_space, read_space_file
-from zapsim.tracefile.reader import Trace
+from zapsim.shipped import find_file, shipped_names
+from zapsim.tracefile.reader import Trace, find_trace
 from zapsim.version import __version__
 
 
@@ -24,7 +25,7 @@ def load_space(source: str | Path | Mapping[str, Any], folder: Path | None = Non
     Parameters
     ----------
     source
-        A YAML file, or a mapping with the keys of one.
+        A YAML file, the name of a shipped example, or a mapping with the keys of one.
     folder
         The folder that paths in a mapping are relative to (None: the current one); those in a file are relative to the
         file's.
@@ -36,8 +37,26 @@ def load_space(source: str | Path | Mapping[str, Any], folder: Path | None = Non
     """
     if isinstance(source, Mapping):
         return _space(source, "space", folder or Path())
-    path = Path(source)
+    path = find_space(source)
     return _space(read_space_file(path), path.name, path.parent)
+
+
+def find_space(name_or_path: str | Path) -> Path:
+    """Find the space file that a path or the name of a shipped example means; a file wins.
+
+    Raises
+    ------
+    ConfigError
+        If there is none; for a bare name, the message lists the shipped ones.
+    """
+    path = find_file(name_or_path, "examples", ".yaml")
+    if path is not None:
+        return path
+    wanted, known = Path(name_or_path), shipped_names("examples", ".yaml")
+    if wanted.parent != Path():
+        raise ConfigError(f"{wanted}: no such space file")
+    hint = did_you_mean(wanted.name.removesuffix(".yaml"), known)
+    raise ConfigError(f"{wanted}: no such space file{hint}; shipped: {', '.join(known)}")
 
 
 def _space(source: Mapping[str, Any], file: str, folder: Path) -> Space:
@@ -89,7 +108,7 @@ def _variants(space_file: SpaceFile, file: str, folder: Path) -> dict[str, Varia
 
 def _workloads(space_file: SpaceFile, file: str, folder: Path) -> tuple[Workload, ...]:
     """Return the operating points of all traces, which must be of one network and hold all images."""
-    traces = [Trace(folder / name) for name in space_file.trace]
+    traces = [Trace(find_trace(name, folder)) for name in space_file.trace]
     stems = [trace.path.stem for trace in traces]
     if len(set(stems)) < len(stems):
         raise ConfigError(f"{file}: trace: two traces have the same name")

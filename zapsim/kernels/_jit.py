@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import ParamSpec, TypeVar, cast
 
 import numba
@@ -13,6 +14,11 @@ _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
 
+def cache_directory() -> Path:
+    """Return the folder of the machine code: that of ``NUMBA_CACHE_DIR``, or one in the user's cache directory."""
+    return Path(config.CACHE_DIR) if config.CACHE_DIR else user_cache_path("zapsim") / "numba"
+
+
 def kernel(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
     """Compile `function` without fastmath and without the GIL, and keep the machine code in the user's cache directory.
 
@@ -20,7 +26,7 @@ def kernel(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _R
     written (no home directory, a shared installation), every process compiles for itself.
     """
     users_setting = config.CACHE_DIR
-    config.CACHE_DIR = users_setting or str(user_cache_path("zapsim") / "numba")
+    config.CACHE_DIR = str(cache_directory())
     try:
         compiled = numba.njit(cache=True, nogil=True, fastmath=False)(function)
     except RuntimeError:  # "cannot cache function: no locator available"

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
 from zapsim.errors import TraceError, WorkloadError, did_you_mean
+from zapsim.shipped import find_file, shipped_names
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.records import (
     FORMAT_VERSION,
@@ -27,9 +28,16 @@ from zapsim.tracefile.records import (
 )
 from zapsim.tracefile.writer import DIGEST_KEY, METADATA_KEY, text_digest
 
+TRACE_SUFFIX = ".safetensors"
+
 
 class Trace:
     """An open trace file; each map is read, and its digest checked, when it is used.
+
+    Parameters
+    ----------
+    path
+        The file, or the name of a shipped one (``digits_cnn``). A file wins.
 
     Raises
     ------
@@ -38,9 +46,7 @@ class Trace:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        if not self.path.is_file():
-            raise TraceError(f"{self.path}: no such trace file")
+        self.path = find_trace(path)
         if not os.access(self.path, os.R_OK):  # safetensors would report a missing file
             raise TraceError(f"{self.path}: cannot be read (Permission denied)")
         try:
@@ -153,6 +159,25 @@ class Trace:
         if hashlib.sha256(values.data).hexdigest() != self.header.digests.get(name):
             raise TraceError(f"{self.path}: map {name} does not match its digest: the file was damaged or changed")
         return values
+
+
+def find_trace(name_or_path: str | Path, beside: Path | None = None) -> Path:
+    """Find the file that a path (relative to `beside`, if given) or the name of a shipped trace means; a file wins.
+
+    Raises
+    ------
+    TraceError
+        If there is none; for a bare name, the message lists the shipped ones.
+    """
+    path = find_file(name_or_path, "traces", TRACE_SUFFIX, beside)
+    if path is not None:
+        return path
+    wanted = Path(name_or_path)
+    if wanted.parent != Path():
+        raise TraceError(f"{wanted}: no such trace file")
+    known = [name for name in shipped_names("traces", TRACE_SUFFIX) if not name.endswith(".zap")]
+    hint = did_you_mean(wanted.name.removesuffix(TRACE_SUFFIX), known)
+    raise TraceError(f"{wanted}: no such trace file{hint}; shipped: {', '.join(known)}")
 
 
 _DTYPES = {"U8": "u1", "U16": "<u2", "U32": "<u4"}

@@ -18,6 +18,7 @@ from zapsim.frontend.data.preprocessing import IMAGENET, Preprocessing
 from zapsim.frontend.network.contract import check_model
 from zapsim.frontend.network.forward import to_eval_mode
 from zapsim.frontend.network.weights import load_weights, weights_digest
+from zapsim.shipped import shipped_folder
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,10 +101,14 @@ def _factory(spec: str) -> Callable[[], object]:
 
 @contextmanager
 def _importable_from_here() -> Iterator[None]:
-    """Let a user's own ``mynet.py`` be found in the current directory, as ``python -m`` would."""
-    here = str(Path.cwd())
+    """Let a user's own ``mynet.py`` be found in the current directory, as ``python -m`` would, or else the example."""
+    here, examples = str(Path.cwd()), str(shipped_folder("examples"))
     sys.path.insert(0, here)
+    sys.path.append(examples)
     try:
         yield
     finally:
         sys.path.remove(here)
+        sys.path.reverse()  # the last of its kind is ours
+        sys.path.remove(examples)
+        sys.path.reverse()
