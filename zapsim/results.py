@@ -15,6 +15,7 @@ from zapsim.columns import COLUMNS, FILE_COLUMNS, IMAGE_COLUMNS, Cell
 from zapsim.comparison import Comparison, Outcome
 from zapsim.confidence import OverImages, over_images
 from zapsim.errors import ZapsimError, check_extra
+from zapsim.tracefile.quality import described
 from zapsim.workload import ConvShape
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class RunResult:
             f"{self.network} on {', '.join(self.images)}",
             f"pattern {', '.join(self.patterns)}" if self.patterns else "no predictors",
             *self._thresholds(),
-            *(f"{name.replace('_', ' ')} {value:.2%}" for name, value in self.quality.items()),
+            *described(self.quality),
             f"{self.arch} ({self.arch_summary})",
             f"policy {self.policy} against {self.baseline}",
             f"{seconds * 1e3:.1f} ms",

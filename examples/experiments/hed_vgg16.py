@@ -31,13 +31,13 @@ from zapsim.files import write_atomically
 from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.data.images import find_pictures, load_crops, load_images
 from zapsim.frontend.evaluation_table import Record, markdown
+from zapsim.frontend.intervals import places_of, root_ratio
 from zapsim.frontend.methods.neighbours import NeighbourRule
 from zapsim.frontend.network import Network
 from zapsim.frontend.network.forward import frozen
 from zapsim.frontend.network.graph import ConvSite, Graph, trace_graph
 from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.networks.hed_vgg16 import vgg16
-from zapsim.frontend.quality import root_ratio
 from zapsim.frontend.scorer import Scorer
 from zapsim.frontend.skipping import Method, predicting, uniform_points
 from zapsim.frontend.training.predictor import load_predictors
@@ -89,8 +89,7 @@ class Photographs:
 
     def measure(self, method: Method) -> dict[str, float]:
         """Return output error (with its 95 % interval over photographs) and share of MACs skipped."""
-        photographs = sorted(set(self.images.names))
-        error, norm = np.zeros(len(photographs)), np.zeros(len(photographs))
+        error, norm = np.zeros(len(self.images)), np.zeros(len(self.images))
         skipped = 0
 
         def skip(site: ConvSite, ofmap: torch.Tensor) -> torch.Tensor | None:
@@ -105,12 +104,12 @@ class Photographs:
             for index, expected in enumerate(self._expected):
                 with Interception(self._graph, on_ofmap=skip):
                     output = self._model(self.images.tensor([index]))
-                place = photographs.index(self.images.names[index])
-                error[place] += float((output - expected).double().square().sum())
-                norm[place] += float(expected.double().square().sum())
-        figure = root_ratio(error, norm)
+                error[index] = float((output - expected).double().square().sum())
+                norm[index] = float(expected.double().square().sum())
+        figure = root_ratio(error, norm, places_of(self.images.photographs()))
         dense = len(self.images) * sum(site.shape.macs for site in self._graph.sites)
-        return {"error": figure.value, "low": figure.low, "high": figure.high, "skipped": skipped / dense}
+        bounds = {"low": figure.low, "high": figure.high} if figure.photographs > 1 else {}
+        return {"error": figure.value, **bounds, "skipped": skipped / dense}
 
     @cached_property
     def _expected(self) -> list[torch.Tensor]:

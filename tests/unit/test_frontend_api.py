@@ -23,6 +23,7 @@ from zapsim.frontend.tuning.operating_points import load_points, save_points
 pytestmark = pytest.mark.frontend
 
 IMAGES = smooth_images(32, labels=True)
+LEARNING = smooth_images(32, seed=7)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def network() -> Network:
 
 @pytest.fixture(scope="module")
 def trained(network: Network) -> api.TrainingResult:
-    return api.train(network, IMAGES, epochs=1, layer_patterns={"6": "1/4"})
+    return api.train(network, LEARNING, epochs=1, layer_patterns={"6": "1/4"})
 
 
 def test_from_training_to_a_trace_without_a_file_between(network: Network, trained: api.TrainingResult, tmp_path: Path):
@@ -55,7 +56,7 @@ def test_from_training_to_a_trace_without_a_file_between(network: Network, train
 
 
 def test_files_hold_what_the_objects_say(network: Network, trained: api.TrainingResult, tmp_path: Path):
-    again = api.train(network, IMAGES, epochs=1, layer_patterns={"6": "1/4"}, out=tmp_path / "p.safetensors")
+    again = api.train(network, LEARNING, epochs=1, layer_patterns={"6": "1/4"}, out=tmp_path / "p.safetensors")
     assert not (tmp_path / "p.safetensors.checkpoint").exists()
     loaded = load_predictors(tmp_path / "p.safetensors")
     assert (loaded.sha256, loaded.header) == (again.predictors.sha256, again.predictors.header)
@@ -67,7 +68,7 @@ def test_files_hold_what_the_objects_say(network: Network, trained: api.Training
 
 def test_a_plain_module_sees_pictures_as_its_images_do():
     model = small_cnn()
-    trained = api.train(model, IMAGES, epochs=1)
+    trained = api.train(model, LEARNING, epochs=1)
     assert trained.predictors.header.network == "Sequential"
     assert model.training
     assert [one.name for one in api.evaluate(model, trained.predictors, IMAGES, points=0.1)] == ["perfect", "t0.1"]

@@ -33,6 +33,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Gener
     for name in ("a.png", "b.png"):
         coarse = Image.fromarray(rng.integers(0, 256, (5, 7, 3), dtype=np.uint8))
         coarse.resize((70, 50), Image.Resampling.BICUBIC).save(tmp_path / "photos" / name)
+    (tmp_path / "others").mkdir()
+    for number in range(6):
+        pixels = rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "others" / f"{number}.png")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -48,11 +52,11 @@ def test_train_and_trace(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert "first convolution of the network" in printed.out
     assert "1 pictures did not decode and were left out: broken.png" in printed.err
 
-    evaluate = ["--eval-images", "photos", "--eval-crops", "3"]
+    evaluate = ["--eval-images", "others", "--eval-crops", "12"]
     assert main([*TRACE, "--threshold", "0.3", "0", *evaluate, "--out", "out/t.safetensors"]) == 0
     printed = capsys.readouterr()
     assert "relative_output_error" in printed.out
-    assert "measured on 3 random crops of a.png, b.png, seed 1" in printed.out
+    assert "measured on 12 random crops of 0.png, 1.png, 2.png, 3.png, 4.png, 5.png, seed 1" in printed.out
     trace = Trace("out/t.safetensors")
     assert [point.name for point in trace.header.operating_points] == ["t0.3", "t0"]
     assert trace.header.provenance["predictors"]["training"]["arguments"]["crops"] == 16

@@ -46,7 +46,9 @@ def adapted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     coarse = random.integers(0, 256, (40, 4, 4))
     (folder / "images-idx3-ubyte").write_bytes(idx(coarse.repeat(3, axis=1).repeat(3, axis=2)))
     (folder / "labels-idx1-ubyte").write_bytes(idx(random.integers(0, 6, 40)))
-    train = "train --network adapt_net:net --device cpu --images images-idx3-ubyte --crops 32 --epochs 1 --batch 8"
+    coarse = random.integers(0, 256, (40, 4, 4))
+    (folder / "train-idx3-ubyte").write_bytes(idx(coarse.repeat(3, axis=1).repeat(3, axis=2)))
+    train = "train --network adapt_net:net --device cpu --images train-idx3-ubyte --crops 32 --epochs 1 --batch 8"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for command in (

@@ -1,5 +1,7 @@
 """Evaluation: counts that add up, figures with intervals, all predictors at work."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ from zapsim.frontend.evaluation import Evaluation, run_methods
 from zapsim.frontend.network import Network
 from zapsim.frontend.network.graph import trace_graph
 from zapsim.frontend.network.weights import weights_digest
-from zapsim.frontend.quality import measure_quality, paired_loss, proportion, root_ratio
+from zapsim.frontend.quality import measure_quality
 from zapsim.frontend.skipping import operating_point, predicting
 
 pytestmark = pytest.mark.frontend
@@ -133,22 +135,47 @@ def test_bad_input_is_one_clear_line():
         run_methods(Network(network.model, "n", "", GREY).model, graph, [perfect({})], smooth_images(4))
 
 
-def test_intervals_are_known_ones():
-    share = proportion(8, 10)  # Wilson's interval, as in textbooks: 0.490 to 0.943
-    assert (share.low, share.high) == (pytest.approx(0.4901, abs=1e-3), pytest.approx(0.9433, abs=1e-3))
-    assert proportion(0, 5).low == 0
-    assert proportion(5, 5).high == 1
+def test_differences_are_paired_image_by_image():
+    network = small_network()
+    graph = small_graph(network)
+    predictors = random_predictors(network.model, graph)
+    methods = [
+        predicting(predictors, operating_point(name, predictors, {"2": threshold}))
+        for name, threshold in (("low", 0.1), ("high", 0.3))
+    ]
+    images = smooth_images(20, labels=True)
+    low, high = run_methods(network.model, graph, methods, images)
+    found = high.minus(low)
+    for name in ("top1_agreement", "top1_accuracy", "relative_output_error"):
+        assert found[name].value == pytest.approx(high.figures[name].value - low.figures[name].value)
+    assert found["macs_saved"].value == pytest.approx(high.macs_saved - low.macs_saved)
+    # The same images are easy or hard for both, so that the difference is known better than either figure.
+    both = [one.figures["relative_output_error"] for one in (low, high)]
+    paired = found["relative_output_error"]
+    assert 0 < paired.high - paired.low < np.hypot(*(one.high - one.low for one in both))
+    with pytest.raises(FrontendError, match="high and low were not measured on the same images"):
+        high.minus(run_methods(network.model, graph, methods[:1], images.first(9))[0])
 
-    random = np.random.default_rng(0)
-    before = random.random(10_000) < 0.9
-    after = before ^ (random.random(10_000) < 0.02)
-    lost = paired_loss(before, after)
-    share = np.mean(before.astype(float) - after)
-    deviation = np.std(before.astype(float) - after) / 100
-    assert lost.value == pytest.approx(share)
-    assert lost.low == pytest.approx(share - 1.96 * deviation, abs=4e-4)
-    assert lost.high == pytest.approx(share + 1.96 * deviation, abs=4e-4)
 
-    error = root_ratio(random.random(400), np.full(400, 2.0))
-    assert error.value == pytest.approx(0.5, abs=0.02)
-    assert 0.005 < error.high - error.low < 0.05
+def test_crops_of_few_photographs_are_known_less_well_than_as_many_photographs():
+    network = small_network()
+    graph = small_graph(network)
+    predictors = random_predictors(network.model, graph)
+    method = predicting(predictors, operating_point("here", predictors, THRESHOLDS))
+    pixels = smooth_images(6).pixels[np.arange(24) // 4]
+    alone, crops = (
+        replace(smooth_images(24), pixels=pixels, sources=tuple(str(index // crops) for index in range(24)))
+        for crops in (1, 4)
+    )
+    one, other = (run_methods(network.model, graph, [method], images)[0] for images in (alone, crops))
+    assert (one.images, one.photographs, other.images, other.photographs) == (24, 24, 24, 6)
+    widths = [e.high - e.low for e in (one.figures["relative_output_error"], other.figures["relative_output_error"])]
+    assert widths[1] > 1.8 * widths[0]
+
+
+def test_the_lost_activation_is_that_of_skipped_outputs():
+    found = evaluated()
+    for layer in found.layers:
+        assert 0 < layer.activation_lost < layer.activation
+    assert found.summed_error({}) == pytest.approx(sum(layer.error for layer in found.layers))
+    assert found.summed_error({"2": 2.0}) == pytest.approx(2 * found.layers[0].error + found.layers[1].error)

@@ -116,7 +116,8 @@ def test_a_layer_whose_predictor_costs_more_than_it_saves_goes_without():
 def test_a_point_says_what_its_setting_saves_and_loses():
     found = for_error(curves(), 0.1)
     again = expected(curves(), found)
-    assert found.quality == {**again.quality, "most_macs_saved": found.quality["most_macs_saved"]}
+    asked = {"asked_summed_error": 0.1, "most_macs_saved": found.quality["most_macs_saved"]}
+    assert found.quality == again.quality | asked
     uniform = for_threshold(curves(), 0.25)
     assert uniform.thresholds == dict.fromkeys((f"conv{i}" for i in range(5)), 0.25)
     assert uniform == expected(curves(), uniform)

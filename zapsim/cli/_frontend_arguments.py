@@ -133,11 +133,13 @@ def provenance(command: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def undecoded_on_stderr() -> Iterator[None]:
-    """Show a warning of pictures that did not decode as a line on stderr."""
+    """Show warnings of pictures that did not decode, and of splits that overlap, as lines on stderr."""
     from zapsim.frontend.inputs import UndecodedPicturesWarning
+    from zapsim.frontend.splits import OverlapWarning
 
     with warnings.catch_warnings():
-        warnings.simplefilter("always", UndecodedPicturesWarning)
+        for shown in (UndecodedPicturesWarning, OverlapWarning):
+            warnings.simplefilter("always", shown)
         show = warnings.showwarning
 
         def show_line(
@@ -148,7 +150,7 @@ def undecoded_on_stderr() -> Iterator[None]:
             file: TextIO | None = None,
             line: str | None = None,
         ) -> None:
-            if issubclass(category, UndecodedPicturesWarning):
+            if issubclass(category, (UndecodedPicturesWarning, OverlapWarning)):
                 print(f"zapsim: {message}", file=sys.stderr)
             else:
                 show(message, category, filename, lineno, file, line)

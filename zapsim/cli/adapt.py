@@ -79,7 +79,9 @@ def execute(args: argparse.Namespace) -> int:
     """Adapt the weights to each point, write them and print a line per point."""
     from zapsim.errors import FrontendError
     from zapsim.frontend import inputs
+    from zapsim.frontend.data.photographs import describe_photographs
     from zapsim.frontend.network.forward import use_threads
+    from zapsim.frontend.splits import calibration_photographs
     from zapsim.frontend.training.adapted_weights import save_adapted
     from zapsim.frontend.training.predictor import load_predictors
 
@@ -95,7 +97,11 @@ def execute(args: argparse.Namespace) -> int:
     inputs.open_predictors(predictors, network, graph)
     images = _images(args, network.preprocessing)
     adapted = [_adapt(args, network, graph, predictors, point, images) for point in points]
-    made = {**provenance("adapt", vars(args)), "versions": inputs.versions(), "data": inputs.describe(images)}
+    data = inputs.describe(images)
+    # Whatever has chosen thresholds or weights is no longer unseen.
+    seen = calibration_photographs(points).union(images.photographs())
+    data["photographs"] = describe_photographs(seen)
+    made = {**provenance("adapt", vars(args)), "versions": inputs.versions(), "data": data}
     save_adapted(args.out, adapted, predictors, made)
     with undecoded_on_stderr():
         inputs.warn_of_undecoded(images)

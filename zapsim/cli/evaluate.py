@@ -38,8 +38,10 @@ examples:
 
 With labels, the table shows top-1 and top-5 accuracy. Labels come from --labels, from an npz file that holds its own,
 or from a folder with one subfolder per class. Without labels, the table shows the agreement with the unmodified
-network. It always shows the relative error of the outputs. Intervals are 95 % intervals over images. All points, those
-of --adapted too, are compared with the unmodified network.
+network. It always shows the relative error of the outputs. Intervals are 95 % intervals over photographs, of which
+there must be at least 6. A second table has the differences to one of the rows, paired image by image, with intervals
+of their own. All points, those of --adapted too, are compared with the unmodified network. What a point was asked for
+stands beside what it achieves. The command says so if photographs have trained the predictors or chosen the thresholds.
 """
 
 
@@ -66,6 +68,11 @@ def add_parser(commands: Subparsers) -> None:
         default=["perfect"],
         help="perfect: is never wrong; random: skips at random, in each layer as much as the operating point; "
         "neighbours: skips where all computed neighbours are zero (default: perfect)",
+    )
+    parser.add_argument(
+        "--reference",
+        metavar="METHOD",
+        help="row of the table to which the others' differences are taken (default: the first operating point)",
     )
     parser.add_argument(
         "--format",
@@ -102,6 +109,7 @@ def execute(args: argparse.Namespace) -> int:
             labels=args.labels,
             count=args.count,
             baselines=args.baselines,
+            reference=args.reference,
             seed=args.seed,
             weights=args.weights,
             device=args.device,

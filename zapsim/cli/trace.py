@@ -39,8 +39,8 @@ examples:
 Each threshold becomes an operating point of the trace (t0.2, t0.4, ...): an output outside the pattern is computed if
 its score is above the threshold. The points of --points follow under their own names, then those of --adapted, which
 run with weights of their own. Of each picture, the centre is traced. Quality is measured on --eval-images: on random
-crops of pictures, or on all images of an idx file, an npz file or a folder with one subfolder per class. Without
---eval-images, it is measured on the traced images.
+crops of pictures, or on all images of an idx file, an npz file or a folder with one subfolder per class (of at least 6
+photographs), and on the traced images, which may differ from them.
 """
 
 
@@ -65,7 +65,7 @@ def add_parser(commands: Subparsers) -> None:
         type=Path,
         nargs="+",
         metavar="PATH",
-        help="images to measure the quality on (default: the traced ones)",
+        help="other images to measure the quality on, beside the traced ones",
     )
     parser.add_argument("--eval-labels", type=Path, metavar="FILE", help="idx file with the classes of --eval-images")
     parser.add_argument(

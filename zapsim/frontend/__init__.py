@@ -3,4 +3,4 @@
 from zapsim.errors import check_extra
 
 # Whoever imports the frontend needs these, and should read what to install.
-check_extra("training and tracing need", "frontend", "torch", "PIL")
+check_extra("training and tracing need", "frontend", "torch", "PIL", "scipy")

@@ -16,9 +16,12 @@ from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.data.images import load_crops
 from zapsim.frontend.inputs import ImagesInput, NetworkInput, PredictorsInput
 from zapsim.frontend.measurement import evaluate, trace
+from zapsim.frontend.network import Network
 from zapsim.frontend.network.graph import Graph
+from zapsim.frontend.splits import check_enough, check_unseen, training_photographs, warn_of_overlap
 from zapsim.frontend.training.predictor import PredictorSet, save_predictors
 from zapsim.frontend.training.training import Recipe, TrainingOptions, train_predictors
+from zapsim.frontend.tuning.achieved import with_achieved
 from zapsim.frontend.tuning.curves import BINS, Curves, measure_curves
 from zapsim.frontend.tuning.operating_points import best_threshold, for_error, for_saving, for_threshold, save_points
 from zapsim.frontend.tuning.sensitivity import measure_sensitivities, weighted
@@ -163,6 +166,9 @@ def tune(  # noqa: PLR0913 (options, by name)
     weigh: bool = False,
     method: str | Sequence[str] | None = None,
     crops: int = 64,
+    check: ImagesInput | None = None,
+    unseen: bool = False,
+    allow_overlap: bool = False,
     bins: int = BINS,
     seed: int = 0,
     weights: str | Path | None = None,
@@ -179,7 +185,7 @@ def tune(  # noqa: PLR0913 (options, by name)
     predictors
         A predictor file, or the ``predictors`` that :func:`~zapsim.frontend.api.train` returned.
     images
-        What to measure on; preferably not the images of the training.
+        What to measure on: other photographs than those of the training.
     error
         Budgets of summed error: save the most MACs within each (points ``e0.2`` and so on).
     saving
@@ -195,6 +201,12 @@ def tune(  # noqa: PLR0913 (options, by name)
         ``best``, each layer gets the one that the budget is best spent on, net of its own MACs.
     crops
         Random crops of the pictures (or images drawn from a file); a set of images is taken as it is.
+    check
+        Other images, on which to measure what the points achieve (default: those that the thresholds are chosen on).
+    unseen
+        Whether to leave out the photographs of the training, wherever crops are drawn.
+    allow_overlap
+        Whether `images` may hold photographs of the training: then there is a warning, else they are refused.
     bins
         Steps of the curves from -1 to 1, a power of two.
     seed
@@ -207,7 +219,8 @@ def tune(  # noqa: PLR0913 (options, by name)
     Raises
     ------
     ZapsimError
-        If there is nothing to tune for, a budget cannot be met, or an input cannot be used.
+        If there is nothing to tune for, a budget cannot be met, an input cannot be used, images are photographs of
+        the training, or there are too few of them to say anything.
     """
     call = inputs.call("zapsim.tune", locals())
     images, out = inputs.as_paths(images), inputs.as_path(out)
@@ -218,7 +231,14 @@ def tune(  # noqa: PLR0913 (options, by name)
     model, graph = inputs.open_network(network, weights, device, seed, images)
     predictor_set = inputs.open_predictors(predictors, model, graph)
     # Another stream of random numbers than training's, should both use the same pictures.
-    crop_set = images if isinstance(images, ImageSet) else load_crops(images, model.preprocessing, crops, seed + 2)
+    left_out = training_photographs(predictor_set) if unseen else frozenset()
+    if isinstance(images, ImageSet):
+        crop_set = images.without(left_out)
+    else:
+        crop_set = load_crops(images, model.preprocessing, crops, seed + 2, without=left_out)
+    check_enough(crop_set, "tune on")
+    seen = check_unseen(crop_set, predictor_set, allowed=allow_overlap)
+    checked = None if check is None else _checked_images(inputs.as_paths(check), model, crops, seed)
     scorers = predictor_set.select(_methods(method, predictor_set))
     curves = measure_curves(model.model, graph, scorers, crop_set, bins=bins)
     layer_weights: dict[str, float] | None = None
@@ -228,16 +248,23 @@ def tune(  # noqa: PLR0913 (options, by name)
         curves = weighted(curves, layer_weights)
     kinds = (errors, for_error), (savings, for_saving), (uniforms, best_threshold), (thresholds, for_threshold)
     points = tuple(choose(curves, value) for values, choose in kinds for value in values)
+    chosen = {"calibrated_on": frozenset(crop_set.photographs()), "error_weights": layer_weights or {}}
+    points = tuple(point.model_copy(update=chosen) for point in points)
+    points = with_achieved(model.model, graph, predictor_set.select(), points, checked or crop_set)
     if out is not None:
         recorded = {
             **call,
             "versions": inputs.versions(),
             "data": inputs.describe(crop_set),
+            **({"photographs_of_the_training": seen} if seen else {}),
+            **({} if checked is None else {"check": inputs.describe(checked)}),
             **({} if layer_weights is None else {"weights": layer_weights}),
             **(provenance or {}),
         }
         save_points(out, points, predictor_set, recorded)
-    inputs.warn_of_undecoded(crop_set)
+    inputs.warn_of_undecoded(crop_set, checked)
+    if checked is not None:
+        warn_of_overlap("to check on", [checked], predictor_set, points)
     return TuningResult(points, curves, layer_weights)
 
 
@@ -247,6 +274,13 @@ def _methods(method: str | Sequence[str] | None, predictors: PredictorSet) -> tu
         return predictors.header.methods[:1]
     names = (method,) if isinstance(method, str) else tuple(dict.fromkeys(method))
     return predictors.methods if inputs.BEST in names else names
+
+
+def _checked_images(images: ImageSet | list[Path], network: Network, crops: int, seed: int) -> ImageSet:
+    """Return what the points are run on, of enough photographs."""
+    opened = images if isinstance(images, ImageSet) else load_crops(images, network.preprocessing, crops, seed + 4)
+    check_enough(opened, "check on")
+    return opened
 
 
 def _values(values: float | Sequence[float]) -> tuple[float, ...]:

@@ -22,6 +22,7 @@ from zapsim.frontend.quality import Tally
 from zapsim.frontend.scorer import Scorer
 from zapsim.frontend.skipping import predicting
 from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.quality import TRACED
 from zapsim.tracefile.reader import Trace
 from zapsim.tracefile.records import Image, MapKind, OperatingPoint, TracedLayer, TraceHeader, ValueKind
 from zapsim.tracefile.records import Network as TracedNetwork
@@ -61,8 +62,9 @@ def capture(
     images
         What the network is run on.
     measure
-        Whether to measure the quality on the way, on the traced images, and to put it into the header in the place of
-        what is there: that takes one more forward pass per image, without skipping.
+        Whether to measure the quality on the way, on the traced images, and to put it into the header: that takes one
+        more forward pass per image, without skipping. Beside the quality on other images, if a point has it, these
+        figures have names that begin with ``traced_``.
 
     Raises
     ------
@@ -87,8 +89,16 @@ def capture(
                     tallies[run.point.name].add(expected, outputs, labels)
         if measure:
             note = f"on {images.description}"
-            measured = tuple(point.with_quality(tallies[point.name].figures(), note) for point in points)
+            measured = tuple(_with_traced(point, tallies[point.name].figures(), note) for point in points)
             writer.revise(header.model_copy(update={"operating_points": measured}))
+
+
+def _with_traced(point: OperatingPoint, figures: Mapping[str, float], note: str) -> OperatingPoint:
+    """Return a point with the quality on the traced images, beside that on others if it has that."""
+    if not point.quality:
+        return point.with_quality(figures, note)
+    traced = {f"{TRACED}{name}": value for name, value in figures.items()}
+    return point.with_quality(traced | point.quality, point.quality_note)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,16 +14,18 @@ from rich.console import Console
 from rich.table import Table
 
 from zapsim.frontend.evaluation import Evaluation
+from zapsim.tracefile.records import OperatingPoint
 
 Cell = str | int | float
 Record = dict[str, Cell]
 
 
 def network_record(evaluation: Evaluation) -> Record:
-    """Return one method's figures over the whole network; shares are of 1, intervals 95 % over images."""
+    """Return one method's figures over the whole network; shares are of 1, intervals 95 % over photographs."""
     record: Record = {
         "method": evaluation.name,
         "images": evaluation.images,
+        "photographs": evaluation.photographs,
         "macs_saved": evaluation.macs_saved,
         "macs_skipped": evaluation.macs_skipped,
         "predictor_macs_share": evaluation.predictor_share,
@@ -31,6 +33,27 @@ def network_record(evaluation: Evaluation) -> Record:
     }
     for name, figure in evaluation.figures.items():
         record |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
+    return record
+
+
+_ASKED = ("asked_summed_error", "asked_macs_saved")
+
+
+def asked_record(evaluation: Evaluation, point: OperatingPoint | None) -> Record:
+    """Return what an operating point was asked for, and the summed error that it achieves; empty for other methods."""
+    asked = {name: "" if point is None else point.quality.get(name, "") for name in _ASKED}
+    known = point is not None and any(name in point.quality for name in _ASKED)
+    achieved = evaluation.summed_error(point.error_weights) if known and point is not None else ""
+    return {**asked, "summed_error": achieved}
+
+
+def difference_record(evaluation: Evaluation, reference: Evaluation) -> Record:
+    """Return the differences to another method, with their intervals; empty for the reference itself."""
+    record: Record = {"reference": reference.name}
+    for name, figure in evaluation.minus(reference).items():
+        bounds = {"": figure.value, "_low": figure.low, "_high": figure.high}
+        own = evaluation is reference
+        record |= {f"{name}_difference{bound}": "" if own else value for bound, value in bounds.items()}
     return record
 
 
@@ -81,6 +104,8 @@ _NETWORK: tuple[Column, ...] = (
     ("predictor_macs_share", "predictor", ".2%"),
     ("perfect_macs_skipped", "perfect skips", ".2%"),
 )
+_ASKED_COLUMN: Column = ("asked", "asked", "")
+_ERROR_COLUMN: Column = ("summed_error", "achieved error", "")
 _LAYERS: tuple[Column, ...] = (
     ("method", "method", ""),
     ("layer", "layer", ""),
@@ -106,10 +131,16 @@ class EvaluationTable(Sequence[Evaluation]):
         Baselines without rates first, then operating points, then their baselines at random, then adapted weights.
     provenance
         How they were made.
+    points
+        The operating points by name, which say what was asked for.
+    reference
+        Name of the method to which the others' differences are taken.
     """
 
     evaluations: tuple[Evaluation, ...]
     provenance: Mapping[str, Any]
+    points: Mapping[str, OperatingPoint]
+    reference: str
 
     def __len__(self) -> int:
         return len(self.evaluations)
@@ -121,11 +152,21 @@ class EvaluationTable(Sequence[Evaluation]):
     def __getitem__(self, index: int | slice) -> Evaluation | tuple[Evaluation, ...]:
         return self.evaluations[index]
 
+    def records(self) -> list[Record]:
+        """Return a record per method: figures of the whole network, what was asked for, differences; with intervals."""
+        reference = next(evaluation for evaluation in self if evaluation.name == self.reference)
+        return [
+            network_record(evaluation)
+            | asked_record(evaluation, self.points.get(evaluation.name))
+            | difference_record(evaluation, reference)
+            for evaluation in self
+        ]
+
     def to_dataframe(self) -> Any:
-        """Return a ``pandas.DataFrame`` with a row per method: figures of the whole network, with intervals."""
+        """Return a ``pandas.DataFrame`` of :meth:`records`."""
         import pandas as pd
 
-        return pd.DataFrame([network_record(evaluation) for evaluation in self])
+        return pd.DataFrame(self.records())
 
     def to_json(self) -> str:
         """Return all figures, of networks and layers, and the provenance as JSON."""
@@ -133,8 +174,8 @@ class EvaluationTable(Sequence[Evaluation]):
 
     def _repr_html_(self) -> str:
         """Show a table in notebooks."""
-        columns = (*_NETWORK, *_figures(self[0]))
-        rows = _shown([network_record(evaluation) for evaluation in self], self)
+        columns = self._columns()
+        rows = _shown(self.records(), self)
         head = "".join(f"<th>{escape(heading)}</th>" for _, heading, _ in columns)
         lines = [
             "".join(f"<td>{escape(cell_text(row.get(key, ''), show))}</td>" for key, _, show in columns) for row in rows
@@ -143,7 +184,7 @@ class EvaluationTable(Sequence[Evaluation]):
 
     def render(self, form: str, width: int | None = None) -> str:
         """Return the evaluations as ``table``, ``csv``, ``json`` or ``markdown``, with a final newline."""
-        networks = [network_record(evaluation) for evaluation in self]
+        networks = self.records()
         layers = [record for evaluation in self for record in layer_records(evaluation)]
         note = self[0].note
         if form == "json":
@@ -151,31 +192,63 @@ class EvaluationTable(Sequence[Evaluation]):
             return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         if form == "csv":
             return f"# measured {note}\n{_csv(networks)}\n{_csv(layers)}"
-        columns = (*_NETWORK, *_figures(self[0]))
+        columns, differences = self._columns(), self._differences()
         shown = _shown(networks, self)
+        photographs = self[0].photographs
+        basis = (
+            f"easured {note}, {self[0].images} images of {photographs} photographs; intervals of 95 % over photographs"
+        )
         if form == "markdown":
-            tables = [markdown(shown, columns), markdown(layers, _LAYERS)]
-            return "\n".join([*tables, f"Measured {note}; intervals of 95 % over images.\n"])
+            tables = [markdown(shown, columns), markdown(shown, differences), markdown(layers, _LAYERS)]
+            return "\n".join([*tables, f"M{basis}.\n"])
         text = io.StringIO()
         console = Console(file=text, width=width or 200, highlight=False)
         console.print(_table(shown, columns))
+        console.print(_table(shown, differences))
         console.print(_table(layers, _LAYERS))
-        console.print(f"measured {note}; intervals of 95 % over images", soft_wrap=True)
+        console.print(f"m{basis}", soft_wrap=True)
         return text.getvalue()
+
+    def _columns(self) -> list[Column]:
+        """Return the columns of the first table; what was asked for is shown if anything was."""
+        asked = [_ASKED_COLUMN, _ERROR_COLUMN] if any(asked_text(point) for point in self.points.values()) else []
+        return [*_NETWORK, *asked, *_figures(self[0])]
+
+    def _differences(self) -> list[Column]:
+        """Return the columns of the table of differences."""
+        names = self[0].minus(self[0])
+        texts = {name: name.replace("_", " ").replace("macs", "MACs") for name in names}
+        figures = [(f"{name}_difference", f"{text} − {self.reference}", "") for name, text in texts.items()]
+        return [_NETWORK[0], *figures]
+
+
+def asked_text(point: OperatingPoint | None) -> str:
+    """Say what an operating point was asked for."""
+    if point is None:
+        return ""
+    weighted = "weighted error" if point.error_weights else "summed error"
+    texts = {"asked_summed_error": f"{weighted} {{:g}}", "asked_macs_saved": "{:.1%} of MACs saved"}
+    return ", ".join(texts[name].format(point.quality[name]) for name in _ASKED if name in point.quality)
 
 
 def _figures(evaluation: Evaluation) -> list[Column]:
     return [(name, name.replace("_", " "), "") for name in evaluation.figures]
 
 
-def _shown(records: Sequence[Record], evaluations: Sequence[Evaluation]) -> list[Record]:
-    """Return the records with every figure and its interval in one cell."""
+def _shown(records: Sequence[Record], evaluations: EvaluationTable) -> list[Record]:
+    """Return the records with every figure and its interval in one cell, and in words what was asked for."""
     cells: list[Record] = []
-    for record, evaluation in zip(records, evaluations, strict=True):
+    for record, evaluation in zip(records, evaluations.evaluations, strict=True):
         figures: Record = {
             name: f"{estimate.value:.2%} ({estimate.low:.2%} to {estimate.high:.2%})"
             for name, estimate in evaluation.figures.items()
         }
+        for name in [key.removesuffix("_low") for key in record if key.endswith("_difference_low")]:
+            value, low, high = (record[f"{name}{bound}"] for bound in ("", "_low", "_high"))
+            figures[name] = value if isinstance(value, str) else f"{value:+.2%} ({low:+.2%} to {high:+.2%})"
+        error = record["summed_error"]
+        figures["asked"] = asked_text(evaluations.points.get(evaluation.name))
+        figures["summed_error"] = error if isinstance(error, str) else f"{error:.3f}"
         cells.append(record | figures)
     return cells
 

@@ -14,6 +14,7 @@ from torch import nn
 
 from zapsim.errors import FrontendError, printable
 from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.data.photographs import describe_photographs
 from zapsim.frontend.data.preprocessing import IMAGENET, Preprocessing
 from zapsim.frontend.network import Network
 from zapsim.frontend.network.forward import device_of
@@ -44,6 +45,7 @@ BEST = "best"
 _FILE_ARGUMENTS = frozenset(
     {
         "adapted",
+        "check",
         "checkpoint",
         "eval_images",
         "eval_labels",
@@ -214,8 +216,11 @@ def _plain(value: object) -> object:
 
 
 def describe(images: ImageSet) -> dict[str, Any]:
-    """Return what a set of images is."""
-    described: dict[str, Any] = {"what": images.description}
+    """Return what a set of images is, and which photographs it is of."""
+    described: dict[str, Any] = {
+        "what": images.description,
+        "photographs": describe_photographs(images.photographs()),
+    }
     if images.skipped:
         described["not_decoded"] = list(images.skipped)
     return described

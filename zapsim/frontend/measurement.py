@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from zapsim.errors import FrontendError
+from zapsim.errors import FrontendError, did_you_mean
 from zapsim.frontend import inputs
 from zapsim.frontend.baselines import Baseline, baseline_methods, random_like
 from zapsim.frontend.capture import capture, trace_header
 from zapsim.frontend.data.arrays import is_array_file
 from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.data.images import class_folders, load_crops, load_images
+from zapsim.frontend.data.photographs import describe_photographs
 from zapsim.frontend.data.preprocessing import Preprocessing
 from zapsim.frontend.evaluation import Evaluation, run_methods
 from zapsim.frontend.evaluation_table import EvaluationTable
@@ -24,6 +25,7 @@ from zapsim.frontend.network.unsimulated import FULLY_CONNECTED, summary
 from zapsim.frontend.network.weights import weights_digest
 from zapsim.frontend.quality import measure_quality
 from zapsim.frontend.skipping import predicting
+from zapsim.frontend.splits import calibration_photographs, check_enough, warn_of_overlap
 from zapsim.frontend.training.adapted_weights import AdaptedWeights, load_adapted
 from zapsim.frontend.training.predictor import PredictorSet
 from zapsim.tracefile.reader import Trace
@@ -41,6 +43,7 @@ def evaluate(  # noqa: PLR0913 (options, by name)
     count: int | None = None,
     baselines: Sequence[Baseline] = ("perfect",),
     method: str | None = None,
+    reference: str | None = None,
     seed: int = 0,
     weights: str | Path | None = None,
     device: str = "auto",
@@ -69,6 +72,8 @@ def evaluate(  # noqa: PLR0913 (options, by name)
         neighbours are zero.
     method
         Prediction method of `points` that are thresholds (default: the first of the predictors' file).
+    reference
+        Name of the method to which the others' differences are taken (default: the first operating point).
     seed
         Of skipping at random, and of the weights of a network that is made here.
     provenance
@@ -77,7 +82,7 @@ def evaluate(  # noqa: PLR0913 (options, by name)
     Raises
     ------
     ZapsimError
-        If there is no operating point, or an input cannot be used.
+        If there is no operating point, an input cannot be used, or images are of too few photographs to say anything.
     """
     call = inputs.call("zapsim.evaluate", locals())
     images = inputs.as_paths(images)
@@ -89,6 +94,9 @@ def evaluate(  # noqa: PLR0913 (options, by name)
         measured = images if count is None else images.first(count)
     else:
         measured = load_images(images, model.preprocessing, inputs.as_path(labels), count)
+    check_enough(measured, "measure on")
+    points_by_name = {point.name: point for point in (*common, *(own.point for own in own_weights))}
+    reference = _reference(reference, list(points_by_name), baselines, common)
     patterns = {layer: predictor.pattern for layer, predictor in predictor_set.predictors.items()}
     methods = [
         *baseline_methods(baselines, patterns),
@@ -110,7 +118,19 @@ def evaluate(  # noqa: PLR0913 (options, by name)
         **(provenance or {}),
     }
     inputs.warn_of_undecoded(measured)
-    return EvaluationTable(tuple(evaluations), recorded)
+    warn_of_overlap("to measure on", [measured], predictor_set, points_by_name.values())
+    return EvaluationTable(tuple(evaluations), recorded, points_by_name, reference)
+
+
+def _reference(
+    name: str | None, points: Sequence[str], baselines: Sequence[Baseline], common: Sequence[OperatingPoint]
+) -> str:
+    """Return the name of the method to which differences are taken."""
+    known = [*points, *(baseline for baseline in ("perfect", "neighbours") if baseline in baselines)]
+    known += [f"random {point.name}" for point in common] if "random" in baselines else []
+    if name is not None and name not in known:
+        raise FrontendError(f"reference '{name}' is not evaluated{did_you_mean(name, known)}: {', '.join(known)}")
+    return name or points[0]
 
 
 def trace(  # noqa: PLR0913 (options, by name)
@@ -151,7 +171,7 @@ def trace(  # noqa: PLR0913 (options, by name)
     count
         Only the first images (default: all).
     eval_images
-        What to measure the quality on (default: the traced images themselves).
+        Other images to measure the quality on, beside that of the traced images (default: none).
     eval_labels
         An idx file of the classes, if `eval_images` is an idx file of images.
     eval_crops
@@ -173,7 +193,8 @@ def trace(  # noqa: PLR0913 (options, by name)
     Raises
     ------
     ZapsimError
-        If there is no operating point, an input cannot be used, or the file cannot be written.
+        If there is no operating point, an input cannot be used, `eval_images` are of too few photographs to say
+        anything, or the file cannot be written.
     """
     call = inputs.call("zapsim.trace", locals())
     images, out = inputs.as_paths(images), Path(out)
@@ -189,8 +210,12 @@ def trace(  # noqa: PLR0913 (options, by name)
     else:
         traced = load_images(images, model.preprocessing, count=count)
     evaluated = _quality_images(eval_images, inputs.as_path(eval_labels), eval_crops, seed + 1, model.preprocessing)
+    if evaluated is not None:
+        check_enough(evaluated, "measure the quality on")
     model = replace(model, adapted={own.point.name: own.model(model.model) for own in own_weights})
     run_points = (*common, *(own.point for own in own_weights))
+    calibration = calibration_photographs(run_points)
+    warn_of_overlap("to trace and measure on", [traced, evaluated], predictor_set, run_points)
     if evaluated is None:
         run_points = tuple(point.with_quality({}, "") for point in run_points)
     else:
@@ -203,13 +228,15 @@ def trace(  # noqa: PLR0913 (options, by name)
         "data": inputs.describe(traced),
         "preprocessing": inputs.describe_preprocessing(model.preprocessing),
         "predictors": {"sha256": predictor_set.sha256, "training": predictor_set.header.provenance},
+        **({} if evaluated is None else {"quality_images": inputs.describe(evaluated)}),
+        **({"calibration": {"photographs": describe_photographs(calibration)}} if calibration else {}),
         **_adapted_provenance(own_weights, model),
         **_unsimulated_provenance(graph),
         **(provenance or {}),
     }
     kinds: tuple[ValueKind, ...] = ("early_exit_macs",) if values else ()
     header = trace_header(model, graph, scorers, run_points, traced, recorded, kinds)
-    capture(out, header, model, graph, scorers, traced, measure=evaluated is None)
+    capture(out, header, model, graph, scorers, traced, measure=True)
     inputs.warn_of_undecoded(traced, evaluated)
     return Trace(out)
 

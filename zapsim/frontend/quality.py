@@ -12,6 +12,18 @@ from numpy.typing import NDArray
 
 from zapsim.errors import FrontendError
 from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.intervals import (
+    Bools,
+    Estimate,
+    Floats,
+    Places,
+    mean_difference,
+    paired_loss,
+    places_of,
+    root_ratio,
+    root_ratio_difference,
+    share,
+)
 from zapsim.frontend.network import Network
 from zapsim.frontend.network.calls import tensors_in
 from zapsim.frontend.network.contract import output_differences
@@ -96,16 +108,68 @@ class Tally:
 _TOP = (1, 5)
 
 
+@dataclass(frozen=True, slots=True)
+class ImageOutcomes:
+    """What one method did to every image.
+
+    Attributes
+    ----------
+    places
+        Number of the photograph that each image is of.
+    error, norm
+        Sum of squares of the outputs' difference to the unmodified network's, and of these (float64).
+    agreed
+        Whether the class is that of the unmodified network; None if the network is no classifier.
+    right, right_unmodified
+        Whether the class is among the first 1 and the first 5, with skipping and without; empty without labels.
+    macs_saved
+        Share of the image's MACs that are saved, net of the predictors' own (float64).
+    """
+
+    places: Places
+    error: Floats
+    norm: Floats
+    agreed: Bools | None
+    right: Mapping[int, Bools]
+    right_unmodified: Mapping[int, Bools]
+    macs_saved: Floats
+
+    def figures(self) -> dict[str, Estimate]:
+        """Return the figures over all images; see :class:`~zapsim.frontend.evaluation.Evaluation`."""
+        figures: dict[str, Estimate] = {}
+        if self.agreed is not None:
+            figures["top1_agreement"] = share(self.agreed, self.places)
+        for top, after in self.right.items():
+            before = self.right_unmodified[top]
+            figures[f"top{top}_accuracy"] = share(after, self.places)
+            figures[f"top{top}_accuracy_unmodified"] = share(before, self.places)
+            figures[f"top{top}_lost"] = paired_loss(before, after, self.places)
+        figures["relative_output_error"] = root_ratio(self.error, self.norm, self.places)
+        return figures
+
+    def differences(self, reference: ImageOutcomes) -> dict[str, Estimate]:
+        """Return the figures less those of another method on the same images, paired image by image."""
+        differences = {"macs_saved": mean_difference(self.macs_saved, reference.macs_saved, self.places)}
+        if self.agreed is not None and reference.agreed is not None:
+            differences["top1_agreement"] = paired_loss(self.agreed, reference.agreed, self.places)
+        for top, after in self.right.items():
+            differences[f"top{top}_accuracy"] = paired_loss(after, reference.right[top], self.places)
+        differences["relative_output_error"] = root_ratio_difference(
+            self.error, reference.error, self.norm, self.places
+        )
+        return differences
+
+
 @dataclass(slots=True)
 class Outcomes:
-    """What is kept of every image: a few numbers, so that memory hardly grows."""
+    """Collects the outcomes of batches: a few numbers per image, so that memory hardly grows."""
 
     classifier: bool = True
-    error: list[NDArray[np.float64]] = field(default_factory=list)
-    norm: list[NDArray[np.float64]] = field(default_factory=list)
-    agreed: list[NDArray[np.bool_]] = field(default_factory=list)
-    right: dict[int, list[NDArray[np.bool_]]] = field(default_factory=dict)
-    right_unmodified: dict[int, list[NDArray[np.bool_]]] = field(default_factory=dict)
+    error: list[Floats] = field(default_factory=list)
+    norm: list[Floats] = field(default_factory=list)
+    agreed: list[Bools] = field(default_factory=list)
+    right: dict[int, list[Bools]] = field(default_factory=dict)
+    right_unmodified: dict[int, list[Bools]] = field(default_factory=dict)
 
     def add(self, expected: list[torch.Tensor], outputs: list[torch.Tensor], labels: NDArray[np.int64] | None) -> None:
         """Add a batch: the unmodified network's outputs, the outputs with skipping, and the classes if known."""
@@ -129,22 +193,20 @@ class Outcomes:
                 self.right_unmodified.setdefault(top, []).append(_right(before, classes, top))
                 self.right.setdefault(top, []).append(_right(after, classes, top))
 
-    def figures(self) -> dict[str, Estimate]:
-        """Return the figures over all images so far; see :class:`~zapsim.frontend.evaluation.Evaluation`."""
+    def complete(self, photographs: Sequence[str], macs_saved: Floats) -> ImageOutcomes:
+        """Return the outcomes of all images, given the photograph and the share of MACs saved of each."""
         error, norm = np.concatenate(self.error), np.concatenate(self.norm)
         if not (norm.sum() > 0 and np.isfinite(norm).all() and np.isfinite(error).all()):
             raise FrontendError("the network's output is zero or not finite, so that it has no relative error")
-        figures: dict[str, Estimate] = {}
-        if self.classifier:
-            agreed = np.concatenate(self.agreed)
-            figures["top1_agreement"] = proportion(int(agreed.sum()), len(agreed))
-        for top, batches in self.right.items():
-            before, after = np.concatenate(self.right_unmodified[top]), np.concatenate(batches)
-            figures[f"top{top}_accuracy"] = proportion(int(after.sum()), len(after))
-            figures[f"top{top}_accuracy_unmodified"] = proportion(int(before.sum()), len(before))
-            figures[f"top{top}_lost"] = paired_loss(before, after)
-        figures["relative_output_error"] = root_ratio(error, norm)
-        return figures
+        return ImageOutcomes(
+            places_of(photographs),
+            error,
+            norm,
+            np.concatenate(self.agreed) if self.classifier else None,
+            {top: np.concatenate(batches) for top, batches in self.right.items()},
+            {top: np.concatenate(batches) for top, batches in self.right_unmodified.items()},
+            macs_saved,
+        )
 
 
 def _squares(values: torch.Tensor) -> NDArray[np.float64]:
@@ -156,53 +218,3 @@ def _squares(values: torch.Tensor) -> NDArray[np.float64]:
 def _right(logits: torch.Tensor, classes: torch.Tensor, top: int) -> NDArray[np.bool_]:
     right: NDArray[np.bool_] = (logits.topk(top, dim=1).indices == classes[:, None]).any(dim=1).cpu().numpy()
     return right
-
-
-CONFIDENCE = 0.95
-_Z = 1.959963984540054
-"""Standard normal quantile of 97.5 %."""
-_RESAMPLES = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A figure and its 95 % interval over images."""
-
-    value: float
-    low: float
-    high: float
-
-
-def proportion(hits: int, images: int) -> Estimate:
-    """Return a share with Wilson's interval (Journal of the American Statistical Association 22, 1927)."""
-    share = hits / images
-    centre = (share + _Z**2 / (2 * images)) / (1 + _Z**2 / images)
-    reach = _Z / (1 + _Z**2 / images) * sqrt(share * (1 - share) / images + _Z**2 / (4 * images**2))
-    return Estimate(share, max(0.0, min(share, centre - reach)), min(1.0, max(share, centre + reach)))
-
-
-def paired_loss(before: NDArray[np.bool_], after: NDArray[np.bool_], seed: int = 0) -> Estimate:
-    """Return how many more images were right before than after, as a share, with the paired bootstrap's interval."""
-    images = len(before)
-    lost, won = int((before & ~after).sum()), int((after & ~before).sum())
-    # Drawing images again is drawing the numbers of those that were lost, won and neither.
-    shares = [lost / images, won / images, (images - lost - won) / images]
-    drawn = np.random.default_rng(seed).multinomial(images, shares, size=_RESAMPLES)
-    return _between((lost - won) / images, (drawn[:, 0] - drawn[:, 1]) / images)
-
-
-def root_ratio(above: NDArray[np.float64], below: NDArray[np.float64], seed: int = 0) -> Estimate:
-    """Return sqrt(sum of `above` / sum of `below`) over images, with the bootstrap's interval."""
-    random = np.random.default_rng(seed)
-    ratios = np.empty(_RESAMPLES)
-    for index in range(_RESAMPLES):
-        chosen = random.integers(0, len(above), len(above))
-        whole = below[chosen].sum()
-        ratios[index] = np.sqrt(above[chosen].sum() / whole) if whole > 0 else np.nan
-    return _between(float(np.sqrt(above.sum() / below.sum())), ratios)
-
-
-def _between(value: float, resampled: NDArray[np.float64]) -> Estimate:
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.nanpercentile(resampled, [tail, 100 - tail])
-    return Estimate(value, min(value, float(low)), max(value, float(high)))

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from zapsim.report.terminal import print_in_parts
+from zapsim.tracefile.quality import described
 from zapsim.tracefile.reader import Trace
 from zapsim.tracefile.records import LayerTrace, OperatingPoint
 
@@ -77,17 +78,23 @@ def print_trace_info(trace: Trace, point: str | None, console: Console) -> None:
     print_in_parts(console, range(len(_HEADINGS)), lambda columns: _layer_table(layers, columns))
 
 
+_LONGEST_DIGESTS = 80
+"""Shown of the digests of all photographs, which may be thousands."""
+
+
 def _flat(provenance: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Yield every value with the path of its key, such as ``predictors.training.seed``."""
     for name, value in provenance.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            digests = name == "digests" and len(text) > _LONGEST_DIGESTS
+            yield f"{prefix}{name}", f"{text[:_LONGEST_DIGESTS]}… ({len(text)} characters)" if digests else text
 
 
 def _point_fact(point: OperatingPoint) -> tuple[str, str]:
-    quality = ", ".join(f"{name.replace('_', ' ')} {value:.2%}" for name, value in point.quality.items())
+    quality = ", ".join(described(point.quality))
     count = len(point.predictors)
     parts = (f"{count} predictor{'' if count == 1 else 's'}", quality, point.quality_note)
     return f"point '{point.name}'", "; ".join(part for part in parts if part)

@@ -141,15 +141,23 @@ class OperatingPoint(_Record):
         Settings by layer name; every other layer computes all of its outputs.
     quality
         Measured metrics by name, such as ``top1_accuracy``, ``top1_agreement`` (both shares of 1) or
-        ``relative_output_error`` (norm of the difference over the norm of the unmodified network's output).
+        ``relative_output_error`` (norm of the difference over the norm of the unmodified network's output). With a
+        ``traced_`` before it, it is of the traced images, and without it of others.
     quality_note
         How and on what `quality` was measured.
+    calibrated_on
+        Digests of the photographs on which the thresholds were chosen, if known. In files they stand in the provenance.
+    error_weights
+        Weights of the layers' errors in the budget that the thresholds were chosen for; empty if all count the same.
+        In files they stand in the provenance.
     """
 
     name: Line
     predictors: dict[str, PredictorSetting]
     quality: dict[Line, float] = Field(default_factory=dict)
     quality_note: Line = ""
+    calibrated_on: frozenset[str] = Field(default=frozenset(), exclude=True, repr=False)
+    error_weights: dict[str, float] = Field(default_factory=dict, exclude=True, repr=False)
 
     @property
     def thresholds(self) -> dict[str, float]:

@@ -17,10 +17,11 @@ from PIL import Image
 
 from zapsim.errors import FrontendError, printable
 from zapsim.frontend.data.image_set import ImageSet, ImageStore
+from zapsim.frontend.data.photographs import photograph_digest, subject_digest
 from zapsim.frontend.data.pixels import to_8_bits
 from zapsim.frontend.data.preprocessing import Preprocessing, centre_crop
 
-_IMAGES, _LABELS = ("images", "x"), ("labels", "y")
+_IMAGES, _LABELS, _SUBJECTS = ("images", "x"), ("labels", "y"), ("photographs", "subjects")
 
 
 def is_array_file(path: Path) -> bool:
@@ -30,6 +31,8 @@ def is_array_file(path: Path) -> bool:
 
 def load_arrays(paths: Sequence[Path], pre: Preprocessing, labels: Path | None = None) -> ImageSet:
     """Return all images of one idx or npz file, with the classes of an idx file of labels or of the npz file.
+
+    An npz file may also say which photograph (or other subject) each image is of.
 
     Raises
     ------
@@ -43,10 +46,11 @@ def load_arrays(paths: Sequence[Path], pre: Preprocessing, labels: Path | None =
     if is_idx(path):
         pixels: NDArray[Any] = read_idx(path, dims=3)[..., np.newaxis]
         classes = None if labels is None else read_idx(labels, dims=1)
+        sources: tuple[str, ...] = ()
     else:
         if labels is not None:
             raise FrontendError("labels go with an idx file of images; an npz file holds its own")
-        pixels, classes = _read_npz(path)
+        pixels, classes, sources = _read_npz(path)
     channels = 1 if pre.colours == "L" else 3
     if pixels.shape[1:] != (pre.size, pre.size, channels):
         colours = {1: "grey", 3: "RGB"}.get(pixels.shape[3], f"{pixels.shape[3]}-channel")
@@ -58,7 +62,8 @@ def load_arrays(paths: Sequence[Path], pre: Preprocessing, labels: Path | None =
         raise FrontendError(f"{labels or path}: {len(classes)} labels, but {path.name} has {len(pixels)} images")
     names = tuple(f"{printable(path.name)}[{index}]" for index in range(len(pixels)))
     labels_of_images = None if classes is None else classes.astype(np.int64)
-    return ImageSet(pixels, names, pre, f"{len(pixels)} images of {printable(path.name)}", labels_of_images)
+    about = f"{len(pixels)} images of {printable(path.name)}"
+    return ImageSet(pixels, names, pre, about, labels_of_images, sources=sources)
 
 
 def from_dataset(dataset: Iterable[Any], pre: Preprocessing, description: str, count: int | None = None) -> ImageSet:
@@ -82,11 +87,12 @@ def from_dataset(dataset: Iterable[Any], pre: Preprocessing, description: str, c
     FrontendError
         If there are fewer than `count`, none, or some of another kind or shape than the first.
     """
-    store, classes = ImageStore(), []
+    store, classes, sources = ImageStore(), [], []
     shape: tuple[int, ...] | None = None
     for index, item in enumerate(islice(_items(dataset), count)):
         image, *rest = item if isinstance(item, (tuple, list)) else (item,)
-        pixels = _pixels(image, pre, index)
+        pixels, source = _pixels(image, pre, index)
+        sources.append(source)
         shape = shape or pixels.shape
         if pixels.shape != shape:
             raise FrontendError(f"{description}: item {index} is {pixels.shape}, the first is {shape}")
@@ -97,7 +103,8 @@ def from_dataset(dataset: Iterable[Any], pre: Preprocessing, description: str, c
     if classes and len(classes) != len(store):
         raise FrontendError(f"{description}: only {len(classes)} of {len(store)} items have a class")
     names = tuple(f"item {index}" for index in range(len(store)))
-    return ImageSet(store.array(), names, pre, description, np.array(classes, dtype=np.int64) if classes else None)
+    labels = np.array(classes, dtype=np.int64) if classes else None
+    return ImageSet(store.array(), names, pre, description, labels, sources=tuple(sources))
 
 
 def _items(dataset: Any) -> Iterator[Any]:
@@ -107,11 +114,15 @@ def _items(dataset: Any) -> Iterator[Any]:
     return iter(dataset)
 
 
-def _pixels(image: object, pre: Preprocessing, index: int) -> NDArray[Any]:
-    """Return uint8 (size, size, channels) of what is a picture, float32 (C, rows, columns) of what is an input."""
+def _pixels(image: object, pre: Preprocessing, index: int) -> tuple[NDArray[Any], str]:
+    """Return uint8 (size, size, channels) of what is a picture, float32 (C, rows, columns) of what is an input.
+
+    The digest of the photograph comes with it.
+    """
     if isinstance(image, torch.Tensor):
         if image.is_floating_point() and image.ndim == 3:
-            return image.detach().cpu().float().contiguous().numpy()
+            values = image.detach().cpu().float().contiguous().numpy()
+            return values, photograph_digest(values)
         if image.dtype == torch.uint8 and image.ndim == 3:
             image = image.permute(1, 2, 0)
         image = image.cpu().numpy()
@@ -123,14 +134,15 @@ def _pixels(image: object, pre: Preprocessing, index: int) -> NDArray[Any]:
             f"item {index} of the dataset: expected a picture, uint8 pixels or a floating-point tensor "
             f"(channels, rows, columns), got {type(image).__name__}"
         )
-    return centre_crop(to_8_bits(image, pre.picture_mode, f"item {index} of the dataset"), pre)
+    picture = to_8_bits(image, pre.picture_mode, f"item {index} of the dataset")
+    return centre_crop(picture, pre), photograph_digest(picture)
 
 
-def _read_npz(path: Path) -> tuple[NDArray[np.uint8], NDArray[Any] | None]:
-    """Return pixels (images, rows, columns, channels) and classes, if there are any."""
+def _read_npz(path: Path) -> tuple[NDArray[np.uint8], NDArray[Any] | None, tuple[str, ...]]:
+    """Return pixels (images, rows, columns, channels), classes if there are any, and digests of named subjects."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files if name in _IMAGES + _LABELS}
+            arrays = {name: file[name] for name in file.files if name in _IMAGES + _LABELS + _SUBJECTS}
     except FileNotFoundError:
         raise FrontendError(f"{path}: no such file") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
@@ -145,7 +157,14 @@ def _read_npz(path: Path) -> tuple[NDArray[np.uint8], NDArray[Any] | None]:
     classes = next((arrays[name] for name in _LABELS if name in arrays), None)
     if classes is not None and not (np.issubdtype(classes.dtype, np.integer) and classes.ndim == 1):
         raise FrontendError(f"{path}: labels must be integers (images,), got {classes.dtype} {classes.shape}")
-    return pixels[..., np.newaxis] if pixels.ndim == 3 else pixels, classes
+    subjects = next((arrays[name] for name in _SUBJECTS if name in arrays), None)
+    if subjects is not None and (subjects.shape != (len(pixels),) or subjects.dtype.kind not in "iuU"):
+        raise FrontendError(
+            f"{path}: photographs must be integers or texts ({len(pixels)},), one for each image, "
+            f"got {subjects.dtype} {subjects.shape}"
+        )
+    sources = () if subjects is None else tuple(subject_digest(subject) for subject in subjects.tolist())
+    return pixels[..., np.newaxis] if pixels.ndim == 3 else pixels, classes, sources
 
 
 _GZIP_MAGIC = b"\x1f\x8b"

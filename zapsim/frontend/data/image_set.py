@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from zapsim.errors import FrontendError
+from zapsim.frontend.data.photographs import photograph_digest
 from zapsim.frontend.data.preprocessing import Preprocessing
 
 PIXELS_PER_BATCH = 224 * 224
@@ -38,6 +39,9 @@ class ImageSet:
         int64 class of each image, or None.
     skipped
         Names of the files that did not decode.
+    sources
+        Digest of the photograph (or other subject) that each image was cut from, see
+        :mod:`zapsim.frontend.data.photographs`; empty if every image is a photograph of its own.
     """
 
     pixels: NDArray[np.uint8] | NDArray[np.float32]
@@ -46,12 +50,15 @@ class ImageSet:
     description: str
     labels: NDArray[np.int64] | None = None
     skipped: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.pixels):
             raise FrontendError(f"{len(self.pixels)} images but {len(self.names)} names")
         if self.labels is not None and len(self.labels) != len(self.pixels):
             raise FrontendError(f"{len(self.pixels)} images but {len(self.labels)} labels")
+        if self.sources and len(self.sources) != len(self.pixels):
+            raise FrontendError(f"{len(self.pixels)} images but {len(self.sources)} sources")
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -76,9 +83,18 @@ class ImageSet:
             raise FrontendError(f"{count} images wanted, but {self.description} has only {len(self)}")
         if count == len(self):
             return self
-        labels = None if self.labels is None else self.labels[:count]
-        about = f"the first {count} of {self.description}"
-        return replace(self, pixels=self.pixels[:count], names=self.names[:count], labels=labels, description=about)
+        return self.part(0, count, f"the first {count} of {self.description}")
+
+    def part(self, start: int, stop: int, description: str) -> ImageSet:
+        """Return the images from number `start` up to, but not including, `stop`."""
+        return replace(
+            self,
+            pixels=self.pixels[start:stop],
+            names=self.names[start:stop],
+            labels=None if self.labels is None else self.labels[start:stop],
+            sources=self.sources[start:stop],
+            description=description,
+        )
 
     def sample(self, count: int, seed: int) -> ImageSet:
         """Return `count` images drawn without replacement."""
@@ -87,9 +103,22 @@ class ImageSet:
         chosen = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
         return replace(self._take(chosen), description=f"{count} of {self.description}, seed {seed}")
 
+    def without(self, photographs: frozenset[str]) -> ImageSet:
+        """Return the images that are of other photographs than these (digests)."""
+        if not photographs:
+            return self
+        kept = np.array([index for index, one in enumerate(self.photographs()) if one not in photographs], np.int64)
+        if len(kept) == len(self):
+            return self
+        return replace(self._take(kept), description=f"{len(kept)} unseen of {self.description}")
+
     def sha256(self, index: int) -> str:
         """Return the SHA-256 of the tensor that the network sees for one image."""
         return hashlib.sha256(self.tensor([index]).numpy().tobytes()).hexdigest()
+
+    def photographs(self) -> tuple[str, ...]:
+        """Return the digest of every image's photograph; images of the same photograph have the same."""
+        return self.sources or tuple(photograph_digest(image) for image in self.pixels)
 
     def digest(self) -> str:
         """Return a SHA-256 over all pixels and what is done to them."""
@@ -101,7 +130,8 @@ class ImageSet:
     def _take(self, chosen: NDArray[np.int64]) -> ImageSet:
         labels = None if self.labels is None else self.labels[chosen]
         names = tuple(self.names[index] for index in chosen)
-        return replace(self, pixels=self.pixels[chosen], names=names, labels=labels)
+        sources = tuple(self.sources[index] for index in chosen) if self.sources else ()
+        return replace(self, pixels=self.pixels[chosen], names=names, labels=labels, sources=sources)
 
 
 IN_MEMORY_BYTES = 256 * 2**20

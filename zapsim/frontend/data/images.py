@@ -12,6 +12,7 @@ from PIL import Image
 from zapsim.errors import FrontendError, printable
 from zapsim.frontend.data.arrays import is_array_file, load_arrays
 from zapsim.frontend.data.image_set import ImageSet, ImageStore
+from zapsim.frontend.data.photographs import photograph_digest
 from zapsim.frontend.data.pixels import to_8_bits
 from zapsim.frontend.data.preprocessing import Preprocessing, centre_crop, random_crop
 
@@ -36,7 +37,7 @@ def load_images(
     files, classes = _files(paths, labels)
     if count is not None and len(files) < count:
         raise FrontendError(f"{count} images wanted, but there are only {len(files)} pictures")
-    store, kept, broken = ImageStore(), [], []
+    store, kept, broken, sources = ImageStore(), [], [], []
     for index, path in enumerate(files):
         if len(store) == count:
             break
@@ -46,47 +47,61 @@ def load_images(
             continue
         store.add(centre_crop(picture, pre))
         kept.append(index)
+        sources.append(photograph_digest(picture))
     _need(kept, count, files)
     names = tuple(_name(files[index], classes) for index in kept)
     kept_classes = None if classes is None else np.array(classes, dtype=np.int64)[kept]
     about = f"centre crop of {_listed(names)}"
-    return ImageSet(store.array(), names, pre, about, kept_classes, tuple(broken))
+    return ImageSet(store.array(), names, pre, about, kept_classes, tuple(broken), tuple(sources))
 
 
 def load_crops(
-    paths: Sequence[Path], pre: Preprocessing, count: int, seed: int, labels: Path | None = None
+    paths: Sequence[Path],
+    pre: Preprocessing,
+    count: int,
+    seed: int,
+    labels: Path | None = None,
+    without: frozenset[str] = frozenset(),
 ) -> ImageSet:
     """Return `count` random crops of pictures (also by class), or `count` images drawn from one idx or npz file.
 
-    Crops are spread evenly over the pictures that decode, and shuffled: a batch has crops of several.
+    Crops are spread evenly over the pictures that decode, and shuffled: a batch has crops of several. Photographs with
+    a digest in `without` are left out.
 
     Raises
     ------
     FrontendError
-        If no picture decodes, or an idx or npz file has too few images.
+        If no picture decodes or is left, or an idx or npz file has too few images.
     """
     if count < 1:
         raise FrontendError(f"at least one crop is needed, got {count}")
     if any(is_array_file(path) for path in paths):
-        return load_arrays(paths, pre, labels).sample(count, seed)
+        return load_arrays(paths, pre, labels).without(without).sample(count, seed)
     files, classes = _files(paths, labels)
     good = [index for index, path in enumerate(files) if _decodes(path)]
     _need(good, None, files)
+    broken = tuple(printable(path.name) for index, path in enumerate(files) if index not in set(good))
+    if without:
+        good = [index for index in good if _photograph(files[index], pre) not in without]
+        if not good:
+            raise FrontendError(f"none of {len(files)} pictures is left, the first is {printable(str(files[0]))}")
     random = np.random.default_rng(seed)
     crops: list[NDArray[np.uint8]] = []
     taken: list[int] = []
+    digests: dict[int, str] = {}
     for index, share in zip(good, spread(count, len(good)), strict=True):
         picture = decode(files[index], pre.picture_mode) if share else None
         if picture is not None:
             crops += [random_crop(picture, pre, random) for _ in range(share)]
             taken += [index] * share
+            digests[index] = photograph_digest(picture)
     order = random.permutation(len(crops))
     about = f"{len(crops)} random crops of {_listed([_name(files[index], classes) for index in good])}, seed {seed}"
-    broken = tuple(printable(path.name) for index, path in enumerate(files) if index not in set(good))
     shuffled = [taken[index] for index in order]
     crop_classes = None if classes is None else np.array(classes, dtype=np.int64)[shuffled]
     names = tuple(_name(files[index], classes) for index in shuffled)
-    return ImageSet(np.stack(crops)[order], names, pre, about, crop_classes, broken)
+    sources = tuple(digests[index] for index in shuffled)
+    return ImageSet(np.stack(crops)[order], names, pre, about, crop_classes, broken, sources)
 
 
 def _files(paths: Sequence[Path], labels: Path | None) -> tuple[tuple[Path, ...], tuple[int, ...] | None]:
@@ -107,6 +122,11 @@ def _decodes(path: Path) -> bool:
     except Exception:  # as in `decode`
         return False
     return True
+
+
+def _photograph(path: Path, pre: Preprocessing) -> str | None:
+    picture = decode(path, pre.picture_mode)
+    return None if picture is None else photograph_digest(picture)
 
 
 def _need(good: Sequence[object], count: int | None, files: Sequence[Path]) -> None:

@@ -14,6 +14,7 @@ from torch import nn
 
 from zapsim.errors import FrontendError
 from zapsim.files import write_atomically
+from zapsim.frontend.data.photographs import described_photographs
 from zapsim.frontend.network.weights import (
     check_digest,
     copy_of,
@@ -115,7 +116,11 @@ def load_adapted(path: Path, predictors: PredictorSet) -> tuple[AdaptedWeights, 
         raise FrontendError(f"{path}: the header is not JSON ({error})") from None
     check_digest(path, tensors, header.tensors_sha256)
     _check_predictors(path, header.model_dump(), predictors)
-    return tuple(AdaptedWeights(point, header.how[point.name], _state(tensors, point.name)) for point in header.points)
+    seen = {"calibrated_on": described_photographs(header.provenance)}
+    return tuple(
+        AdaptedWeights(point.model_copy(update=seen), header.how[point.name], _state(tensors, point.name))
+        for point in header.points
+    )
 
 
 def _check_predictors(path: Path, header: Mapping[str, Any], predictors: PredictorSet) -> None:

@@ -30,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from zapsim.errors import FrontendError, did_you_mean
 from zapsim.files import write_atomically
+from zapsim.frontend.data.photographs import described_photographs
 from zapsim.frontend.training.predictor import PredictorSet
 from zapsim.frontend.tuning.curves import Curves, LayerCurve
 from zapsim.frontend.tuning.knapsack import Options, choose
@@ -49,7 +50,7 @@ def for_error(curves: Curves, budget: float) -> OperatingPoint:
     choice = choose([Options(layer.macs, layer.errors) for layer in _layers(curves)], budget)
     assert choice is not None  # without predictors there is no error
     bound = (_dense(curves) - choice.bound) / curves.dense_macs
-    return _point(curves, f"e{budget:g}", choice.taken, {"most_macs_saved": bound})
+    return _point(curves, f"e{budget:g}", choice.taken, {"asked_summed_error": budget, "most_macs_saved": bound})
 
 
 def for_saving(curves: Curves, saving: float) -> OperatingPoint:
@@ -69,7 +70,9 @@ def for_saving(curves: Curves, saving: float) -> OperatingPoint:
         raise FrontendError(
             f"a saving of {saving:.1%} cannot be reached: all thresholds at 1 save {most:.2%} of the MACs"
         )
-    return _point(curves, f"s{saving:g}", choice.taken, {"least_summed_error": choice.bound})
+    return _point(
+        curves, f"s{saving:g}", choice.taken, {"asked_macs_saved": saving, "least_summed_error": choice.bound}
+    )
 
 
 def for_threshold(curves: Curves, threshold: float) -> OperatingPoint:
@@ -97,7 +100,7 @@ def best_threshold(curves: Curves, budget: float) -> OperatingPoint:
     _check_one_method(curves)
     errors = np.sum([layer.error for layer in curves.layers], axis=0)
     fitting = int(np.searchsorted(errors, budget, side="right"))
-    return _point(curves, f"u{budget:g}", [fitting] * len(curves.layers))
+    return _point(curves, f"u{budget:g}", [fitting] * len(curves.layers), {"asked_summed_error": budget})
 
 
 def trade_off(curves: Curves, budgets: Sequence[float]) -> tuple[OperatingPoint, ...]:
@@ -260,7 +263,12 @@ def load_points(path: Path, predictors: PredictorSet, names: Sequence[str] | Non
         raise FrontendError(f"{path}: not a file of operating points: {where}: {first['msg']}") from None
     except ValueError as error:
         raise FrontendError(f"{path}: not a file of operating points: not JSON ({error})") from None
-    points = {point.name: _checked(point, path, file, predictors) for point in file.points}
+    weights = file.provenance.get("weights")
+    chosen = {
+        "calibrated_on": described_photographs(file.provenance),
+        "error_weights": weights if isinstance(weights, dict) else {},
+    }
+    points = {point.name: _checked(point, path, file, predictors).model_copy(update=chosen) for point in file.points}
     for name in names or ():
         if name not in points:
             raise FrontendError(
