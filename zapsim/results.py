@@ -143,7 +143,8 @@ class RunResult:
             *([f"Quality measured on: {self.quality_note.removeprefix('on ')}"] if self.quality_note else []),
             *self._image_note(),
             *([f"Not predicted: {', '.join(unpredicted)}."] if unpredicted else []),
-            ", ".join(f"{name} {_plain(value)}" for name, value in self.provenance.items()),
+            *([f"{left_out[0].upper()}{left_out[1:]}."] if (left_out := self.provenance.get("not_simulated")) else []),
+            ", ".join(f"{name} {_plain(value)}" for name, value in self.provenance.items() if name != "not_simulated"),
         ]
 
     def _image_note(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from operator import add
@@ -20,6 +21,7 @@ from zapsim.arrays.engines import ENGINES
 from zapsim.comparison import Comparison, Outcome
 from zapsim.energy.model import energy_by_component
 from zapsim.errors import ConfigError, did_you_mean
+from zapsim.patterns import NO_PATTERN
 from zapsim.results import LayerResult, RunResult
 from zapsim.timing.layer import LayerTiming, time_in_two_stages, time_layer
 from zapsim.timing.residency import NOTHING_STAYS, Residency, resident_maps
@@ -100,7 +102,11 @@ def simulate(  # noqa: PLR0913 (all but three are keywords)
         images=tuple(trace.header.images[index].name for index in indices),
         operating_point=operating_point.name,
         patterns=tuple(dict.fromkeys(setting.pattern for setting in operating_point.predictors.values())),
-        thresholds=tuple(dict.fromkeys(setting.threshold for setting in operating_point.predictors.values())),
+        thresholds=tuple(
+            dict.fromkeys(
+                setting.threshold for setting in operating_point.predictors.values() if setting.pattern != NO_PATTERN
+            )
+        ),
         quality=operating_point.quality,
         quality_note=operating_point.quality_note,
         arch=spec.name,
@@ -113,7 +119,7 @@ def simulate(  # noqa: PLR0913 (all but three are keywords)
             LayerResult(layer.shape, _predictor(layer, operating_point), reduce(add, comparisons))
             for layer, *comparisons in zip(trace.header.layers, *batches, strict=True)
         ),
-        provenance=_provenance(spec, trace, policy, batch),
+        provenance=_provenance(spec, trace, operating_point, policy, batch),
         each_image=tuple(reduce(add, layers) for layers in batches) if batch == 1 else (),
     )
 
@@ -207,7 +213,7 @@ def fair_baseline(
         The layer under the baseline, and under prediction.
     """
     lost = after.counts.macs_skipped * MOST_SKIPPED_WITHOUT_PREDICTION
-    if lost >= layer.shape.macs or after.cycles.total >= before.cycles.total or layer.setting is None:
+    if lost >= layer.shape.macs or after.cycles.total >= before.cycles.total or not layer.has_pattern:
         return before
     engine = engines[arch.array.dataflow]
     split = time_in_two_stages(engine, arch, layer, policy, resident=resident, timeline=timeline)
@@ -231,10 +237,19 @@ def _predictor(layer: TracedLayer, point: OperatingPoint) -> str:
     setting = point.predictors.get(layer.shape.name)
     if setting is None:
         return f"not predicted: {layer.unpredicted or 'no predictor at this operating point'}"
-    return f"pattern {setting.pattern}, threshold {setting.threshold:g}"
+    return setting.text
 
 
-def _provenance(arch: ArchSpec, trace: Trace, policy: Policy, batch: int) -> dict[str, Any]:
+def _methods(point: OperatingPoint) -> dict[str, str]:
+    """Say, for the provenance, by which methods layers are predicted, unless all are by ZAP."""
+    counts = Counter(setting.method for setting in point.predictors.values())
+    if set(counts) <= {"zap"}:
+        return {}
+    return {"methods": ", ".join(f"{name} ({count})" for name, count in counts.items())}
+
+
+def _provenance(arch: ArchSpec, trace: Trace, point: OperatingPoint, policy: Policy, batch: int) -> dict[str, Any]:
+    left_out = trace.header.provenance.get("not_simulated")
     return {
         "zapsim": __version__,
         "numpy": np.__version__,
@@ -246,4 +261,6 @@ def _provenance(arch: ArchSpec, trace: Trace, policy: Policy, batch: int) -> dic
         "seed": trace.header.provenance.get("seed"),
         "policy": {"outputs": policy.outputs, "inputs": policy.inputs, "knowledge": policy.knowledge},
         "batch": batch,
+        **_methods(point),
+        **({"not_simulated": str(left_out["what"])} if isinstance(left_out, dict) and "what" in left_out else {}),
     }

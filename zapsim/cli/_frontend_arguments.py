@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from zapsim.frontend.data.image_set import ImageSet
     from zapsim.frontend.training.adapted_weights import AdaptedWeights
     from zapsim.frontend.training.predictor import PredictorSet
     from zapsim.tracefile.records import OperatingPoint
@@ -32,24 +33,36 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all random choices (default: 0)")
 
 
-def add_predictors_argument(parser: argparse.ArgumentParser) -> None:
-    """Declare the predictor file."""
-    parser.add_argument(
-        "--predictors", type=Path, required=True, metavar="FILE", help="predictors, as `zapsim train` writes them"
-    )
+def add_predictors_argument(parser: argparse.ArgumentParser, note: str = "", *, required: bool = True) -> None:
+    """Declare the predictor file. A `note` is appended to the help text."""
+    text = f"predictors, as `zapsim train` writes them{note}"
+    parser.add_argument("--predictors", type=Path, required=required, metavar="FILE", help=text)
 
 
-def add_image_arguments(parser: argparse.ArgumentParser, note: str = "", *, labels: bool = False) -> None:
-    """Declare the images; with `labels` also their classes. A `note` is appended to the help text."""
-    parser.add_argument(
+def add_image_arguments(
+    parser: argparse.ArgumentParser, note: str = "", *, labels: bool = False, tensors: bool = False
+) -> None:
+    """Declare the images; with `labels` also their classes, with `tensors` also inputs that are no pictures.
+
+    A `note` is appended to the help text.
+    """
+    group = parser.add_mutually_exclusive_group(required=True) if tensors else parser
+    group.add_argument(
         "--images",
         type=Path,
         nargs="+",
-        required=True,
+        required=not tensors,
         metavar="PATH",
         help="pictures, folders of pictures, a folder with one subfolder per class, or one idx or npz file of images"
         + note,
     )
+    if tensors:
+        group.add_argument(
+            "--inputs",
+            metavar="MODULE:FACTORY",
+            help="function that returns the network's inputs, if these are no pictures: a tensor (examples, ...) or "
+            "batches of such tensors, with or without classes",
+        )
     if labels:
         parser.add_argument("--labels", type=Path, metavar="FILE", help="idx file with the classes of the images")
 
@@ -88,6 +101,14 @@ def add_method_argument(parser: argparse.ArgumentParser, note: str, *, several: 
         metavar="NAME",
         help=f"{note}: zap, neighbours (nothing to train, no MACs), logistic or zap-power-of-two",
     )
+
+
+def images_or_inputs(args: argparse.Namespace) -> list[Path] | ImageSet:
+    """Return the paths of --images, or the tensors of --inputs."""
+    from zapsim.frontend.data.examples import load_examples
+
+    paths: list[Path] = args.images
+    return paths if args.inputs is None else load_examples(args.inputs, args.count)
 
 
 def load_common_points(args: argparse.Namespace, predictors: PredictorSet) -> tuple[OperatingPoint, ...]:

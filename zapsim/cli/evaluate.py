@@ -15,6 +15,7 @@ from zapsim.cli._frontend_arguments import (
     add_network_arguments,
     add_point_arguments,
     add_predictors_argument,
+    images_or_inputs,
     load_all_points,
     provenance,
     undecoded_on_stderr,
@@ -59,7 +60,7 @@ def add_parser(commands: Subparsers) -> None:
     add_predictors_argument(parser)
     add_point_arguments(parser, adapted=True)
     add_method_argument(parser, "prediction method of --threshold (default: the first of the predictor file)")
-    add_image_arguments(parser, labels=True)
+    add_image_arguments(parser, labels=True, tensors=True)
     parser.add_argument("--count", type=int, metavar="N", help="use only the first N images (default: all)")
     parser.add_argument(
         "--baselines",
@@ -103,7 +104,7 @@ def execute(args: argparse.Namespace) -> int:
         evaluated = api.evaluate(
             args.network,
             predictors,
-            args.images,
+            images_or_inputs(args),
             points=points,
             adapted=adapted,
             labels=args.labels,

@@ -14,6 +14,7 @@ from zapsim.cli._frontend_arguments import (
     add_network_arguments,
     add_point_arguments,
     add_predictors_argument,
+    images_or_inputs,
     load_all_points,
     provenance,
     undecoded_on_stderr,
@@ -22,8 +23,10 @@ from zapsim.cli._frontend_arguments import (
 
 if TYPE_CHECKING:
     from zapsim.frontend.capture import LayerCounts
+    from zapsim.frontend.training.adapted_weights import AdaptedWeights
+    from zapsim.frontend.training.predictor import PredictorSet
     from zapsim.tracefile.reader import Trace
-    from zapsim.tracefile.records import TraceHeader
+    from zapsim.tracefile.records import OperatingPoint, TraceHeader
 
 _EPILOG = """\
 examples:
@@ -35,12 +38,17 @@ examples:
   zapsim trace --network mynets:vgg --predictors vgg.zap.safetensors --images photos/ --threshold 0.1 --values \\
       --out vgg.safetensors
   zapsim run --arch snapea --policy early-exit --trace vgg.safetensors
+  zapsim trace --network mynets:mlp --inputs mynets:features --fully-connected --masks mlp.npz --out mlp.safetensors
 
 Each threshold becomes an operating point of the trace (t0.2, t0.4, ...): an output outside the pattern is computed if
 its score is above the threshold. The points of --points follow under their own names, then those of --adapted, which
 run with weights of their own. Of each picture, the centre is traced. Quality is measured on --eval-images: on random
 crops of pictures, or on all images of an idx file, an npz file or a folder with one subfolder per class (of at least 6
 photographs), and on the traced images, which may differ from them.
+
+Masks of any other predictor come from --masks: an npz file with an array of booleans (images, K, P, Q) for each layer,
+True = computed. They make a point masks; the network runs with them, so that quality is measured. Nothing is computed
+first there, and no predictor is charged. Without --predictors and --masks, every output is computed (point dense).
 """
 
 
@@ -55,10 +63,17 @@ def add_parser(commands: Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_network_arguments(parser)
-    add_predictors_argument(parser)
-    add_image_arguments(parser)
+    add_predictors_argument(parser, " (default: none, every output is computed)", required=False)
+    add_image_arguments(parser, tensors=True)
     parser.add_argument("--count", type=int, metavar="N", help="trace only the first N images (default: all)")
     add_point_arguments(parser, adapted=True)
+    parser.add_argument("--masks", type=Path, metavar="FILE", help="masks of another predictor (.npz), for point masks")
+    parser.add_argument(
+        "--fully-connected",
+        action="store_const",
+        const=True,
+        help="also trace fully connected layers, as 1×1 convolutions without a predictor",
+    )
     add_method_argument(parser, "prediction method of --threshold (default: the first of the predictor file)")
     parser.add_argument(
         "--eval-images",
@@ -91,15 +106,15 @@ def execute(args: argparse.Namespace) -> int:
 
     check_output(args.out)
     use_threads(args.threads)
-    predictors = load_predictors(args.predictors)
-    points, adapted = load_all_points(args, predictors)
+    predictors = None if args.predictors is None else load_predictors(args.predictors)
+    points, adapted = _points(args, predictors)
     if args.eval_labels is not None and args.eval_images is None:
         raise FrontendError("--eval-labels needs --eval-images")
     with undecoded_on_stderr():
         trace = api.trace(
             args.network,
             predictors,
-            args.images,
+            images_or_inputs(args),
             args.out,
             points=points,
             adapted=adapted,
@@ -108,6 +123,8 @@ def execute(args: argparse.Namespace) -> int:
             eval_labels=args.eval_labels,
             eval_crops=args.eval_crops,
             values=bool(args.values),
+            masks=args.masks,
+            fully_connected=bool(args.fully_connected),
             seed=args.seed,
             weights=args.weights,
             device=args.device,
@@ -115,6 +132,21 @@ def execute(args: argparse.Namespace) -> int:
         )
     _print(trace)
     return 0
+
+
+def _points(
+    args: argparse.Namespace, predictors: PredictorSet | None
+) -> tuple[tuple[OperatingPoint, ...], tuple[AdaptedWeights, ...]]:
+    """Return the operating points of the predictors."""
+    from zapsim.errors import FrontendError
+
+    options = ("threshold", "points", "point", "adapted", "method")
+    given = [f"--{name}" for name in options if getattr(args, name) is not None]
+    if predictors is None:
+        if given:
+            raise FrontendError(f"{given[0]} needs --predictors")
+        return (), ()
+    return ((), ()) if args.masks is not None and not given else load_all_points(args, predictors)
 
 
 def _print(trace: Trace) -> None:

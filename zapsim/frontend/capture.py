@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.masks import GivenMasks
 from zapsim.frontend.network import Network
 from zapsim.frontend.network.calls import Conv2dCall, tensors_in
 from zapsim.frontend.network.early_exit import early_exit_macs, full_macs
@@ -21,6 +22,7 @@ from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.quality import Tally
 from zapsim.frontend.scorer import Scorer
 from zapsim.frontend.skipping import predicting
+from zapsim.patterns import NO_PATTERN
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.quality import TRACED
 from zapsim.tracefile.reader import Trace
@@ -29,6 +31,7 @@ from zapsim.tracefile.records import Network as TracedNetwork
 from zapsim.tracefile.writer import TraceWriter
 
 NOT_TRAINED = "no predictor was trained for it"
+NOT_GIVEN = "no mask was given for it"
 
 _QUALITY_BYTES = 512
 """Space kept in the header for the figures of one operating point, which are known only after its maps are written."""
@@ -43,6 +46,7 @@ def capture(
     images: ImageSet,
     *,
     measure: bool = False,
+    masks: GivenMasks | None = None,
 ) -> None:
     """Write the trace that `header` (of :func:`trace_header`) announces.
 
@@ -65,6 +69,8 @@ def capture(
         Whether to measure the quality on the way, on the traced images, and to put it into the header: that takes one
         more forward pass per image, without skipping. Beside the quality on other images, if a point has it, these
         figures have names that begin with ``traced_``.
+    masks
+        Masks that were made elsewhere, if the header has their operating point.
 
     Raises
     ------
@@ -78,7 +84,7 @@ def capture(
     spare = _QUALITY_BYTES * len(points) + 8 * len(images.description) if measure else 0
     bar = progress_bar(CountColumn())
     with TraceWriter(path, header, spare) as writer, frozen(network.model), bar:
-        runs = [_Run(writer, point, predictors, header.values) for point in points]
+        runs = [_Run(writer, point, _mask_of(point, predictors, masks), header.values) for point in points]
         for index in bar.track(range(len(images)), description="tracing"):
             inputs = images.tensor([index]).to(device_of(network.model))
             expected = list(tensors_in(network.model(inputs))) if measure else []
@@ -135,12 +141,16 @@ def trace_header(
     provenance: Mapping[str, Any],
     values: tuple[ValueKind, ...] = (),
 ) -> TraceHeader:
-    """Return the header of a trace of `images` at operating points, whose quality it states."""
+    """Return the header of a trace of `images` at operating points, whose quality it states.
+
+    A layer that some point sets has no reason to be without a predictor.
+    """
+    given = {layer for point in points for layer, setting in point.predictors.items() if setting.pattern == NO_PATTERN}
     layers = tuple(
         TracedLayer(
             shape=site.shape,
             relu=site.relu_call is not None,
-            unpredicted=site.unpredicted or (None if site.name in predictors else NOT_TRAINED),
+            unpredicted=None if site.name in given else site.unpredicted or _untrained(site.name, predictors),
         )
         for site in graph.sites
     )
@@ -157,6 +167,34 @@ def trace_header(
     )
 
 
+def _untrained(layer: str, predictors: Mapping[str, Scorer]) -> str | None:
+    """Return why a layer that could have a predictor has none; None if it has one."""
+    if layer in predictors:
+        return None
+    return NOT_TRAINED if predictors else NOT_GIVEN
+
+
+MaskOf = Callable[[ConvSite, torch.Tensor, int], torch.Tensor | None]
+"""From a layer, its post-ReLU ofmap and the number of the image to what is computed; None: everything."""
+
+
+def _mask_of(point: OperatingPoint, predictors: Mapping[str, Scorer], masks: GivenMasks | None) -> MaskOf:
+    """Return what says at an operating point which outputs are computed."""
+    if masks is not None and point.name == masks.point.name:
+        given = masks
+
+        def from_elsewhere(site: ConvSite, ofmap: torch.Tensor, index: int) -> torch.Tensor | None:
+            return given.image(site, index, ofmap) if site.name in given.layers else None
+
+        return from_elsewhere
+    method = predicting(predictors, point)
+
+    def predicted(site: ConvSite, ofmap: torch.Tensor, index: int) -> torch.Tensor | None:
+        return method.mask(site, ofmap) if site.name in method.patterns else None
+
+    return predicted
+
+
 class _Run:
     """Writes the maps of one image after another at one operating point."""
 
@@ -164,11 +202,11 @@ class _Run:
         self,
         writer: TraceWriter,
         point: OperatingPoint,
-        predictors: Mapping[str, Scorer],
+        mask_of: MaskOf,
         values: tuple[ValueKind, ...],
     ) -> None:
         self.point = point
-        self._method = predicting(predictors, point)
+        self._mask_of = mask_of
         self._writer = writer
         self._values = values
         self._index = 0
@@ -188,9 +226,9 @@ class _Run:
         """Write which outputs are non-zero and which are computed; return what flows on."""
         check_finite(site.name, ofmap)
         self._write(site, "ofmap_nonzero", ofmap)
-        if site.name not in self._method.patterns:
+        mask = self._mask_of(site, ofmap, self._index)
+        if mask is None:
             return None
-        mask = self._method.mask(site, ofmap)
         self._write(site, "mask", mask)
         return ofmap.mul_(mask)
 

@@ -51,6 +51,7 @@ _FILE_ARGUMENTS = frozenset(
         "eval_labels",
         "images",
         "labels",
+        "masks",
         "out",
         "points",
         "predictors",
@@ -76,9 +77,18 @@ def as_path(path: str | Path | None) -> Path | None:
 
 
 def open_network(
-    network: NetworkInput, weights: str | Path | None, device: str, seed: int, images: ImageSet | list[Path]
+    network: NetworkInput,
+    weights: str | Path | None,
+    device: str,
+    seed: int,
+    images: ImageSet | list[Path],
+    *,
+    fully_connected: bool = False,
 ) -> tuple[Network, Graph]:
     """Return the network and its convolutions; a plain module sees pictures as `images` say, or as ImageNet's.
+
+    Images that are tensors already say what the network's input is like. With `fully_connected`, these layers are taken
+    for 1×1 convolutions.
 
     Raises
     ------
@@ -92,7 +102,11 @@ def open_network(
     elif isinstance(network, nn.Module):
         pre = images.preprocessing if isinstance(images, ImageSet) else IMAGENET
         network = Network(network, type(network).__name__, "a module in memory", pre)
-    return network, trace_graph(network.model, network.example().to(device_of(network.model)))
+    example = network.example()
+    if isinstance(images, ImageSet) and images.pixels.dtype == np.float32:
+        example = torch.zeros(1, *images.pixels.shape[1:])
+    on_device = example.to(device_of(network.model))
+    return network, trace_graph(network.model, on_device, fully_connected=fully_connected)
 
 
 def open_predictors(predictors: PredictorsInput, network: Network, graph: Graph) -> PredictorSet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from zapsim.frontend.data.preprocessing import Preprocessing
 from zapsim.frontend.evaluation import Evaluation, run_methods
 from zapsim.frontend.evaluation_table import EvaluationTable
 from zapsim.frontend.inputs import ImagesInput, NetworkInput, PointInput, PredictorsInput
+from zapsim.frontend.masks import GivenMasks, MasksInput
 from zapsim.frontend.network import Network
 from zapsim.frontend.network.graph import Graph
 from zapsim.frontend.network.unsimulated import FULLY_CONNECTED, summary
@@ -135,7 +137,7 @@ def _reference(
 
 def trace(  # noqa: PLR0913 (options, by name)
     network: NetworkInput,
-    predictors: PredictorsInput,
+    predictors: PredictorsInput | None,
     images: ImagesInput,
     out: str | Path,
     *,
@@ -147,6 +149,8 @@ def trace(  # noqa: PLR0913 (options, by name)
     eval_crops: int = 16,
     values: bool = False,
     method: str | None = None,
+    masks: MasksInput | None = None,
+    fully_connected: bool = False,
     seed: int = 0,
     weights: str | Path | None = None,
     device: str = "auto",
@@ -159,7 +163,8 @@ def trace(  # noqa: PLR0913 (options, by name)
     network, weights, device
         As for :func:`~zapsim.frontend.api.train`.
     predictors
-        A predictor file, or the ``predictors`` that :func:`~zapsim.frontend.api.train` returned.
+        A predictor file, or the ``predictors`` that :func:`~zapsim.frontend.api.train` returned. Without them (None)
+        and without `masks`, every output is computed, at point ``dense``.
     images
         What to trace; pictures are cut in the middle.
     out
@@ -180,6 +185,11 @@ def trace(  # noqa: PLR0913 (options, by name)
         Whether to hold, too, when each output could stop early.
     method
         Prediction method of `points` that are thresholds (default: the first of the predictors' file).
+    masks
+        Masks that were made elsewhere: an npz file, or arrays by layer, bool (images, K, P, Q), True = computed. They
+        make a point ``masks``, which comes first; layers without one compute everything there.
+    fully_connected
+        Whether fully connected layers are traced, too, as 1×1 convolutions without a predictor.
     seed
         Of `eval_crops`, and of the weights of a network that is made here.
     provenance
@@ -201,14 +211,19 @@ def trace(  # noqa: PLR0913 (options, by name)
     if eval_labels is not None and eval_images is None:
         raise FrontendError("labels to measure the quality with need images (eval_images)")
     inputs.check_output(out)
-    model, graph = inputs.open_network(network, weights, device, seed, images)
-    predictor_set = inputs.open_predictors(predictors, model, graph)
-    common, own_weights = _open_points(points, adapted, predictor_set, method)
-    scorers = predictor_set.select()
+    given = None if masks is None else GivenMasks(masks)
+    if given is not None and eval_images is not None:
+        raise FrontendError(f"{given.source}: masks are of the traced images, so leave out the images for the quality")
+    model, graph = inputs.open_network(network, weights, device, seed, images, fully_connected=fully_connected)
+    predictor_set = None if predictors is None else inputs.open_predictors(predictors, model, graph)
+    common, own_weights = _traced_points(points, adapted, predictor_set, method, given)
+    scorers = {} if predictor_set is None else predictor_set.select()
     if isinstance(images, ImageSet):
         traced = images if count is None else images.first(count)
     else:
         traced = load_images(images, model.preprocessing, count=count)
+    if given is not None:
+        given.check(graph, len(traced))
     evaluated = _quality_images(eval_images, inputs.as_path(eval_labels), eval_crops, seed + 1, model.preprocessing)
     if evaluated is not None:
         check_enough(evaluated, "measure the quality on")
@@ -227,7 +242,7 @@ def trace(  # noqa: PLR0913 (options, by name)
         "versions": inputs.versions(),
         "data": inputs.describe(traced),
         "preprocessing": inputs.describe_preprocessing(model.preprocessing),
-        "predictors": {"sha256": predictor_set.sha256, "training": predictor_set.header.provenance},
+        **_origin(predictor_set, given),
         **({} if evaluated is None else {"quality_images": inputs.describe(evaluated)}),
         **({"calibration": {"photographs": describe_photographs(calibration)}} if calibration else {}),
         **_adapted_provenance(own_weights, model),
@@ -236,9 +251,41 @@ def trace(  # noqa: PLR0913 (options, by name)
     }
     kinds: tuple[ValueKind, ...] = ("early_exit_macs",) if values else ()
     header = trace_header(model, graph, scorers, run_points, traced, recorded, kinds)
-    capture(out, header, model, graph, scorers, traced, measure=True)
+    with given or nullcontext():
+        capture(out, header, model, graph, scorers, traced, measure=True, masks=given)
     inputs.warn_of_undecoded(traced, evaluated)
     return Trace(out)
+
+
+def _traced_points(
+    points: PointInput | Sequence[PointInput],
+    adapted: Sequence[str | Path | AdaptedWeights],
+    predictors: PredictorSet | None,
+    method: str | None,
+    masks: GivenMasks | None,
+) -> tuple[tuple[OperatingPoint, ...], tuple[AdaptedWeights, ...]]:
+    """Return a trace's operating points: of masks from elsewhere, of predictors, or one that computes everything."""
+    first = () if masks is None else (masks.point,)
+    given = not isinstance(points, Sequence) or isinstance(points, str) or len(points) > 0
+    if predictors is None:
+        if given or adapted or method is not None:
+            raise FrontendError("operating points and methods need predictors")
+        return first or (OperatingPoint(name="dense", predictors={}),), ()
+    if masks is not None and not (given or adapted):
+        return first, ()
+    common, own_weights = _open_points(points, adapted, predictors, method)
+    inputs.check_names([*first, *common])
+    return (*first, *common), own_weights
+
+
+def _origin(predictors: PredictorSet | None, masks: GivenMasks | None) -> dict[str, Any]:
+    """Return, for the provenance, where masks come from."""
+    origin: dict[str, Any] = {}
+    if predictors is not None:
+        origin["predictors"] = {"sha256": predictors.sha256, "training": predictors.header.provenance}
+    if masks is not None:
+        origin["masks"] = {"source": masks.source, **({"sha256": masks.sha256} if masks.sha256 else {})}
+    return origin
 
 
 def _open_points(

@@ -74,14 +74,14 @@ def check_unseen(images: ImageSet, predictors: PredictorSet, *, allowed: bool) -
 
 
 def warn_of_overlap(
-    what: str, sets: Sequence[ImageSet | None], predictors: PredictorSet, points: Iterable[OperatingPoint] = ()
+    what: str, sets: Sequence[ImageSet | None], predictors: PredictorSet | None, points: Iterable[OperatingPoint] = ()
 ) -> None:
     """Warn, in one line, if photographs of `sets` are among those of the training or the calibration.
 
     `what` says what is done with them.
     """
     photographs: frozenset[str] = frozenset().union(*(images.photographs() for images in sets if images is not None))
-    trained = len(photographs & training_photographs(predictors))
+    trained = 0 if predictors is None else len(photographs & training_photographs(predictors))
     tuned = len(photographs & calibration_photographs(points))
     parts = [f"{trained} trained the predictors"] if trained else []
     parts += [f"{tuned} chose the thresholds"] if tuned else []

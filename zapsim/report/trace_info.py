@@ -9,10 +9,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from zapsim.patterns import NO_PATTERN
 from zapsim.report.terminal import print_in_parts
 from zapsim.tracefile.quality import described
 from zapsim.tracefile.reader import Trace
-from zapsim.tracefile.records import LayerTrace, OperatingPoint
+from zapsim.tracefile.records import LayerTrace, OperatingPoint, PredictorSetting
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ def print_trace_info(trace: Trace, point: str | None, console: Console) -> None:
         ("weights sha256", header.network.weights_sha256),
         *((f"image {index}", f"{image.name}: {image.source}") for index, image in enumerate(header.images)),
         *(_point_fact(each) for each in header.operating_points),
+        *_method_facts(header.operating_points),
         *_flat(header.provenance),
     ]
     layers = _layer_rows(trace, table_point)  # reads every map, so that a damaged one stops the command here
@@ -100,6 +102,13 @@ def _point_fact(point: OperatingPoint) -> tuple[str, str]:
     return f"point '{point.name}'", "; ".join(part for part in parts if part)
 
 
+def _method_facts(points: Sequence[OperatingPoint]) -> list[tuple[str, str]]:
+    """Say what the hardware does for each method that is not ZAP."""
+    settings = [setting for point in points for setting in point.predictors.values() if setting.method != "zap"]
+    texts = dict.fromkeys((setting.method, setting.work.text) for setting in settings)
+    return [(f"method '{method}'", text) for method, text in texts]
+
+
 _HEADINGS = ("C×H×W", "K×R×S", "stride", "groups", "predictor",
              "ifmap zeros", "ofmap zeros", "skipped", "zeros skipped", "non-zeros skipped")  # fmt: skip
 _TEXT_COLUMNS = 5
@@ -116,11 +125,19 @@ def _layer_rows(trace: Trace, point: OperatingPoint) -> list[tuple[str, list[str
             f"{shape.K}×{shape.R}×{shape.S}",
             "×".join(map(str, shape.stride)),
             str(shape.groups),
-            f"{setting.pattern}, t = {setting.threshold:g}" if setting else f"none: {traced.unpredicted or 'off'}",
+            _predictor(setting) if setting else f"none: {traced.unpredicted or 'off'}",
             *("–" if share is None else f"{share:.1%}" for share in astuple(summarise(layer))),
         ]
         rows.append((shape.name, cells))
     return rows
+
+
+def _predictor(setting: PredictorSetting) -> str:
+    """Return pattern and threshold, with the method unless it is ZAP."""
+    if setting.pattern == NO_PATTERN:
+        return "masks from elsewhere"
+    method = "" if setting.method == "zap" else f"{setting.method} "
+    return f"{method}{setting.pattern}, t = {setting.threshold:g}"
 
 
 def _layer_table(rows: Sequence[tuple[str, list[str]]], columns: Sequence[int]) -> Table:

@@ -78,6 +78,18 @@ class PredictorWork(_Record):
         sums = sum(kernel.terms(pattern_outputs, outside) for kernel in self.kernels if not kernel.weights)
         return sums + (pattern_outputs if self.sums_pattern else 0)
 
+    @property
+    def text(self) -> str:
+        """The work in a few words: terms per output inside and outside the pattern, weights, compares."""
+        macs, additions = (
+            [f"{count(1, 0)} {name} per output of the pattern", f"{count(0, 1)} per other output"]
+            for name, count in (("MACs", self.macs), ("additions", self.additions))
+        )
+        parts = [*(macs if self.macs(1, 1) else []), *(additions if self.additions(1, 1) else [])]
+        parts += [f"{self.weights_per_channel} weights per channel"] if self.weights_per_channel else []
+        parts += ["a compare per other output"] if self.compares else []
+        return ", ".join((*parts, "a mask bit per other output"))
+
 
 ZAP_WORK: Final = PredictorWork(kernels=(Kernel(side=3, outputs="all"), Kernel(side=3, outputs="outside")))
 """ZAP: two 3×3 kernels, 9 MACs an output whatever the pattern, 20 weights a channel."""

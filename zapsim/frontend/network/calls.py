@@ -13,6 +13,7 @@ from torch.nn import functional
 Function = Callable[..., Any]
 
 CONV2D: Function = functional.conv2d
+LINEAR: Function = functional.linear
 BATCH_NORM: Function = functional.batch_norm
 
 SUMS: frozenset[Function] = frozenset({torch.add, torch.Tensor.add, torch.Tensor.add_})
@@ -139,6 +140,37 @@ def read_conv2d(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Conv2dCall:
     stride = _pair(named.get("stride", 1))
     groups = int(named.get("groups", 1))
     return Conv2dCall(named["input"], weight, named.get("bias"), stride, padding, dilation, groups)
+
+
+@dataclass(frozen=True, slots=True)
+class LinearCall:
+    """The arguments of one call of ``torch.nn.functional.linear``: input (images, ..., C), weight (K, C), bias (K,)."""
+
+    input: torch.Tensor
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+
+    def as_conv2d(self) -> Conv2dCall:
+        """Return it as a 1×1 convolution; what lies between images and channels becomes the rows of a map."""
+        ifmap = features_as_map(self.input)
+        return Conv2dCall(ifmap, self.weight[:, :, None, None], self.bias, (1, 1), (0, 0, 0, 0), (1, 1), 1)
+
+
+def read_linear(args: Sequence[Any], kwargs: Mapping[str, Any]) -> LinearCall:
+    """Return the arguments of a linear call by name, however they were passed."""
+    named = dict(zip(("input", "weight", "bias"), args, strict=False)) | dict(kwargs)
+    return LinearCall(named["input"], named["weight"], named.get("bias"))
+
+
+def features_as_map(features: torch.Tensor) -> torch.Tensor:
+    """Return (images, ..., channels) as a map (images, channels, rows, 1)."""
+    return features.movedim(-1, 1).reshape(len(features), features.shape[-1], -1, 1)
+
+
+def map_as_features(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Copy a map (images, channels, rows, 1) as features of the shape of `like`."""
+    features = values.reshape(len(like), like.shape[-1], *like.shape[1:-1]).movedim(1, -1)
+    return features.clone(memory_format=torch.contiguous_format)
 
 
 def fold_batch_norm(call: Conv2dCall, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Conv2dCall:

@@ -15,14 +15,15 @@ from zapsim.frontend.network.forward import first_line, frozen
 from zapsim.frontend.network.node import Node
 from zapsim.frontend.network.recorder import Recorder
 from zapsim.frontend.network.state import State
-from zapsim.frontend.network.unsimulated import UnsimulatedLayer, unsimulated_layers
-from zapsim.frontend.network.way import Call, follow
+from zapsim.frontend.network.unsimulated import FULLY_CONNECTED, UnsimulatedLayer, unsimulated_layers
+from zapsim.frontend.network.way import Call, follow, layer_call
 from zapsim.workload import ConvShape
 
 SMALLEST_MAP = 4
 """The fewest rows and columns of an ofmap that can be predicted: a predictor looks at 5×5 outputs."""
 
 FIRST_LAYER = "first convolution of the network"
+NO_NEIGHBOURS = "fully connected: no neighbours to predict from"
 _IMAGES_DIMS = 4
 
 
@@ -35,7 +36,7 @@ class ConvSite:
     shape
         The layer with N = 1; its name is the module's (``name#2`` when a module is called a second time).
     conv_call
-        Which of the forward pass's conv2d calls this is, from 0.
+        Which of the forward pass's conv2d calls this is, from 0; of a fully connected layer, which of its linear calls.
     relu_call
         Which of its ReLU calls is the layer's, or None.
     unpredicted
@@ -49,6 +50,8 @@ class ConvSite:
         ReLU's own result is the layer's output.
     ceiling
         The highest value that the ReLU lets through, or None.
+    fully_connected
+        Whether it is a fully connected layer, which is taken for a 1×1 convolution.
     """
 
     shape: ConvShape
@@ -59,6 +62,12 @@ class ConvSite:
     added: bool = False
     early: Call | None = None
     ceiling: float | None = None
+    fully_connected: bool = False
+
+    @property
+    def call(self) -> Call:
+        """The call that computes the layer."""
+        return ("linear" if self.fully_connected else "conv"), self.conv_call
 
     @property
     def output_call(self) -> Call | None:
@@ -93,8 +102,10 @@ class Graph:
         return next(site for site in self.sites if site.name == name)
 
 
-def trace_graph(model: nn.Module, *example: torch.Tensor) -> Graph:
+def trace_graph(model: nn.Module, *example: torch.Tensor, fully_connected: bool = False) -> Graph:
     """Run `model` once on `example` (one image, or several inputs) and return its convolutions.
+
+    With `fully_connected`, these layers are among them, as 1×1 convolutions that have no predictor.
 
     The forward pass is watched at the level of torch's functions, not of modules: functional, in-place and
     shared ReLUs are seen as well as modules, and nothing is attached to the model.
@@ -122,40 +133,57 @@ def trace_graph(model: nn.Module, *example: torch.Tensor) -> Graph:
     except Exception as error:  # a network's own code raises what it likes
         shapes = " and ".join(str(tuple(tensor.shape)) for tensor in example)
         raise FrontendError(f"the network does not run on an input {shapes}: {first_line(error)}") from error
-    sites, unsimulated = _sites(recorder, model), unsimulated_layers(recorder)
+    sites = _sites(recorder, model, fully_connected)
+    unsimulated = unsimulated_layers(recorder, {site.call for site in sites})
     if not sites:
         kinds = ", ".join(dict.fromkeys(layer.reason for layer in unsimulated))
-        raise FrontendError(f"the network runs no 2-D convolution{f' (only: {kinds})' if kinds else ''}")
+        hint = "; zapsim trace --fully-connected takes these for 1×1 convolutions" if FULLY_CONNECTED in kinds else ""
+        raise FrontendError(f"the network runs no 2-D convolution{f' (only: {kinds})' if kinds else ''}{hint}")
     return Graph(sites, unsimulated)
 
 
-def _sites(recorder: Recorder, model: nn.Module) -> tuple[ConvSite, ...]:
+def _sites(recorder: Recorder, model: nn.Module, fully_connected: bool) -> tuple[ConvSite, ...]:
     owners = {id(value): name.rpartition(".")[0] for name, value in model.named_parameters()}
     modules = {name for name, _ in model.named_modules()}
     calls: dict[str, int] = {}
     sites: list[tuple[Node, ConvSite]] = []
     for node in recorder.nodes:
-        if node.conv is None or node.conv_call is None:
+        conv, weight = _convolution(node, fully_connected)
+        if conv is None:
             continue
+        kind, number = layer_call(node)
         # A weight that is computed (weight norm, pruning) is no parameter; the module that runs is its owner.
-        name = owners.get(id(node.conv.weight)) or node.module or _unnamed(node.conv_call, modules)
+        name = owners.get(id(weight)) or node.module or _unnamed(kind, number, modules)
         calls[name] = calls.get(name, 0) + 1
         unique = name if calls[name] == 1 else f"{name}#{calls[name]}"
-        shape = _shape(unique, node.conv)
+        shape = _shape(unique, conv)
         way = follow(recorder, node)
         reason = way.reason
-        if node.conv_call == 0:
+        if (kind, number) == ("conv", 0):
             reason = FIRST_LAYER
+        elif kind == "linear":
+            reason = reason or NO_NEIGHBOURS
         elif reason is None and min(shape.P, shape.Q) < SMALLEST_MAP:
             reason = f"output map of {shape.P}×{shape.Q} is too small"
-        site = ConvSite(shape, node.conv_call, way.relu_call, reason, way.norm_calls, way.added, way.early, way.ceiling)
+        site = ConvSite(
+            shape, number, way.relu_call, reason, way.norm_calls, way.added, way.early, way.ceiling, kind == "linear"
+        )
         sites.append((node, site))
     return _one_per_relu(sites)
 
 
-def _unnamed(conv_call: int, modules: Collection[str]) -> str:
-    """Name a convolution that belongs to no module, unlike every module."""
-    name = f"conv{conv_call}"
+def _convolution(node: Node, fully_connected: bool) -> tuple[Conv2dCall | None, torch.Tensor | None]:
+    """Return the convolution that a call is or, if wanted, is taken for, and its weight."""
+    if node.conv is not None:
+        return node.conv, node.conv.weight
+    if fully_connected and node.linear is not None and node.linear.input.ndim > 1 and not node.fixed:
+        return node.linear.as_conv2d(), node.linear.weight
+    return None, None
+
+
+def _unnamed(kind: str, call: int, modules: Collection[str]) -> str:
+    """Name a layer that belongs to no module, unlike every module."""
+    name = f"{kind}{call}"
     return name if name not in modules else f"functional_{name}"
 
 

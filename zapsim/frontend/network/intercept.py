@@ -15,12 +15,16 @@ from zapsim.errors import FrontendError
 from zapsim.frontend.network.calls import (
     BATCH_NORM,
     CONV2D,
+    LINEAR,
     SUMS,
     Conv2dCall,
     Function,
+    features_as_map,
     fold_batch_norm,
     is_relu,
+    map_as_features,
     read_conv2d,
+    read_linear,
     tensors_in,
 )
 from zapsim.frontend.network.graph import ConvSite, Graph
@@ -59,23 +63,24 @@ class Interception(TorchFunctionMode):
         self, graph: Graph, on_ofmap: OnOfmap, on_ifmap: OnIfmap | None = None, on_conv: OnConv | None = None
     ) -> None:
         super().__init__()
-        self._convs = {site.conv_call: site for site in graph.sites}
+        self._layers = {site.call: site for site in graph.sites}
         self._outputs = {site.output_call: site for site in graph.sites if site.output_call is not None}
         self._on_ofmap = on_ofmap
         self._on_ifmap = on_ifmap
         self._on_conv = on_conv
         self._norms = {norm: site for site in self._outputs.values() for norm in site.norm_calls}
         self._running: dict[str, Conv2dCall] = {}
-        self._calls: dict[CallKind, int] = {"conv": 0, "norm": 0, "sum": 0, "relu": 0}
+        self._calls: dict[CallKind, int] = {"conv": 0, "linear": 0, "norm": 0, "sum": 0, "relu": 0}
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         super().__exit__(kind, error, traceback)  # type: ignore[no-untyped-call]
+        expected = sum(called == "conv" for called, _ in self._layers)
         ran = self._calls["conv"]
-        if kind is None and 0 < ran < len(self._convs):
+        if kind is None and 0 < ran < expected:
             raise FrontendError(
-                f"the network ran {ran} convolutions instead of {len(self._convs)}: "
+                f"the network ran {ran} convolutions instead of {expected}: "
                 "its forward pass depends on the data or on the input's size"
             )
 
@@ -89,7 +94,9 @@ class Interception(TorchFunctionMode):
         kwargs = kwargs or {}
         call = self._number(func, args, kwargs)
         if func is CONV2D:
-            self._enter_conv(read_conv2d(args, kwargs))
+            self._enter_layer("conv", read_conv2d(args, kwargs))
+        elif func is LINEAR and call in self._layers:
+            self._enter_layer("linear", read_linear(args, kwargs).as_conv2d())
         elif func is BATCH_NORM and call is not None:
             self._enter_norm(call[1], args, kwargs)
         result = func(*args, **kwargs)
@@ -101,6 +108,8 @@ class Interception(TorchFunctionMode):
         kind: CallKind
         if func is CONV2D:
             kind = "conv"
+        elif func is LINEAR:
+            kind = "linear"
         elif func is BATCH_NORM:
             kind = "norm"
         elif func in SUMS:
@@ -112,12 +121,12 @@ class Interception(TorchFunctionMode):
         self._calls[kind] += 1
         return kind, self._calls[kind] - 1
 
-    def _enter_conv(self, call: Conv2dCall) -> None:
+    def _enter_layer(self, kind: CallKind, call: Conv2dCall) -> None:
         ifmap = call.ifmap
-        site = self._convs.get(self._calls["conv"] - 1)
+        site = self._layers.get((kind, self._calls[kind] - 1))
         if site is None or tuple(ifmap.shape[1:]) != (site.shape.C, site.shape.H, site.shape.W):
             raise FrontendError(
-                f"the network ran another convolution than before as number {self._calls['conv']}: "
+                f"the network ran another convolution than before as number {self._calls[kind]}: "
                 "its forward pass depends on the data or on the input's size"
             )
         if self._on_ifmap is not None:
@@ -131,16 +140,18 @@ class Interception(TorchFunctionMode):
             self._running[site.name] = fold_batch_norm(self._running[site.name], args, kwargs)
 
     def _leave(self, site: ConvSite, result: torch.Tensor, arguments: Sequence[torch.Tensor]) -> torch.Tensor:
-        dims = tuple(result.shape[1:])
+        ofmap = features_as_map(result) if site.fully_connected else result
+        dims = tuple(ofmap.shape[1:])
         if dims != (site.shape.K, site.shape.P, site.shape.Q):
             raise FrontendError(f"layer {site.name}: its ReLU has another shape than before: {dims}")
         if self._on_conv is not None:
             self._on_conv(site, self._running.pop(site.name))
-        ofmap = result
         if site.early is not None:
-            ofmap = functional.relu(result) if site.ceiling is None else functional.hardtanh(result, 0.0, site.ceiling)
+            ofmap = functional.relu(ofmap) if site.ceiling is None else functional.hardtanh(ofmap, 0.0, site.ceiling)
         changed = self._on_ofmap(site, ofmap)
         flows_on = ofmap if changed is None else changed
+        if site.fully_connected:
+            flows_on = map_as_features(flows_on, result)
         if flows_on is result:
             return result
         # The caller of an in-place function may go on with the argument instead of the result.

@@ -58,9 +58,10 @@ def load_network(spec: str, weights: Path | None = None, device: str = "auto", s
         If the factory cannot be found, fails or returns something else, or weights do not fit.
     """
     factory_name = spec.partition(":")[2]
+    factory = load_factory(spec)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = _factory(spec)()
+        network = factory()
     if isinstance(network, nn.Module):
         network = Network(network, factory_name, f"as made by {spec}")
     if not isinstance(network, Network):
@@ -83,19 +84,26 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _factory(spec: str) -> Callable[[], object]:
+def load_factory(spec: str, what: str = "network") -> Callable[[], object]:
+    """Return the function that ``package.module:factory`` names; messages call it a `what`.
+
+    Raises
+    ------
+    FrontendError
+        If there is none.
+    """
     module_name, colon, factory_name = spec.partition(":")
     if not (module_name and colon and factory_name):
-        raise FrontendError(f"network '{spec}': expected package.module:factory")
+        raise FrontendError(f"{what} '{spec}': expected package.module:factory")
     with _importable_from_here():
         try:
             module = importlib.import_module(module_name)
         except ModuleNotFoundError as error:
-            raise FrontendError(f"network '{spec}': no module named '{error.name}'") from None
+            raise FrontendError(f"{what} '{spec}': no module named '{error.name}'") from None
     factory = getattr(module, factory_name, None)
     if not callable(factory):
         hint = did_you_mean(factory_name, [name for name in vars(module) if not name.startswith("_")])
-        raise FrontendError(f"network '{spec}': {module_name} has no function '{factory_name}'{hint}")
+        raise FrontendError(f"{what} '{spec}': {module_name} has no function '{factory_name}'{hint}")
     return cast(Callable[[], object], factory)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from zapsim.frontend.network.calls import Conv2dCall
+from zapsim.frontend.network.calls import Conv2dCall, LinearCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,9 @@ class Node:
         Whether no torch function called it, so that no interception can stop there.
     operator, quantised
         Whether it is an operator that was called by itself (as in exported networks), and whether on integers.
-    conv, conv_call, norm_call, sum_call, relu_call
+    conv, linear
+        Arguments of a convolution or a fully connected layer.
+    conv_call, linear_call, norm_call, sum_call, relu_call
         Its number among the calls of its kind.
     ceiling
         The highest value that a ReLU lets through, or None.
@@ -62,7 +64,9 @@ class Node:
     operator: bool = False
     quantised: bool = False
     conv: Conv2dCall | None = None
+    linear: LinearCall | None = None
     conv_call: int | None = None
+    linear_call: int | None = None
     norm_call: int | None = None
     sum_call: int | None = None
     relu_call: int | None = None

@@ -22,11 +22,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from zapsim.frontend.network.calls import (
     BATCH_NORM,
     CONV2D,
+    LINEAR,
     SUMS,
     Function,
     function_name,
     is_relu,
     read_conv2d,
+    read_linear,
     relu_ceiling,
     tensors_in,
     uses_batch_statistics,
@@ -54,7 +56,7 @@ class Recorder:
         self._names = {id(module): name for name, module in model.named_modules()}
         self._modules: list[str] = []
         self._current: Node | None = None
-        self._calls = {"conv": 0, "norm": 0, "sum": 0, "relu": 0}
+        self._calls = {"conv": 0, "linear": 0, "norm": 0, "sum": 0, "relu": 0}
         self._numbers = 0
         self._stack = ExitStack()
 
@@ -164,6 +166,8 @@ class Recorder:
         if func is CONV2D:
             kind, node.conv = "conv", read_conv2d(args, kwargs)
             node.depth = 1
+        elif func is LINEAR:
+            kind, node.linear = "linear", read_linear(args, kwargs)
         elif func is BATCH_NORM:
             kind, node.batch_statistics = "norm", uses_batch_statistics(args, kwargs)
         elif func in SUMS:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from zapsim.frontend.network.node import Node
 from zapsim.frontend.network.recorder import Recorder
+from zapsim.frontend.network.way import Call
 
 FULLY_CONNECTED = "fully connected layer"
 _KINDS = (
@@ -44,12 +45,13 @@ class UnsimulatedLayer:
     reason: str
 
 
-def unsimulated_layers(recorder: Recorder) -> tuple[UnsimulatedLayer, ...]:
-    """Return the layers whose MACs were seen, but not in a call of ``conv2d``, in the order in which they ran."""
+def unsimulated_layers(recorder: Recorder, simulated: Collection[Call]) -> tuple[UnsimulatedLayer, ...]:
+    """Return the layers whose MACs were seen, but not in a `simulated` call, in the order in which they ran."""
     calls: dict[str, int] = {}
     layers: list[UnsimulatedLayer] = []
     for node in recorder.nodes:
-        if node.macs and node.conv is None and not node.fixed:
+        fully_connected = ("linear", node.linear_call) in simulated
+        if node.macs and node.conv is None and not fully_connected and not node.fixed:
             name = recorder.owner(node) or node.module or node.name
             calls[name] = calls.get(name, 0) + 1
             unique = name if calls[name] == 1 else f"{name}#{calls[name]}"

@@ -17,7 +17,7 @@ SUM_OF_ANOTHER_SHAPE = "the sum behind it has another shape"
 BATCH_STATISTICS = "batch normalisation by the batch's own statistics between it and the ReLU"
 HIDDEN_RELU = "the ReLU behind it is hidden in a scripted or compiled function"
 
-CallKind = Literal["conv", "norm", "sum", "relu"]
+CallKind = Literal["conv", "linear", "norm", "sum", "relu"]
 Call = tuple[CallKind, int]
 """A call of the forward pass: its kind, and its number among the calls of that kind."""
 
@@ -52,12 +52,14 @@ class Way:
 
 
 def follow(recorder: Recorder, conv: Node) -> Way:
-    """Return the way from a convolution's output to its ReLU: through BN, dropout, sums, and what only moves values."""
-    assert conv.conv_call is not None
+    """Return the way from a convolution's output to its ReLU: through BN, dropout, sums, and what only moves values.
+
+    `conv` may be a fully connected layer, too.
+    """
     node = conv
     norms: list[int] = []
     added = False
-    head: tuple[Node, Call] = (conv, ("conv", conv.conv_call))
+    head = conv, layer_call(conv)
     while True:
         place = node.results[0]
         users = recorder.users(place.storage, node.index)
@@ -73,6 +75,14 @@ def follow(recorder: Recorder, conv: Node) -> Way:
             added = True
             head = user, ("sum", user.sum_call)
         node = user
+
+
+def layer_call(node: Node) -> Call:
+    """Return the call of a convolution or a fully connected layer."""
+    if node.conv_call is not None:
+        return "conv", node.conv_call
+    assert node.linear_call is not None
+    return "linear", node.linear_call
 
 
 def _passes(user: Node, conv: Node) -> bool:
