@@ -16,6 +16,7 @@ from zapsim.cli import (
     explain,
     explore,
     pareto,
+    reorder,
     run,
     trace,
     trace_info,
@@ -27,7 +28,8 @@ from zapsim.errors import ZapsimError, did_you_mean
 from zapsim.version import __version__
 
 _COMMANDS = (
-    run, explain, explore, pareto, compare, train, tune, adapt, evaluate, trace, trace_info, archs, area, validate,
+    run, explain, explore, pareto, compare, train, tune, adapt, evaluate, trace, reorder, trace_info, archs, area,
+    validate,
 )  # fmt: skip
 
 _EPILOG = """\

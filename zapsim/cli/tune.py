@@ -18,6 +18,7 @@ from zapsim.cli._frontend_arguments import (
 
 if TYPE_CHECKING:
     from zapsim.frontend.api import TuningResult
+    from zapsim.tracefile.order import FilterOrder
     from zapsim.tracefile.records import OperatingPoint
 
 _EPILOG = """\
@@ -37,6 +38,10 @@ Each budget becomes one operating point, for `zapsim eval --points` and `zapsim 
   --threshold T   threshold T in all layers; it must be a multiple of the curves' step (point tT)
 With --weigh, a layer's error is multiplied by a weight: the effect that skipping in this layer alone has on the
 network's output. It is measured without labels, in one forward pass per layer and image. The weights have mean 1.
+With --order, every point comes once more for each order of filters (e0.2-density), with the same thresholds: filters
+sorted by the share of their outputs that are computed on the images, or dealt so that neighbours are unlike. It
+costs no hardware: `zapsim reorder` permutes the weights, and `zapsim run` takes the order into account. Layers whose
+outputs are added or joined keep one order.
 The curves look at one layer at a time. `zapsim eval` measures what a point really costs.
 """
 
@@ -86,6 +91,12 @@ def add_parser(commands: Subparsers) -> None:
         help="weigh each layer's error by its effect on the output (measured on at most 1000 of the images)",
     )
     parser.add_argument(
+        "--order",
+        nargs="+",
+        choices=("density", "deal"),
+        help="also learn a static order of filters for every point: like filters side by side, or neighbours unlike",
+    )
+    parser.add_argument(
         "--bins",
         type=int,
         default=2048,
@@ -117,6 +128,7 @@ def execute(args: argparse.Namespace) -> int:
             uniform=args.uniform,
             threshold=args.threshold,
             weigh=bool(args.weigh),
+            order=args.order or (),
             crops=args.crops,
             bins=args.bins,
             seed=args.seed,
@@ -132,7 +144,7 @@ def execute(args: argparse.Namespace) -> int:
 def _print(tuned: TuningResult) -> None:
     from rich.table import Table
 
-    weights, points = tuned.weights, tuned.points
+    weights, points = tuned.weights, [point for point in tuned.points if point.order is None]
     table = Table(box=None, pad_edge=False)
     table.add_column("layer")
     if weights is not None:
@@ -161,6 +173,15 @@ def _print(tuned: TuningResult) -> None:
         "the layer computes everything",
         highlight=False,
     )
+    for point in tuned.points:
+        if point.order is not None:
+            console.print(_ordered(point.name, point.order), highlight=False)
+
+
+def _ordered(name: str, order: FilterOrder) -> str:
+    """Say which layers have another order at a point, and why others keep their own."""
+    kept = "; ".join(f"{layer} keeps its own ({reason})" for layer, reason in order.kept.items())
+    return f"{name}: {len(order.filters)} layers in order of {order.rule}, learnt {order.note}{kept and f'; {kept}'}"
 
 
 def _bound(point: OperatingPoint) -> str:

@@ -21,7 +21,9 @@ from zapsim.frontend.training.predictor import PredictorSet, save_predictors
 from zapsim.frontend.training.training import Recipe, TrainingOptions, train_predictors
 from zapsim.frontend.tuning.curves import BINS, Curves, measure_curves
 from zapsim.frontend.tuning.operating_points import best_threshold, for_error, for_saving, for_threshold, save_points
+from zapsim.frontend.tuning.ordering import check_rules, order_points
 from zapsim.frontend.tuning.sensitivity import measure_sensitivities, weighted
+from zapsim.tracefile.order import Rule
 from zapsim.tracefile.records import OperatingPoint
 
 __all__ = ["TrainingResult", "TuningResult", "evaluate", "trace", "train", "tune"]
@@ -157,6 +159,7 @@ def tune(  # noqa: PLR0913 (options, by name)
     uniform: float | Sequence[float] = (),
     threshold: float | Sequence[float] = (),
     weigh: bool = False,
+    order: Rule | Sequence[Rule] = (),
     crops: int = 64,
     bins: int = BINS,
     seed: int = 0,
@@ -185,6 +188,9 @@ def tune(  # noqa: PLR0913 (options, by name)
         Thresholds for all layers (``t0.2``).
     weigh
         Whether a layer's error counts as much as skipping in this layer alone hurts the network's output.
+    order
+        Static orders of filters to learn for every point, ``density`` or ``deal``: each makes one more point
+        (``e0.2-density``). :mod:`zapsim.frontend.tuning.ordering` says how.
     crops
         Random crops of the pictures (or images drawn from a file); a set of images is taken as it is.
     bins
@@ -206,6 +212,8 @@ def tune(  # noqa: PLR0913 (options, by name)
     errors, savings, uniforms, thresholds = (_values(budget) for budget in (error, saving, uniform, threshold))
     if not (errors or savings or uniforms or thresholds):
         raise FrontendError("nothing to tune for: give error, saving, uniform or threshold")
+    rules: tuple[Rule, ...] = tuple(order) if not isinstance(order, str) else (order,)
+    check_rules(rules)
     inputs.check_output(out)
     model, graph = inputs.open_network(network, weights, device, seed, images)
     predictor_set = inputs.open_predictors(predictors, model, graph)
@@ -219,6 +227,7 @@ def tune(  # noqa: PLR0913 (options, by name)
         curves = weighted(curves, layer_weights)
     kinds = (errors, for_error), (savings, for_saving), (uniforms, best_threshold), (thresholds, for_threshold)
     points = tuple(choose(curves, value) for values, choose in kinds for value in values)
+    points += order_points(model.model, graph, predictor_set.predictors, points, crop_set, rules)
     if out is not None:
         recorded = {
             **call,
