@@ -201,6 +201,8 @@ def _print(tuned: TuningResult) -> None:
     )
     note = points[0].quality_note.rpartition("; achieved ")[2]
     console.print(f"achieved: with all predictors at work, {note}", highlight=False)
+    if tuned.left_out:
+        console.print(tuned.left_out, highlight=False)
 
 
 _ACHIEVED = (
