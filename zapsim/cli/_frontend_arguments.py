@@ -105,10 +105,15 @@ def add_method_argument(parser: argparse.ArgumentParser, note: str, *, several: 
 
 def images_or_inputs(args: argparse.Namespace) -> list[Path] | ImageSet:
     """Return the paths of --images, or the tensors of --inputs."""
+    from zapsim.errors import FrontendError
     from zapsim.frontend.data.examples import load_examples
 
     paths: list[Path] = args.images
-    return paths if args.inputs is None else load_examples(args.inputs, args.count)
+    if args.inputs is None:
+        return paths
+    if getattr(args, "labels", None) is not None:
+        raise FrontendError("--labels is for --images; the function of --inputs gives its own classes")
+    return load_examples(args.inputs, args.count)
 
 
 def load_common_points(args: argparse.Namespace, predictors: PredictorSet) -> tuple[OperatingPoint, ...]:

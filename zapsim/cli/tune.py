@@ -216,6 +216,8 @@ def _print(tuned: TuningResult) -> None:
     for point in tuned.points:
         if point.order is not None:
             console.print(_ordered(point.name, point.order), highlight=False)
+    if tuned.left_out:
+        console.print(tuned.left_out, highlight=False)
 
 
 _ACHIEVED = (

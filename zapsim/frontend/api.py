@@ -18,6 +18,7 @@ from zapsim.frontend.inputs import ImagesInput, NetworkInput, PredictorsInput
 from zapsim.frontend.measurement import evaluate, trace
 from zapsim.frontend.network import Network
 from zapsim.frontend.network.graph import Graph
+from zapsim.frontend.network.unsimulated import not_simulated, summary
 from zapsim.frontend.splits import check_enough, check_unseen, training_photographs, warn_of_overlap
 from zapsim.frontend.training.predictor import PredictorSet, save_predictors
 from zapsim.frontend.training.training import Recipe, TrainingOptions, train_predictors
@@ -148,12 +149,14 @@ def train(  # noqa: PLR0913 (options, by name)
 class TuningResult:
     """Operating points, and the curves that they were chosen from.
 
-    `weights` holds the layers' weights if their errors were weighed, else None.
+    `weights` holds the layers' weights if their errors were weighed, else None. `left_out` says which share of the
+    network's MACs is not simulated; it is empty if all is.
     """
 
     points: tuple[OperatingPoint, ...]
     curves: Curves
     weights: dict[str, float] | None
+    left_out: str = ""
 
 
 def tune(  # noqa: PLR0913 (options, by name)
@@ -265,6 +268,7 @@ def tune(  # noqa: PLR0913 (options, by name)
             **call,
             "versions": inputs.versions(),
             "data": inputs.describe(crop_set),
+            **not_simulated(graph.unsimulated, graph.macs),
             **({"photographs_of_the_training": seen} if seen else {}),
             **({} if checked is None else {"check": inputs.describe(checked)}),
             **({} if layer_weights is None else {"weights": layer_weights}),
@@ -274,7 +278,7 @@ def tune(  # noqa: PLR0913 (options, by name)
     inputs.warn_of_undecoded(crop_set, checked)
     if checked is not None:
         warn_of_overlap("to check on", [checked], predictor_set, points)
-    return TuningResult(points, curves, layer_weights)
+    return TuningResult(points, curves, layer_weights, summary(graph.unsimulated, graph.macs))
 
 
 def _methods(method: str | Sequence[str] | None, predictors: PredictorSet) -> tuple[str, ...]:

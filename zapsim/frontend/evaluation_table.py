@@ -142,6 +142,12 @@ class EvaluationTable(Sequence[Evaluation]):
     points: Mapping[str, OperatingPoint]
     reference: str
 
+    @property
+    def _left_out(self) -> list[str]:
+        """The line that says which layers of the network are not simulated, if there are any."""
+        layers = self.provenance.get("not_simulated")
+        return [str(layers["what"])] if layers else []
+
     def __len__(self) -> int:
         return len(self.evaluations)
 
@@ -200,13 +206,15 @@ class EvaluationTable(Sequence[Evaluation]):
         )
         if form == "markdown":
             tables = [markdown(shown, columns), markdown(shown, differences), markdown(layers, _LAYERS)]
-            return "\n".join([*tables, f"M{basis}.\n"])
+            return "\n".join([*tables, *self._left_out, f"M{basis}.\n"])
         text = io.StringIO()
         console = Console(file=text, width=width or 200, highlight=False)
         console.print(_table(shown, columns))
         console.print(_table(shown, differences))
         console.print(_table(layers, _LAYERS))
         console.print(f"m{basis}", soft_wrap=True)
+        for line in self._left_out:
+            console.print(line, soft_wrap=True)
         return text.getvalue()
 
     def _columns(self) -> list[Column]:

@@ -23,7 +23,7 @@ from zapsim.frontend.inputs import ImagesInput, NetworkInput, PointInput, Predic
 from zapsim.frontend.masks import GivenMasks, MasksInput
 from zapsim.frontend.network import Network
 from zapsim.frontend.network.graph import Graph
-from zapsim.frontend.network.unsimulated import FULLY_CONNECTED, summary
+from zapsim.frontend.network.unsimulated import FULLY_CONNECTED, not_simulated
 from zapsim.frontend.network.weights import weights_digest
 from zapsim.frontend.quality import measure_quality
 from zapsim.frontend.skipping import predicting
@@ -117,6 +117,7 @@ def evaluate(  # noqa: PLR0913 (options, by name)
         "arguments": call["arguments"],
         "versions": inputs.versions(),
         "data": inputs.describe(measured),
+        **not_simulated(graph.unsimulated, graph.macs),
         **(provenance or {}),
     }
     inputs.warn_of_undecoded(measured)
@@ -334,11 +335,10 @@ def _quality_images(
 
 
 def _unsimulated_provenance(graph: Graph) -> dict[str, Any]:
-    """Return, for the provenance, which layers the trace leaves out; fully connected ones alone go without saying."""
+    """Return, for a trace's provenance, which layers it leaves out; fully connected ones alone go without saying."""
     if all(layer.reason == FULLY_CONNECTED for layer in graph.unsimulated):
         return {}
-    layers = {layer.name: f"{layer.macs:,} MACs: {layer.reason}" for layer in graph.unsimulated}
-    return {"not_simulated": {"what": summary(graph.unsimulated, graph.macs), "layers": layers}}
+    return not_simulated(graph.unsimulated, graph.macs)
 
 
 def _adapted_provenance(adapted: Sequence[AdaptedWeights], network: Network) -> dict[str, dict[str, dict[str, str]]]:

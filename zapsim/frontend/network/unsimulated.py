@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from zapsim.frontend.network.node import Node
 from zapsim.frontend.network.recorder import Recorder
@@ -68,11 +69,19 @@ def _reason(node: Node) -> str:
     return next((kind for part, kind in _KINDS if part in name), "matrix product")
 
 
+def not_simulated(layers: Sequence[UnsimulatedLayer], simulated_macs: int) -> dict[str, dict[str, Any]]:
+    """Return the layers that are not simulated for a file's provenance; nothing if there are none."""
+    if not layers:
+        return {}
+    listed = {layer.name: f"{layer.macs:,} MACs: {layer.reason}" for layer in layers}
+    return {"not_simulated": {"what": summary(layers, simulated_macs), "layers": listed}}
+
+
 def summary(layers: Sequence[UnsimulatedLayer], simulated_macs: int) -> str:
     """Say in one line which share of a network's MACs is not simulated; an empty text if there is none."""
-    left_out = sum(layer.macs for layer in layers)
-    if not left_out:
+    macs = sum(layer.macs for layer in layers)
+    if not macs:
         return ""
-    share = left_out / (left_out + simulated_macs)
+    share = macs / (macs + simulated_macs)
     count = f"{len(layers)} layer{'s' if len(layers) > 1 else ''}"
-    return f"not simulated: {count} with {share:.1%} of the network's {left_out + simulated_macs:,} MACs"
+    return f"not simulated: {count} with {share:.1%} of the network's {macs + simulated_macs:,} MACs"
