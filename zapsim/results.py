@@ -69,6 +69,8 @@ class RunResult:
         Versions, seed and hashes: everything that a result file must say to be traced back.
     each_image
         The total of each image if images ran one by one; else empty.
+    filter_order, order_note
+        The rule of the static order in which the filters are, and what must be known of it; empty without one.
     """
 
     network: str
@@ -87,6 +89,8 @@ class RunResult:
     layers: tuple[LayerResult, ...]
     provenance: dict[str, Any]
     each_image: tuple[Comparison, ...] = ()
+    filter_order: str = ""
+    order_note: str = ""
 
     @property
     def total(self) -> Comparison:
@@ -114,6 +118,7 @@ class RunResult:
             f"{self.network} on {', '.join(self.images)}",
             f"pattern {', '.join(self.patterns)}" if self.patterns else "no predictors",
             *self._thresholds(),
+            *([f"filters in order of {self.filter_order}"] if self.filter_order else []),
             *described(self.quality),
             f"{self.arch} ({self.arch_summary})",
             f"policy {self.policy} against {self.baseline}",
@@ -142,6 +147,7 @@ class RunResult:
         return [
             *([f"Quality measured on: {self.quality_note.removeprefix('on ')}"] if self.quality_note else []),
             *self._image_note(),
+            *([f"Order of filters: {self.order_note}."] if self.order_note else []),
             *([f"Not predicted: {', '.join(unpredicted)}."] if unpredicted else []),
             *([f"{left_out[0].upper()}{left_out[1:]}."] if (left_out := self.provenance.get("not_simulated")) else []),
             ", ".join(f"{name} {_plain(value)}" for name, value in self.provenance.items() if name != "not_simulated"),
@@ -178,6 +184,7 @@ class RunResult:
             "policy": self.policy,
             "baseline": self.baseline,
             "provenance": self.provenance,
+            **({"filter_order": self.filter_order, "order_note": self.order_note} if self.filter_order else {}),
             "layers": [
                 {"shape": asdict(layer.shape), "predictor": layer.predictor, **_record(layer.comparison)}
                 for layer in self.layers
@@ -199,6 +206,7 @@ class RunResult:
         """
         try:
             record = json.loads(text)
+            record = {"filter_order": "", "order_note": "", **record}
             fields: dict[str, Any] = {name: record[name] for name in _FIELD_TYPES}
             if wrong := [name for name, value in fields.items() if not isinstance(value, _FIELD_TYPES[name])]:
                 raise TypeError(f"{wrong[0]} is not of its type")
@@ -268,6 +276,7 @@ class RunResult:
 _FIELD_TYPES: dict[str, type] = {
     **dict.fromkeys(("network", "operating_point", "quality_note", "policy", "baseline", "arch", "arch_summary"), str),
     **dict.fromkeys(("images", "patterns", "thresholds"), list),
+    **dict.fromkeys(("filter_order", "order_note"), str),
     **{"energy_note": str, "clock_hz": float, "quality": dict, "provenance": dict},
 }
 """Fields that JSON holds as they are, and the types that it gives them."""

@@ -28,6 +28,7 @@ from zapsim.timing.residency import NOTHING_STAYS, Residency, resident_maps
 from zapsim.timing.timeline import timeline_engine
 from zapsim.timing.timeline.fast import run_fast
 from zapsim.timing.timeline.times import TimelineEngine
+from zapsim.tracefile.order import FilterOrder
 from zapsim.tracefile.reader import Trace
 from zapsim.tracefile.records import LayerTrace, OperatingPoint, TracedLayer
 from zapsim.version import __version__
@@ -121,6 +122,8 @@ def simulate(  # noqa: PLR0913 (all but three are keywords)
         ),
         provenance=_provenance(spec, trace, operating_point, policy, batch),
         each_image=tuple(reduce(add, layers) for layers in batches) if batch == 1 else (),
+        filter_order="" if operating_point.order is None else operating_point.order.rule,
+        order_note=_order_note(spec, operating_point.order),
     )
 
 
@@ -238,6 +241,18 @@ def _predictor(layer: TracedLayer, point: OperatingPoint) -> str:
     if setting is None:
         return f"not predicted: {layer.unpredicted or 'no predictor at this operating point'}"
     return setting.text
+
+
+def _order_note(arch: ArchSpec, order: FilterOrder | None) -> str:
+    """Say what the static order of filters was learnt on, which layers do not have it, and what sorts them anew."""
+    if order is None:
+        return ""
+    kept = ", ".join(f"{layer} ({reason})" for layer, reason in order.kept.items())
+    parts = [f"static, by {order.rule}{order.note and f', learnt {order.note}'}"]
+    parts += [f"own order kept by {kept}"] if kept else []
+    if arch.array.filters_sorted_by is not None:
+        parts.append(f"array.{arch.array.filters_sorted_by} sorts filters by the masks of this very run instead")
+    return "; ".join(parts)
 
 
 def _methods(point: OperatingPoint) -> dict[str, str]:

@@ -154,8 +154,8 @@ def test_adapted_weights_of_version_1_are_read(trained: api.TrainingResult, netw
     (loaded,) = load_adapted(path, predictors)
     assert (loaded.point, loaded.how) == (point, "recalibrated")
     assert loaded.state.keys() == network.model.state_dict().keys()
-    save_file(tensors, path, metadata={"zapsim_adapted": json.dumps(header | {"version": 3})})
-    with pytest.raises(FrontendError, match=r"version: .* \(this zapsim reads versions 1 to 2\)"):
+    save_file(tensors, path, metadata={"zapsim_adapted": json.dumps(header | {"version": 4})})
+    with pytest.raises(FrontendError, match=r"version: .* \(this zapsim reads versions 1 to 3\)"):
         load_adapted(path, predictors)
 
 

@@ -14,8 +14,8 @@ from tests.explore_support import space_of
 from zapsim.cli import main
 
 COMMANDS = (
-    "run", "explain", "explore", "pareto", "compare", "train", "tune", "adapt", "eval", "trace", "trace-info", "archs",
-    "area", "validate", "doctor",
+    "run", "explain", "explore", "pareto", "compare", "train", "tune", "adapt", "eval", "trace", "reorder",
+    "trace-info", "archs", "area", "validate", "doctor",
 )  # fmt: skip
 
 PRINTED = {

@@ -80,7 +80,7 @@ def shape_of(head, layer=1):
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (lambda h: h.update(version=2), "version: Input should be 1 (this zapsim reads version 1)"),
+        (lambda h: h.update(version=3), "version: Input should be 1 or 2 (this zapsim reads versions 1 to 2)"),
         (lambda h: h.update(extra=1), "extra: Extra inputs are not permitted"),
         (lambda h: h["network"].update(weihgts="x"), "network.weihgts: Extra inputs are not permitted"),
         (lambda h: shape_of(h).update(T=1), "layers.1.shape.T: Unexpected keyword argument"),

@@ -64,6 +64,11 @@ class ArraySection(Section):
         return ""
 
     @property
+    def filters_sorted_by(self) -> str | None:
+        """The setting that sorts filters by the masks that are run, whatever their order; None: they stay in order."""
+        return None
+
+    @property
     def dealt_anew_by(self) -> str | None:
         """The setting that deals the outputs of every stage anew, as ``key = value``; None: blocks stay the same."""
         return None

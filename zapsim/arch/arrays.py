@@ -119,12 +119,17 @@ class SystolicArray(PEGrid):
         return f", or array.count to at most {fed}" if self.count > 1 and fed else ""
 
     @property
+    def filters_sorted_by(self) -> str | None:
+        """The order by density."""
+        return "channel_order = by-density" if self.channel_order == "by-density" else None
+
+    @property
     def dealt_anew_by(self) -> str | None:
         """Orders follow the outputs of the stage; so do the pixel tiles of input-stationary folds that are crossed."""
         if self.pixel_order == "grouped":
             return "pixel_order = grouped"
-        if self.channel_order == "by-density":
-            return "channel_order = by-density"
+        if self.filters_sorted_by is not None:
+            return self.filters_sorted_by
         tiles_pixels = self.dataflow == "input-stationary"
         return "fold_boundary = crossed" if tiles_pixels and self.fold_boundary == "crossed" else None
 

@@ -147,10 +147,15 @@ class RowStationaryArray(PEGrid):
         return {part: self.pe_count * words for part, words in words_per_pe.items()}
 
     @property
+    def filters_sorted_by(self) -> str | None:
+        """The balance, if it orders filters."""
+        return f"balance = {self.balance}" if self.sorts_by_masks else None
+
+    @property
     def dealt_anew_by(self) -> str | None:
         """Orders of filters follow the outputs of the stage, so do sets of compact psums; pinned stages differ."""
-        if self.sorts_by_masks:
-            return f"balance = {self.balance}"
+        if self.filters_sorted_by is not None:
+            return self.filters_sorted_by
         if self.psums == "compact":
             return "psums = compact"
         return f"mapping.pinned.{self.mapping.pinned_by_stage[0]}" if self.mapping.pinned_by_stage else None

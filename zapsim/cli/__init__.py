@@ -17,6 +17,7 @@ from zapsim.cli import (
     explain,
     explore,
     pareto,
+    reorder,
     run,
     trace,
     trace_info,
@@ -28,8 +29,8 @@ from zapsim.errors import ZapsimError, did_you_mean
 from zapsim.version import __version__
 
 _COMMANDS = (
-    run, explain, explore, pareto, compare, train, tune, adapt, evaluate, trace, trace_info, archs, area, validate,
-    doctor,
+    run, explain, explore, pareto, compare, train, tune, adapt, evaluate, trace, reorder, trace_info, archs, area,
+    validate, doctor,
 )  # fmt: skip
 
 _EPILOG = """\

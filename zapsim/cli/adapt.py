@@ -142,4 +142,5 @@ def _adapt(
     else:
         state = recalibrate(network.model, graph, method, images, batch=args.batch or 128)
     # What the curves expect of a point is not true of other weights.
-    return AdaptedWeights(OperatingPoint(name=f"{point.name}-{how}", predictors=point.predictors), how, state)
+    name = f"{point.name}-{how}"
+    return AdaptedWeights(OperatingPoint(name=name, predictors=point.predictors, order=point.order), how, state)

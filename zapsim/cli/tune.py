@@ -19,6 +19,7 @@ from zapsim.cli._frontend_arguments import (
 
 if TYPE_CHECKING:
     from zapsim.frontend.api import TuningResult
+    from zapsim.tracefile.order import FilterOrder
     from zapsim.tracefile.records import OperatingPoint, PredictorSetting
 
 _EPILOG = """\
@@ -38,6 +39,10 @@ Each budget becomes one operating point, for `zapsim eval --points` and `zapsim 
   --threshold T   threshold T in all layers; it must be a multiple of the curves' step (point tT)
 With --weigh, a layer's error is multiplied by a weight: the effect that skipping in this layer alone has on the
 network's output. It is measured without labels, in one forward pass per layer and image. The weights have mean 1.
+With --order, every point comes once more for each order of filters (e0.2-density), with the same thresholds: filters
+sorted by the share of their outputs that are computed on the images, or dealt so that neighbours are unlike. It
+costs no hardware: `zapsim reorder` permutes the weights, and `zapsim run` takes the order into account. Layers whose
+outputs are added or joined keep one order.
 The curves look at one layer at a time, on the images that thresholds are chosen on. What a point achieves with all
 predictors at work is measured, too: on --check, or else on at most 1000 of these images. Photographs on which the
 predictors learnt are refused, as they err less there: --unseen leaves them out. Fewer than 6 photographs are refused,
@@ -116,6 +121,12 @@ def add_parser(commands: Subparsers) -> None:
         help="weigh each layer's error by its effect on the output (measured on at most 1000 of the images)",
     )
     parser.add_argument(
+        "--order",
+        nargs="+",
+        choices=("density", "deal"),
+        help="also learn a static order of filters for every point: like filters side by side, or neighbours unlike",
+    )
+    parser.add_argument(
         "--bins",
         type=int,
         default=2048,
@@ -148,6 +159,7 @@ def execute(args: argparse.Namespace) -> int:
             threshold=args.threshold,
             weigh=bool(args.weigh),
             method=args.method,
+            order=args.order or (),
             crops=args.crops,
             check=args.check,
             unseen=bool(args.unseen),
@@ -166,7 +178,7 @@ def execute(args: argparse.Namespace) -> int:
 def _print(tuned: TuningResult) -> None:
     from rich.table import Table
 
-    weights, points = tuned.weights, tuned.points
+    weights, points = tuned.weights, [point for point in tuned.points if point.order is None]
     table = Table(box=None, pad_edge=False)
     table.add_column("layer")
     if weights is not None:
@@ -201,6 +213,9 @@ def _print(tuned: TuningResult) -> None:
     )
     note = points[0].quality_note.rpartition("; achieved ")[2]
     console.print(f"achieved: with all predictors at work, {note}", highlight=False)
+    for point in tuned.points:
+        if point.order is not None:
+            console.print(_ordered(point.name, point.order), highlight=False)
 
 
 _ACHIEVED = (
@@ -218,6 +233,12 @@ def _setting(setting: PredictorSetting | None, several: bool) -> str:
     if setting is None:
         return "off"
     return f"{setting.method if several else ''} {setting.threshold:.4f}".strip()
+
+
+def _ordered(name: str, order: FilterOrder) -> str:
+    """Say which layers have another order at a point, and why others keep their own."""
+    kept = "; ".join(f"{layer} keeps its own ({reason})" for layer, reason in order.kept.items())
+    return f"{name}: {len(order.filters)} layers in order of {order.rule}, learnt {order.note}{kept and f'; {kept}'}"
 
 
 def _bound(point: OperatingPoint) -> str:

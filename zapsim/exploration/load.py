@@ -125,7 +125,15 @@ def _workloads(space_file: SpaceFile, file: str, folder: Path) -> tuple[Workload
                 f"{file}: point: no operating point '{name}'{hint}; known: {', '.join(dict.fromkeys(known))}"
             )
     return tuple(
-        Workload(trace.path.resolve(), trace.path.stem, trace.hash, point.name, point.quality, point.quality_note)
+        Workload(
+            trace.path.resolve(),
+            trace.path.stem,
+            trace.hash,
+            point.name,
+            point.quality,
+            point.quality_note,
+            "" if point.order is None else point.order.rule,
+        )
         for trace in traces
         for point in trace.header.operating_points
         if space_file.point is None or point.name in space_file.point

@@ -33,6 +33,7 @@ def open_folder(folder: Path, space: Space) -> None:
         raise ZapsimError(f"{folder}: is a file, not a folder")
     if folder.is_dir() and any(folder.iterdir()):
         raise ZapsimError(f"{folder}: holds other files; choose a new or an empty folder")
+    orders = {f"{one.trace}/{one.point}": one.filter_order for one in space.workloads if one.filter_order}
     manifest = {
         "format": FORMAT,
         "name": space.name,
@@ -43,6 +44,7 @@ def open_folder(folder: Path, space: Space) -> None:
         "parameters": [one.path for one in space.parameters],
         "designs": space.lattice.size,
         "quality_notes": {f"{one.trace}/{one.point}": one.quality_note for one in space.workloads},
+        **({"filter_orders": orders} if orders else {}),
         "identity": space.identity,
         "source": space.source,
         "folder": str(space.folder),

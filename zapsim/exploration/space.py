@@ -54,7 +54,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """An operating point of a trace, and the network's quality there, measured."""
+    """An operating point of a trace, the network's quality there, measured, and its order of filters, if it has one."""
 
     path: Path
     trace: str
@@ -62,6 +62,7 @@ class Workload:
     point: str
     quality: Mapping[str, float]
     quality_note: str
+    filter_order: str = ""
 
 
 @dataclass(frozen=True, slots=True)

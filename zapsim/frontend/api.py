@@ -24,7 +24,9 @@ from zapsim.frontend.training.training import Recipe, TrainingOptions, train_pre
 from zapsim.frontend.tuning.achieved import with_achieved
 from zapsim.frontend.tuning.curves import BINS, Curves, measure_curves
 from zapsim.frontend.tuning.operating_points import best_threshold, for_error, for_saving, for_threshold, save_points
+from zapsim.frontend.tuning.ordering import check_rules, order_points
 from zapsim.frontend.tuning.sensitivity import measure_sensitivities, weighted
+from zapsim.tracefile.order import Rule
 from zapsim.tracefile.records import OperatingPoint
 
 __all__ = ["TrainingResult", "TuningResult", "evaluate", "trace", "train", "tune"]
@@ -165,6 +167,7 @@ def tune(  # noqa: PLR0913 (options, by name)
     threshold: float | Sequence[float] = (),
     weigh: bool = False,
     method: str | Sequence[str] | None = None,
+    order: Rule | Sequence[Rule] = (),
     crops: int = 64,
     check: ImagesInput | None = None,
     unseen: bool = False,
@@ -199,6 +202,9 @@ def tune(  # noqa: PLR0913 (options, by name)
     method
         Prediction method (default: the first of the predictors' file). Of several, and of all that can be used with
         ``best``, each layer gets the one that the budget is best spent on, net of its own MACs.
+    order
+        Static orders of filters to learn for every point, ``density`` or ``deal``: each makes one more point
+        (``e0.2-density``). :mod:`zapsim.frontend.tuning.ordering` says how.
     crops
         Random crops of the pictures (or images drawn from a file); a set of images is taken as it is.
     check
@@ -227,6 +233,8 @@ def tune(  # noqa: PLR0913 (options, by name)
     errors, savings, uniforms, thresholds = (_values(budget) for budget in (error, saving, uniform, threshold))
     if not (errors or savings or uniforms or thresholds):
         raise FrontendError("nothing to tune for: give error, saving, uniform or threshold")
+    rules: tuple[Rule, ...] = tuple(order) if not isinstance(order, str) else (order,)
+    check_rules(rules)
     inputs.check_output(out)
     model, graph = inputs.open_network(network, weights, device, seed, images)
     predictor_set = inputs.open_predictors(predictors, model, graph)
@@ -251,6 +259,7 @@ def tune(  # noqa: PLR0913 (options, by name)
     chosen = {"calibrated_on": frozenset(crop_set.photographs()), "error_weights": layer_weights or {}}
     points = tuple(point.model_copy(update=chosen) for point in points)
     points = with_achieved(model.model, graph, predictor_set.select(), points, checked or crop_set)
+    points += order_points(model.model, graph, predictor_set.select(), points, crop_set, rules)
     if out is not None:
         recorded = {
             **call,

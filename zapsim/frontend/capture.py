@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ def capture(
     FrontendError
         If activations are not finite, or the network's forward pass is not the one of `graph`.
     """
-    points = header.operating_points
+    points = [point for point in header.operating_points if point.maps is None]
     tallies = {point.name: Tally() for point in points}
     spare = _QUALITY_BYTES * len(points) + 8 * len(images.description) if measure else 0
     bar = progress_bar(CountColumn())
@@ -95,8 +95,35 @@ def capture(
                     tallies[run.point.name].add(expected, outputs, labels)
         if measure:
             note = f"on {images.description}"
-            measured = tuple(_with_traced(point, tallies[point.name].figures(), note) for point in points)
-            writer.revise(header.model_copy(update={"operating_points": measured}))
+            measured = [_with_traced(point, tallies[point.name].figures(), note) for point in points]
+            revised = with_owners(header.operating_points, measured)
+            writer.revise(header.model_copy(update={"operating_points": revised}))
+
+
+def share_maps(points: Sequence[OperatingPoint], owning: Collection[str] = ()) -> tuple[OperatingPoint, ...]:
+    """Let points with an order of filters share the maps of the first point that has the same predictors.
+
+    Points named in `owning` (those with weights of their own) neither take nor give maps.
+    """
+    shared: list[OperatingPoint] = []
+    for point in points:
+        twins = (
+            other.name
+            for other in shared
+            if other.predictors == point.predictors and other.maps is None and other.name not in owning
+        )
+        owner = None if point.order is None or point.name in owning else next(twins, None)
+        shared.append(point if owner is None else point.model_copy(update={"maps": owner}))
+    return tuple(shared)
+
+
+def with_owners(points: Sequence[OperatingPoint], measured: Sequence[OperatingPoint]) -> tuple[OperatingPoint, ...]:
+    """Return all points with the quality of those that were measured: points that share maps share their quality."""
+    by_name = {point.name: point for point in measured}
+    owners = [by_name[point.maps or point.name] for point in points]
+    return tuple(
+        point.with_quality(owner.quality, owner.quality_note) for point, owner in zip(points, owners, strict=True)
+    )
 
 
 def _with_traced(point: OperatingPoint, figures: Mapping[str, float], note: str) -> OperatingPoint:

@@ -11,7 +11,7 @@ from typing import Any
 from zapsim.errors import FrontendError, did_you_mean
 from zapsim.frontend import inputs
 from zapsim.frontend.baselines import Baseline, baseline_methods, random_like
-from zapsim.frontend.capture import capture, trace_header
+from zapsim.frontend.capture import capture, share_maps, trace_header, with_owners
 from zapsim.frontend.data.arrays import is_array_file
 from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.data.images import class_folders, load_crops, load_images
@@ -228,13 +228,15 @@ def trace(  # noqa: PLR0913 (options, by name)
     if evaluated is not None:
         check_enough(evaluated, "measure the quality on")
     model = replace(model, adapted={own.point.name: own.model(model.model) for own in own_weights})
-    run_points = (*common, *(own.point for own in own_weights))
+    adapted_points = [own.point for own in own_weights]
+    run_points = share_maps([*common, *adapted_points], [point.name for point in adapted_points])
     calibration = calibration_photographs(run_points)
     warn_of_overlap("to trace and measure on", [traced, evaluated], predictor_set, run_points)
     if evaluated is None:
         run_points = tuple(point.with_quality({}, "") for point in run_points)
     else:
-        run_points = measure_quality(model, graph, scorers, run_points, evaluated)
+        owners = [point for point in run_points if point.maps is None]
+        run_points = with_owners(run_points, measure_quality(model, graph, scorers, owners, evaluated))
     recorded = {
         "command": call["command"],
         "seed": seed,

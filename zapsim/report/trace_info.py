@@ -11,6 +11,7 @@ from rich.table import Table
 
 from zapsim.patterns import NO_PATTERN
 from zapsim.report.terminal import print_in_parts
+from zapsim.tracefile.order import FilterOrder
 from zapsim.tracefile.quality import described
 from zapsim.tracefile.reader import Trace
 from zapsim.tracefile.records import LayerTrace, OperatingPoint, PredictorSetting
@@ -71,6 +72,7 @@ def print_trace_info(trace: Trace, point: str | None, console: Console) -> None:
         *((f"image {index}", f"{image.name}: {image.source}") for index, image in enumerate(header.images)),
         *(_point_fact(each) for each in header.operating_points),
         *_method_facts(header.operating_points),
+        *(_order_fact(each.name, each.order) for each in header.operating_points if each.order is not None),
         *_flat(header.provenance),
     ]
     layers = _layer_rows(trace, table_point)  # reads every map, so that a damaged one stops the command here
@@ -98,7 +100,8 @@ def _flat(provenance: Mapping[str, object], prefix: str = "") -> Iterator[tuple[
 def _point_fact(point: OperatingPoint) -> tuple[str, str]:
     quality = ", ".join(described(point.quality))
     count = len(point.predictors)
-    parts = (f"{count} predictor{'' if count == 1 else 's'}", quality, point.quality_note)
+    maps = "" if point.maps is None else f"maps of point '{point.maps}'"
+    parts = (f"{count} predictor{'' if count == 1 else 's'}", quality, point.quality_note, maps)
     return f"point '{point.name}'", "; ".join(part for part in parts if part)
 
 
@@ -107,6 +110,12 @@ def _method_facts(points: Sequence[OperatingPoint]) -> list[tuple[str, str]]:
     settings = [setting for point in points for setting in point.predictors.values() if setting.method != "zap"]
     texts = dict.fromkeys((setting.method, setting.work.text) for setting in settings)
     return [(f"method '{method}'", text) for method, text in texts]
+
+
+def _order_fact(point: str, order: FilterOrder) -> tuple[str, str]:
+    kept = ", ".join(f"{layer} keeps its own ({reason})" for layer, reason in order.kept.items())
+    layers = f"filters of {len(order.filters)} layers by {order.rule}"
+    return f"order '{point}'", "; ".join(part for part in (layers, f"learnt {order.note}", kept) if part)
 
 
 _HEADINGS = ("C×H×W", "K×R×S", "stride", "groups", "predictor",

@@ -100,6 +100,12 @@ class PackedMap:
         result: T = self._summaries[key]
         return result
 
+    def permuted(self, order: NDArray[np.intp] | None) -> PackedMap:
+        """Put channel ``order[i]`` at place i; with None, the map itself. Nothing counted so far is taken along."""
+        if order is None:
+            return self
+        return PackedMap.from_bool(np.take(self.unpack(), order, axis=-1))
+
     def words(self) -> NDArray[np.uint64]:
         """Regroup the bits in words: uint64 (images, rows, columns, ceil(channels / 64)), channel c in word c // 64."""
         images, rows, cols, n_bytes = self.bits.shape

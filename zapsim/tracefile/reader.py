@@ -67,7 +67,7 @@ class Trace:
         except ValidationError as error:
             first = error.errors()[0]
             path_in_header = ".".join(str(part) for part in first["loc"]) or "header"
-            hint = f" (this zapsim reads version {FORMAT_VERSION})" if path_in_header == "version" else ""
+            hint = f" (this zapsim reads versions 1 to {FORMAT_VERSION})" if path_in_header == "version" else ""
             fault = first["msg"].removeprefix("Value error, ")
             raise TraceError(f"{self.path}: {path_in_header}: {fault}{hint}") from None
         except WorkloadError as error:
@@ -119,20 +119,23 @@ class Trace:
         return images
 
     def layers(self, point: str | None = None, images: Sequence[int] | None = None) -> Iterator[LayerTrace]:
-        """Yield each layer's maps of `images` (indices; None: all) at operating point `point` (None: the first)."""
+        """Yield each layer's maps of `images` (indices; None: all) at operating point `point` (None: the first).
+
+        At a point with an order of filters, maps have their channels in that order.
+        """
         chosen = self.operating_point(point)
+        owner = chosen.maps or chosen.name
         indices = self.image_indices(images)
         for layer in self.header.layers:
             kinds = map_kinds(layer, chosen)
             name = layer.shape.name
             maps: dict[str, Any] = {
-                kind: PackedMap.stack([self._read(chosen.name, image, name, kind) for image in indices])
-                for kind in kinds
+                kind: PackedMap.stack([self._read(owner, image, name, kind) for image in indices]) for kind in kinds
             }
             for value in self.header.values if layer.relu else ():
-                maps[value] = np.stack(
-                    [self._tensor(tensor_name(chosen.name, image, name, value)) for image in indices]
-                )
+                maps[value] = np.stack([self._tensor(tensor_name(owner, image, name, value)) for image in indices])
+            if chosen.order is not None:
+                maps = _in_order(maps, chosen.order.filters_of(name), chosen.order.channels_of(name))
             shape = layer.shape.batch(len(indices))
             try:
                 yield LayerTrace(shape=shape, setting=chosen.predictors.get(name), **maps)
@@ -178,6 +181,20 @@ def find_trace(name_or_path: str | Path, beside: Path | None = None) -> Path:
     known = [name for name in shipped_names("traces", TRACE_SUFFIX) if not name.endswith(".zap")]
     hint = did_you_mean(wanted.name.removesuffix(TRACE_SUFFIX), known)
     raise TraceError(f"{wanted}: no such trace file{hint}; shipped: {', '.join(known)}")
+
+
+def _in_order(
+    maps: dict[str, Any], filters: NDArray[np.intp] | None, channels: NDArray[np.intp] | None
+) -> dict[str, Any]:
+    """Permute a layer's maps: channels of its ifmap, filters of all others."""
+    ordered: dict[str, Any] = {}
+    for kind, values in maps.items():
+        order = channels if kind == "ifmap_nonzero" else filters
+        if isinstance(values, PackedMap):
+            ordered[kind] = values.permuted(order)
+        else:
+            ordered[kind] = values if order is None else np.take(values, order, axis=-1)
+    return ordered
 
 
 _DTYPES = {"U8": "u1", "U16": "<u2", "U32": "<u4"}

@@ -10,33 +10,20 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from zapsim.errors import TraceError, shown
+from zapsim.errors import TraceError
 from zapsim.patterns import NO_PATTERN, PATTERNS, pattern_map
+from zapsim.tracefile.fields import Line, one_line
+from zapsim.tracefile.fields import Record as _Record
+from zapsim.tracefile.order import FilterOrder
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.predictor_work import ZAP_WORK, PredictorWork
 from zapsim.workload import ConvShape, Workload
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+"""Of a trace with an order of filters, or with points that share maps; all others are of version 1."""
 
-
-def _one_line(text: str) -> str:
-    """Refuse text that would break a table's line or control a terminal, since it is printed as it stands."""
-    if not text.isprintable():
-        raise ValueError(f"must be one printable line, got {shown(text)}")
-    return text
-
-
-Line = Annotated[str, AfterValidator(_one_line)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 MapKind = Literal["ifmap_nonzero", "ofmap_nonzero", "mask"]
 ValueKind = Literal["early_exit_macs"]
@@ -46,10 +33,6 @@ ExitCounts: TypeAlias = NDArray[np.uint16 | np.uint32]
 
 GIVEN: Final = "given"
 """Method of a layer whose mask was made elsewhere."""
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Network(_Record):
@@ -145,6 +128,10 @@ class OperatingPoint(_Record):
         ``traced_`` before it, it is of the traced images, and without it of others.
     quality_note
         How and on what `quality` was measured.
+    order
+        A static order of filters in which the accelerator has the network; None: the network's own.
+    maps
+        In a trace: the point of the same predictors whose maps are also this one's; None: it has maps of its own.
     calibrated_on
         Digests of the photographs on which the thresholds were chosen, if known. In files they stand in the provenance.
     error_weights
@@ -156,8 +143,16 @@ class OperatingPoint(_Record):
     predictors: dict[str, PredictorSetting]
     quality: dict[Line, float] = Field(default_factory=dict)
     quality_note: Line = ""
+    order: FilterOrder | None = None
+    maps: Line | None = None
     calibrated_on: frozenset[str] = Field(default=frozenset(), exclude=True, repr=False)
     error_weights: dict[str, float] = Field(default_factory=dict, exclude=True, repr=False)
+
+    @model_serializer(mode="wrap")
+    def _without_empty_fields(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what older versions of the files do not know, unless it is there."""
+        record: dict[str, Any] = handler(self)
+        return {name: value for name, value in record.items() if name not in ("order", "maps") or value is not None}
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -166,7 +161,14 @@ class OperatingPoint(_Record):
 
     def with_quality(self, quality: Mapping[str, float], note: str) -> OperatingPoint:
         """Copy the point with another quality."""
-        return OperatingPoint(name=self.name, predictors=self.predictors, quality=dict(quality), quality_note=note)
+        return OperatingPoint(
+            name=self.name,
+            predictors=self.predictors,
+            quality=dict(quality),
+            quality_note=note,
+            order=self.order,
+            maps=self.maps,
+        )
 
 
 class TraceHeader(_Record):
@@ -175,7 +177,7 @@ class TraceHeader(_Record):
     `values` names the counts beside the maps that were taken from real values, for every layer that a ReLU follows.
     """
 
-    version: Literal[1] = FORMAT_VERSION
+    version: Literal[1, 2] = 1
     network: Network
     images: tuple[Image, ...] = Field(min_length=1)
     layers: tuple[TracedLayer, ...] = Field(min_length=1)
@@ -184,13 +186,22 @@ class TraceHeader(_Record):
     values: tuple[ValueKind, ...] = ()
     digests: dict[str, Sha256] = Field(default_factory=dict)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _lowest_version(cls, fields: Any) -> Any:
+        """Take the lowest version that can hold the points, if none is given."""
+        if not isinstance(fields, dict) or "version" in fields:
+            return fields
+        points = [point for point in fields.get("operating_points", ()) if isinstance(point, OperatingPoint)]
+        return {"version": FORMAT_VERSION if any(map(_needs_version_2, points)) else 1, **fields}
+
     @model_validator(mode="after")
     def _consistent(self) -> TraceHeader:
         names = {layer.shape.name for layer in self.layers}
         if len(names) < len(self.layers):
             raise ValueError("two layers have the same name")
         for layer in self.layers:
-            _one_line(layer.shape.name)
+            one_line(layer.shape.name)
             if layer.shape.N != 1:
                 raise ValueError(f"layer {layer.shape.name}: a traced layer has N = 1, got {layer.shape.N}")
         points = [point.name for point in self.operating_points]
@@ -199,10 +210,27 @@ class TraceHeader(_Record):
         for point in self.operating_points:
             if unknown := sorted(set(point.predictors) - names):
                 raise ValueError(f"operating point {point.name} sets unknown layers: {', '.join(unknown)}")
+        self._check_orders()
         maps = [name for name, _ in self.tensors()]
         if len(set(maps)) < len(maps):
             raise ValueError("two maps have the same name: a '/' in the name of a layer or operating point")
         return self
+
+    def _check_orders(self) -> None:
+        """Refuse orders of filters that do not fit the layers, and maps that cannot be shared."""
+        shapes = {layer.shape.name: layer.shape for layer in self.layers}
+        points = {point.name: point for point in self.operating_points}
+        for point in self.operating_points:
+            if self.version == 1 and _needs_version_2(point):
+                raise ValueError(f"operating point {point.name}: a trace of version 1 holds no order of filters")
+            owner = point if point.maps is None else points.get(point.maps)
+            if owner is None or owner.maps is not None or owner.predictors != point.predictors:
+                raise ValueError(f"operating point {point.name} cannot have the maps of '{point.maps}'")
+            if point.order is not None:
+                try:
+                    point.order.check_fit(shapes)
+                except ValueError as error:
+                    raise ValueError(f"operating point {point.name}: {error}") from None
 
     @property
     def hash(self) -> str:
@@ -224,7 +252,7 @@ class TraceHeader(_Record):
         return {name: dtype for name, _, dtype in self._stored()}
 
     def _stored(self) -> Iterator[tuple[str, tuple[int, int, int], str]]:
-        for point in self.operating_points:
+        for point in (point for point in self.operating_points if point.maps is None):
             for image in range(len(self.images)):
                 for layer in self.layers:
                     shape = layer.shape
@@ -233,6 +261,10 @@ class TraceHeader(_Record):
                     for value in self.values if layer.relu else ():
                         dims = shape.P, shape.Q, shape.K
                         yield tensor_name(point.name, image, shape.name, value), dims, count_dtype(shape)
+
+
+def _needs_version_2(point: OperatingPoint) -> bool:
+    return point.order is not None or point.maps is not None
 
 
 def count_dtype(shape: ConvShape) -> Literal["U16", "U32"]:

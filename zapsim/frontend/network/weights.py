@@ -167,6 +167,12 @@ def tensor_file(tensors: Mapping[str, torch.Tensor], key: str, header: str) -> b
     return save(dict(tensors), metadata={key: header})
 
 
+def state_dict_file(model: nn.Module) -> bytes:
+    """Return the safetensors file of a model's state dict, as :func:`load_weights` reads it."""
+    state = {name: value for name, value in model.state_dict().items() if isinstance(value, torch.Tensor)}
+    return save({name: value.detach().cpu().clone().contiguous() for name, value in state.items()})
+
+
 def read_tensors(path: Path, key: str, kind: str) -> tuple[str, dict[str, torch.Tensor]]:
     """Return the header's text and the tensors of a file; `kind` is what it should be.
 

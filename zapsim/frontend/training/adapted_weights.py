@@ -44,7 +44,7 @@ class AdaptedHeader(_Record):
     point's name what was done to the weights, and `provenance` says with what.
     """
 
-    version: Literal[2] = 2
+    version: Literal[2, 3] = 2
     network: str
     weights_sha256: str
     predictors_sha256: str
@@ -85,6 +85,7 @@ def save_adapted(
         for name, value in weights.state.items()
     }
     header = AdaptedHeader(
+        version=3 if any(weights.point.order for weights in adapted) else 2,  # version 2 knows no order of filters
         network=predictors.header.network,
         weights_sha256=predictors.header.weights_sha256,
         predictors_sha256=predictors.sha256,
@@ -111,7 +112,7 @@ def load_adapted(path: Path, predictors: PredictorSet) -> tuple[AdaptedWeights, 
             document = _upgraded(document, path, predictors)
         header = AdaptedHeader.model_validate(document)
     except ValidationError as error:
-        raise header_fault(path, error, newest=2) from None
+        raise header_fault(path, error, newest=3) from None
     except ValueError as error:
         raise FrontendError(f"{path}: the header is not JSON ({error})") from None
     check_digest(path, tensors, header.tensors_sha256)

@@ -208,7 +208,7 @@ class PointsFile(_Record):
     """
 
     kind: Literal["zapsim operating points"] = "zapsim operating points"
-    version: Literal[2] = 2
+    version: Literal[2, 3] = 2
     network: str
     weights_sha256: str
     predictors_sha256: str
@@ -220,6 +220,8 @@ class PointsFile(_Record):
         names = [point.name for point in self.points]
         if len(set(names)) < len(names):
             raise ValueError("two operating points have the same name")
+        if any(point.maps is not None for point in self.points):
+            raise ValueError("only the points of a trace have the maps of others")
         if any("/" in name or not name for name in names):
             raise ValueError("a point's name must not be empty and be without '/', as it names the maps of traces")
         return self
@@ -230,6 +232,7 @@ def save_points(
 ) -> None:
     """Write `points` to `path` (JSON), atomically."""
     file = PointsFile(
+        version=3 if any(point.order for point in points) else 2,  # version 2 knows no order of filters
         network=predictors.header.network,
         weights_sha256=predictors.header.weights_sha256,
         predictors_sha256=predictors.sha256,
