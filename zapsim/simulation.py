@@ -243,14 +243,6 @@ def _predictor(layer: TracedLayer, point: OperatingPoint) -> str:
     return setting.text
 
 
-def _methods(point: OperatingPoint) -> dict[str, str]:
-    """Say, for the provenance, by which methods layers are predicted, unless all are by ZAP."""
-    counts = Counter(setting.method for setting in point.predictors.values())
-    if set(counts) <= {"zap"}:
-        return {}
-    return {"methods": ", ".join(f"{name} ({count})" for name, count in counts.items())}
-
-
 def _order_note(arch: ArchSpec, order: FilterOrder | None) -> str:
     """Say what the static order of filters was learnt on, which layers do not have it, and what sorts them anew."""
     if order is None:
@@ -261,6 +253,14 @@ def _order_note(arch: ArchSpec, order: FilterOrder | None) -> str:
     if arch.array.filters_sorted_by is not None:
         parts.append(f"array.{arch.array.filters_sorted_by} sorts filters by the masks of this very run instead")
     return "; ".join(parts)
+
+
+def _methods(point: OperatingPoint) -> dict[str, str]:
+    """Say, for the provenance, by which methods layers are predicted, unless all are by ZAP."""
+    counts = Counter(setting.method for setting in point.predictors.values())
+    if set(counts) <= {"zap"}:
+        return {}
+    return {"methods": ", ".join(f"{name} ({count})" for name, count in counts.items())}
 
 
 def _provenance(arch: ArchSpec, trace: Trace, point: OperatingPoint, policy: Policy, batch: int) -> dict[str, Any]:

@@ -159,15 +159,16 @@ def net():
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("order")
     (folder / "order_net.py").write_text(NET)
-    random = np.random.default_rng(0).integers(0, 256, (24, 4, 4)).repeat(4, axis=1).repeat(4, axis=2)
-    header = bytes([0, 0, 8, 3]) + b"".join(size.to_bytes(4, "big") for size in random.shape)
-    (folder / "images-idx3-ubyte").write_bytes(header + random.astype(np.uint8).tobytes())
+    for seed, name in enumerate(("images-idx3-ubyte", "others-idx3-ubyte")):
+        random = np.random.default_rng(seed).integers(0, 256, (24, 4, 4)).repeat(4, axis=1).repeat(4, axis=2)
+        header = bytes([0, 0, 8, 3]) + b"".join(size.to_bytes(4, "big") for size in random.shape)
+        (folder / name).write_bytes(header + random.astype(np.uint8).tobytes())
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for command in (
             "train --network order_net:net --images images-idx3-ubyte --crops 16 --epochs 1 --out p.safetensors",
-            "tune --network order_net:net --predictors p.safetensors --images images-idx3-ubyte --crops 12 "
-            "--allow-overlap --threshold 0.5 --order density --out points.json",
+            "tune --network order_net:net --predictors p.safetensors --images others-idx3-ubyte --crops 12 "
+            "--threshold 0.5 --order density --out points.json",
         ):
             assert main(shlex.split(command)) == 0
     return folder

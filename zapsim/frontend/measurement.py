@@ -237,8 +237,7 @@ def trace(  # noqa: PLR0913 (options, by name)
         run_points = tuple(point.with_quality({}, "") for point in run_points)
     else:
         owners = [point for point in run_points if point.maps is None]
-        measured = measure_quality(model, graph, scorers, owners, evaluated)
-        run_points = with_owners(run_points, measured)
+        run_points = with_owners(run_points, measure_quality(model, graph, scorers, owners, evaluated))
     recorded = {
         "command": call["command"],
         "seed": seed,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -87,26 +86,21 @@ def reorder_predictors(
         If the point has no order.
     """
     order = _order(point)
-    copies, *further = (
-        {layer: _reordered(predictor, order.filters_of(layer)) for layer, predictor in by_layer.items()}
+    first, *others = (
+        {layer: _reordered(each, order.filters_of(layer)) for layer, each in by_layer.items()}
         for by_layer in (predictors.predictors, *predictors.further.values())
     )
-    recorded: dict[str, Any] = {
-        "reordered": {"point": point.name, "rule": order.rule, "predictors_sha256": predictors.sha256},
-        "training": predictors.header.provenance,
-    }
-    return save_predictors(out, network.name, network.weights_sha256, copies, recorded, further)
+    how = {"point": point.name, "rule": order.rule, "predictors_sha256": predictors.sha256}
+    recorded = {**predictors.header.provenance, "reordered": how}
+    return save_predictors(out, network.name, network.weights_sha256, first, recorded, others)
 
 
 def _reordered(predictor: Predictor, places: NDArray[np.intp] | None) -> Predictor:
-    """Copy a predictor with its channels at other places; what it holds per channel has the channels first."""
+    """Copy a predictor with its channels in another order: they do not mix, and are the first dimension of tensors."""
     reordered = copy.deepcopy(predictor)
     if places is not None:
-        index = torch.from_numpy(places)
-        state = predictor.state_dict()
-        reordered.load_state_dict(
-            {name: value[index.to(value.device)] if value.ndim else value for name, value in state.items()}
-        )
+        channels = {name: value for name, value in predictor.tensors().items() if value.ndim}
+        reordered.load_tensors({name: value[_index(places, value)] for name, value in channels.items()})
     return reordered
 
 

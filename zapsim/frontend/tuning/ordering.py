@@ -55,7 +55,7 @@ def order_points(
     model, graph
         The network, which comes back unchanged.
     scorers
-        Predictors by layer.
+        Predictors by layer, as for :func:`~zapsim.frontend.skipping.predicting`.
     points
         Operating points without an order.
     images
@@ -107,7 +107,7 @@ def measure_shares(
     method = predicting(scorers, point)
 
     def count(site: ConvSite, ofmap: torch.Tensor) -> torch.Tensor | None:
-        if site.name not in computed:
+        if site.name not in method.patterns:
             return None
         check_finite(site.name, ofmap)
         mask = method.mask(site, ofmap)
