@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from tests.reference.row_stationary_machine import Machine
+from tests.reference.row_stationary_passes import layer_passes
 from zapsim.arch.arrays import PassParameters
 from zapsim.arch.load import load_arch
 from zapsim.arrays.engine import WHOLE_LAYER, Demand, StageResult, StageShare
 from zapsim.arrays.row_stationary.equations import pass_costs
 from zapsim.arrays.row_stationary.mapping import Resources
-from zapsim.arrays.row_stationary.timing import RowStationaryEngine, layer_passes, work_per_pass
+from zapsim.arrays.row_stationary.timing import RowStationaryEngine, work_per_pass
 from zapsim.timing.dram import coded_words
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.reader import Trace

@@ -78,4 +78,4 @@ def switching_macs(shape: ConvShape, outputs: NDArray[np.int32] | None, window: 
         return int(window.sum(dtype=np.int64)) * shape.K_per_group
     if window is None:
         return int(outputs.sum(dtype=np.int64)) * shape.macs_per_output
-    return int(np.vdot(outputs.astype(np.int64), window.astype(np.int64)))
+    return int(bits.sum_of_products(outputs.reshape(-1), window.reshape(-1)))

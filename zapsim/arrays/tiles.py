@@ -60,40 +60,44 @@ class Tiles:
     ifmap_stays: bool = False
     filters_stay: bool = False
 
+    def _row(self, row: int) -> Ints:
+        values: Ints = self.table[row]
+        return values
+
     @property
     def cycles(self) -> Ints:
         """Cycles on the array."""
-        return self.table[kernels.CYCLES]
+        return self._row(kernels.CYCLES)
 
     @property
     def ifmap_words(self) -> Ints:
         """Words of the ifmap that must be on chip."""
-        return self.table[kernels.IFMAP]
+        return self._row(kernels.IFMAP)
 
     @property
     def filter_words(self) -> Ints:
         """Words of filters that must be on chip."""
-        return self.table[kernels.FILTERS]
+        return self._row(kernels.FILTERS)
 
     @property
     def psum_words(self) -> Ints:
         """Words of psums that come back from DRAM."""
-        return self.table[kernels.PSUMS]
+        return self._row(kernels.PSUMS)
 
     @property
     def spilled_words(self) -> Ints:
         """Words of psums that go to DRAM."""
-        return self.table[kernels.SPILLED]
+        return self._row(kernels.SPILLED)
 
     @property
     def outputs(self) -> Ints:
         """Outputs that the tile finishes."""
-        return self.table[kernels.OUTPUTS]
+        return self._row(kernels.OUTPUTS)
 
     @property
     def block(self) -> Ints:
         """Number of the tile's block."""
-        return self.table[kernels.BLOCK]
+        return self._row(kernels.BLOCK)
 
     @property
     def loaded_words(self) -> int:
@@ -101,7 +105,7 @@ class Tiles:
         return int(self.table[kernels.IFMAP : kernels.PSUMS + 1].sum())
 
     def __len__(self) -> int:
-        return self.table.shape[1]
+        return len(self.table[0])
 
 
 def tile_table(

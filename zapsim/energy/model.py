@@ -14,6 +14,15 @@ COMPONENT_OF: dict[str, str] = {name: action.component for name, action in ACTIO
 COMPONENTS: tuple[str, ...] = tuple(dict.fromkeys(COMPONENT_OF.values()))
 """Names of the components, in the order of reports; ``clock`` is the clock network and leakage."""
 
+_OCCURRED = (*Counts().as_dict(), "pe_idle_cycles", "pe_control_cycles", "cycles")
+"""What can occur, in the order in which :func:`energy_by_component` lists it."""
+
+_ACTIONS_OF: dict[str, list[tuple[str, int]]] = {
+    component: [(action, _OCCURRED.index(action)) for action in ACTIONS if COMPONENT_OF[action] == component]
+    for component in COMPONENTS
+}
+"""The actions of each component, and their places in :data:`_OCCURRED`."""
+
 
 def energy_by_component(arch: ArchSpec, counts: Counts, total_cycles: int) -> dict[str, float]:
     """Multiply counts with prices: pJ of each of :data:`COMPONENTS`, without DRAM if the architecture leaves it out.
@@ -32,26 +41,27 @@ def energy_by_component(arch: ArchSpec, counts: Counts, total_cycles: int) -> di
     ConfigError
         If actions occurred for which the architecture's table has no price; it names them all.
     """
-    occurred = counts.as_dict() | {
-        "cycles": total_cycles,
-        "pe_idle_cycles": max(arch.array.pe_count * total_cycles - counts.pe_active_cycles, 0),
-        "pe_control_cycles": counts.pe_active_cycles,
-    }
-    table = arch.prices
-    left_out = set() if arch.energy.include_dram else {"dram"}
-    missing = [
-        action
-        for action in ACTIONS
-        if occurred[action] and action not in table and COMPONENT_OF[action] not in left_out
-    ]
+    active = counts.pe_active_cycles
+    occurred = (*counts.values(), max(arch.array.pe_count * total_cycles - active, 0), active, total_cycles)
+    table, with_dram = arch.prices, arch.energy.include_dram
+    energies: dict[str, float] = {}
+    missing: list[tuple[str, int]] = []
+    for component, actions in _ACTIONS_OF.items():
+        if component == "dram" and not with_dram:
+            continue
+        terms = []
+        for action, place in actions:
+            price = table.get(action)
+            if price is not None:
+                terms.append(occurred[place] * price)
+            elif occurred[place]:
+                missing.append((action, occurred[place]))
+        energies[component] = math.fsum(terms)
     if missing:
+        order = list(ACTIONS)
         raise ConfigError(
-            f"{arch.name}: energy.actions.{action}: missing, and it occurred {occurred[action]} times; "
+            f"{arch.name}: energy.actions.{action}: missing, and it occurred {times} times; "
             "set its energy (such as '1 pJ'; '0 pJ' if it shall not count)"
-            for action in missing
+            for action, times in sorted(missing, key=lambda entry: order.index(entry[0]))
         )
-    terms: dict[str, list[float]] = {component: [] for component in COMPONENTS if component not in left_out}
-    for action in ACTIONS:
-        if COMPONENT_OF[action] in terms:
-            terms[COMPONENT_OF[action]].append(occurred[action] * table.get(action, 0.0))
-    return {component: math.fsum(energies) for component, energies in terms.items()}
+    return energies

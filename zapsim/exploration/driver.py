@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from zapsim.errors import ConfigError, ZapsimError
 from zapsim.exploration.backends import Backend, Finished, Processes, Serial, Task, cores
@@ -230,7 +231,8 @@ def run_space(space: Space, folder: Path | None, options: RunOptions, watcher: W
         open_folder(folder, space)
     store = MemoryStore(space) if folder is None else Store(folder, space)
     most = min(space.lattice.size, space.budget.points or space.lattice.size)
-    with make_backend(space, options, most - len(store.done)) as backend:
+    # The matrices of a search are small: several threads of linear algebra would mostly wait for one another.
+    with threadpool_limits(1, user_api="blas"), make_backend(space, options, most - len(store.done)) as backend:
         summary = Driver(space, make_strategy(space), backend, store, watcher, most).run()
     if not store.done:
         raise ZapsimError(f"{space.file}: the constraints exclude every design")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 import numba
+from threadpoolctl import threadpool_limits
 
 from zapsim.exploration.evaluate import Evaluation, Evaluator
 from zapsim.exploration.space import Space
@@ -39,8 +40,14 @@ def prepare(job: Job) -> None:
     """Make the evaluator of `job`; kernels get one thread per process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides when this one ends
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    numba.set_num_threads(1)
+    _one_thread()
     _evaluator(job)
+
+
+def _one_thread() -> None:
+    """Let kernels and linear algebra use one thread of this process: the processes share out the cores."""
+    numba.set_num_threads(1)
+    threadpool_limits(1, user_api="blas")
 
 
 def _end_with_parent() -> None:
@@ -64,7 +71,7 @@ def evaluate_prepared(numbers: Sequence[int]) -> list[Evaluation]:
 
 def evaluate_job(job: Job, numbers: Sequence[int]) -> list[Evaluation]:
     """Evaluate designs of `job` in a process that other jobs use, too, possibly in several threads."""
-    numba.set_num_threads(1)
+    _one_thread()
     return _evaluator(job)(numbers)
 
 

@@ -147,3 +147,12 @@ def window_sums(
                     for x in range(first, end):
                         for g in range(groups):
                             out[n, y, x, g] += counts[n, row, x * stride[1] + offset, g]
+
+
+@kernel
+def sum_of_products(numbers: NDArray[np.int32], others: NDArray[np.int32]) -> int:
+    """Multiply two int32 (n,) place by place, and add up the products as int64."""
+    total = 0
+    for place in range(numbers.shape[0]):
+        total += int(numbers[place]) * int(others[place])
+    return total

@@ -82,16 +82,17 @@ def share_out(total: int, weights: Ints, out: Ints) -> None:
     weights
         int64 (n,), not negative. Without any weight, nothing is shared out.
     out
-        int64 (n,), overwritten.
+        int64 (n,), overwritten; it may be `weights`.
     """
     whole = 0
     for weight in weights:
         whole += weight
     reached, before = 0, 0
     for i in range(len(weights)):
+        weight = weights[i]
         out[i] = 0
-        if total and weights[i]:
-            reached += weights[i]
+        if total and weight:
+            reached += weight
             end = _portion(total, reached, whole)
             out[i] = end - before
             before = end

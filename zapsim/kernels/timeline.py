@@ -81,10 +81,8 @@ def _is_asked_for(tile: int, first: int, loads: Ints, stores: Ints, depths: Ints
     for tensor in range(TENSORS):
         if loads[tile, tensor] and max(tile - depths[tensor] - 1, -1) >= first:
             return True
-    for before in range(max(first, 0), tile - depths[TENSORS]):
-        if stores[before]:
-            return True
-    return False
+    stores_before = stores[max(first, 0) : max(tile - depths[TENSORS], 0)]
+    return bool(stores_before.any())
 
 
 @kernel

@@ -21,7 +21,7 @@ from zapsim.timing.residency import NOTHING_STAYS, Loads, Residency, operand_loa
 from zapsim.timing.stages import even_mask, layer_mask, ofmap_dram_words, stage_demands, stage_shares
 from zapsim.timing.timeline.fast import run_fast
 from zapsim.timing.timeline.schedule import Schedule, build_schedule
-from zapsim.timing.timeline.times import TimelineEngine, Times, stalls
+from zapsim.timing.timeline.times import Stalls, TimelineEngine, Times, stalls
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.records import LayerTrace
 from zapsim.workload import ConvShape
@@ -258,24 +258,14 @@ def combine_stages(
     plan = predictor.prediction
     schedule = build_schedule(arch, [stage.tiles for stage in stages], loads, ofmap_words, plan)
     times = timeline(schedule)
-    waits = stalls(schedule, times)
-    cycles = sum(
-        (_with_imbalance(stage) for stage in stages),
-        Cycles(
-            dram_read=waits.dram_read,
-            dram_write=waits.dram_write,
-            buffer=waits.buffer,
-            predictor=waits.predictor + plan.array_cycles + max(plan.concurrent_cycles - times.end, 0),
-        ),
-    )
-    on_array = sum((stage.counts for stage in stages), predictor.counts)
+    cycles = _layer_cycles(stages, stalls(schedule, times), plan.array_cycles, plan.concurrent_cycles - times.end)
+    on_array = Counts.sum_of((*(stage.counts for stage in stages), predictor.counts))
     array_cycles = sum(stage.cycles.total for stage in stages)
-    operands = sum(words.words for words in loads)
     psums_read = sum(int(stage.tiles.psum_words.sum()) for stage in stages)
     psums_written = sum(int(stage.tiles.spilled_words.sum()) for stage in stages)
     counts = on_array + Counts(
         macs_skipped=shape.macs - on_array.macs_executed - on_array.macs_gated,
-        dram_reads=operands + psums_read + plan.dram_reads,
+        dram_reads=sum(words.words for words in loads) + psums_read + plan.dram_reads,
         dram_writes=ofmap_words + psums_written + plan.spilled_words,
         pe_active_cycles=clocked_cycles(arch.clock_gating, on_array.pe_active_cycles, array_cycles, cycles),
     )
@@ -314,8 +304,24 @@ def clocked_cycles(gating: ClockGating, pe_cycles: int, array_cycles: int, cycle
     return clocked - pe_cycles
 
 
-def _with_imbalance(stage: StageResult) -> Cycles:
-    """Split off the compute cycles in which the mean of the array waits for its slowest part."""
-    compute = stage.cycles.compute
-    working = min(round(compute / stage.imbalance), compute)
-    return replace(stage.cycles, compute=working, imbalance=compute - working)
+def _layer_cycles(stages: Sequence[StageResult], waits: Stalls, on_array: int, beyond: int) -> Cycles:
+    """Add up the cycles of a layer; those in which the mean of the array waits for its slowest part are imbalance.
+
+    `on_array` are the cycles of the predictor on the array, `beyond` those of a unit beside the only stage after its
+    end (if more than 0).
+    """
+    parts = Cycles.sum_of(stage.cycles for stage in stages)
+    compute = [stage.cycles.compute for stage in stages]
+    working = sum(min(round(whole / stage.imbalance), whole) for whole, stage in zip(compute, stages, strict=True))
+    return Cycles(
+        compute=working,
+        imbalance=sum(compute) - working + parts.imbalance,
+        ifmap_bus=parts.ifmap_bus,
+        psum_bus=parts.psum_bus,
+        filter_load=parts.filter_load,
+        ramp=parts.ramp,
+        predictor=parts.predictor + waits.predictor + on_array + max(beyond, 0),
+        dram_read=parts.dram_read + waits.dram_read,
+        dram_write=parts.dram_write + waits.dram_write,
+        buffer=parts.buffer + waits.buffer,
+    )

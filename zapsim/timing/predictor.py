@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -164,7 +165,8 @@ def run_predictor(
     weights = -(-work.weights_per_channel // unit.weights_per_word) * shape.K
     if unit.weights is not None and unit.weights < weights:
         weights *= first.visits
-    plan = Prediction(
+    plan = partial(
+        Prediction,
         weight_words=weights,
         weights_hidden=gated,
         spilled_words=0 if gated else spilled,
@@ -176,14 +178,13 @@ def run_predictor(
         terms = counts.predictor_macs + work.additions(pattern_outputs, shape.outputs - pattern_outputs)
         cycles = -(-terms // unit.lanes)
         busy = cycles + unit.latency
-        plan = replace(plan, concurrent_cycles=busy) if gated else replace(plan, unit_cycles=cycles)
-        return PredictorResult(counts, busy, plan)
+        return PredictorResult(counts, busy, plan(concurrent_cycles=busy) if gated else plan(unit_cycles=cycles))
     on_array, cycles = _on_array(engine, arch, shape, pattern, work.kernels)
     left = free_words - (0 if spilled else mask_words * on_chip)
     reread = pattern_outputs if pattern_outputs * on_chip > left else 0
-    plan = replace(plan, array_cycles=cycles, reread_words=reread)
     # The array reads the pattern's outputs as its ifmap: they are not read a second time.
-    return PredictorResult(replace(counts, glb_reads=0) + on_array, cycles, plan)
+    storage = replace(counts, glb_reads=0) + on_array
+    return PredictorResult(storage, cycles, plan(array_cycles=cycles, reread_words=reread))
 
 
 def blocks_on_chip(arch: ArchSpec, first: Tiles) -> int:

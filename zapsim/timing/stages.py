@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Final, Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import Demand, StageShare
 from zapsim.arrays.gating import window_nonzero
 from zapsim.errors import PolicyError
+from zapsim.patterns import pattern_map
 from zapsim.timing.dram import coded_words
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.records import LayerTrace
@@ -57,23 +57,31 @@ def stage_demands(arch: ArchSpec, layer: LayerTrace, policy: Policy, needed: Pac
     """
     asked = _asked(arch, layer, policy)
     if needed is None:
-        return [replace(asked, gate=policy.outputs == "gate")]
+        return [asked(gate=policy.outputs == "gate")]
     if policy.knowledge == "oracle" or not layer.has_pattern:
         everywhere = np.ones((layer.shape.P, layer.shape.Q), dtype=np.bool_)
-        return [replace(asked, mask=needed, mask_pixels=everywhere, gate=policy.outputs == "gate")]
-    pattern, first = layer.pattern_outputs(), layer.pattern_positions()
+        return [asked(mask=needed, mask_pixels=everywhere, gate=policy.outputs == "gate")]
+    assert layer.setting is not None
+    pattern, (first, later) = layer.pattern_outputs(), _pixels(layer.setting.pattern, layer.shape.P, layer.shape.Q)
     if policy.outputs == "gate":
-        return [replace(asked, mask=needed, mask_pixels=~first, gate=True)]
+        return [asked(mask=needed, mask_pixels=later, gate=True)]
     rest = needed.summary(PackedMap.without, pattern)
     stages = [
-        replace(asked, mask=pattern, positions=first),
-        replace(asked, mask=rest, positions=~first, mask_pixels=~first),
+        asked(mask=pattern, positions=first),
+        asked(mask=rest, positions=later, mask_pixels=later),
     ]
     return stages if rest.count() else stages[:1]
 
 
-def _asked(arch: ArchSpec, layer: LayerTrace, policy: Policy) -> Demand:
-    """Return what every stage asks, whichever outputs it computes.
+@lru_cache(maxsize=256)
+def _pixels(pattern: str, P: int, Q: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Draw the pixels of the pattern, and the others: bool (P, Q) each, which nobody changes."""
+    first = pattern_map(pattern, P, Q)
+    return first, ~first
+
+
+def _asked(arch: ArchSpec, layer: LayerTrace, policy: Policy) -> Callable[..., Demand]:
+    """Return what makes a demand of the outputs that a stage computes, beside what every stage asks.
 
     A layer without a ReLU behind it computes every output to its end, also under early exit.
     """
@@ -85,7 +93,8 @@ def _asked(arch: ArchSpec, layer: LayerTrace, policy: Policy) -> Demand:
                 f"layer {layer.shape.name}: policy {policy.name} needs early_exit_macs in the trace, which holds them "
                 "if it was made with --values"
             )
-    return Demand(
+    return partial(
+        Demand,
         ifmap_coded_words=None if arch.dram.compression == "none" else coded_words(arch, layer.ifmap_nonzero),
         window_nonzero=None if policy.inputs == "dense" else window_nonzero(layer.shape, layer.ifmap_nonzero),
         ifmap_nonzero=layer.ifmap_nonzero if policy.inputs == "skip" else None,

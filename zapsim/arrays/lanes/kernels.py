@@ -116,7 +116,7 @@ def _deal_in_turn(
     lane = span[0] % len(at)
     for pixel in range(span[0], span[1]):
         if bits.shape[0] == 0 or (bits[pixel, k >> 3] >> (k & 7)) & 1:
-            output = _until_check(np.int64(macs[pixel, column]), pace)
+            output = _until_check(int(macs[pixel, column]), pace)
             step = taken[lane]
             own[at[lane], step] = max(own[at[lane], step], output)
             taken[lane] = step + 1
@@ -144,16 +144,14 @@ def _deal_to_one(
     without branches, since the bits of a mask are hard to guess.
     """
     first, end, per_column = filters
-    taken, interval, rate = np.empty(8, dtype=np.int64), pace[0], pace[2]
+    taken, rate = np.empty(8, dtype=np.int64), pace[2]
     while first < end:
         stop = min((first | 7) + 1, end, (first // per_column + 1) * per_column)
         column, low, high = first // per_column, first & 7, ((stop - 1) & 7) + 1
         taken[:] = 0
         for pixel in range(span[0], span[1]):
-            byte = 255 if bits.shape[0] == 0 else np.int64(bits[pixel, first >> 3])
-            output = min(np.int64(macs[pixel, column]), pace[1])
-            if interval > 1:
-                output = _until_check(np.int64(macs[pixel, column]), pace)
+            byte = 255 if bits.shape[0] == 0 else int(bits[pixel, first >> 3])
+            output = _until_check(int(macs[pixel, column]), pace)
             count = 0
             for bit in range(low, high):
                 demanded = (byte >> bit) & 1

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zapsim.arrays.lanes.work import Ints, LaneWork
-from zapsim.arrays.tiles import Tiles, even_shares, shared_out, tile_table
+from zapsim.arrays.lanes.use_kernels import strip_table
+from zapsim.arrays.lanes.work import LaneWork
+from zapsim.arrays.tiles import Tiles
+from zapsim.kernels.schedule import share_out
 from zapsim.workload import ConvShape
 
 MOST_TILES = 2**12
@@ -46,36 +48,16 @@ def strip_tiles(shape: ConvShape, work: LaneWork, dram: DramWords, cycles: int) 
     cycles
         Cycles of the stage.
     """
-    starts = np.arange(0, shape.K, min(work.mapping.whole.filters, shape.K))
-    in_block: Ints = np.add.reduceat(work.per_filter, starts)
-    used: Ints = np.add.reduceat((work.per_filter > 0).astype(np.int64), starts)
-    busy = np.flatnonzero(in_block)
-    rows = max(1, min(shape.N * shape.P, MOST_TILES // len(starts)))
-    strips = np.minimum(rows, in_block[busy])
-    block = np.repeat(busy, strips)
-    first = np.zeros(len(block), dtype=np.int64)
-    first[np.cumsum(strips) - strips] = 1
-    outputs = even_shares(in_block[busy], strips)
-    group = starts[busy] // shape.K_per_group
-    opens_group = np.repeat(np.diff(group, prepend=-1) > 0, strips)
-    ifmap_weights = np.where(
-        opens_group | (not dram.ifmap_once), np.repeat(np.max(strips, initial=1) // strips, strips), 0
-    )
-    filter_weights = first * np.repeat(used[busy], strips) if dram.filters_once else outputs
-    none = np.zeros_like(outputs)
-    table = tile_table(
-        shared_out(cycles, outputs),
-        ifmap=shared_out(dram.ifmap, ifmap_weights),
-        filters=shared_out(dram.filters, filter_weights),
-        psums=none,
-        spilled=none,
-        outputs=outputs,
-        block=block,
-    )
+    in_block = min(work.mapping.whole.filters, shape.K)
+    blocks = -(-shape.K // in_block)
+    rows = max(1, min(shape.N * shape.P, MOST_TILES // blocks))
+    table = strip_table(work.per_filter, (in_block, shape.K_per_group, rows), dram.ifmap_once, dram.filters_once)
+    for row, total in enumerate((cycles, dram.ifmap, dram.filters)):
+        share_out(total, table[row], table[row])
     return Tiles(
         table,
-        blocks=len(starts),
-        reach=np.arange(len(starts), dtype=np.int64),
+        blocks=blocks,
+        reach=np.arange(blocks, dtype=np.int64),
         visits=1,
         free_words=max(dram.free_words, 0),
         ifmap_stays=dram.ifmap_once,

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import WHOLE_LAYER, Demand, Served, StageResult, StageShare
 from zapsim.arrays.gating import outputs_per_pixel, switching_macs
@@ -166,7 +164,7 @@ def _filters(shape: ConvShape, work: LaneWork, per_weight: int, glb_words: int) 
     mapping = work.mapping
     pe, shared_queue = mapping.pe, mapping.array.dispatch == "block-queue"
     words = shape.macs_per_output * per_weight
-    used = int(np.count_nonzero(work.per_filter))
+    used = work.use.filters
     in_flight = min(mapping.whole.filters, used)
     resident = words * min(mapping.held_filters, shape.K) <= mapping.array.filter_buffer
     if resident:
@@ -187,14 +185,12 @@ def _ifmap(shape: ConvShape, arch: ArchSpec, work: LaneWork, demand: Demand, glb
     """
     mapping = work.mapping
     pe, whole, reach = mapping.pe, mapping.whole, _outputs_per_input(shape)
-    filters = np.flatnonzero(work.per_filter)
-    group = filters // shape.K_per_group
-    passes = len(np.unique(np.stack([filters // whole.filters, group]), axis=1).T)
+    passes = work.use.passes
     bits = _offset_bits(work, demand)
     plain = streamed_words(shape, mapping, demand.positions)
     words = plain + -(-plain * bits // arch.word)
     map_words = shape.ifmap_words_read // shape.groups
-    once = len(np.unique(group)) * (map_words + -(-map_words * bits // arch.word))
+    once = work.use.groups * (map_words + -(-map_words * bits // arch.word))
     bus = passes * words
     if mapping.array.dispatch == "block-queue":
         listeners = min(whole.lanes // pe.lanes, reach * min(whole.filters, shape.K))

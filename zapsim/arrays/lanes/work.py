@@ -14,13 +14,43 @@ from numpy.typing import NDArray
 
 from zapsim.arrays.engine import Demand
 from zapsim.arrays.gating import window_nonzero
-from zapsim.arrays.lanes import kernels, slice_kernels
+from zapsim.arrays.lanes import kernels, slice_kernels, use_kernels
 from zapsim.arrays.lanes.ifmap_buffer import segment_pixels, window_pixels
-from zapsim.arrays.lanes.mapping import Extent, LanesMapping, lane_macs
+from zapsim.arrays.lanes.mapping import LanesMapping, lane_macs
 from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
 Ints: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FilterUse:
+    """Which filters the outputs of a stage use.
+
+    Attributes
+    ----------
+    per_filter, loads
+        int64 (K,): outputs of each filter; parts of the array (static lanes that load together) that need its weights.
+    outputs
+        All outputs.
+    filters, passes, groups
+        Filters with any output; blocks of filters of one group that have one; groups that have one.
+    """
+
+    per_filter: Ints
+    loads: Ints
+    outputs: int
+    filters: int
+    passes: int
+    groups: int
+
+    @classmethod
+    def of(cls, shape: ConvShape, mapping: LanesMapping, dispatched: Ints) -> FilterUse:
+        """Count what outputs dispatched by pixel lane and filter, int64 (pixel lanes, K), use."""
+        per_filter, loads = np.empty(shape.K, dtype=np.int64), np.empty(shape.K, dtype=np.int64)
+        sizes = (mapping.whole.filters, shape.K_per_group)
+        counts = use_kernels.filter_use(dispatched, mapping.loaders.pixels, sizes, per_filter, loads)
+        return cls(per_filter, loads, int(per_filter.sum()), *counts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +63,8 @@ class LaneWork:
         The layer on the array.
     dispatched
         int64 (pixel lanes, K): outputs dispatched, by pixel lane (i mod J) and filter.
+    use
+        What follows from it: which filters are used where.
     cycles
         Cycles until the last lane is done.
     macs
@@ -47,6 +79,7 @@ class LaneWork:
 
     mapping: LanesMapping
     dispatched: Ints
+    use: FilterUse
     cycles: int
     macs: int
     busy_lane_cycles: int
@@ -56,13 +89,12 @@ class LaneWork:
     @property
     def outputs(self) -> int:
         """Outputs dispatched."""
-        return int(self.dispatched.sum())
+        return self.use.outputs
 
     @property
     def per_filter(self) -> Ints:
         """Outputs dispatched of each filter: int64 (K,)."""
-        total: Ints = self.dispatched.sum(axis=0)
-        return total
+        return self.use.per_filter
 
     @property
     def lane_cycles(self) -> int:
@@ -76,22 +108,16 @@ class LaneWork:
 
     def loads(self) -> Ints:
         """Count how often each filter's weights are loaded: once by every part of the array that uses them."""
-        loaders, whole = self.mapping.loaders, self.mapping.whole
         if self.mapping.array.dispatch == "block-queue":
-            return np.minimum(self.groups, whole.lanes // loaders.lanes)
-        parts = self.dispatched.reshape(-1, loaders.pixels, self.dispatched.shape[1])
-        loads: Ints = parts.any(axis=1).sum(axis=0)
-        return loads
+            return np.minimum(self.groups, self.mapping.whole.lanes // self.mapping.loaders.lanes)
+        return self.use.loads
 
     def active_pes(self) -> int:
         """Count the PEs that get any output."""
         pe, whole = self.mapping.pe, self.mapping.whole
         if self.mapping.array.dispatch == "block-queue":
             return min(-(-self.outputs // pe.lanes), whole.lanes // pe.lanes)
-        by_lane = _by_block(self.dispatched, whole).sum(axis=-2)
-        pixel_lanes, filter_lanes = by_lane.shape
-        pes = by_lane.reshape(pixel_lanes // pe.pixels, pe.pixels, filter_lanes // pe.filters, pe.filters)
-        return int(pes.any(axis=(1, 3)).sum())
+        return use_kernels.active_pes(self.dispatched, whole.filters, (pe.filters, pe.pixels))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,24 +141,39 @@ class _Dealt:
 
 def lane_work(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> LaneWork:
     """Work out what the lanes do in one stage; with ``demand.gate``, every output is dispatched."""
-    dealt = _deal(shape, mapping, demand)
     if mapping.array.dispatch != "static":
-        return _queued(shape, mapping, demand, dealt)
-    dispatched = _dispatched(shape, mapping, dealt)
-    by_domain = dispatched.reshape(dealt.segments, -1, mapping.domain.pixels, shape.K)
-    groups: Ints = by_domain.max(axis=2).sum(axis=(0, 1))
-    if dealt.macs is not None:
-        return _uneven(shape, mapping, demand, dealt, dealt.macs, dispatched.sum(axis=0), groups)
-    output_cycles, outputs = mapping.dense_cycles(shape), int(dispatched.sum())
+        return _queued(shape, mapping, demand, _deal(shape, mapping, demand))
+    by_segment = _dispatched(shape, mapping, demand)
+    whole, domain, blocks = mapping.whole, mapping.domain, -(-shape.K // mapping.whole.filters)
+    legs = np.empty((mapping.domains, len(by_segment) * blocks), dtype=np.int64)
+    groups, dispatched = np.empty(shape.K, dtype=np.int64), np.empty((whole.pixels, shape.K), dtype=np.int64)
+    lanes = (whole.filters, domain.filters, domain.pixels)
+    use_kernels.even_steps(by_segment, lanes, legs, groups, dispatched)
+    use = FilterUse.of(shape, mapping, dispatched)
+    if demand.exit_macs is not None or demand.ifmap_nonzero is not None:
+        return _uneven(shape, mapping, demand, dispatched, use, groups)
+    output_cycles = mapping.dense_cycles(shape)
     return LaneWork(
         mapping,
-        dispatched.sum(axis=0),
-        cycles=_all_done(mapping, _even_steps(mapping, dispatched)) * output_cycles,
-        macs=outputs * shape.macs_per_output,
-        busy_lane_cycles=outputs * output_cycles,
+        dispatched,
+        use,
+        cycles=_all_done(mapping, legs) * output_cycles,
+        macs=use.outputs * shape.macs_per_output,
+        busy_lane_cycles=use.outputs * output_cycles,
         groups=groups,
         streamed_macs=int(groups.sum()) * shape.macs_per_output,
     )
+
+
+def _dealt_pixels(shape: ConvShape, demand: Demand) -> int:
+    """Count the pixels in which the stage may compute."""
+    if demand.mask is None or demand.gate or demand.positions is None:
+        return shape.N * shape.P * shape.Q
+    return shape.N * int(demand.positions.sum())
+
+
+def _segment(shape: ConvShape, mapping: LanesMapping, pixels: int) -> int:
+    return max(pixels if mapping.array.dispatch == "block-queue" else segment_pixels(shape, mapping, pixels), 1)
 
 
 def _deal(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> _Dealt:
@@ -145,35 +186,35 @@ def _deal(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> _Dealt:
         if demand.positions is not None:
             dealt = np.flatnonzero(np.tile(demand.positions.ravel(), shape.N))
             pixels, bits, macs = len(dealt), bits[dealt], None if macs is None else macs[dealt]
-    segment = pixels if mapping.array.dispatch == "block-queue" else segment_pixels(shape, mapping, pixels)
-    return _Dealt(bits, macs, pixels, max(segment, 1))
+    return _Dealt(bits, macs, pixels, _segment(shape, mapping, pixels))
 
 
-def _dispatched(shape: ConvShape, mapping: LanesMapping, dealt: _Dealt) -> Ints:
+def _dispatched(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> Ints:
     """Count the outputs dispatched by segment, pixel lane and filter: int64 (segments, J, K)."""
-    lanes = mapping.whole.pixels
-    out = np.empty((dealt.segments, lanes, shape.K), dtype=np.int64)
-    counts = np.empty((lanes, dealt.bits.shape[1] * 8), dtype=np.int32)
-    for number in range(dealt.segments):
-        first, end = number * dealt.segment, min((number + 1) * dealt.segment, dealt.pixels)
-        if len(dealt.bits):
-            kernels.residue_counts(dealt.bits[first:end], kernels.SPREAD, counts)
-            out[number] = counts[:, : shape.K]
-        else:
-            out[number] = ((end - first - 1 - np.arange(lanes)) // lanes + 1)[:, np.newaxis]
+    lanes, pixels = mapping.whole.pixels, _dealt_pixels(shape, demand)
+    segment = _segment(shape, mapping, pixels)
+    if demand.mask is not None and not demand.gate:
+        positions = None if demand.positions is None else demand.positions.tobytes()
+        return demand.mask.summary(_residue_counts, lanes, segment, positions)
+    starts = np.arange(0, max(pixels, 1), segment)
+    in_segment = np.minimum(segment, pixels - starts)
+    by_lane = (in_segment[:, np.newaxis] - 1 - np.arange(lanes)) // lanes + 1
+    return np.ascontiguousarray(np.repeat(by_lane[:, :, np.newaxis], shape.K, axis=2))
+
+
+def _residue_counts(mask: PackedMap, lanes: int, segment: int, positions: bytes | None) -> Ints:
+    """Count the outputs of each filter by pixel lane, of the pixels at `positions` (None: all), segment by segment."""
+    images, rows, cols, filters = mask.shape
+    bits = mask.bits.reshape(images * rows * cols, -1)
+    if positions is not None:
+        bits = bits[np.flatnonzero(np.tile(np.frombuffer(positions, dtype=np.bool_), images))]
+    starts = range(0, max(len(bits), 1), segment)
+    out = np.empty((len(starts), lanes, filters), dtype=np.int64)
+    counts = np.empty((lanes, bits.shape[1] * 8), dtype=np.int32)
+    for number, start in enumerate(starts):
+        kernels.residue_counts(bits[start : start + segment], kernels.SPREAD, counts)
+        out[number] = counts[:, :filters]
     return out
-
-
-def _even_steps(mapping: LanesMapping, dispatched: Ints) -> Ints:
-    """Count the steps of every domain in every leg, if all outputs take equally long: int64 (domains, legs)."""
-    domain = mapping.domain
-    blocks = _by_block(dispatched, mapping.whole)
-    segments, pixel_lanes, count, filter_lanes = blocks.shape
-    parts = blocks.reshape(
-        segments, pixel_lanes // domain.pixels, domain.pixels, count, filter_lanes // domain.filters, domain.filters
-    )
-    steps: Ints = parts.max(axis=(2, 5)).transpose(1, 3, 0, 2).reshape(mapping.domains, segments * count)
-    return steps
 
 
 def _all_done(mapping: LanesMapping, legs: Ints) -> int:
@@ -184,15 +225,6 @@ def _all_done(mapping: LanesMapping, legs: Ints) -> int:
     if mapping.array.ifmap_buffer is None:
         return int(legs.sum(axis=1).max())
     return int(legs.max(axis=0).sum())
-
-
-def _by_block(dispatched: Ints, whole: Extent) -> Ints:
-    """Arrange counts (…, pixel lanes, filters) by pixel lane, block of filters, and filter lane."""
-    filters = dispatched.shape[-1]
-    blocks = -(-filters // whole.filters)
-    padded = np.zeros((*dispatched.shape[:-1], blocks * whole.filters), dtype=np.int64)
-    padded[..., :filters] = dispatched
-    return padded.reshape(*dispatched.shape[:-1], blocks, whole.filters)
 
 
 def _macs(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> NDArray[Any] | None:
@@ -225,26 +257,22 @@ def _slice_macs(ifmap_nonzero: PackedMap, shape: ConvShape, brick: int, slices: 
 
 
 def _uneven(
-    shape: ConvShape,
-    mapping: LanesMapping,
-    demand: Demand,
-    dealt: _Dealt,
-    macs: NDArray[Any],
-    dispatched: Ints,
-    groups: Ints,
+    shape: ConvShape, mapping: LanesMapping, demand: Demand, dispatched: Ints, use: FilterUse, groups: Ints
 ) -> LaneWork:
     """Work out what the lanes do with static outputs that take different numbers of MACs."""
     pace = _pace(shape, mapping, demand)
     if demand.ifmap_nonzero is None or demand.mask is None or demand.gate:
-        finish, totals = _static_finish(shape.K, mapping, dealt.bits, macs, dealt.segment, pace)
+        dealt = _deal(shape, mapping, demand)
+        assert dealt.macs is not None
+        finish, totals = _static_finish(shape.K, mapping, dealt.bits, dealt.macs, dealt.segment, pace)
     else:
         positions = None if demand.positions is None else demand.positions.tobytes()
-        layer = _SkippedInputs(shape, mapping, demand.ifmap_nonzero, pace, dealt.segment, positions)
+        layer = _SkippedInputs(shape, mapping, demand.ifmap_nonzero, pace, positions)
         finish, totals = demand.mask.summary(_remembered_finish, layer)
     executed, busy, longest = totals
     streamed = longest if demand.exit_macs is not None else int(groups.sum()) * shape.macs_per_output
     cycles = _all_done(mapping, finish)
-    return LaneWork(mapping, dispatched, cycles, executed, busy, groups, streamed)
+    return LaneWork(mapping, dispatched, use, cycles, executed, busy, groups, streamed)
 
 
 def _static_finish(
@@ -275,12 +303,11 @@ class _SkippedInputs:
     mapping: LanesMapping
     ifmap_nonzero: PackedMap
     pace: tuple[int, int, int]
-    segment: int
     positions: bytes | None
 
 
 def _remembered_finish(mask: PackedMap, layer: _SkippedInputs) -> tuple[Ints, tuple[int, int, int]]:
-    """Work out :func:`_static_finish` once per mask and map: every policy and design with these lanes needs the same."""
+    """Work out :func:`_static_finish` once per mask and map: designs with these lanes all need the same."""
     shape, mapping = layer.shape, layer.mapping
     positions = None
     if layer.positions is not None:
@@ -289,7 +316,7 @@ def _remembered_finish(mask: PackedMap, layer: _SkippedInputs) -> tuple[Ints, tu
     demand = Demand(mask, positions, window_nonzero=window, ifmap_nonzero=layer.ifmap_nonzero)
     dealt = _deal(shape, mapping, demand)
     assert dealt.macs is not None
-    return _static_finish(shape.K, mapping, dealt.bits, dealt.macs, layer.segment, layer.pace)
+    return _static_finish(shape.K, mapping, dealt.bits, dealt.macs, dealt.segment, layer.pace)
 
 
 def _queued(shape: ConvShape, mapping: LanesMapping, demand: Demand, dealt: _Dealt) -> LaneWork:
@@ -306,12 +333,14 @@ def _queued(shape: ConvShape, mapping: LanesMapping, demand: Demand, dealt: _Dea
     pace = _pace(shape, mapping, demand)
     kernels.queued_lanes(dealt.bits, macs, pace, lanes, limits, finish, groups, totals)
     executed, busy, longest = (int(total) for total in totals)
-    dispatched = _dispatched(shape, mapping, dealt).sum(axis=0)
+    dispatched = _dispatched(shape, mapping, demand).sum(axis=0)
+    use = FilterUse.of(shape, mapping, dispatched)
     return LaneWork(
         mapping,
         dispatched,
+        use,
         cycles=_all_done(mapping, finish.reshape(parts[0] * parts[1], -1)),
-        macs=int(dispatched.sum()) * shape.macs_per_output if even else executed,
+        macs=use.outputs * shape.macs_per_output if even else executed,
         busy_lane_cycles=busy,
         groups=groups,
         streamed_macs=longest if demand.exit_macs is not None else int(groups.sum()) * shape.macs_per_output,

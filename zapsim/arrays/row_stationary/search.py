@@ -120,10 +120,10 @@ def map_stages(
     """
     array, settings = Resources.of(arch), row_stationary_array(arch).mapping
     prices = () if settings.objective == "latency" else search_prices(arch)
-    objective = Objective(settings.objective, prices, link=Link.of(arch, coded))
+    link = Link.of(arch, coded)
     known = tuple(_known(shape, arch, stage) for stage in stages)
     together = settings.stages == "together" or arch.predictor.granularity == "tile"
-    pinned, nameless = settings.pinned.get(shape.name), replace(shape, name="")
+    pinned, exhaustive = settings.pinned.get(shape.name), settings.search == "exhaustive"
     mappings = []
     for expected, stage in zip(stages, known, strict=True):
         mapping = pinned
@@ -134,12 +134,18 @@ def map_stages(
             check_mapping(shape, array, mapping, stage)
         else:
             mapped_alike = known if together else (stage,)
-            for each in mapped_alike:
-                check_mappable(shape, array, each)
-            best_for = replace(objective, stages=mapped_alike)
-            mapping = search(nameless, array, best_for, exhaustive=settings.search == "exhaustive")
+            objective = Objective(settings.objective, prices, mapped_alike, link)
+            mapping = _mapping_of(shape, array, objective, exhaustive)
         mappings.append(mapping)
     return mappings
+
+
+@lru_cache(maxsize=4096)
+def _mapping_of(shape: ConvShape, array: Resources, objective: Objective, exhaustive: bool) -> PassParameters:
+    """Check a layer, and find its mapping: layers that differ by their names only have the same."""
+    for stage in objective.stages:
+        check_mappable(shape, array, stage)
+    return search(replace(shape, name=""), array, objective, exhaustive=exhaustive)
 
 
 def _known(shape: ConvShape, arch: ArchSpec, stage: StageShare) -> Stage:

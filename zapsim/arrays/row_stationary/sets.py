@@ -10,12 +10,14 @@ what does not fit goes to DRAM after each tile of channels, and comes back for t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
 
 import numpy as np
 
 from zapsim.arch.arrays import PassParameters
 from zapsim.arrays.row_stationary.kernels import fill_sets
-from zapsim.arrays.row_stationary.mapping import Ints, Resources, ceil
+from zapsim.arrays.row_stationary.mapping import Ints, Resources
 from zapsim.arrays.row_stationary.strips import Stage, glb_strips
 from zapsim.workload import ConvShape
 
@@ -32,17 +34,16 @@ class FilterSets:
     free_words
         Words of the GLB that remain free throughout.
     overflow
-        Psums that do not fit, of each residency: int64, broadcasts to (groups, filter tiles, strips, image tiles).
+        int64 (groups, filter tiles, strips, image tiles): psums of each residency that do not fit; without filter
+        tiles: all fit.
     """
 
     ends: Ints
     free_words: int
     overflow: Ints
 
-    def sums(self, per_pass: Ints) -> Ints:
-        """Add up over the filter tiles of each set: int64 (groups, sets, strips, image tiles)."""
-        reached = np.pad(np.cumsum(per_pass, axis=1, dtype=np.int64), ((0, 0), (1, 0), (0, 0), (0, 0)))
-        return np.diff(np.take_along_axis(reached, self.ends, axis=1), axis=1, prepend=0)
+
+NO_OVERFLOW: Final = np.zeros((1, 0, 1, 1), dtype=np.int64)
 
 
 def filter_sets(
@@ -61,7 +62,6 @@ def filter_sets(
     """
     ifmap_strip, psum_strip, _ = glb_strips(shape, mapping.e, array, stage)
     room = array.glb_words - mapping.n * mapping.q * mapping.r * ifmap_strip
-    groups, filter_tiles, strips, image_tiles = outputs.shape
     if array.compact and stage.by_mask:
         ends, most = np.empty(outputs.shape, dtype=np.int64), np.empty(2, dtype=np.int64)
         words = outputs + pointers * (outputs > 0)
@@ -70,7 +70,14 @@ def filter_sets(
         free_words = array.psum_strips * max(room - int(most[1]), 0)
         return FilterSets(np.ascontiguousarray(ends[:, : most[0]]), free_words, np.maximum(words - room, 0))
     tiles_per_set = mapping.m // (mapping.p * mapping.t)
-    sets = np.arange(1, int(ceil(filter_tiles, tiles_per_set)) + 1)
+    ends = _even_ends(outputs.shape, tiles_per_set)
+    return FilterSets(ends, room - mapping.n * mapping.m * psum_strip, NO_OVERFLOW)
+
+
+@lru_cache(maxsize=1024)
+def _even_ends(passes: tuple[int, int, int, int], tiles_per_set: int) -> Ints:
+    """Return the ends of sets that all have the same number of filter tiles, but the last one."""
+    groups, filter_tiles, strips, image_tiles = passes
+    sets = np.arange(1, -(-filter_tiles // tiles_per_set) + 1)
     of_set = np.minimum(sets * tiles_per_set, filter_tiles)[:, np.newaxis, np.newaxis]
-    ends = np.ascontiguousarray(np.broadcast_to(of_set, (groups, len(sets), strips, image_tiles)))
-    return FilterSets(ends, room - mapping.n * mapping.m * psum_strip, np.zeros((1, 1, 1, 1), dtype=np.int64))
+    return np.ascontiguousarray(np.broadcast_to(of_set, (groups, len(sets), strips, image_tiles)))

@@ -148,6 +148,7 @@ class Glb(NamedTuple):
         return Glb(*(words[e] for words in self))
 
 
+@lru_cache(maxsize=8192)
 def glb_strips(shape: ConvShape, e: int, array: Resources | None = None, stage: Stage = WHOLE) -> tuple[int, int, int]:
     """Count the GLB words of a strip of `e` rows: see :class:`Glb`.
 

@@ -9,17 +9,17 @@ the tiles of channels is a block: its outputs are finished together.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import lru_cache
 
 import numpy as np
 
 from zapsim.arch.arrays import PassParameters
-from zapsim.arrays.row_stationary.equations import PassCosts
-from zapsim.arrays.row_stationary.kernels import order_passes
-from zapsim.arrays.row_stationary.mapping import Ints, tile_classes, tiles
+from zapsim.arrays.row_stationary.mapping import Ints, ceil, tile_classes, tiles, touched
+from zapsim.arrays.row_stationary.pass_kernels import block_table, count_passes, pass_table
 from zapsim.arrays.row_stationary.sets import FilterSets
 from zapsim.arrays.row_stationary.strips import Pixels, stage_rows, strips_of
-from zapsim.arrays.tiles import Tiles, shared_out, tile_table
+from zapsim.arrays.tiles import Tiles
+from zapsim.kernels.schedule import share_out
 from zapsim.workload import ConvShape
 
 MOST_TILES = 2**17
@@ -27,6 +27,58 @@ MOST_TILES = 2**17
 
 _WINDOW_ROWS = 2
 """Rows above and below an output that its predictor sees: two 3×3 kernels, one after the other."""
+
+
+E, STREAMED, FIRST, MASKED, POINTED = range(5)
+"""Rows of :attr:`LayerSizes.strips`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerSizes:
+    """What the tiles of each dimension of a layer hold.
+
+    Attributes
+    ----------
+    filters, images
+        int64 (filter tiles,) and (image tiles,): filters and images of each.
+    filter_columns
+        int64 (filter tiles,): columns of PEs to which its filters are dealt.
+    channels
+        int64 (2, 2): channels and number of the full tiles, and of the partial one.
+    strips
+        int64 (5, strips): as in :class:`zapsim.arrays.row_stationary.mapping.PassSizes`; none waits for a mask.
+    strip_words
+        int64 (strips, image tiles): words of each ifmap strip that DRAM gives, per channel.
+    columns
+        Ifmap columns that a row of the ofmap reads.
+    """
+
+    filters: Ints
+    images: Ints
+    filter_columns: Ints
+    channels: Ints
+    strips: Ints
+    strip_words: Ints
+    columns: int
+
+
+@lru_cache(maxsize=1024)
+def layer_sizes(
+    shape: ConvShape, mapping: PassParameters, rows_per_column: int = 1, pixels: Pixels = None
+) -> LayerSizes:
+    """Cut a layer, of which a stage computes some `pixels` of each ofmap row, into tiles."""
+    filters, images = tiles(shape.K_per_group, mapping.p * mapping.t), tiles(shape.N, mapping.n)
+    strips = strips_of(shape, mapping.e, pixels, rows_per_column)
+    none = np.zeros_like(strips.e)
+    return LayerSizes(
+        filters,
+        images,
+        ceil(filters, ceil(filters, mapping.t)),
+        np.stack(tile_classes(shape.C_per_group, np.array(mapping.q * mapping.r))),
+        np.stack([strips.e, strips.streamed, strips.first, none, none]),
+        strips.read[:, np.newaxis] * images * shape.W,
+        int(touched(shape, np.array(shape.Q), axis=1)),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,11 +89,14 @@ class StagePasses:
     ----------
     shape, mapping, pixels
         Layer, mapping, and the pixels of each ofmap row in which the stage may compute.
-    costs
-        Of the passes; arrays that broadcast to (2, groups, filter tiles, strips, image tiles), with the full tiles of
-        channels first and then the partial one.
-    present
-        int64 (groups, filter tiles, strips, image tiles): 1 where a pass has work.
+    sizes
+        What the tiles of each dimension hold.
+    psums
+        int64 (groups, filter tiles, strips, image tiles): outputs of each pass; without any, it has no work.
+    cycles
+        int64 (2, groups, filter tiles, strips, image tiles): with the full tiles of channels, and the partial one.
+    sums
+        What :func:`zapsim.arrays.row_stationary.pass_kernels.pass_sums` adds up over all of them.
     sets
         The filter tiles that share an ifmap strip.
     """
@@ -49,105 +104,49 @@ class StagePasses:
     shape: ConvShape
     mapping: PassParameters
     pixels: Pixels
-    costs: PassCosts
-    present: Ints
+    sizes: LayerSizes
+    psums: Ints
+    cycles: Ints
+    sums: Ints
     sets: FilterSets
 
-    @property
-    def strip_words(self) -> Ints:
-        """Words of each ifmap strip that DRAM gives, per channel: int64 (strips, image tiles)."""
-        shape, mapping = self.shape, self.mapping
-        rows = strips_of(shape, mapping.e, self.pixels).read
-        return rows[:, np.newaxis] * tiles(shape.N, mapping.n) * shape.W
 
-    @property
-    def ifmap_words(self) -> int:
-        """Words of ifmap strips that DRAM gives, not coded: each strip once for the passes of a set that have work."""
-        busy = self.sets.sums(self.present) > 0
-        return int((busy * self.strip_words).sum()) * self.shape.C_per_group
+def pass_tiles(passes: StagePasses, coded_words: int | None) -> Tiles:
+    """List every pass of the stage that has work, in order; DRAM holds the whole ifmap in so many words (None: plain).
 
-    @property
-    def channel_tiles(self) -> Ints:
-        """Number of full tiles of channels, and of partial ones."""
-        return tile_classes(self.shape.C_per_group, np.array(self.mapping.q * self.mapping.r))[1]
-
-
-def pass_tiles(passes: StagePasses, ifmap_dram_words: int) -> Tiles:
-    """List every pass of the stage that has work, in order; DRAM gives so many words of ifmaps, as it holds them."""
-    shape, present = passes.shape, passes.present
-    groups, sets, strips, image_tiles = passes.sets.ends.shape
-    merge = _blocks_as_tiles if present.size * passes.channel_tiles.sum() > MOST_TILES else _passes_as_tiles
-    work = merge(passes)
-    table = tile_table(
-        work.cycles,
-        ifmap=shared_out(ifmap_dram_words, work.ifmap),
-        filters=work.filter,
-        psums=work.returning,
-        spilled=work.spilled,
-        outputs=work.outputs,
-        block=work.block,
-    )
+    A strip takes its share of the coded map, as if zeros were spread evenly over it.
+    """
+    shape, sizes, ends = passes.shape, passes.sizes, passes.sets.ends
+    groups, sets, strips, image_tiles = ends.shape
+    blocks, channel_tiles = groups * sets * strips * image_tiles, int(sizes.channels[1].sum())
+    merged = passes.psums.size * channel_tiles > MOST_TILES
+    count = blocks if merged else count_passes(passes.psums) * channel_tiles
+    table = np.empty((7, count), dtype=np.int64)
+    fill = block_table if merged else pass_table
+    used = fill(
+        sizes.filters, sizes.channels, shape.R * shape.S, ends, sizes.strip_words,
+        passes.psums, passes.sets.overflow, passes.cycles, table,
+    )  # fmt: skip
+    table = np.ascontiguousarray(table[:, :used]) if merged else table
+    ifmap = table[1]
+    coded = shape.ifmap_words if coded_words is None else coded_words
+    share_out(-(-int(ifmap.sum()) * coded // shape.ifmap_words), ifmap, ifmap)
     return Tiles(
         table,
-        blocks=groups * sets * strips * image_tiles,
-        reach=_reach(stage_rows(shape, passes.pixels), passes.mapping.e, (groups * sets, strips, image_tiles)),
+        blocks=blocks,
+        reach=_reach(shape, passes.pixels, passes.mapping.e, (groups * sets, strips, image_tiles)),
         visits=strips * image_tiles,
         free_words=passes.sets.free_words,
     )
 
 
-class _Work(NamedTuple):
-    """Cycles, words, finished outputs and block of each tile: int64 (tiles,)."""
-
-    cycles: Ints
-    ifmap: Ints  # not coded
-    filter: Ints
-    returning: Ints
-    spilled: Ints
-    outputs: Ints
-    block: Ints
-
-
-def _passes_as_tiles(passes: StagePasses) -> _Work:
-    """Make a tile of each pass."""
-    present, costs = passes.present, passes.costs
-    grid = (2, *present.shape)
-    channels = tiles(passes.shape.C_per_group, passes.mapping.q * passes.mapping.r)
-    strip_words = passes.strip_words[:, :, np.newaxis] * channels
-    order = np.empty((5, int(present.sum()) * len(channels)), dtype=np.int64)
-    order_passes(present, passes.sets.ends, int(passes.channel_tiles[0]), strip_words, order)
-    cost, block, ifmap, begins, finishes = order
-    cycles, filters, psums, overflow = (
-        np.broadcast_to(words, grid).reshape(-1)[cost]
-        for words in (costs.cycles, costs.filter, costs.psum, passes.sets.overflow)
-    )
-    return _Work(cycles, ifmap, filters, overflow * (1 - begins), overflow * (1 - finishes), psums * finishes, block)
-
-
-def _blocks_as_tiles(passes: StagePasses) -> _Work:
-    """Make a tile of all passes of a block."""
-    present, costs, sets = passes.present, passes.costs, passes.sets
-    grid = (2, *present.shape)
-    busy = sets.sums(present).reshape(-1) > 0
-    times = passes.channel_tiles[:, np.newaxis, np.newaxis, np.newaxis, np.newaxis]
-
-    def by_block(per_pass: Ints) -> Ints:
-        return sets.sums(per_pass * present).reshape(-1)[busy]
-
-    cycles, filters = (
-        by_block((np.broadcast_to(values, grid) * times).sum(axis=0)) for values in (costs.cycles, costs.filter)
-    )
-    outputs = by_block(np.broadcast_to(costs.psum, grid)[0])
-    ifmap = np.broadcast_to(passes.strip_words * passes.shape.C_per_group, sets.ends.shape).reshape(-1)
-    spilled = by_block(sets.overflow * (int(times.sum()) - 1))
-    return _Work(cycles, ifmap[busy], filters, spilled, spilled, outputs, np.flatnonzero(busy).astype(np.int64))
-
-
-def _reach(rows: Ints, e: int, blocks: tuple[int, int, int]) -> Ints:
+@lru_cache(maxsize=1024)
+def _reach(shape: ConvShape, pixels: Pixels, e: int, blocks: tuple[int, int, int]) -> Ints:
     """Return the last block whose outputs the predictor sees, for every block: strips further down, same filters.
 
-    `rows` are those of the stage; `blocks` are numbered (sets of filters, strips, image tiles).
+    `blocks` are numbered (sets of filters, strips, image tiles).
     """
+    rows = stage_rows(shape, pixels)
     last_rows = rows[np.minimum(np.arange(1, blocks[1] + 1) * e, len(rows)) - 1]
     below = (np.searchsorted(rows, last_rows + _WINDOW_ROWS, side="right") - 1) // e
     numbers = np.arange(int(np.prod(blocks)), dtype=np.int64).reshape(blocks)

@@ -12,7 +12,6 @@ order that is settled beforehand can do.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,23 +20,14 @@ from zapsim.arch.arrays import PassParameters
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import STANDARD, WHOLE_LAYER, Demand, StageResult, StageShare
 from zapsim.arrays.gating import outputs_per_pixel, switching_macs
-from zapsim.arrays.row_stationary.equations import active_pes, pass_actions, pass_costs, psum_pointers
 from zapsim.arrays.row_stationary.filter_order import ORDERS
 from zapsim.arrays.row_stationary.kernels import pass_work
-from zapsim.arrays.row_stationary.mapping import (
-    Ints,
-    PassSizes,
-    Resources,
-    pass_sizes,
-    row_stationary_array,
-    set_columns,
-    tile_classes,
-    tiles,
-)
+from zapsim.arrays.row_stationary.mapping import Ints, Resources, row_stationary_array, set_columns
+from zapsim.arrays.row_stationary.pass_kernels import SUMS, Numbers, pass_sums
 from zapsim.arrays.row_stationary.search import map_stages, stage_pixels
 from zapsim.arrays.row_stationary.sets import filter_sets
-from zapsim.arrays.row_stationary.strips import Pixels, Stage, stage_rows, strips_of
-from zapsim.arrays.row_stationary.tiles import StagePasses, pass_tiles
+from zapsim.arrays.row_stationary.strips import Pixels, Stage, stage_rows
+from zapsim.arrays.row_stationary.tiles import MASKED, POINTED, E, StagePasses, layer_sizes, pass_tiles
 from zapsim.counts import Counts, Cycles
 from zapsim.kernels import bits
 from zapsim.tracefile.packed import PackedMap
@@ -58,72 +48,53 @@ class RowStationaryEngine:
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: PassParameters, demand: Demand) -> StageResult:
         """Count cycles and actions of one stage; a pass without any demanded output costs and loads nothing."""
         array = Resources.of(arch)
-        sizes, passes = _stage_passes(shape, arch, mapping, demand)
-        costs, present = passes.costs, passes.present
-        times = passes.channel_tiles.reshape(2, 1, 1, 1, 1) * present
-
-        def total(per_pass: Ints) -> int:
-            return int((per_pass * times).sum())
-
-        cycles = Cycles(
-            compute=total(costs.compute),
-            psum_bus=total(costs.psum_bus),
-            ifmap_bus=total(costs.ifmap_bus),
-            filter_load=total(costs.filter_load),
-            ramp=total(costs.ramp),
-        )
-        actions = {name: total(per_pass) for name, per_pass in pass_actions(shape, array, sizes, costs).items()}
+        passes = _stage_passes(shape, arch, array, mapping, demand)
+        sums = dict(zip(SUMS, passes.sums.tolist(), strict=True))
+        cycles = Cycles(**{part: sums.pop(part) for part in SUMS[:5]})
+        waiting, working, active = (sums.pop(name) for name in ("waiting", "working", "active_pes"))
+        sums["glb_writes"] += sums.pop("pointers")  # once, for all tiles of channels
         channels_per_tile = mapping.q * mapping.r
         last_channels = shape.C_per_group - (shape.C_per_group - 1) // channels_per_tile * channels_per_tile
-        actions |= _mac_actions(shape, demand, last_channels)
-        actions["glb_writes"] += int((psum_pointers(sizes) * present).sum())  # once, for all tiles of channels
-        active = active_pes(shape, array, sizes) * (times > 0)
-        # All columns of a pass take the cycles of the busiest one; their outputs say how many of these they work.
-        waiting = total(costs.compute * sizes.t * set_columns(array, sizes.e))
-        working = total(shape.S * sizes.q * costs.psum)
         return StageResult(
             cycles,
-            Counts(**actions),
-            int(active.max()),
-            pass_tiles(passes, _coded(shape, demand, passes.ifmap_words)),
+            Counts(**sums, **_mac_actions(shape, demand, last_channels)),
+            active,
+            pass_tiles(passes, demand.ifmap_coded_words),
+            # All columns of a pass take the cycles of the busiest one; their outputs say how many of these they work.
             imbalance=waiting / working if working else 1.0,
         )
 
 
 def _stage_passes(
-    shape: ConvShape, arch: ArchSpec, mapping: PassParameters, demand: Demand
-) -> tuple[PassSizes, StagePasses]:
+    shape: ConvShape, arch: ArchSpec, array: Resources, mapping: PassParameters, demand: Demand
+) -> StagePasses:
     """Say what each pass of a stage holds and costs, which passes have work, and which share ifmap strips."""
-    array = Resources.of(arch)
     in_rows = None if demand.positions is None else tuple(demand.positions.sum(axis=1).tolist())
     pixels, by_mask = stage_pixels(arch, in_rows), demand.mask_pixels is not None and not demand.gate
-    sizes, _ = layer_passes(shape, mapping, array.rows_per_column, pixels)
+    sizes = layer_sizes(shape, mapping, array.rows_per_column, pixels)
+    strips = sizes.strips
     if demand.mask_pixels is not None:
-        sizes = sizes._replace(
-            masked=_masked_pixels(shape, mapping, pixels, demand.mask_pixels),
-            pointed=set_columns(array, sizes.e) * (array.compact and by_mask),
-        )
+        strips = strips.copy()
+        strips[MASKED] = _masked_pixels(shape, mapping, pixels, demand.mask_pixels)
+        strips[POINTED] = set_columns(array, strips[E]) if array.compact and by_mask else 0
     if demand.mask is None or demand.gate:
-        costs = pass_costs(shape, array, sizes)
-        present = np.ones((shape.groups, *pass_grid(shape, mapping, pixels)), dtype=np.int64)
+        busiest = np.empty((1, 0, 1, 1), dtype=np.int64)
+        psums = np.empty((shape.groups, *pass_grid(shape, mapping, pixels)), dtype=np.int64)
     else:
         balance = row_stationary_array(arch).balance
-        busiest, outputs = work_per_pass(shape, mapping, demand.mask, balance, pixels)
-        costs = pass_costs(shape, array, sizes, busiest, outputs)
-        present = (outputs > 0).astype(np.int64)
-    psums = np.broadcast_to(costs.psum, (2, *present.shape))[0]
+        busiest, psums = work_per_pass(shape, mapping, demand.mask, balance, pixels)
+    numbers = Numbers(
+        shape.R, shape.S, shape.Q, sizes.columns, mapping.t, mapping.r,
+        array.ifmap_bus, array.filter_bus, array.psum_bus, array.rows_per_column, array.mask_word,
+    )  # fmt: skip
+    cycles = np.empty((2, *psums.shape), dtype=np.int64)
+    sums = pass_sums(
+        sizes.filters, sizes.channels, sizes.images, strips, np.array(numbers, dtype=np.int64), busiest, psums, cycles
+    )
     stage = Stage(pixels=pixels, by_mask=by_mask)
-    sets = filter_sets(shape, array, mapping, stage, psums, psum_pointers(sizes))
-    return sizes, StagePasses(shape, mapping, pixels, costs, present, sets)
-
-
-def _coded(shape: ConvShape, demand: Demand, words: int) -> int:
-    """Return the words that so many plain words of ifmap strips are in DRAM.
-
-    A strip takes its share of the coded map, as if zeros were spread evenly over it.
-    """
-    coded = shape.ifmap_words if demand.ifmap_coded_words is None else demand.ifmap_coded_words
-    return -(-words * coded // shape.ifmap_words)
+    pointers = sizes.filter_columns[:, np.newaxis, np.newaxis] * strips[POINTED][:, np.newaxis]
+    sets = filter_sets(shape, array, mapping, stage, psums, pointers)
+    return StagePasses(shape, mapping, pixels, sizes, psums, cycles, sums, sets)
 
 
 def pass_grid(shape: ConvShape, mapping: PassParameters, pixels: Pixels = None) -> tuple[int, int, int]:
@@ -134,38 +105,10 @@ def pass_grid(shape: ConvShape, mapping: PassParameters, pixels: Pixels = None) 
     return filter_tiles, strips, image_tiles
 
 
-@lru_cache(maxsize=1024)
-def layer_passes(
-    shape: ConvShape, mapping: PassParameters, rows_per_column: int = 1, pixels: Pixels = None
-) -> tuple[PassSizes, Ints]:
-    """Return the passes of one group of a layer, and how often each occurs.
-
-    Returns
-    -------
-    sizes
-        Arrays that broadcast to (2, 1, filter tiles, row strips, image tiles); the first axis holds the full tiles of
-        channels and the last, partial one; the second is for groups, which are alike. None waits for a mask.
-    times
-        int64 (2, 1, 1, 1, 1): number of channel tiles of each class.
-    """
-    qr, times = tile_classes(shape.C_per_group, np.array(mapping.q * mapping.r))
-    strips = strips_of(shape, mapping.e, pixels, rows_per_column)
-    none = np.zeros_like(strips.e)
-    sizes = pass_sizes(
-        tiles(shape.K_per_group, mapping.p * mapping.t)[:, None, None],
-        np.array(mapping.t),
-        qr[:, None, None, None, None],
-        np.array(mapping.r),
-        tiles(shape.N, mapping.n),
-        tuple(part[:, np.newaxis] for part in (strips.e, strips.streamed, strips.first, none, none)),
-    )
-    return sizes, times[:, None, None, None, None]
-
-
 def _masked_pixels(shape: ConvShape, mapping: PassParameters, pixels: Pixels, mask_pixels: NDArray[np.bool_]) -> Ints:
-    """Count the pixels of each strip whose outputs wait for a bit of the mask: int64 (strips, 1)."""
+    """Count the pixels of each strip whose outputs wait for a bit of the mask: int64 (strips,)."""
     in_row = mask_pixels.sum(axis=1)[stage_rows(shape, pixels)]
-    return np.add.reduceat(in_row, np.arange(0, len(in_row), mapping.e))[:, np.newaxis]
+    return np.add.reduceat(in_row, np.arange(0, len(in_row), mapping.e))
 
 
 def work_per_pass(
@@ -222,8 +165,10 @@ def _mac_actions(shape: ConvShape, demand: Demand, last_channels: int) -> dict[s
     """
     demanded = shape.outputs if demand.mask is None else demand.mask.count()
     computed = shape.outputs if demand.gate else demanded
-    outputs = None if demand.mask is None else outputs_per_pixel(demand.mask, shape.groups)
-    executed, read = switching_macs(shape, outputs, demand.window_nonzero), demanded * shape.macs_per_output
+    executed = read = demanded * shape.macs_per_output
+    if demand.window_nonzero is not None:
+        outputs = None if demand.mask is None else outputs_per_pixel(demand.mask, shape.groups)
+        executed = switching_macs(shape, outputs, demand.window_nonzero)
     if demand.gate:
         not_gated = switching_macs(shape, None, demand.window_nonzero)
         executed = not_gated - (not_gated - executed) * last_channels // shape.C_per_group

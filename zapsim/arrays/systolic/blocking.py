@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.systolic.dram_words import dram_words
@@ -33,19 +34,29 @@ def blocked(shape: ConvShape, mapping: SystolicMapping, arch: ArchSpec, coded: f
     coded
         Size of the ifmap in DRAM as a share of its plain size.
     """
+    word_cycles = arch.word_bytes * arch.clock / (arch.dram.bandwidth * (1 - arch.dram.refresh))
+    return _best(shape, mapping, arch.glb_words, word_cycles, coded)
+
+
+@lru_cache(maxsize=4096)
+def _best(
+    shape: ConvShape, mapping: SystolicMapping, glb_words: int, word_cycles: float, coded: float
+) -> SystolicMapping:
+    """Choose the blocks, once for each layer shape and buffer; the channel takes `word_cycles` cycles for a word."""
     if mapping.array.dataflow == "output-stationary":
-        beside = arch.glb_words - mapping.T * _side_by_side(mapping)
+        beside = glb_words - mapping.T * _side_by_side(mapping)
         return replace(mapping, drifts=shape.ifmap_words <= beside)
     if mapping.array.blocking == "none":
         return mapping
-    word_cycles = arch.word_bytes * arch.clock / (arch.dram.bandwidth * (1 - arch.dram.refresh))
 
     def cost(choice: SystolicMapping) -> tuple[float, int]:
-        words = dram_words(shape, choice, one_by_one(dense_work(choice)), arch.glb_words)
-        moved = float(words.ifmap.sum() * coded + words.filters.sum() + 2 * words.spilled.sum())
-        return stage_cycles(choice, dense_work(choice)).cycles.total + moved * word_cycles, choice.blocks
+        dense = dense_work(choice)
+        words = dram_words(shape, choice, one_by_one(dense), glb_words)
+        ifmap, filters, _, spilled = words.table.sum(axis=1).tolist()
+        moved = ifmap * coded + filters + 2 * spilled
+        return stage_cycles(choice, dense).cycles.total + moved * word_cycles, choice.blocks
 
-    choices = _choices(shape, mapping, arch.glb_words)
+    choices = _choices(shape, mapping, glb_words)
     return min((replace(mapping, blocking=choice, drifts=choice.streams_stay) for choice in choices), key=cost)
 
 

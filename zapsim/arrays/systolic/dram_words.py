@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zapsim.arrays.systolic.mapping import Blocking, SystolicMapping
+from zapsim.arrays.systolic.tile_kernels import blocked_operands, whole_operands
 from zapsim.arrays.systolic.work import Counters, Work
 from zapsim.workload import ConvShape
 
@@ -20,13 +20,11 @@ from zapsim.workload import ConvShape
 class DramWords:
     """DRAM words of each tile of the array, and the words of the buffer that stay free.
 
-    ``filters_at_once``: all filters of a tile come before its first fold.
+    ``table`` is int64 (4, tiles): words of the ifmap, of filters, 1 if all filters of a tile come before its first
+    fold, and words of psums that are spilled.
     """
 
-    ifmap: Counters
-    filters: Counters
-    filters_at_once: NDArray[np.bool_]
-    spilled: Counters
+    table: Counters
     free_words: int
     ifmap_stays: bool = False
     filters_stay: bool = False
@@ -36,91 +34,46 @@ def dram_words(shape: ConvShape, mapping: SystolicMapping, tiles: Work, glb_word
     """Count what DRAM moves for each tile."""
     if mapping.blocking is not None:
         return _blocked_words(shape, mapping, mapping.blocking, tiles)
-    ifmap_words, filter_words = shape.ifmap_words // shape.groups, shape.filter_words // shape.groups
-    none = np.zeros_like(tiles.cols)
-    count = mapping.array.count
-    side_by_side = min(count, mapping.groups * mapping.col_folds)
-    if mapping.array.dataflow == "output-stationary":
-        per_tile = tiles.cols * mapping.T
-        free_words = glb_words - mapping.T * side_by_side * int(tiles.cols.max(initial=0))
-        fits, stays = side_by_side * per_tile <= glb_words, ifmap_words <= free_words
-        ifmap = _streamed(tiles, tiles.vectors * mapping.T, ifmap_words, None if stays else count)
-        filters = per_tile * np.where(fits, 1, tiles.folds)
-        return DramWords(
-            ifmap, filters, fits, none, free_words - ifmap_words if stays else free_words, ifmap_stays=stays
-        )
-    psums = tiles.vectors * tiles.cols if mapping.row_folds > 1 else none
-    free_words = glb_words - mapping.array.pe_count  # what is left beside the operand that stays on the array
-    spilled = np.where(side_by_side * psums > free_words, psums * (mapping.row_folds - 1), 0)
-    free_words -= side_by_side * int(psums[spilled == 0].max(initial=0))
-    by_filters = mapping.array.dataflow == "weight-stationary"
-    streamed, stationary = (ifmap_words, filter_words) if by_filters else (filter_words, ifmap_words)
-    stays = streamed <= free_words
-    streams = _streamed(tiles, tiles.vectors * mapping.Sr, streamed, None if stays else count)
-    held = _streamed(tiles, tiles.cols * mapping.Sr, stationary)
-    ifmap, filters = (streams, held) if by_filters else (held, streams)
-    free_words -= streamed if stays else 0
-    return DramWords(
-        ifmap,
-        filters,
-        np.zeros(len(ifmap), dtype=np.bool_),
-        spilled,
-        free_words,
-        stays and by_filters,
-        stays and not by_filters,
+    array, by_psums = mapping.array, mapping.array.dataflow == "output-stationary"
+    by_filters = array.dataflow == "weight-stationary"
+    numbers = (
+        by_psums,
+        by_filters,
+        mapping.T if by_psums else mapping.Sr,
+        mapping.row_folds,
+        shape.ifmap_words // shape.groups,
+        shape.filter_words // shape.groups,
+        glb_words - (0 if by_psums else array.pe_count),
+        array.count,
+        mapping.groups * mapping.col_folds,
     )
+    table = np.empty((4, len(tiles.tile)), dtype=np.int64)
+    free_words, stays = whole_operands(
+        tiles.tile, tiles.group, tiles.cols, tiles.vectors, tiles.folds, np.array(numbers, dtype=np.int64), table
+    )
+    by_pixels = not by_psums and not by_filters
+    return DramWords(table, int(free_words), stays and not by_pixels, stays and by_pixels)
 
 
 def _blocked_words(shape: ConvShape, mapping: SystolicMapping, blocking: Blocking, tiles: Work) -> DramWords:
-    """Count what DRAM moves for each tile of a weight- or input-stationary stage whose mapping says what stays.
-
-    A block of pixels reads its part of the ifmap and, once more, the rows that it shares with its neighbours. What is
-    stationary is read anew for each block if the tile's does not stay.
-    """
-    ifmap_words, filter_words = shape.ifmap_words // shape.groups, shape.filter_words // shape.groups
+    """Count what DRAM moves for each tile of a weight- or input-stationary stage whose mapping says what stays."""
     by_filters = mapping.array.dataflow == "weight-stationary"
-    if by_filters:
-        streamed, stationary = ifmap_words, filter_words
-        shared_rows = max(shape.dilation[0] * (shape.R - 1) + 1, shape.stride[0])
-        of_block = np.minimum(-(-ifmap_words // tiles.blocks) + shared_rows * shape.W * shape.C_per_group, ifmap_words)
-        held = np.where(tiles.blocks > 1, tiles.blocks * of_block, ifmap_words)
-    else:
-        streamed, stationary = filter_words, ifmap_words
-        held = np.full_like(tiles.blocks, filter_words)
-    used = tiles.vectors * mapping.Sr
-    streams = (
-        _streamed(tiles, used, streamed) if blocking.streams_stay else _streamed(tiles, used, held, mapping.array.count)
+    shared_rows = max(shape.dilation[0] * (shape.R - 1) + 1, shape.stride[0])
+    numbers = (
+        by_filters,
+        mapping.Sr,
+        mapping.row_folds,
+        shape.ifmap_words // shape.groups,
+        shape.filter_words // shape.groups,
+        shared_rows * shape.W * shape.C_per_group,
+        blocking.streams_stay,
+        blocking.tile_stays,
+        blocking.psums_stay,
+        mapping.array.count,
     )
-    stays = _streamed(tiles, tiles.cols * mapping.Sr, stationary)
-    if not blocking.tile_stays:
-        stays += (tiles.blocks - 1) * np.minimum(tiles.cols * mapping.Sr, stationary)
-    spilled = tiles.vectors * tiles.cols * (0 if blocking.psums_stay else mapping.row_folds - 1)
-    ifmap, filters = (streams, stays) if by_filters else (stays, streams)
-    return DramWords(
-        ifmap,
-        filters,
-        np.zeros(len(tiles.cols), dtype=np.bool_),
-        spilled,
-        blocking.free_words,
-        blocking.streams_stay and by_filters,
-        blocking.streams_stay and not by_filters,
+    table = np.empty((4, len(tiles.tile)), dtype=np.int64)
+    blocked_operands(
+        tiles.tile, tiles.group, tiles.cols, tiles.vectors, tiles.blocks, np.array(numbers, dtype=np.int64), table
     )
-
-
-def _streamed(tiles: Work, per_tile: Counters, held: int | Counters, count: int | None = None) -> Counters:
-    """Count the words of an operand read from DRAM for each tile, which is never more than the tile uses.
-
-    Once per group, or, with `count`, once for each round of so many tiles side by side: never more than the `held`
-    words that the operand has in DRAM (int64 (tiles,), if that differs by tile).
-    """
-    used = np.cumsum(per_tile)
-    new = np.diff(tiles.group, prepend=-1) != 0
-    if count is not None:
-        new |= np.diff(tiles.tile // count, prepend=-1) != 0
-    starts = np.flatnonzero(new)
-    lengths = np.diff(starts, append=len(used))
-    if not isinstance(held, int):
-        held = np.repeat(np.maximum.reduceat(held, starts), lengths) if len(starts) else held
-    before = np.repeat((used - per_tile)[starts], lengths)
-    reached = np.minimum(used - before, held)
-    return np.asarray(reached - np.minimum(used - before - per_tile, held), dtype=np.int64)
+    stays = blocking.streams_stay
+    return DramWords(table, blocking.free_words, stays and by_filters, stays and not by_filters)

@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zapsim.arrays.systolic.dram_words import DramWords, dram_words
 from zapsim.arrays.systolic.mapping import SystolicMapping
 from zapsim.arrays.systolic.pace import Pace, tile_cycles
+from zapsim.arrays.systolic.tile_kernels import AT_ONCE, fold_table
 from zapsim.arrays.systolic.work import Counters, Work, one_by_one
-from zapsim.arrays.tiles import Tiles, even_shares, shared_out, tile_table
+from zapsim.arrays.tiles import Tiles, shared_out
+from zapsim.kernels.schedule import share_out
 from zapsim.workload import ConvShape
 
 FEW_FOLDS, MOST_PIECES = 2**10, 2**4
@@ -60,24 +61,7 @@ def fold_tiles(
     total = int(parts.sum())
     if total > MOST_TILES:  # each tile has its share of those that are told apart
         pieces, parts = np.ones_like(parts), np.maximum(parts * MOST_TILES // total, 1)
-    first = np.zeros(int(parts.sum()), dtype=np.int64)
-    first[np.cumsum(parts) - parts] = 1
     by_pixels = mapping.array.dataflow == "input-stationary"
-    ifmap = _by_fold(words.ifmap, tiles, parts, pieces) if by_pixels else even_shares(words.ifmap, parts)
-    if ifmap_coded_words is not None:
-        ifmap = shared_out(-(-int(ifmap.sum()) * ifmap_coded_words // shape.ifmap_words), ifmap)
-    spread = np.where(words.filters_at_once, 0, words.filters)
-    filters = even_shares(spread, parts) if by_pixels else _by_fold(spread, tiles, parts, pieces)
-    filters[first == 1] += np.where(words.filters_at_once, words.filters, 0)
-    at_end = np.roll(first, -1) == 1
-    # Psums that do not fit go to DRAM after every fold but a tile's last, and come back before every one but its first.
-    between = np.maximum(parts - 1, 1)
-    spilled = even_shares(words.spilled, between)
-    written, read = (np.zeros_like(first) for _ in range(2))
-    written[~at_end | _alone(parts)] = spilled
-    read[(first == 0) | _alone(parts)] = spilled
-    outputs = np.zeros_like(first)
-    np.add.at(outputs, *_finishing_parts(mapping, tiles, parts, pieces))
     in_group = -(-pixels // mapping.array.cols) if by_pixels else mapping.col_folds
     block = (tiles.tile // mapping.col_folds * in_group + tiles.tile % mapping.col_folds) // count
     blocks = -(-mapping.groups * in_group // count)
@@ -86,15 +70,13 @@ def fold_tiles(
         cycles = shared_out(pace.cycles.total, cycles)
     elif len(cycles):  # what a stage takes once, and counting from 0
         cycles[0] += pace.cycles.total - int(cycles.sum())
-    table = tile_table(
-        even_shares(cycles, parts),
-        ifmap=ifmap,
-        filters=filters,
-        psums=read,
-        spilled=written,
-        outputs=outputs,
-        block=np.repeat(block, parts),
-    )
+    by_rows = mapping.array.dataflow == "output-stationary" and mapping.array.blocking == "searched"
+    ends = np.minimum(tiles.folds, parts) if by_rows else tiles.blocks
+    table = np.empty((7, int(parts.sum())), dtype=np.int64)
+    fold_table(tiles.folds, parts, pieces, ends, cycles, tiles.outputs, block, words.table, by_pixels, table)
+    if ifmap_coded_words is not None:
+        ifmap = table[1]
+        share_out(-(-int(ifmap.sum()) * ifmap_coded_words // shape.ifmap_words), ifmap, ifmap)
     return Tiles(
         table,
         blocks=blocks,
@@ -108,21 +90,6 @@ def fold_tiles(
         ifmap_stays=words.ifmap_stays,
         filters_stay=words.filters_stay,
     )
-
-
-def _by_fold(words: Counters, tiles: _Rounds, parts: Counters, pieces: Counters) -> Counters:
-    """Spread the words of each tile evenly over its folds; they come before a fold's first piece."""
-    if (pieces == 1).all():
-        return even_shares(words, parts)
-    of_fold = np.repeat(pieces, tiles.folds)
-    spread = np.zeros(int(parts.sum()), dtype=np.int64)
-    spread[np.cumsum(of_fold) - of_fold] = even_shares(words, tiles.folds)
-    return spread
-
-
-def _alone(parts: Counters) -> NDArray[np.bool_]:
-    """Mark the entries that are the only one of their tile."""
-    return np.repeat(parts == 1, parts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,13 +113,9 @@ def _side_by_side(shape: ConvShape, mapping: SystolicMapping, tiles: Work, glb_w
     if mapping.array.count == 1 or not len(outputs):
         return _Rounds(tiles.tile, *longest, outputs, words)
     starts = np.flatnonzero(np.diff(tiles.tile // mapping.array.count, prepend=-1))
-    words = replace(
-        words,
-        ifmap=np.add.reduceat(words.ifmap, starts),
-        filters=np.add.reduceat(words.filters, starts),
-        filters_at_once=words.filters_at_once[starts],
-        spilled=np.add.reduceat(words.spilled, starts),
-    )
+    table = np.add.reduceat(words.table, starts, axis=1)
+    table[AT_ONCE] = words.table[AT_ONCE, starts]
+    words = replace(words, table=table)
     folds, blocks, pieces, cycles = (np.maximum.reduceat(values, starts) for values in longest)
     return _Rounds(tiles.tile[starts], folds, blocks, pieces, cycles, np.add.reduceat(outputs, starts), words)
 
@@ -166,28 +129,6 @@ def _pieces(mapping: SystolicMapping, tiles: Work) -> Counters:
         return np.ones_like(tiles.folds)
     size = -(-mapping.T // mapping.blocks // min(max(FEW_FOLDS // mapping.folds, 1), MOST_PIECES))
     return np.asarray(-(-tiles.vectors // (tiles.blocks * max(size, 1))), dtype=np.int64)
-
-
-def _finishing_parts(
-    mapping: SystolicMapping, tiles: _Rounds, parts: Counters, pieces: Counters
-) -> tuple[Counters, Counters]:
-    """Find the parts with which outputs leave the array, and how many do.
-
-    They leave with the last fold of a block, piece by piece, or with every output-stationary fold.
-    """
-    by_rows = mapping.array.dataflow == "output-stationary" and mapping.array.blocking == "searched"
-    blocks = np.minimum(tiles.folds, parts) if by_rows else tiles.blocks
-    number = _count_up(blocks) + 1
-    before = np.repeat(np.cumsum(parts) - parts, blocks)
-    end = before - (-number * np.repeat(parts, blocks) // np.repeat(blocks, blocks)) - 1
-    pieces_of_block = np.repeat(pieces, blocks)
-    outputs = even_shares(even_shares(tiles.outputs, blocks), pieces_of_block)
-    return np.repeat(end, pieces_of_block) - _count_up(pieces_of_block), outputs
-
-
-def _count_up(lengths: Counters) -> Counters:
-    """Count from 0 within each of the runs of `lengths`: int64 (sum of lengths,)."""
-    return np.arange(int(lengths.sum()), dtype=np.int64) - np.repeat(np.cumsum(lengths) - lengths, lengths)
 
 
 def _reach(shape: ConvShape, groups: int, in_group: int, count: int) -> Counters:

@@ -122,13 +122,19 @@ def masked_work(
     positions
         bool (P, Q): pixels that are put on the array at all, known beforehand; None: all.
     """
-    words = _ordered_channels(mapping, pixel_words(mask), mask.channels)
+    if _counts_only(mapping) and not with_issued:
+        return _filter_tiles(mapping, mask.summary(_vectors_by_tile, mapping.array.cols, mapping.groups), None, False)
+    words = _ordered_channels(mapping, mask.summary(pixel_words), mask.channels)
     order = _pixel_order(mapping, words, mask, positions)
     pixels = words.shape[1]
     if order is not None:
         words = np.ascontiguousarray(words[:, order])
-    tile = _pixel_tiles if mapping.array.dataflow == "input-stationary" else _filter_tiles
-    work, issued = tile(mapping, words, mask.channels // mapping.groups, with_issued)
+    size = mask.channels // mapping.groups
+    if mapping.array.dataflow == "input-stationary":
+        work, issued = _pixel_tiles(mapping, words, size, with_issued)
+    else:
+        vectors = _tile_vectors(words, _bounds(mapping.array.cols, size, mapping.groups))
+        work, issued = _filter_tiles(mapping, vectors, words, with_issued)
     if issued is None or order is None:
         return work, issued
     in_map = np.zeros((len(issued), pixels), dtype=np.int32)
@@ -177,16 +183,42 @@ def _pixel_order(
     return np.lexsort((*words[::-1], -eighths)).astype(np.int64)
 
 
-def _filter_tiles(
-    mapping: SystolicMapping, words: NDArray[np.uint64], size: int, with_issued: bool
-) -> tuple[Work, NDArray[np.int32] | None]:
-    """Build tiles of filters, to which pixels stream (weight-stationary) or which pixels fill row by row."""
+def _counts_only(mapping: SystolicMapping) -> bool:
+    """Tell whether the number of vectors of each tile says everything: neither their order nor that of filters does."""
     array = mapping.array
-    starts = np.arange(0, size, array.cols, dtype=np.int64)
-    one_group = np.stack([starts, np.minimum(starts + array.cols, size)], axis=1)
-    bounds = (one_group + size * np.arange(mapping.groups, dtype=np.int64)[:, np.newaxis, np.newaxis]).reshape(-1, 2)
+    if array.channel_order != "as-is" or array.dataflow == "input-stationary":
+        return False
+    return array.dataflow == "weight-stationary" or array.crosses_folds
+
+
+def _bounds(cols: int, size: int, groups: int) -> Counters:
+    """Return the first filter and the end of each tile of filters: int64 (tiles, 2)."""
+    starts = np.arange(0, size, cols, dtype=np.int64)
+    one_group = np.stack([starts, np.minimum(starts + cols, size)], axis=1)
+    every = one_group + size * np.arange(groups, dtype=np.int64)[:, np.newaxis, np.newaxis]
+    return np.ascontiguousarray(every.reshape(-1, 2))
+
+
+def _tile_vectors(words: NDArray[np.uint64], bounds: Counters) -> Counters:
     vectors = np.empty(len(bounds), dtype=np.int64)
     kernels.tile_vectors(words, bounds, vectors)
+    return vectors
+
+
+def _vectors_by_tile(mask: PackedMap, cols: int, groups: int) -> Counters:
+    """Count the pixels with a demanded output in each tile of `cols` filters: int64 (tiles,)."""
+    return _tile_vectors(mask.summary(pixel_words), _bounds(cols, mask.channels // groups, groups))
+
+
+def _filter_tiles(
+    mapping: SystolicMapping, vectors: Counters, words: NDArray[np.uint64] | None, with_issued: bool
+) -> tuple[Work, NDArray[np.int32] | None]:
+    """Build tiles of filters, to which pixels stream (weight-stationary) or which pixels fill row by row.
+
+    `words` are needed if folds keep their pixels, or `with_issued`.
+    """
+    array, size = mapping.array, mapping.Sc
+    bounds = _bounds(array.cols, size, mapping.groups)
     blocks = blocks_of(mapping, vectors)
     if array.dataflow == "weight-stationary":
         folds = mapping.row_folds * blocks
@@ -195,12 +227,14 @@ def _filter_tiles(
         folds = -(-vectors // array.rows)
         row_pairs = pairs(array.rows, vectors)
     else:
+        assert words is not None
         folds_and_pairs = np.empty((len(bounds), 2), dtype=np.int64)
         kernels.tile_folds(words, bounds, array.rows, folds_and_pairs)
         folds, row_pairs = folds_and_pairs.T
-    group = np.repeat(np.arange(mapping.groups, dtype=np.int64), len(starts))
+    group = np.repeat(np.arange(mapping.groups, dtype=np.int64), len(bounds) // mapping.groups)
     issued = None
     if with_issued:
+        assert words is not None
         issued = np.empty((mapping.groups, words.shape[1]), dtype=np.int32)
         kernels.issued_outputs(words, bounds, issued)
     return _with_work(group, bounds[:, 1] - bounds[:, 0], vectors, blocks, folds, row_pairs), issued
@@ -231,7 +265,7 @@ def _with_work(
     group: Counters, cols: Counters, vectors: Counters, blocks: Counters, folds: Counters, row_pairs: Counters
 ) -> Work:
     """Build the work of the tiles that issue something."""
+    tile, alike = np.arange(len(vectors)), np.ones(len(vectors), dtype=np.int64)
+    work = (alike, tile, group, cols, vectors, blocks, folds, row_pairs)
     busy = vectors > 0
-    tile = np.flatnonzero(busy).astype(np.int64)
-    rest = (values[busy] for values in (group, cols, vectors, blocks, folds, row_pairs))
-    return Work(np.ones_like(tile), tile, *rest)
+    return Work(*(np.ascontiguousarray(values if busy.all() else values[busy]) for values in work))
