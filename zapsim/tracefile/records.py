@@ -151,8 +151,6 @@ class OperatingPoint(_Record):
     maps: Line | None = None
     calibrated_on: frozenset[str] = Field(default=frozenset(), exclude=True, repr=False)
     error_weights: dict[str, float] = Field(default_factory=dict, exclude=True, repr=False)
-    order: FilterOrder | None = None
-    maps: Line | None = None
 
     @model_serializer(mode="wrap")
     def _without_empty_fields(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

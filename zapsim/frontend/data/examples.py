@@ -11,7 +11,7 @@ import torch
 from zapsim.errors import FrontendError
 from zapsim.frontend.data.image_set import ImageSet, ImageStore
 from zapsim.frontend.data.preprocessing import IMAGENET
-from zapsim.frontend.network.network import load_factory
+from zapsim.frontend.factory import load_factory
 
 
 def load_examples(spec: str, count: int | None = None) -> ImageSet:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import nn
 
-from zapsim.errors import FrontendError, did_you_mean
+from zapsim.errors import FrontendError
 from zapsim.frontend.data.preprocessing import IMAGENET, Preprocessing
+from zapsim.frontend.factory import load_factory
 from zapsim.frontend.network.contract import check_model
 from zapsim.frontend.network.forward import to_eval_mode
 from zapsim.frontend.network.weights import load_weights, weights_digest
-from zapsim.shipped import shipped_folder
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,41 +78,3 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise FrontendError("torch sees no GPU; use --device cpu")
     return torch.device(name)
-
-
-def load_factory(spec: str, what: str = "network") -> Callable[[], object]:
-    """Return the function that ``package.module:factory`` names; messages call it a `what`.
-
-    Raises
-    ------
-    FrontendError
-        If there is none.
-    """
-    module_name, colon, factory_name = spec.partition(":")
-    if not (module_name and colon and factory_name):
-        raise FrontendError(f"{what} '{spec}': expected package.module:factory")
-    with _importable_from_here():
-        try:
-            module = importlib.import_module(module_name)
-        except ModuleNotFoundError as error:
-            raise FrontendError(f"{what} '{spec}': no module named '{error.name}'") from None
-    factory = getattr(module, factory_name, None)
-    if not callable(factory):
-        hint = did_you_mean(factory_name, [name for name in vars(module) if not name.startswith("_")])
-        raise FrontendError(f"{what} '{spec}': {module_name} has no function '{factory_name}'{hint}")
-    return cast(Callable[[], object], factory)
-
-
-@contextmanager
-def _importable_from_here() -> Iterator[None]:
-    """Let a user's own ``mynet.py`` be found in the current directory, as ``python -m`` would, or else the example."""
-    here, examples = str(Path.cwd()), str(shipped_folder("examples"))
-    sys.path.insert(0, here)
-    sys.path.append(examples)
-    try:
-        yield
-    finally:
-        sys.path.remove(here)
-        sys.path.reverse()  # the last of its kind is ours
-        sys.path.remove(examples)
-        sys.path.reverse()
