@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Final, Self
+from typing import Any, Final, Self, cast
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class _Sum:
     def of(cls, values: Iterable[int]) -> Self:
         """Make a record of its values in their order of definition, faster than by name."""
         record = object.__new__(cls)
-        for put, value in zip(_setters(cls), values, strict=True):
+        for put, value in zip(_setters(cast(Hashable, cls)), values, strict=True):
             put(record, value)
         return record
 
@@ -45,7 +45,7 @@ def _getter(names: tuple[str, ...]) -> Callable[[object], tuple[int, ...]]:
 
 
 @cache
-def _setters(cls: Hashable) -> tuple[Callable[[object, int], None], ...]:
+def _setters(cls: Any) -> tuple[Callable[[object, int], None], ...]:
     """List what sets each field of a record that is being made."""
     return tuple(getattr(cls, name).__set__ for name in cls.__dataclass_fields__)
 
