@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Final, Self, cast
+from typing import Any, Final, Self, cast
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def _getter(names: tuple[str, ...]) -> Callable[[object], tuple[int, ...]]:
 
 
 @cache
-def _setters(cls: type[_Sum]) -> tuple[Callable[[object, int], None], ...]:
+def _setters(cls: Any) -> tuple[Callable[[object, int], None], ...]:
     """List what sets each field of a record that is being made."""
     return tuple(getattr(cls, name).__set__ for name in cls.__dataclass_fields__)
 

@@ -89,7 +89,7 @@ def _list_outputs(
 
 @kernel
 def _until_check(macs: int, pace: tuple[int, int, int]) -> int:
-    """Round MACs up to the next check of the sign, if there are any before the last MAC."""
+    """Round MACs, as int64, up to the next check of the sign, if there are any before the last MAC."""
     interval, most, _ = pace
     return min(macs if interval == 1 else -(-macs // interval) * interval, most)
 
@@ -116,7 +116,7 @@ def _deal_in_turn(
     lane = span[0] % len(at)
     for pixel in range(span[0], span[1]):
         if bits.shape[0] == 0 or (bits[pixel, k >> 3] >> (k & 7)) & 1:
-            output = _until_check(int(macs[pixel, column]), pace)
+            output = _until_check(int(np.int64(macs[pixel, column])), pace)
             step = taken[lane]
             own[at[lane], step] = max(own[at[lane], step], output)
             taken[lane] = step + 1
@@ -150,8 +150,8 @@ def _deal_to_one(
         column, low, high = first // per_column, first & 7, ((stop - 1) & 7) + 1
         taken[:] = 0
         for pixel in range(span[0], span[1]):
-            byte = 255 if bits.shape[0] == 0 else int(bits[pixel, first >> 3])
-            output = _until_check(int(macs[pixel, column]), pace)
+            byte = 255 if bits.shape[0] == 0 else int(np.int64(bits[pixel, first >> 3]))
+            output = _until_check(int(np.int64(macs[pixel, column])), pace)
             count = 0
             for bit in range(low, high):
                 demanded = (byte >> bit) & 1
