@@ -64,6 +64,21 @@ def reorder(network: Network, graph: Graph, point: OperatingPoint) -> Network:
     return replace(network, model=model, source=source, adapted={})
 
 
+def order_of_graph(network: Network, graph: Graph, point: OperatingPoint) -> OperatingPoint:
+    """Extend a point's order to all layers of `graph`, such as fully connected ones that it was not learnt for.
+
+    Raises
+    ------
+    FrontendError
+        If the point's order is one of another network.
+    """
+    order = _order(point)
+    channels = trace_channels(network.model, graph, _noise(network))
+    orders = _run_orders(channels, graph, point)
+    whole = order_of(graph, channels, orders, order.rule, list(point.predictors), order.note)
+    return point.model_copy(update={"order": whole})
+
+
 def reorder_predictors(
     predictors: PredictorSet, network: Network, point: OperatingPoint, out: Path | None = None
 ) -> PredictorSet:
@@ -144,13 +159,14 @@ def _run_orders(channels: Channels, graph: Graph, point: OperatingPoint) -> dict
             if not run.fixed and sorted(of_run) == list(range(run.size)):
                 orders[run] = of_run
             start = end
+    unasked = {site.name for site in graph.sites if site.fully_connected} - {*order.filters, *order.channels}
     fitting = order_of(graph, channels, orders, order.rule, (), "")
     for kind, given, possible in (
         ("filters", order.filters, fitting.filters),
         ("input channels", order.channels, fitting.channels),
     ):
         for layer in {**given, **possible}:
-            if given.get(layer) != possible.get(layer):
+            if layer not in unasked and given.get(layer) != possible.get(layer):
                 raise FrontendError(
                     f"operating point {point.name}: the {kind} of layer {layer} cannot have this order in this "
                     "network: learn one with zapsim tune --order"
