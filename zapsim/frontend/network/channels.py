@@ -1,9 +1,9 @@
 """The channels of a network: which layers must keep one order of filters, and which weights follow them.
 
 One forward pass is watched at the level of operators, where every function is spelled out in few of them and nothing is
-hidden. Every tensor has an axis per dimension (:mod:`zapsim.frontend.network.runs`), and every operator says what it
+hidden. Every tensor has an axis per dimension (:mod:`zapsim.frontend.network.bands`), and every operator says what it
 does to them (:mod:`zapsim.frontend.network.operators`): a sum gives its arguments one order, a convolution ties its
-filters to the channels behind it. An operator without a rule fixes the order of everything that it sees. So a run that
+filters to the channels behind it. An operator without a rule fixes the order of everything that it sees. So a band that
 is free can be permuted together with all weights along it, and the network computes the same.
 """
 
@@ -20,6 +20,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from zapsim.frontend.network.bands import Axis, Band, fix, fixed_axis, free_axis, length, pieces, unify
 from zapsim.frontend.network.calls import (
     CONV2D,
     LINEAR,
@@ -33,7 +34,6 @@ from zapsim.frontend.network.calls import (
 from zapsim.frontend.network.forward import frozen
 from zapsim.frontend.network.graph import Graph
 from zapsim.frontend.network.operators import CHANGING, GROUPED, RULES, Axes, OperatorCall, unknown
-from zapsim.frontend.network.runs import Axis, Run, fix, fixed_axis, free_axis, length, pieces, unify
 from zapsim.frontend.network.state import State
 from zapsim.frontend.network.way import Call, CallKind
 from zapsim.workload import ConvShape
@@ -42,8 +42,8 @@ INPUT = "the network's inputs keep their order"
 OUTPUT = "its channels leave the network"
 KEPT = "its channels are kept in the network"
 
-Orders = Mapping[Run, NDArray[np.intp]]
-"""By run: the channel at each place."""
+Orders = Mapping[Band, NDArray[np.intp]]
+"""By band: the channel at each place."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,32 +74,32 @@ class Channels:
     filters: Mapping[str, Axis]
     weights: Mapping[str, WeightAxes]
 
-    def runs(self) -> list[Run]:
-        """List the runs of filters whose order is free."""
-        runs = [run for axis in self.filters.values() for run, _ in pieces(axis)]
-        return [run for run in dict.fromkeys(runs) if not run.fixed]
+    def bands(self) -> list[Band]:
+        """List the bands of filters whose order is free."""
+        bands = [band for axis in self.filters.values() for band, _ in pieces(axis)]
+        return [band for band in dict.fromkeys(bands) if not band.fixed]
 
     def reason(self, layer: str) -> str | None:
         """Return why a layer keeps its own order; None if at least a part of it is free."""
-        runs = [run for run, _ in pieces(self.filters[layer])]
-        if not all(run.fixed for run in runs):
+        bands = [band for band, _ in pieces(self.filters[layer])]
+        if not all(band.fixed for band in bands):
             return None
-        return next((run.reason for run in runs if run.reason), "its groups have one filter each")
+        return next((band.reason for band in bands if band.reason), "its groups have one filter each")
 
 
 def permutation(axis: Axis, orders: Orders) -> NDArray[np.intp]:
-    """Return what comes to each place of an axis if its runs take these orders: intp (length,)."""
+    """Return what comes to each place of an axis if its bands take these orders: intp (length,)."""
     places: list[NDArray[np.intp]] = []
     start = 0
-    for run, inner in pieces(axis):
-        order = orders.get(run, np.arange(run.size, dtype=np.intp))
+    for band, inner in pieces(axis):
+        order = orders.get(band, np.arange(band.size, dtype=np.intp))
         places.append((start + order[:, np.newaxis] * inner + np.arange(inner, dtype=np.intp)).ravel())
-        start += run.size * inner
+        start += band.size * inner
     return np.concatenate(places) if places else np.arange(0, dtype=np.intp)
 
 
 def trace_channels(model: nn.Module, graph: Graph, *example: torch.Tensor) -> Channels:
-    """Run `model` once on `example` and return its channels; nothing is left behind on it."""
+    """Band `model` once on `example` and return its channels; nothing is left behind on it."""
     with torch.random.fork_rng(devices=[]), frozen(model):
         before = State(model)
         watch = _Watch(model, example)

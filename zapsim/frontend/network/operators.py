@@ -13,8 +13,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import torch
 
-from zapsim.frontend.network.calls import tensors_in
-from zapsim.frontend.network.runs import (
+from zapsim.frontend.network.bands import (
     RESHAPED,
     Axis,
     cut,
@@ -27,6 +26,7 @@ from zapsim.frontend.network.runs import (
     pieces,
     unify,
 )
+from zapsim.frontend.network.calls import tensors_in
 
 Axes: TypeAlias = list[Axis]
 """One axis per dimension of a tensor."""
@@ -103,7 +103,7 @@ def convolution(watch: Watch, call: OperatorCall) -> list[Axes]:
     if groups == 1:
         unify(inputs[1], weight[into])
     elif groups == channels:
-        filters = tuple((run, inner * per_group) for run, inner in inputs[1])
+        filters = tuple((band, inner * per_group) for band, inner in inputs[1])
         unify(weight[0], inputs[1] if call["transposed"] else filters)
         fix(weight[1], GROUPED)
     elif parted:
@@ -319,10 +319,10 @@ def _reshaped(block: Axes, sizes: Sequence[int]) -> Axes:
     if len(block) == len(sizes) == 1:
         return block
     if len(sizes) == 1 and all(map(is_fixed, block[1:])):
-        return [tuple((run, times * inner) for run, times in first)]
+        return [tuple((band, times * inner) for band, times in first)]
     inner = prod(sizes[1:])
     if len(block) == 1 and all(times % inner == 0 for _, times in pieces(first)):
-        return [tuple((run, times // inner) for run, times in pieces(first)), *_fixed(sizes[1:])]
+        return [tuple((band, times // inner) for band, times in pieces(first)), *_fixed(sizes[1:])]
     for axis in block:
         fix(axis, RESHAPED)
     return _fixed(sizes)
