@@ -1,6 +1,6 @@
-"""What each choice for prediction is worth on VGG-16, and which pattern wins on which machine.
+"""What choices for prediction are worth on VGG-16, which pattern wins on which machine, and what orders of filters do.
 
-python examples/made_for_prediction.py            # two tables in Markdown, as in docs/results/made-for-prediction.md
+python examples/made_for_prediction.py            # three tables in Markdown, as in docs/results/made-for-prediction.md
 python examples/made_for_prediction.py --quick    # one pattern and three machines
 """
 
@@ -56,15 +56,31 @@ MACHINES: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
-def saved(arch: str, changes: tuple[str, ...], pattern: str) -> tuple[float, float, float]:
+BY_FILTERS = "array.channel_order=by-density"
+ORDERED: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("eyeriss", (COMPACT,), "array.balance=filter-deal"),
+    ("eyeriss", (COMPACT, PAYING), "array.balance=filter-deal"),
+    ("eyeriss", (COMPACT, PAYING, "array.balance=row-pairing"), ""),
+    ("eyeriss_zap", (), ""),
+    ("systolic_16x16", (), BY_FILTERS),
+    ("systolic_16x16", ("array.dataflow=output-stationary",), BY_FILTERS),
+    ("systolic_16x16", ("array.dataflow=input-stationary",), ""),
+    ("systolic_zap", (), ""),
+    ("lanes_256", (), ""),
+    ("lanes_zap", (), ""),
+)
+"""Machines whose filters are put in order, and the setting that orders them by the run's own masks, if there is one."""
+
+
+def saved(arch: str, changes: tuple[str, ...], pattern: str, point: str | None = None) -> tuple[float, float, float]:
     """Return latency in ms, and the shares of cycles and of energy that are saved."""
-    total = zapsim.simulate(arch, TRACES / PATTERNS[pattern], policy="zap", overrides=list(changes)).total
+    total = zapsim.simulate(arch, TRACES / PATTERNS[pattern], policy="zap", overrides=list(changes), point=point).total
     milliseconds = total.policy.cycles.total / zapsim.load_arch(arch, list(changes)).clock * 1e3
     return milliseconds, total.cycle_saving, total.energy_saving
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description="What each choice for prediction is worth on VGG-16.")
     parser.add_argument("--quick", action="store_true", help="one pattern and three machines")
     quick = parser.parse_args().quick
@@ -79,6 +95,20 @@ def main() -> None:
     print("|---|" + "---:|" * len(columns))
     for arch, changes in MACHINES[-1:] if quick else MACHINES:
         print("|", ", ".join((arch, *changes)), "|", " | ".join(cells(arch, changes, patterns)), "|")
+    print("\n| 1/3, filters in order: cycles / energy saved | the network's own | density | deal | bound |")
+    print("|---|" + "---:|" * 4)
+    for arch, changes, bound in ORDERED[-1:] if quick else ORDERED:
+        print("|", ", ".join((arch, *changes)), "|", " | ".join(order_cells(arch, changes, bound)), "|")
+
+
+def order_cells(arch: str, changes: tuple[str, ...], bound: str) -> list[str]:
+    """Return the cells of a row of orders: the network's own, two learnt on calibration pictures, and the bound."""
+    savings = [saved(arch, changes, "1/3", point)[1:] for point in ("t0", "t0-density", "t0-deal")]
+    texts = [f"{cycles:+.1%} / {energy:+.1%}" for cycles, energy in savings]
+    if not bound:
+        return [*texts, "–"]
+    _, cycles, energy = saved(arch, (*changes, bound), "1/3", "t0")
+    return [*texts, f"{cycles:+.1%} / {energy:+.1%}"]
 
 
 def cells(arch: str, changes: tuple[str, ...], patterns: list[str]) -> list[str]:

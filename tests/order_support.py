@@ -145,9 +145,9 @@ def predictors_of(made: Network, graph: Graph, seed: int = 2) -> PredictorSet:
 
 
 def random_order(graph: Graph, channels: Channels, seed: int = 0) -> FilterOrder:
-    """Every run that is free in a random order."""
+    """Every band that is free in a random order."""
     random = np.random.default_rng(seed)
-    orders = {run: random.permutation(run.size) for run in channels.runs()}
+    orders = {band: random.permutation(band.size) for band in channels.bands()}
     return order_of(graph, channels, orders, "density", [site.name for site in graph.eligible], "at random")
 
 

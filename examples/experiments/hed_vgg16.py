@@ -40,9 +40,12 @@ from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.networks.hed_vgg16 import vgg16
 from zapsim.frontend.scorer import Scorer
 from zapsim.frontend.skipping import Method, predicting, uniform_points
-from zapsim.frontend.training.predictor import load_predictors
+from zapsim.frontend.training.predictor import PredictorSet, load_predictors
+from zapsim.frontend.tuning.operating_points import save_points
+from zapsim.frontend.tuning.ordering import order_points
 from zapsim.patterns import PATTERNS
 from zapsim.report.plot import save_figure
+from zapsim.tracefile.order import Rule
 
 NETWORK = ("--network", "zapsim.frontend.networks.hed_vgg16:vgg16")
 BUNDLED = ("1/3", "2/5", "1/2")
@@ -198,7 +201,8 @@ def main(arguments: list[str] | None = None) -> None:
             rows += bench.rows(pattern, method, bench.settings(method, pattern, file.predictors), notebook)
         if args.traces is not None and pattern in args.traced:
             chosen = next(row for row in rows if row["pattern"] == pattern and row["chosen"])
-            trace(predictors, args.traces / f"{_trace_name(pattern)}.safetensors", chosen, args)
+            points = order(bench, file, float(chosen["setting"]), predictors) if pattern in args.ordered else []
+            trace(predictors, args.traces / f"{_trace_name(pattern)}.safetensors", chosen, points, args)
     write_page(args, rows, images)
 
 
@@ -208,12 +212,23 @@ def train(pattern: str, path: Path, args: argparse.Namespace) -> None:
     zapsim(["train", *NETWORK, "--images", str(args.photographs / "train"), *how.split(), "--out", str(path)])
 
 
-def trace(predictors: Path, path: Path, chosen: Record, args: argparse.Namespace) -> None:
+def order(bench: Bench, file: PredictorSet, threshold: float, predictors: Path) -> list[str]:
+    """Learn static orders of filters on the calibration photographs; return the options that add them to a trace."""
+    scorers, images = file.select(), bench.splits["calibrate"].images
+    (point,) = uniform_points([threshold], file.predictors)
+    rules: tuple[Rule, ...] = ("density", "deal")
+    points = order_points(bench.network.model, bench.graph, scorers, [point], images, rules)
+    path = predictors.with_suffix(".points.json")
+    save_points(path, points, file, {"orders_learnt_on": images.description})
+    return ["--points", str(path)]
+
+
+def trace(predictors: Path, path: Path, chosen: Record, points: Sequence[str], args: argparse.Namespace) -> None:
     """Trace the pictures at the chosen threshold; the trace names its error on the test photographs."""
     test = args.photographs / "test"
     how = f"--threshold {chosen['setting']} --eval-crops {_crops(test, args)} --seed {SEED} --threads {args.threads}"
     files = ["--predictors", predictors, "--images", args.photographs / "traced", "--eval-images", test, "--out", path]
-    zapsim(["trace", *NETWORK, *how.split(), *map(str, files)])
+    zapsim(["trace", *NETWORK, *how.split(), *map(str, files), *points])
 
 
 def _trace_name(pattern: str) -> str:
@@ -232,6 +247,13 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("docs/results"), metavar="DIR", help="where results go")
     parser.add_argument("--traces", type=Path, metavar="DIR", help="where traces go (default: no traces)")
     parser.add_argument("--traced", nargs="+", default=BUNDLED, metavar="PATTERN", help="patterns to trace")
+    parser.add_argument(
+        "--ordered",
+        nargs="+",
+        default=("1/3",),
+        metavar="PATTERN",
+        help="traces that also get static orders of filters",
+    )
     parser.add_argument("--patterns", nargs="+", default=BUNDLED, choices=PATTERNS, metavar="PATTERN")
     parser.add_argument("--methods", nargs="+", default=("ZAP",), choices=tuple(METHODS), metavar="METHOD")
     parser.add_argument("--asked", type=float, default=ASKED, metavar="X", help="output error (default: %(default)s)")

@@ -13,7 +13,7 @@ from tests.order_support import Residual, graph_and_channels, network, predictor
 from zapsim.cli import main
 from zapsim.errors import FrontendError
 from zapsim.frontend import api
-from zapsim.frontend.network.runs import pieces
+from zapsim.frontend.network.bands import pieces
 from zapsim.frontend.skipping import uniform_points
 from zapsim.frontend.training.adapted_weights import AdaptedWeights, load_adapted, save_adapted
 from zapsim.frontend.tuning.operating_points import load_points

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from tests.frontend_support import small_cnn, smooth_images
 from tests.order_support import NETWORKS, graph_and_channels, network, predictors_of, random_order
 from zapsim.errors import FrontendError
+from zapsim.frontend import api
 from zapsim.frontend.capture import capture, trace_header
 from zapsim.frontend.network import Network
 from zapsim.frontend.network.graph import Graph
@@ -117,3 +119,36 @@ def test_a_copy_that_computes_something_else_is_refused():
     graph, channels = graph_and_channels(net)
     with pytest.raises(FrontendError, match="the reordered network's outputs differ"):
         reorder(net, graph, OperatingPoint(name="t", predictors={}, order=random_order(graph, channels)))
+
+
+def test_fully_connected_layers_of_a_trace_follow(tmp_path: Path):
+    class Classifier(nn.Module):
+        """Two convolutions, then two fully connected layers."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.conv = nn.Conv2d(1, 6, 3, padding=1), nn.Conv2d(6, 5, 3, padding=1)
+            self.hidden, self.head = nn.Linear(5 * 8 * 8, 7), nn.Linear(7, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = functional.max_pool2d(torch.relu(self.conv(torch.relu(self.stem(x)))), 2)
+            return self.head(torch.relu(self.hidden(x.flatten(1))))
+
+    net = network(Classifier())
+    graph, channels = graph_and_channels(net)
+    predictors = predictors_of(net, graph)
+    point = uniform_points([0.5], predictors.predictors)[0]
+    ordered = point.model_copy(update={"order": random_order(graph, channels)})
+    reordered = reorder(net, graph, ordered)
+    other = reorder_predictors(predictors, reordered, ordered)
+    traces = [
+        api.trace(made_net, made_predictors, smooth_images(2), tmp_path / name, points=made_point, fully_connected=True)
+        for name, made_net, made_predictors, made_point in (
+            ("a", net, predictors, ordered), ("b", reordered, other, point),
+        )
+    ]  # fmt: skip
+    layers = [list(each.layers()) for each in traces]
+    assert [layer.shape.name for layer in layers[0]] == ["stem", "conv", "hidden", "head"]
+    assert len(traces[0].header.operating_points[0].order.channels["hidden"]) == 5 * 8 * 8
+    for one, two in zip(*layers, strict=True):
+        assert np.array_equal(one.ifmap_nonzero.bits, two.ifmap_nonzero.bits)

@@ -26,6 +26,7 @@ from zapsim.frontend.network.graph import Graph
 from zapsim.frontend.network.unsimulated import FULLY_CONNECTED, not_simulated
 from zapsim.frontend.network.weights import weights_digest
 from zapsim.frontend.quality import measure_quality
+from zapsim.frontend.reorder import order_of_graph
 from zapsim.frontend.skipping import predicting
 from zapsim.frontend.splits import calibration_photographs, check_enough, warn_of_overlap
 from zapsim.frontend.training.adapted_weights import AdaptedWeights, load_adapted
@@ -229,6 +230,7 @@ def trace(  # noqa: PLR0913 (options, by name)
     if evaluated is not None:
         check_enough(evaluated, "measure the quality on")
     model = replace(model, adapted={own.point.name: own.model(model.model) for own in own_weights})
+    common = tuple(point if point.order is None else order_of_graph(model, graph, point) for point in common)
     adapted_points = [own.point for own in own_weights]
     run_points = share_maps([*common, *adapted_points], [point.name for point in adapted_points])
     calibration = calibration_photographs(run_points)

@@ -20,12 +20,12 @@ from zapsim.errors import FrontendError
 from zapsim.files import write_atomically
 from zapsim.frontend.methods.predictor import Predictor
 from zapsim.frontend.network import Network
+from zapsim.frontend.network.bands import Band, pieces
 from zapsim.frontend.network.calls import tensors_in
 from zapsim.frontend.network.channels import Channels, Orders, WeightAxes, permutation, trace_channels
 from zapsim.frontend.network.contract import output_differences
 from zapsim.frontend.network.forward import device_of, frozen
 from zapsim.frontend.network.graph import Graph
-from zapsim.frontend.network.runs import Run, pieces
 from zapsim.frontend.network.weights import copy_of, state_dict_file
 from zapsim.frontend.training.predictor import PredictorSet, save_predictors
 from zapsim.frontend.tuning.ordering import order_of
@@ -54,7 +54,7 @@ def reorder(network: Network, graph: Graph, point: OperatingPoint) -> Network:
     order = _order(point)
     example = _noise(network)
     channels = trace_channels(network.model, graph, example)
-    orders = _run_orders(channels, graph, point)
+    orders = _band_orders(channels, graph, point)
     model = copy_of(network.model)
     with torch.no_grad():
         for name, value in (*model.named_parameters(), *model.named_buffers()):
@@ -62,6 +62,21 @@ def reorder(network: Network, graph: Graph, point: OperatingPoint) -> Network:
     _check_same(network.model, model, example)
     source = f"{network.source}, filters in order of {order.rule} (point {point.name})"
     return replace(network, model=model, source=source, adapted={})
+
+
+def order_of_graph(network: Network, graph: Graph, point: OperatingPoint) -> OperatingPoint:
+    """Extend a point's order to all layers of `graph`, such as fully connected ones that it was not learnt for.
+
+    Raises
+    ------
+    FrontendError
+        If the point's order is one of another network.
+    """
+    order = _order(point)
+    channels = trace_channels(network.model, graph, _noise(network))
+    orders = _band_orders(channels, graph, point)
+    whole = order_of(graph, channels, orders, order.rule, list(point.predictors), order.note)
+    return point.model_copy(update={"order": whole})
 
 
 def reorder_predictors(
@@ -122,8 +137,8 @@ def _noise(network: Network) -> torch.Tensor:
     return example.to(device_of(network.model))
 
 
-def _run_orders(channels: Channels, graph: Graph, point: OperatingPoint) -> dict[Run, NDArray[np.intp]]:
-    """Read the orders of runs from those of layers.
+def _band_orders(channels: Channels, graph: Graph, point: OperatingPoint) -> dict[Band, NDArray[np.intp]]:
+    """Read the orders of bands from those of layers.
 
     Raises
     ------
@@ -135,22 +150,23 @@ def _run_orders(channels: Channels, graph: Graph, point: OperatingPoint) -> dict
         order.check_fit({site.name: site.shape for site in graph.sites})
     except ValueError as error:
         raise FrontendError(f"operating point {point.name}: {error}") from None
-    orders: dict[Run, NDArray[np.intp]] = {}
+    orders: dict[Band, NDArray[np.intp]] = {}
     for layer, places in order.filters.items():
         start = 0
-        for run, inner in pieces(channels.filters[layer]):
-            end = start + run.size * inner
-            of_run = (np.array(places[start:end:inner]) - start) // inner
-            if not run.fixed and sorted(of_run) == list(range(run.size)):
-                orders[run] = of_run
+        for band, inner in pieces(channels.filters[layer]):
+            end = start + band.size * inner
+            of_band = (np.array(places[start:end:inner]) - start) // inner
+            if not band.fixed and sorted(of_band) == list(range(band.size)):
+                orders[band] = of_band
             start = end
+    unasked = {site.name for site in graph.sites if site.fully_connected} - {*order.filters, *order.channels}
     fitting = order_of(graph, channels, orders, order.rule, (), "")
     for kind, given, possible in (
         ("filters", order.filters, fitting.filters),
         ("input channels", order.channels, fitting.channels),
     ):
         for layer in {**given, **possible}:
-            if given.get(layer) != possible.get(layer):
+            if layer not in unasked and given.get(layer) != possible.get(layer):
                 raise FrontendError(
                     f"operating point {point.name}: the {kind} of layer {layer} cannot have this order in this "
                     "network: learn one with zapsim tune --order"

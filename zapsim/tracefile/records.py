@@ -128,10 +128,6 @@ class OperatingPoint(_Record):
         ``traced_`` before it, it is of the traced images, and without it of others.
     quality_note
         How and on what `quality` was measured.
-    order
-        A static order of filters in which the accelerator has the network; None: the network's own.
-    maps
-        In a trace: the point of the same predictors whose maps are also this one's; None: it has maps of its own.
     calibrated_on
         Digests of the photographs on which the thresholds were chosen, if known. In files they stand in the provenance.
     error_weights
@@ -147,8 +143,6 @@ class OperatingPoint(_Record):
     predictors: dict[str, PredictorSetting]
     quality: dict[Line, float] = Field(default_factory=dict)
     quality_note: Line = ""
-    order: FilterOrder | None = None
-    maps: Line | None = None
     calibrated_on: frozenset[str] = Field(default=frozenset(), exclude=True, repr=False)
     error_weights: dict[str, float] = Field(default_factory=dict, exclude=True, repr=False)
 

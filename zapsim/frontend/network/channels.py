@@ -1,9 +1,9 @@
 """The channels of a network: which layers must keep one order of filters, and which weights follow them.
 
 One forward pass is watched at the level of operators, where every function is spelled out in few of them and nothing is
-hidden. Every tensor has an axis per dimension (:mod:`zapsim.frontend.network.runs`), and every operator says what it
+hidden. Every tensor has an axis per dimension (:mod:`zapsim.frontend.network.bands`), and every operator says what it
 does to them (:mod:`zapsim.frontend.network.operators`): a sum gives its arguments one order, a convolution ties its
-filters to the channels behind it. An operator without a rule fixes the order of everything that it sees. So a run that
+filters to the channels behind it. An operator without a rule fixes the order of everything that it sees. So a band that
 is free can be permuted together with all weights along it, and the network computes the same.
 """
 
@@ -20,20 +20,30 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from zapsim.frontend.network.calls import CONV2D, Function, function_name, tensors_in, tensors_of
+from zapsim.frontend.network.bands import Axis, Band, fix, fixed_axis, free_axis, length, pieces, unify
+from zapsim.frontend.network.calls import (
+    CONV2D,
+    LINEAR,
+    Function,
+    function_name,
+    read_conv2d,
+    read_linear,
+    tensors_in,
+    tensors_of,
+)
 from zapsim.frontend.network.forward import frozen
 from zapsim.frontend.network.graph import Graph
-from zapsim.frontend.network.operators import CHANGING, GROUPED, RULES, Axes, Call, unknown
-from zapsim.frontend.network.runs import Axis, Run, fix, fixed_axis, free_axis, length, pieces, unify
+from zapsim.frontend.network.operators import CHANGING, GROUPED, RULES, Axes, OperatorCall, unknown
 from zapsim.frontend.network.state import State
+from zapsim.frontend.network.way import Call, CallKind
 from zapsim.workload import ConvShape
 
 INPUT = "the network's inputs keep their order"
 OUTPUT = "its channels leave the network"
 KEPT = "its channels are kept in the network"
 
-Orders = Mapping[Run, NDArray[np.intp]]
-"""By run: the channel at each place."""
+Orders = Mapping[Band, NDArray[np.intp]]
+"""By band: the channel at each place."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,32 +74,32 @@ class Channels:
     filters: Mapping[str, Axis]
     weights: Mapping[str, WeightAxes]
 
-    def runs(self) -> list[Run]:
-        """List the runs of filters whose order is free."""
-        runs = [run for axis in self.filters.values() for run, _ in pieces(axis)]
-        return [run for run in dict.fromkeys(runs) if not run.fixed]
+    def bands(self) -> list[Band]:
+        """List the bands of filters whose order is free."""
+        bands = [band for axis in self.filters.values() for band, _ in pieces(axis)]
+        return [band for band in dict.fromkeys(bands) if not band.fixed]
 
     def reason(self, layer: str) -> str | None:
         """Return why a layer keeps its own order; None if at least a part of it is free."""
-        runs = [run for run, _ in pieces(self.filters[layer])]
-        if not all(run.fixed for run in runs):
+        bands = [band for band, _ in pieces(self.filters[layer])]
+        if not all(band.fixed for band in bands):
             return None
-        return next((run.reason for run in runs if run.reason), "its groups have one filter each")
+        return next((band.reason for band in bands if band.reason), "its groups have one filter each")
 
 
 def permutation(axis: Axis, orders: Orders) -> NDArray[np.intp]:
-    """Return what comes to each place of an axis if its runs take these orders: intp (length,)."""
+    """Return what comes to each place of an axis if its bands take these orders: intp (length,)."""
     places: list[NDArray[np.intp]] = []
     start = 0
-    for run, inner in pieces(axis):
-        order = orders.get(run, np.arange(run.size, dtype=np.intp))
+    for band, inner in pieces(axis):
+        order = orders.get(band, np.arange(band.size, dtype=np.intp))
         places.append((start + order[:, np.newaxis] * inner + np.arange(inner, dtype=np.intp)).ravel())
-        start += run.size * inner
+        start += band.size * inner
     return np.concatenate(places) if places else np.arange(0, dtype=np.intp)
 
 
 def trace_channels(model: nn.Module, graph: Graph, *example: torch.Tensor) -> Channels:
-    """Run `model` once on `example` and return its channels; nothing is left behind on it."""
+    """Band `model` once on `example` and return its channels; nothing is left behind on it."""
     with torch.random.fork_rng(devices=[]), frozen(model):
         before = State(model)
         watch = _Watch(model, example)
@@ -97,7 +107,7 @@ def trace_channels(model: nn.Module, graph: Graph, *example: torch.Tensor) -> Ch
             outputs = model(*example)
         watch.leave(tensors_of(outputs), OUTPUT)
         watch.leave(tensors_of(list(before.kept())), KEPT)
-    named = {site.name: watch.convs.get(site.conv_call, _hidden(site.shape)) for site in graph.sites}
+    named = {site.name: watch.layers.get(site.call, _hidden(site.shape)) for site in graph.sites}
     return Channels(
         {name: inputs for name, (inputs, _) in named.items()},
         {name: filters for name, (_, filters) in named.items()},
@@ -116,15 +126,13 @@ class _Watch(TorchDispatchMode):
 
     def __init__(self, model: nn.Module, example: Sequence[torch.Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.convs: dict[int, tuple[Axis, Axis]] = {}
+        self.layers: dict[Call, tuple[Axis, Axis]] = {}
         self._axes: dict[int, Axes] = {}
         self._by_storage: dict[int, list[torch.Tensor]] = {}
         self._alive: list[object] = []
         self._weights = {id(value) for value in (*model.parameters(), *model.buffers())}
         self._used: set[int] = set()
         self._grouped: dict[int, tuple[int, Axis]] = {}
-        self._calls = 0
-        self._conv2d: int | None = None
         self._functions = _Functions(self)
         for value in (*model.parameters(), *model.buffers()):
             self._note(value, [free_axis(size) for size in value.shape])
@@ -140,16 +148,11 @@ class _Watch(TorchDispatchMode):
         self._functions.__exit__(*error)  # type: ignore[no-untyped-call]
         super().__exit__(*error)  # type: ignore[no-untyped-call]
 
-    def begin_conv2d(self) -> None:
-        """Give a call of conv2d its number: the convolution that follows is its."""
-        self._conv2d = self._calls
-        self._calls += 1
-
-    def convolved(self, inputs: Axis, filters: Axis) -> None:
-        """Note the axes of a convolution."""
-        if self._conv2d is not None:
-            self.convs[self._conv2d] = inputs, filters
-        self._conv2d = None
+    def called(self, kind: CallKind, inputs: torch.Tensor, outputs: torch.Tensor) -> None:
+        """Note the channels of a layer, which has been called."""
+        channels = 1 if kind == "conv" else -1
+        number = sum(other == kind for other, _ in self.layers)
+        self.layers[kind, number] = self.axes(inputs)[channels], self.axes(outputs)[channels]
 
     def axes(self, tensor: torch.Tensor) -> Axes:
         """Return a tensor's axes; those of values from outside the network are fixed."""
@@ -217,12 +220,14 @@ class _Watch(TorchDispatchMode):
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         results = list(tensors_in(result))
-        for tensor, axes in zip(results, self._axes_after(Call(func, args, kwargs, result), results), strict=True):
+        for tensor, axes in zip(
+            results, self._axes_after(OperatorCall(func, args, kwargs, result), results), strict=True
+        ):
             if id(tensor) not in self._axes:
                 self._note(tensor, axes)
         return result
 
-    def _axes_after(self, call: Call, results: Sequence[torch.Tensor]) -> list[Axes]:
+    def _axes_after(self, call: OperatorCall, results: Sequence[torch.Tensor]) -> list[Axes]:
         """Return the axes of an operator's results by its rule, or fix everything if it has none that fits."""
         name = function_name(call.func)
         rule = RULES.get(name)
@@ -239,7 +244,7 @@ class _Watch(TorchDispatchMode):
 
 
 class _Functions(TorchFunctionMode):
-    """Counts the calls of conv2d, as the graph of the network numbers them."""
+    """Notes the layers of the network, as its graph numbers them."""
 
     def __init__(self, watch: _Watch) -> None:
         super().__init__()
@@ -248,6 +253,9 @@ class _Functions(TorchFunctionMode):
     def __torch_function__(
         self, func: Function, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
+        result = func(*args, **(kwargs or {}))
         if func is CONV2D:
-            self._watch.begin_conv2d()
-        return func(*args, **(kwargs or {}))
+            self._watch.called("conv", read_conv2d(args, kwargs or {}).ifmap, result)
+        elif func is LINEAR:
+            self._watch.called("linear", read_linear(args, kwargs or {}).input, result)
+        return result

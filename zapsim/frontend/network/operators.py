@@ -13,8 +13,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import torch
 
-from zapsim.frontend.network.calls import tensors_in
-from zapsim.frontend.network.runs import (
+from zapsim.frontend.network.bands import (
     RESHAPED,
     Axis,
     cut,
@@ -27,6 +26,7 @@ from zapsim.frontend.network.runs import (
     pieces,
     unify,
 )
+from zapsim.frontend.network.calls import tensors_in
 
 Axes: TypeAlias = list[Axis]
 """One axis per dimension of a tensor."""
@@ -44,12 +44,9 @@ class Watch(Protocol):
     def grouped_axes(self, weight: torch.Tensor, groups: int, inputs: Axis) -> Axes:
         """Return the axes of a weight, the second of which follows, in each group's filters, the group's `inputs`."""
 
-    def convolved(self, inputs: Axis, filters: Axis) -> None:
-        """Note a convolution."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Call:
+class OperatorCall:
     """A call of an operator, and its result."""
 
     func: Any
@@ -72,10 +69,10 @@ class Call:
         return dim % tensor.ndim
 
 
-Rule = Callable[[Watch, Call], list[Axes] | None]
+Rule = Callable[[Watch, OperatorCall], list[Axes] | None]
 
 
-def elementwise(watch: Watch, call: Call) -> list[Axes]:
+def elementwise(watch: Watch, call: OperatorCall) -> list[Axes]:
     """Give all arguments one order, along every dimension in which they are not repeated."""
     tensors = list(tensors_in((call.args, call.kwargs)))
     results = list(tensors_in(call.result))
@@ -89,12 +86,12 @@ def elementwise(watch: Watch, call: Call) -> list[Axes]:
     return [axes] * len(results)
 
 
-def constant(_watch: Watch, call: Call) -> list[Axes]:
+def constant(_watch: Watch, call: OperatorCall) -> list[Axes]:
     """Make values that are all alike, so that any order is theirs."""
     return [[free_axis(size) for size in call.result.shape]]
 
 
-def convolution(watch: Watch, call: Call) -> list[Axes]:
+def convolution(watch: Watch, call: OperatorCall) -> list[Axes]:
     """Tie input channels and filters to the weights; those of a group stay in their group."""
     inputs, groups = watch.axes(call["input"]), int(call["groups"])
     channels = length(inputs[1])
@@ -106,7 +103,7 @@ def convolution(watch: Watch, call: Call) -> list[Axes]:
     if groups == 1:
         unify(inputs[1], weight[into])
     elif groups == channels:
-        filters = tuple((run, inner * per_group) for run, inner in inputs[1])
+        filters = tuple((band, inner * per_group) for band, inner in inputs[1])
         unify(weight[0], inputs[1] if call["transposed"] else filters)
         fix(weight[1], GROUPED)
     elif parted:
@@ -121,11 +118,10 @@ def convolution(watch: Watch, call: Call) -> list[Axes]:
         fix(axis, POOLED)
     if call["bias"] is not None:
         unify(watch.axes(call["bias"])[0], filters)
-    watch.convolved(inputs[1], filters)
     return [[inputs[0], filters, *_fixed(call.result.shape[2:])]]
 
 
-def batch_norm(watch: Watch, call: Call) -> list[Axes] | None:
+def batch_norm(watch: Watch, call: OperatorCall) -> list[Axes] | None:
     """Tie weights and statistics to the channels."""
     if not call.func._schema.name.endswith("no_training") and call["training"]:
         return None
@@ -136,7 +132,7 @@ def batch_norm(watch: Watch, call: Call) -> list[Axes] | None:
     return [axes, *(_fixed(result.shape) for result in list(tensors_in(call.result))[1:])]
 
 
-def layer_norm(watch: Watch, call: Call) -> list[Axes]:
+def layer_norm(watch: Watch, call: OperatorCall) -> list[Axes]:
     """Tie the weights to what is normalised; mean and deviation are the same in any order."""
     axes = watch.axes(call["input"])
     for tensor in (call["weight"], call["bias"]):
@@ -146,7 +142,7 @@ def layer_norm(watch: Watch, call: Call) -> list[Axes]:
     return [axes, *(_fixed(result.shape) for result in call.result[1:])]
 
 
-def group_norm(watch: Watch, call: Call) -> list[Axes]:
+def group_norm(watch: Watch, call: OperatorCall) -> list[Axes]:
     """Keep every channel in its group."""
     axes, channels = watch.axes(call["input"]), int(call["C"])
     cut(axes[1], range(0, channels, channels // int(call["group"])))
@@ -156,7 +152,7 @@ def group_norm(watch: Watch, call: Call) -> list[Axes]:
     return [axes, *(_fixed(result.shape) for result in call.result[1:])]
 
 
-def pooling(watch: Watch, call: Call) -> list[Axes]:
+def pooling(watch: Watch, call: OperatorCall) -> list[Axes]:
     """Pool or resize rows and columns; images and channels stay."""
     tensor = call.args[0]
     maps = int(call.func._schema.name.partition("d_with")[0].rstrip("d")[-1])
@@ -166,7 +162,7 @@ def pooling(watch: Watch, call: Call) -> list[Axes]:
     return [[*axes[:-maps], *_fixed(result.shape[-maps:])] for result in tensors_in(call.result)]
 
 
-def reduction(watch: Watch, call: Call) -> list[Axes]:
+def reduction(watch: Watch, call: OperatorCall) -> list[Axes]:
     """Reduce some dimensions by what is the same in any order."""
     tensor = call.args[0]
     dims = call["dim"] if any(argument.name == "dim" for argument in call.func._schema.arguments) else None
@@ -181,7 +177,7 @@ def reduction(watch: Watch, call: Call) -> list[Axes]:
     return [kept] * len(results)
 
 
-def product(watch: Watch, call: Call) -> list[Axes]:
+def product(watch: Watch, call: OperatorCall) -> list[Axes]:
     """Multiply matrices: what is summed over has one order."""
     *added, left, right = (watch.axes(tensor) for tensor in tensors_in((call.args, call.kwargs)))
     unify(left[-1], right[-2])
@@ -195,7 +191,7 @@ def product(watch: Watch, call: Call) -> list[Axes]:
     return [axes]
 
 
-def concatenation(watch: Watch, call: Call) -> list[Axes]:
+def concatenation(watch: Watch, call: OperatorCall) -> list[Axes]:
     """Join axes."""
     tensors = [tensor for tensor in tensors_in(call.args) if tensor.shape != (0,)]
     dim, axes = call.dimension(tensors[0]), [watch.axes(tensor) for tensor in tensors]
@@ -207,14 +203,14 @@ def concatenation(watch: Watch, call: Call) -> list[Axes]:
     return [[*axes[0][:dim], joined, *axes[0][dim + 1 :]]]
 
 
-def stacking(watch: Watch, call: Call) -> list[Axes]:
+def stacking(watch: Watch, call: OperatorCall) -> list[Axes]:
     """Stack tensors of one order."""
     axes = elementwise(watch, call)[0]
     dim = call.dimension(call.result)
     return [[*axes[:dim], fixed_axis(call.result.shape[dim]), *axes[dim:]]]
 
 
-def padding(watch: Watch, call: Call) -> list[Axes]:
+def padding(watch: Watch, call: OperatorCall) -> list[Axes]:
     """Pad with a constant: channels that are all alike have any order."""
     axes = list(watch.axes(call["self"]))
     pad = call["pad"]
@@ -231,7 +227,7 @@ def padding(watch: Watch, call: Call) -> list[Axes]:
     return [axes]
 
 
-def slicing(watch: Watch, call: Call) -> list[Axes]:
+def slicing(watch: Watch, call: OperatorCall) -> list[Axes]:
     """Take a part of an axis."""
     tensor = call["self"]
     dim, axes = call.dimension(tensor), list(watch.axes(tensor))
@@ -245,7 +241,7 @@ def slicing(watch: Watch, call: Call) -> list[Axes]:
     return [axes]
 
 
-def splitting(watch: Watch, call: Call) -> list[Axes]:
+def splitting(watch: Watch, call: OperatorCall) -> list[Axes]:
     """Take an axis apart, into pieces one after another."""
     tensor = call["self"]
     dim, axes = call.dimension(tensor), watch.axes(tensor)
@@ -257,7 +253,7 @@ def splitting(watch: Watch, call: Call) -> list[Axes]:
     return results
 
 
-def selecting(watch: Watch, call: Call) -> list[Axes]:
+def selecting(watch: Watch, call: OperatorCall) -> list[Axes]:
     """Take single indices of an axis, which must stay in their places."""
     tensor = call["self"]
     dim, axes = call.dimension(tensor), watch.axes(tensor)
@@ -268,7 +264,7 @@ def selecting(watch: Watch, call: Call) -> list[Axes]:
     return [[*axes[:dim], *axes[dim + 1 :]]] * len(results)
 
 
-def moving(watch: Watch, call: Call) -> list[Axes]:
+def moving(watch: Watch, call: OperatorCall) -> list[Axes]:
     """Put dimensions in another order."""
     axes = watch.axes(call["self"])
     name = call.func._schema.name
@@ -281,7 +277,7 @@ def moving(watch: Watch, call: Call) -> list[Axes]:
     return [moved]
 
 
-def expanding(watch: Watch, call: Call) -> list[Axes]:
+def expanding(watch: Watch, call: OperatorCall) -> list[Axes]:
     """Repeat what has one value along a dimension: in any order."""
     shape, axes = call.result.shape, watch.axes(call["self"])
     expanded = [free_axis(size) for size in shape]
@@ -291,7 +287,7 @@ def expanding(watch: Watch, call: Call) -> list[Axes]:
     return [expanded]
 
 
-def reshaping(watch: Watch, call: Call) -> list[Axes]:
+def reshaping(watch: Watch, call: OperatorCall) -> list[Axes]:
     """Join dimensions, or take them apart again."""
     old = [axis for axis in watch.axes(call["self"]) if length(axis) != 1]
     shape = list(call.result.shape)
@@ -323,10 +319,10 @@ def _reshaped(block: Axes, sizes: Sequence[int]) -> Axes:
     if len(block) == len(sizes) == 1:
         return block
     if len(sizes) == 1 and all(map(is_fixed, block[1:])):
-        return [tuple((run, times * inner) for run, times in first)]
+        return [tuple((band, times * inner) for band, times in first)]
     inner = prod(sizes[1:])
     if len(block) == 1 and all(times % inner == 0 for _, times in pieces(first)):
-        return [tuple((run, times // inner) for run, times in pieces(first)), *_fixed(sizes[1:])]
+        return [tuple((band, times // inner) for band, times in pieces(first)), *_fixed(sizes[1:])]
     for axis in block:
         fix(axis, RESHAPED)
     return _fixed(sizes)

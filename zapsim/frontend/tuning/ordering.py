@@ -26,11 +26,11 @@ from torch import nn
 
 from zapsim.errors import FrontendError, did_you_mean
 from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.network.bands import Band, pieces
 from zapsim.frontend.network.channels import Channels, Orders, permutation, trace_channels
 from zapsim.frontend.network.forward import CountColumn, check_finite, device_of, frozen, progress_bar
 from zapsim.frontend.network.graph import ConvSite, Graph
 from zapsim.frontend.network.intercept import Interception
-from zapsim.frontend.network.runs import Run, pieces
 from zapsim.frontend.scorer import Scorer
 from zapsim.frontend.skipping import predicting
 from zapsim.tracefile.order import FilterOrder, Rule
@@ -139,17 +139,17 @@ def learn_order(graph: Graph, channels: Channels, shares: Shares, rule: Rule, no
     note
         What the shares were measured on.
     """
-    orders: dict[Run, NDArray[np.intp]] = {}
-    for run, density in _densities(graph, channels, shares).items():
+    orders: dict[Band, NDArray[np.intp]] = {}
+    for band, density in _densities(graph, channels, shares).items():
         densest_first = np.argsort(-density, kind="stable")
-        orders[run] = densest_first[RULES[rule](len(densest_first))]
+        orders[band] = densest_first[RULES[rule](len(densest_first))]
     return order_of(graph, channels, orders, rule, list(shares), note)
 
 
 def order_of(
     graph: Graph, channels: Channels, orders: Orders, rule: Rule, predicted: Sequence[str], note: str
 ) -> FilterOrder:
-    """Write the orders of runs as orders of layers; those of layers that stay as they are, are left out."""
+    """Write the orders of bands as orders of layers; those of layers that stay as they are, are left out."""
     filters = {site.name: permutation(channels.filters[site.name], orders) for site in graph.sites}
     inputs = {site.name: permutation(channels.inputs[site.name], orders) for site in graph.sites}
     reasons = {layer: channels.reason(layer) for layer in predicted}
@@ -162,19 +162,21 @@ def order_of(
     )
 
 
-def _densities(graph: Graph, channels: Channels, shares: Shares) -> dict[Run, NDArray[np.float64]]:
-    """Add up, for every free run, the computed shares of its filters over the layers that have it, by their MACs."""
-    free = set(channels.runs())
-    densities: dict[Run, NDArray[np.float64]] = {}
+def _densities(graph: Graph, channels: Channels, shares: Shares) -> dict[Band, NDArray[np.float64]]:
+    """Add up, for every free band, the computed shares of its filters over the layers that have it, by their MACs."""
+    free = set(channels.bands())
+    densities: dict[Band, NDArray[np.float64]] = {}
     for site in graph.sites:
         if site.name not in shares:
             continue
         start = 0
-        for run, inner in pieces(channels.filters[site.name]):
-            end = start + run.size * inner
-            if run in free:
-                of_run = shares[site.name][start:end].reshape(run.size, inner).sum(axis=1) * site.shape.macs_per_output
-                densities[run] = densities.get(run, 0.0) + of_run * site.shape.P * site.shape.Q
+        for band, inner in pieces(channels.filters[site.name]):
+            end = start + band.size * inner
+            if band in free:
+                of_band = (
+                    shares[site.name][start:end].reshape(band.size, inner).sum(axis=1) * site.shape.macs_per_output
+                )
+                densities[band] = densities.get(band, 0.0) + of_band * site.shape.P * site.shape.Q
             start = end
     return densities
 
