@@ -135,7 +135,7 @@ def test_what_cannot_be_is_refused():
 
 
 def test_of_several_methods_each_layer_takes_the_one_that_pays():
-    """Two layers, two methods: free but coarse, and exact but with MACs of its own, which pays in the large layer only."""
+    """One method is free but coarse, one exact but with MACs of its own, which pays in the large layer only."""
 
     def measured(name: str, filters: int, method: str, computed: float, macs: int) -> LayerCurve:
         shape = ConvShape(name, C=10, H=10, W=10, K=filters, R=1, S=1)

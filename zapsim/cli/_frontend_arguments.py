@@ -110,7 +110,7 @@ def add_method_argument(parser: argparse.ArgumentParser, note: str, *, several: 
 def images_or_inputs(args: argparse.Namespace) -> list[Path] | ImageSet:
     """Return the paths of --images, or the tensors of --inputs."""
     from zapsim.errors import FrontendError
-    from zapsim.frontend.data.examples import load_examples
+    from zapsim.frontend.examples import load_examples
 
     paths: list[Path] = args.images
     if args.inputs is None:
