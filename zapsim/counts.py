@@ -98,7 +98,8 @@ class Counts(_Sum):
     dram_reads, dram_writes
         Words read from and written to DRAM, after compression where the architecture compresses.
     predictor_macs, predictor_compares, predictor_weight_reads
-        Work of the predictor: MACs, compares with the threshold, words of weights that it fetches.
+        Work of the predictor: MACs, compares with the threshold (and additions that belong to no MAC), words of weights
+        that it fetches.
     mask_bits_written, mask_bits_read
         Mask bits, one per predicted output.
     pe_active_cycles

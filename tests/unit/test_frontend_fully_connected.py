@@ -12,7 +12,7 @@ from tests.frontend_support import small_network, smooth_images
 from zapsim.cli import main
 from zapsim.errors import FrontendError
 from zapsim.frontend.api import trace
-from zapsim.frontend.data.examples import load_examples
+from zapsim.frontend.examples import load_examples
 from zapsim.frontend.network.graph import trace_graph
 from zapsim.simulation import simulate
 

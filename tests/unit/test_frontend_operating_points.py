@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.reference.choice_exhaustive import cheapest
 from zapsim.errors import FrontendError
+from zapsim.frontend.methods.registry import METHODS
 from zapsim.frontend.tuning.curves import Curves, LayerCurve
 from zapsim.frontend.tuning.knapsack import Options, choose, lower_hull
 from zapsim.frontend.tuning.operating_points import (
@@ -17,6 +18,7 @@ from zapsim.frontend.tuning.operating_points import (
     for_threshold,
     trade_off,
 )
+from zapsim.tracefile.predictor_work import ZAP_WORK
 from zapsim.workload import ConvShape
 
 pytestmark = pytest.mark.frontend
@@ -130,3 +132,28 @@ def test_what_cannot_be_is_refused():
         for_error(curves(), -0.1)
     with pytest.raises(FrontendError, match="must be a share"):
         for_saving(curves(), float("nan"))
+
+
+def test_of_several_methods_each_layer_takes_the_one_that_pays():
+    """One method is free but coarse, one exact but with MACs of its own, which pays in the large layer only."""
+
+    def measured(name: str, filters: int, method: str, computed: float, macs: int) -> LayerCurve:
+        shape = ConvShape(name, C=10, H=10, W=10, K=filters, R=1, S=1)
+        scorer = METHODS[method](channels=filters, pattern="1/2")
+        outputs = shape.outputs * np.array([1.0, computed])
+        return LayerCurve(shape, "1/2", np.array([-0.5, 0.5]), outputs, np.array([0.0, 0.1]), macs, scorer)
+
+    layers = (
+        measured("small", 10, "zap", 0.5, 2500), measured("small", 10, "neighbours", 0.7, 0),
+        measured("large", 100, "zap", 0.5, 15000), measured("large", 100, "neighbours", 0.7, 0),
+    )  # fmt: skip
+    point = for_error(Curves(layers, 110_000, "nothing"), 0.2)
+    assert {name: setting.method for name, setting in point.predictors.items()} == {
+        "small": "neighbours", "large": "zap",
+    }  # fmt: skip
+    assert point.predictors["large"].work == ZAP_WORK
+    assert point.predictors["small"].work.sums_pattern
+    assert point.quality["macs_saved"] == pytest.approx((3_000 + 50_000 - 15_000) / 110_000)
+    assert expected(Curves(layers, 110_000, "nothing"), point).quality["macs_saved"] == point.quality["macs_saved"]
+    with pytest.raises(FrontendError, match="name one method"):
+        best_threshold(Curves(layers, 110_000, "nothing"), 0.1)

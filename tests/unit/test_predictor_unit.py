@@ -13,11 +13,13 @@ from zapsim.arrays.tiles import whole_stage
 from zapsim.counts import Counts, Cycles
 from zapsim.energy.area import area_by_component
 from zapsim.errors import ConfigError
-from zapsim.patterns import pattern_map
+from zapsim.patterns import NO_PATTERN, pattern_map
 from zapsim.timing.layer import combine_stages
 from zapsim.timing.predictor import PredictorResult, predictor_counts, run_predictor
 from zapsim.timing.residency import operand_loads
 from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.predictor_work import GIVEN_WORK, ZAP_WORK, Kernel, PredictorWork
+from zapsim.tracefile.records import PredictorSetting
 from zapsim.workload import ConvShape
 
 ENGINE = OneCycleAnOutput()
@@ -190,3 +192,65 @@ def test_weights_that_the_unit_cannot_keep_come_again(weights, reads):
     first = replace(stage(60, 60).tiles, visits=3)
     found = run_predictor(ENGINE, arch(predictor=unit), TINY, pattern_of(TINY, "1/2"), first, 10**9)
     assert found.prediction.weight_words == found.prediction.dram_reads == reads
+
+
+# --- other methods --------------------------------------------------------------------------------------------------
+
+SUMS = PredictorWork(kernels=(Kernel(side=3, outputs="outside", weights=False),), sums_pattern=True)
+ONE_KERNEL = PredictorWork(kernels=(Kernel(side=3, outputs="outside"),))
+
+
+def run_work(unit, work):
+    found = pattern_of(TINY, "1/2")
+    return run_predictor(ENGINE, arch(predictor=unit), TINY, found, stage(0, found.count()).tiles, 10**9, work=work)
+
+
+@pytest.mark.parametrize(
+    ("work", "macs", "compares", "weights"),
+    [
+        (ZAP_WORK, 1080, 60, 80),
+        (ONE_KERNEL, 9 * 60, 60, 40),
+        (SUMS, 0, 60 + 8 * 60 + 60, 0),  # a compare, 8 additions, and an addition per output of the pattern
+    ],
+)
+def test_each_method_is_charged_its_work(work, macs, compares, weights):
+    counts = predictor_counts(TINY, 60, work=work)
+    assert (counts.predictor_macs, counts.predictor_compares, counts.predictor_weight_reads) == (
+        macs,
+        compares,
+        weights,
+    )
+    assert counts.mask_bits_written == counts.mask_bits_read == 60
+    assert counts.glb_reads == 60
+    found = run_work(dedicated(9, 8), work)
+    assert found.prediction.weight_words == weights
+    assert found.busy_cycles == 8 + -(-(macs + max(compares - 60, 0)) // 9)
+
+
+@pytest.mark.parametrize(("work", "cycles"), [(ZAP_WORK, 180), (ONE_KERNEL, 60), (SUMS, 60)])
+def test_on_the_array_each_kernel_is_a_depthwise_layer(work, cycles):
+    assert run_work({"unit": "array"}, work).busy_cycles == cycles
+
+
+def test_masks_from_elsewhere_are_only_brought():
+    found = pattern_of(TINY, NO_PATTERN)
+    assert found.count() == 0
+    for unit in (dedicated(9, 8), {"unit": "array"}):
+        result = run_predictor(ENGINE, arch(predictor=unit), TINY, found, stage(0, 0).tiles, 10**9, work=GIVEN_WORK)
+        assert (result.counts.predictor_macs, result.counts.predictor_compares, result.busy_cycles) == (0, 0, 0)
+        assert result.counts.mask_bits_written == 120
+        assert result.prediction.dram_reads == 8  # 120 bits in words of 16
+    assert (
+        run_predictor(ENGINE, arch(predictor={"unit": "ideal"}), TINY, found, stage(0, 0).tiles, 0, work=GIVEN_WORK)
+        == PredictorResult()
+    )
+
+
+def test_a_setting_of_zap_has_the_bytes_that_it_always_had():
+    old = '{"pattern":"1/2","threshold":0.25}'
+    assert PredictorSetting.model_validate_json(old).model_dump_json() == old
+    other = PredictorSetting(pattern="1/2", threshold=0.25, method="logistic", work=ONE_KERNEL)
+    assert PredictorSetting.model_validate_json(other.model_dump_json()) == other
+    assert other.text == "logistic, pattern 1/2, threshold 0.25"
+    with pytest.raises(ValueError, match="pattern 'none' goes with method 'given', got none, zap"):
+        PredictorSetting(pattern="none", threshold=0.0)

@@ -27,6 +27,8 @@ RELUS = {
 }
 
 MOVED = {
+    "nearest upsampling": nn.Sequential(nn.Upsample(scale_factor=2), nn.ReLU()),
+    "nearest, exact": lambda x: functional.interpolate(x, (7, 9), mode="nearest-exact").relu(),
     "max pool": lambda x: functional.relu(functional.max_pool2d(x, 2)),
     "max pool module, ReLU6": nn.Sequential(nn.MaxPool2d(3, 2, 1), nn.ReLU6()),
     "adaptive max pool": lambda x: functional.adaptive_max_pool2d(x, 3).relu(),
@@ -133,6 +135,10 @@ REASONS = {
     "GroupNorm": (nn.Sequential(nn.GroupNorm(2, 8), nn.ReLU()), "GroupNorm between it and the ReLU"),
     "InstanceNorm": (nn.Sequential(nn.InstanceNorm2d(8), nn.ReLU()), "InstanceNorm between it and the ReLU"),
     "LayerNorm": (nn.Sequential(nn.LayerNorm(12), nn.ReLU()), "LayerNorm between it and the ReLU"),
+    "bilinear upsampling": (
+        nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear"), nn.ReLU()),
+        "interpolation between it and the ReLU",
+    ),
     "average pooling, ReLU": (nn.Sequential(nn.AvgPool2d(2), nn.ReLU()), "average pooling between it and the ReLU"),
     "product": (lambda x: functional.relu(x * 2), "a product between it and the ReLU"),
     "pooled indices": (

@@ -93,20 +93,24 @@ def add_point_arguments(parser: argparse.ArgumentParser, *, adapted: bool) -> No
         )
 
 
+METHOD_NAMES = ("zap", "neighbours", "logistic", "zap-power-of-two")
+"""The prediction methods, for help texts; loading them takes torch."""
+
+
 def add_method_argument(parser: argparse.ArgumentParser, note: str, *, several: bool = False) -> None:
     """Declare the prediction method, or `several` of them; a `note` begins the help text."""
     parser.add_argument(
         "--method",
         nargs="+" if several else None,
         metavar="NAME",
-        help=f"{note}: zap, neighbours (nothing to train, no MACs), logistic or zap-power-of-two",
+        help=f"{note}: {', '.join(METHOD_NAMES)}",
     )
 
 
 def images_or_inputs(args: argparse.Namespace) -> list[Path] | ImageSet:
     """Return the paths of --images, or the tensors of --inputs."""
     from zapsim.errors import FrontendError
-    from zapsim.frontend.data.examples import load_examples
+    from zapsim.frontend.examples import load_examples
 
     paths: list[Path] = args.images
     if args.inputs is None:

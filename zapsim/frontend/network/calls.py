@@ -89,12 +89,12 @@ OBSTACLES = {
 """Functions that let nobody leave out an output before the ReLU behind them, as reasons name them."""
 
 MOVES = frozenset(
-    """adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d alpha_dropout amax bfloat16 cat channel_shuffle chunk
-    clone concat concatenate contiguous cpu cuda detach double dropout dropout1d dropout2d dropout3d expand
-    feature_alpha_dropout flatten flip float gather getitem half hsplit hstack index index_select max_pool1d max_pool2d
-    max_pool3d movedim narrow native_channel_shuffle pad permute pixel_shuffle pixel_unshuffle repeat repeat_interleave
-    reshape roll rot90 select split squeeze stack swapaxes take tile to transpose type type_as unbind unflatten unfold
-    unsqueeze view vsplit vstack zero_pad2d""".split()  # noqa: SIM905 (a list would take seventy lines)
+    """adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d alpha_dropout amax bfloat16 cat channel_shuffle
+    chunk clone concat concatenate contiguous cpu cuda detach double dropout dropout1d dropout2d dropout3d expand
+    feature_alpha_dropout flatten flip float gather getitem half hsplit hstack index index_select max_pool1d
+    max_pool2d max_pool3d movedim narrow nearest_interpolate native_channel_shuffle pad permute pixel_shuffle
+    pixel_unshuffle repeat repeat_interleave reshape roll rot90 select split squeeze stack swapaxes take tile to
+    transpose type type_as unbind unflatten unfold unsqueeze view vsplit vstack zero_pad2d""".split()  # noqa: SIM905 (a list would take seventy lines)
 )
 """Functions that only move or choose values, so that a ReLU before them is as good as one behind them."""
 
@@ -217,6 +217,13 @@ def relu_ceiling(function: Function, args: Sequence[Any], kwargs: Mapping[str, A
         ceiling = _argument(args, kwargs, 2, key, default)
         return None if ceiling is None else float(ceiling)
     return None
+
+
+def repeats_nearest(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Return whether a call is an interpolation that only repeats or drops values (nearest, the default)."""
+    if function_name(function) != "interpolate":
+        return False
+    return _argument(args, kwargs, 3, "mode", "nearest") in ("nearest", "nearest-exact")
 
 
 def uses_batch_statistics(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:

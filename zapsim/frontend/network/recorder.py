@@ -30,6 +30,7 @@ from zapsim.frontend.network.calls import (
     read_conv2d,
     read_linear,
     relu_ceiling,
+    repeats_nearest,
     tensors_in,
     uses_batch_statistics,
 )
@@ -174,6 +175,8 @@ class Recorder:
             kind = "sum"
         elif is_relu(func, args, kwargs):
             kind, node.ceiling = "relu", relu_ceiling(func, args, kwargs)
+        elif repeats_nearest(func, args, kwargs):
+            node.name = "nearest_interpolate"
         if kind is not None:
             setattr(node, f"{kind}_call", self._calls[kind])
             self._calls[kind] += 1
