@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from comparison import csv_text
+from result_tables import csv_text
 
 from zapsim.cli import main as zapsim
 from zapsim.files import write_atomically

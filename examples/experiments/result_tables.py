@@ -71,11 +71,12 @@ def chosen_table(
 
         def chosen(method: str, limit: float, pattern: str = pattern, nothing: Row = perfect_row) -> list[Row]:
             of_method = [row for row in rows if (row.pattern, row.method) == (pattern, method)]
-            best = [
-                choose([row for row in of_method if row.seed in (seed, NO_SEED)], limit, experiment.figure)
-                for seed in seeds
-            ]
-            return [row or _nothing(nothing, method) for row in best]
+            best = []
+            for seed in seeds:
+                of_seed = [row for row in of_method if row.seed in (seed, NO_SEED)]
+                row = choose(of_seed, limit, experiment.figure)
+                best.append(row or _nothing(nothing, method, of_seed[0].seed if of_seed else seed))
+            return best
 
         for method, limit in wanted:
             record = summary(experiment, chosen(method, limit), perfect_row) | {"limit": f"{limit:.1%}"}
@@ -91,7 +92,7 @@ def chosen_table(
     return markdown(records, CHOSEN)
 
 
-def _nothing(perfect_row: Row, method: str) -> Row:
+def _nothing(perfect_row: Row, method: str, seed: int) -> Row:
     """Return the row of a method that skips nothing."""
 
     def dense(evaluation: Evaluation) -> Evaluation:
@@ -101,7 +102,7 @@ def _nothing(perfect_row: Row, method: str) -> Row:
         none = replace(outcomes, error=zeros, agreed=agreed, right=outcomes.right_unmodified, macs_saved=zeros)
         return replace(evaluation, name=method, layers=(), figures=none.figures(), outcomes=none)
 
-    return Row(perfect_row.pattern, method, "none", NO_SEED, dense(perfect_row.calibrate), dense(perfect_row.test))
+    return Row(perfect_row.pattern, method, "none", seed, dense(perfect_row.calibrate), dense(perfect_row.test))
 
 
 def pooled(evaluations: Sequence[Evaluation]) -> ImageOutcomes:
