@@ -44,13 +44,14 @@ def main(arguments: list[str] | None = None) -> None:
     budgets = BUDGETS[1::2] if args.quick else BUDGETS
     experiment = Experiment(network, graph, calibration, test, budgets, budgets[1::2])
     rows: list[Row] = []
-    for pattern in PATTERNS[2:3] if args.quick else PATTERNS:
+    for pattern in PATTERNS[2:3] if args.quick else args.patterns:
         rows += rules(experiment, pattern, [site.name for site in graph.eligible])
         for seed in args.seeds:
             options = TrainingOptions(pattern, epochs=args.epochs, batch=32, seed=seed)
             learning = train.sample(args.predictor_images, seed)
             predictors = train_predictors(network.model, graph, learning, options).predictors
             rows += trained(experiment, pattern, seed, predictors)
+            print(f"pattern {pattern}, seed {seed}: {len(rows)} rows", flush=True)
     records = summaries(experiment, rows)
     wanted = [(method, limit) for limit in LIMITS for method in METHODS]
     text = f"""{_report(experiment, args)}
@@ -91,6 +92,7 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the four idx files")
     parser.add_argument("--out", type=Path, default=Path("docs/results"), metavar="DIR", help="where results go")
+    parser.add_argument("--patterns", nargs="+", default=PATTERNS, choices=PATTERNS)
     parser.add_argument("--predictor-images", type=int, default=6000, metavar="N")
     parser.add_argument("--calibration-images", type=int, default=3000, metavar="N")
     parser.add_argument("--test-images", type=int, default=7000, metavar="N")
