@@ -5,8 +5,8 @@
 
 `photos/` holds the folders `train` (predictors learn from it), `calibrate` (thresholds are chosen on it), `test`
 (results are measured on it) and `traced` (the pictures of the traces); no photograph may lie in two of them. Predictors
-that `--work` does not hold are trained, six minutes a pattern. What was measured is kept there, too, and not measured
-again. `--patterns` and `--methods` take more than the default, which is what the page shows.
+that `--work` does not hold are trained, six minutes a pattern and seed. What was measured is kept there, too, and not
+measured again. `--patterns` and `--methods` take more than the default.
 
 The 13 convolutions end in a map of features (conv5_3), not in classes: what is measured is its relative error, a strict
 and abstract figure.
@@ -19,12 +19,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from math import floor, log
 from pathlib import Path
 
 import numpy as np
 import torch
-from comparison import csv_text
+from result_tables import csv_text
 
 from zapsim.cli import main as zapsim
 from zapsim.files import write_atomically
@@ -60,6 +61,7 @@ STEP = 0.01
 """Of the threshold that is chosen."""
 CHOSEN = (
     ("pattern", "pattern", ""),
+    ("seed", "seed", "d"),
     ("method", "method", ""),
     ("setting", "threshold", "g"),
     ("calibrate_error", "error, calibrate", ".2%"),
@@ -72,7 +74,7 @@ CHOSEN = (
     ("traced_skipped", "traced", ".1%"),
 )
 TRIED = (
-    *CHOSEN[:3],
+    *CHOSEN[:4],
     ("calibrate_error", "error", ".2%"),
     ("calibrate_low", "from", ".2%"),
     ("calibrate_high", "to", ".2%"),
@@ -190,25 +192,26 @@ def main(arguments: list[str] | None = None) -> None:
         images[name] = load_crops([folder], network.preprocessing, _crops(folder, args), seed)
     bench = Bench(network, graph, {name: Photographs(network, graph, one) for name, one in images.items()}, args.asked)
     rows: list[Record] = []
-    for pattern in args.patterns:
-        name = f"vgg16_hed_{pattern.replace('/', '_')}"
+    for pattern, seed in product(args.patterns, args.seeds):
+        name = f"vgg16_hed_{pattern.replace('/', '_')}{f'_seed{seed}' if seed else ''}"
         predictors = args.work / f"{name}.zap.safetensors"
         if not predictors.exists():
-            train(pattern, predictors, args)
+            train(pattern, seed, predictors, args)
         file = load_predictors(predictors)
         notebook = Notebook(args.work / f"{name}.json", [file.sha256, *(one.digest() for one in images.values())])
         for method in args.methods:
-            rows += bench.rows(pattern, method, bench.settings(method, pattern, file.predictors), notebook)
-        if args.traces is not None and pattern in args.traced:
+            measured = bench.rows(pattern, method, bench.settings(method, pattern, file.predictors), notebook)
+            rows += [row | {"seed": seed} for row in measured]
+        if args.traces is not None and pattern in args.traced and seed == args.seeds[0]:
             chosen = next(row for row in rows if row["pattern"] == pattern and row["chosen"])
             points = order(bench, file, float(chosen["setting"]), predictors) if pattern in args.ordered else []
             trace(predictors, args.traces / f"{_trace_name(pattern)}.safetensors", chosen, points, args)
     write_page(args, rows, images)
 
 
-def train(pattern: str, path: Path, args: argparse.Namespace) -> None:
-    """Train the predictors of one pattern."""
-    how = f"--pattern {pattern} --epochs 3 --crops 200 --batch 4 --seed {SEED} --threads {args.threads}"
+def train(pattern: str, seed: int, path: Path, args: argparse.Namespace) -> None:
+    """Train the predictors of one pattern and seed."""
+    how = f"--pattern {pattern} --epochs 3 --crops 200 --batch 4 --seed {seed} --threads {args.threads}"
     zapsim(["train", *NETWORK, "--images", str(args.photographs / "train"), *how.split(), "--out", str(path)])
 
 
@@ -255,6 +258,7 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
         help="traces that also get static orders of filters",
     )
     parser.add_argument("--patterns", nargs="+", default=BUNDLED, choices=PATTERNS, metavar="PATTERN")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N", help="of predictors")
     parser.add_argument("--methods", nargs="+", default=("ZAP",), choices=tuple(METHODS), metavar="METHOD")
     parser.add_argument("--asked", type=float, default=ASKED, metavar="X", help="output error (default: %(default)s)")
     parser.add_argument("--crops", type=int, default=2, metavar="N", help="of each photograph (default: 2)")
@@ -273,7 +277,7 @@ of which 12 of 13 are predicted. All patterns are asked for an output error of {
 - *Output error*: norm of the difference to the unmodified network's features (conv5_3) over their norm, over all crops
   together. Intervals (95 %) draw photographs again, not crops. *MACs skipped*: those of skipped outputs, as a share of
   all convolutions' MACs. The predictors' own MACs (9 an output, 0.6 %) are not taken off; the neighbour rule has none.
-- Predictors learn on photographs of `train`, on the same crops for every pattern, from one seed.
+- Predictors learn on photographs of `train`, for every pattern on the same crops of each seed.
 - Thresholds are chosen on {_photographs(images["calibrate"])}.
 - Results are of {_photographs(images["test"])}.
 - The traces are of {", ".join(images["traced"].names)}, which lies in none of these.
@@ -286,7 +290,7 @@ of which 12 of 13 are predicted. All patterns are asked for an output error of {
 {markdown(chosen, CHOSEN)}
 ## On the calibration photographs
 
-{markdown(sorted(rows, key=lambda row: (row["pattern"], row["method"], row["setting"])), TRIED)}
+{markdown(sorted(rows, key=lambda row: (row["pattern"], row["method"], row["seed"], row["setting"])), TRIED)}
 ![output error over MACs skipped](hed_vgg16.png)
 """
     args.out.mkdir(parents=True, exist_ok=True)
@@ -306,15 +310,14 @@ def _plot(rows: Sequence[Record], path: Path) -> None:
 
     figure = Figure(figsize=(5, 3.8), layout="constrained")
     panel = figure.subplots()
-    for pattern in dict.fromkeys(row["pattern"] for row in rows):
-        points = [row for row in rows if (row["pattern"], row["method"]) == (pattern, "ZAP")]
+    for pattern, seed in dict.fromkeys((row["pattern"], row["seed"]) for row in rows):
+        points = [row for row in rows if (row["pattern"], row["method"], row["seed"]) == (pattern, "ZAP", seed)]
         points.sort(key=lambda row: row["setting"])
         across, up = ([100 * float(row[key]) for row in points] for key in ("calibrate_skipped", "calibrate_error"))
-        (line,) = panel.plot(across, up, "o-", markersize=4, linewidth=1, label=str(pattern))
-        for row in points:
-            if row["chosen"]:
-                skipped, error = 100 * float(row["test_skipped"]), 100 * float(row["test_error"])
-                panel.plot(skipped, error, "*", markersize=9, color=line.get_color())
+        (line,) = panel.plot(across, up, "o-", markersize=4, linewidth=1, label=f"{pattern}, seed {seed}")
+        for row in (row for row in points if row["chosen"]):
+            skipped, error = 100 * float(row["test_skipped"]), 100 * float(row["test_error"])
+            panel.plot(skipped, error, "*", markersize=9, color=line.get_color())
     panel.set_xlabel("MACs skipped, %")
     panel.set_ylabel("output error, %")
     panel.set_title("VGG-16, calibration photographs; stars: test photographs", fontsize=10)

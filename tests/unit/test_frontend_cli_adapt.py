@@ -121,6 +121,7 @@ def test_adapted_points_stand_beside_the_others(folder: Path, capsys: pytest.Cap
         (f"adapt {COMMON} --threshold 0 --lr 1 --out a", "--epochs and --lr need --finetune"),
         (f"adapt {COMMON} --threshold 0 --finetune --out a", "fine-tuning needs labelled images"),
         (f"adapt {COMMON} --threshold 0 --out a", "40 images are too few for batches of 128"),
+        (f"adapt {COMMON} {LABELS} --threshold 0 --finetune --recipe paper --out a", "too few for batches of 128"),
         (f"adapt {COMMON} --point e0.1 --out a", "--point needs --points"),
         (f"adapt {COMMON} --points points.json --point e0.2 --out a", "no operating point 'e0.2' (did you mean"),
         (f"eval {COMMON} --adapted p.safetensors", "p.safetensors: a safetensors file, but no adapted weights file"),
@@ -136,6 +137,33 @@ def test_mistakes_are_one_clear_line(folder: Path, capsys: pytest.CaptureFixture
     printed = capsys.readouterr().err
     assert message in printed
     assert printed.count("\n") == 1
+
+
+def test_as_published_the_predictors_statistics_move_too_and_stay_with_the_point(folder: Path):
+    adapt = f"adapt {COMMON} --points points.json --crops 32 --batch 16 --recipe paper --out paper.safetensors"
+    assert main(shlex.split(adapt)) == 0
+    file = load_predictors(Path("p.safetensors"))
+    before = {layer: predictor.state_dict() for layer, predictor in file.predictors.items()}
+    for own in load_adapted(Path("paper.safetensors"), file):
+        scorers = own.scorers(file.predictors)
+        for layer, predictor in scorers.items():
+            after = predictor.state_dict()
+            changed = {name for name in after if not after[name].equal(before[layer][name])}
+            statistics = {f"{norm}.running_{of}" for norm in ("bn1", "bn2") for of in ("mean", "var")}
+            assert changed == (statistics if layer in own.point.predictors else set())
+        assert {name for name in own.state if "predictors" in name} == set()
+    images = COMMON.replace(" --images images-idx3-ubyte", "")
+    found = {}
+    for name in ("recalibrated", "paper"):
+        points = f"--adapted {name}.safetensors --images images-idx3-ubyte"
+        assert main(shlex.split(f"eval {images} {points} --format json --out {name}.json")) == 0
+        assert main(shlex.split(f"trace {images} {points} --out {name}.t.safetensors")) == 0
+        networks = json.loads((folder / f"{name}.json").read_text())["networks"]
+        found[name] = {one["method"]: one["top1_agreement"] for one in networks}
+        # A trace runs the same predictors as an evaluation.
+        traced = Trace(f"{name}.t.safetensors").header.operating_points
+        assert {point.name: point.quality["top1_agreement"] for point in traced}.items() <= found[name].items()
+    assert found["recalibrated"] != found["paper"]
 
 
 def test_weights_for_other_predictors_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]):

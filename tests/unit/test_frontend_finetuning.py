@@ -14,7 +14,12 @@ from zapsim.frontend.network.graph import Graph, trace_graph
 from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.network.weights import weights_digest
 from zapsim.frontend.skipping import Method, operating_point, predicting
-from zapsim.frontend.training.adaptation import FinetuningOptions, finetune, recalibrate
+from zapsim.frontend.training.adaptation import (
+    FinetuningOptions,
+    finetune,
+    recalibrate,
+    recalibrate_as_published,
+)
 
 pytestmark = pytest.mark.frontend
 
@@ -115,6 +120,33 @@ def test_what_cannot_be_done_is_said_before_the_work():
         finetune(plain, traced, empty, smooth_images(8, labels=True), FinetuningOptions(batch=8))
     with pytest.raises(FrontendError, match="learning rate must be positive"):
         FinetuningOptions(lr=0)
+
+
+def test_as_published_fine_tuning_takes_five_epochs_of_batches_of_128():
+    published = FinetuningOptions.as_published(seed=3)
+    assert (published.epochs, published.batch, published.seed) == (5, 128, 3)
+    assert (published.lr, published.momentum, published.weight_decay) == (1e-4, 0.9, 5e-4)
+    assert FinetuningOptions.as_published(batch=16).batch == 16
+
+
+def test_as_published_statistics_move_on_from_the_old_ones():
+    network, graph, _ = prepared()
+    model, images = network.model, smooth_images(32)
+    predictors = random_predictors(model, graph)
+    point = operating_point("p", predictors, {"2": 0.1})
+    old = model[3].running_mean.clone()
+    state, moved = recalibrate_as_published(model, graph, predictors, point, images, batch=16)
+    with torch.no_grad():
+        sums = model[2](torch.relu(model[0](images.tensor(range(32)))))
+    expected = old
+    for half in (sums[:16], sums[16:]):
+        expected = 0.9 * expected + 0.1 * half.mean(dim=(0, 2, 3))
+    assert torch.allclose(state["3.running_mean"], expected, atol=1e-5)
+    assert torch.equal(model[3].running_mean, old)
+    assert not torch.equal(moved["2"].bn1.running_mean, predictors["2"].bn1.running_mean)
+    assert torch.equal(moved["2"].conv1.weight, predictors["2"].conv1.weight)
+    with pytest.raises(FrontendError, match="32 images are too few for batches of 128"):
+        recalibrate_as_published(model, graph, predictors, point, images)
 
 
 def test_a_diverging_run_stops_with_the_reason():

@@ -1,14 +1,19 @@
 """Training: it learns, it beats chance, and it is the same twice."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from tests.frontend_support import small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError, ZapsimError
+from zapsim.frontend import api
+from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.data.images import load_crops
 from zapsim.frontend.methods.neighbours import NeighbourRule
 from zapsim.frontend.methods.zap import ZapPredictor
 from zapsim.frontend.network.forward import frozen
@@ -197,6 +202,73 @@ def test_beyond_the_rules_own_rate_the_weighted_recipe_loses_less_than_the_rule_
     for by_weighted, by_paper, by_rule in lost.values():
         assert by_weighted < by_paper
         assert by_weighted < by_rule
+
+
+def test_the_papers_recipe_is_literal(monkeypatch: pytest.MonkeyPatch):
+    assert [TrainingOptions(recipe=recipe).images_per_step for recipe in ("weighted", "paper")] == [8, 128]
+    starts: dict[str, list[tuple[float, float]]] = {}
+
+    def remember(learner: Learner, *_: object) -> None:
+        norm = learner.predictor.bn2
+        starts.setdefault(recipe, []).append((float(norm.weight[0].detach()), float(norm.bias[0].detach())))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Learner, "step", remember)
+    for recipe in ("weighted", "paper"):
+        with pytest.raises(KeyboardInterrupt):
+            train(TrainingOptions(recipe=recipe, batch=8))
+    assert starts == {"weighted": [(0.25, 0.5)], "paper": [(1.0, 0.0)]}
+
+
+def test_crops_anew_in_every_epoch_are_learnt_from_and_a_killed_run_goes_on_with_them(tmp_path: Path):
+    network, asked = small_network(), []
+
+    def of_epoch(epoch: int) -> ImageSet:
+        asked.append(epoch)
+        if dies and epoch == 2:
+            raise KeyboardInterrupt
+        return smooth_images(16, seed=epoch)
+
+    def learn(**options: object) -> dict[str, torch.Tensor]:
+        trained = train_predictors(
+            network.model, small_graph(network), smooth_images(16), TrainingOptions(epochs=4), of_epoch=of_epoch,
+            checkpoint_interval_s=0, **options,
+        )  # fmt: skip
+        return trained.predictors["2"].state_dict()
+
+    dies = False
+    whole = learn()
+    assert asked == [1, 2, 3]
+    fixed = train_predictors(network.model, small_graph(network), smooth_images(16), TrainingOptions(epochs=4))
+    assert not whole["conv1.weight"].equal(fixed.predictors["2"].conv1.weight)
+    dies = True
+    with pytest.raises(KeyboardInterrupt):
+        learn(checkpoint=tmp_path / "c")
+    dies = False
+    asked.clear()
+    again = learn(checkpoint=tmp_path / "c")
+    assert asked == [2, 3]
+    assert all(again[name].equal(value) for name, value in whole.items())
+
+
+def test_pictures_are_cut_anew_with_the_papers_recipe_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for index, pixels in enumerate(smooth_images(6).pixels):
+        Image.fromarray(np.kron(pixels[..., 0], np.ones((3, 3), np.uint8))).save(tmp_path / f"{index}.png")
+    seeds: list[int] = []
+
+    def load(*arguments: object, **options: object) -> ImageSet:
+        seeds.append(arguments[3])
+        return load_crops(*arguments, **options)
+
+    monkeypatch.setattr(api, "load_crops", load)
+    for recipe in ("weighted", "paper"):
+        trained = api.train(small_network(), tmp_path, crops=12, epochs=3, batch=4, recipe=recipe, seed=5)
+        made = trained.predictors.header.provenance
+        assert ("crops" in made) == (recipe == "paper")
+        assert made["arguments"]["batch"] == 4
+    assert seeds == [5, 5, 5 + api.EPOCH_SEEDS, 5 + 2 * api.EPOCH_SEEDS]
+    with pytest.raises(FrontendError, match="64 images are too few for batches of 128"):
+        api.train(small_network(), smooth_images(64), recipe="paper")
 
 
 @pytest.mark.parametrize("fault", [{"epochs": 0}, {"batch": 0}, {"lr": -1.0}, {"pattern": "1/7"}, {"recipe": "linear"}])

@@ -20,6 +20,7 @@ from zapsim.cli._frontend_arguments import (
 if TYPE_CHECKING:
     from zapsim.frontend.data.image_set import ImageSet
     from zapsim.frontend.data.preprocessing import Preprocessing
+    from zapsim.frontend.methods.predictor import Predictor
     from zapsim.frontend.network import Network
     from zapsim.frontend.network.graph import Graph
     from zapsim.frontend.training.adapted_weights import AdaptedWeights
@@ -66,10 +67,18 @@ def add_parser(commands: Subparsers) -> None:
         "(default: all)",
     )
     parser.add_argument("--finetune", action="store_true", help="fine-tune all weights, with labels")
-    parser.add_argument("--epochs", type=int, metavar="N", help="passes over the images with --finetune (default: 1)")
+    parser.add_argument(
+        "--recipe",
+        choices=("short", "paper"),
+        help="short (default): statistics start anew, the predictors keep theirs, --finetune takes 1 epoch at batch "
+        "32; paper: as published, statistics move on, also the predictors', --finetune takes 5 epochs at batch 128",
+    )
+    parser.add_argument(
+        "--epochs", type=int, metavar="N", help="passes over the images with --finetune (default: the recipe's)"
+    )
     parser.add_argument("--lr", type=float, metavar="X", help="learning rate of --finetune (default: 1e-4)")
     parser.add_argument(
-        "--batch", type=int, metavar="N", help="images per step (default: 32 with --finetune, else 128)"
+        "--batch", type=int, metavar="N", help="images per step (default: the recipe's with --finetune, else 128)"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="adapted weights to write")
     parser.set_defaults(execute=execute)
@@ -130,17 +139,29 @@ def _adapt(
 ) -> AdaptedWeights:
     """Return one point with its weights."""
     from zapsim.frontend.skipping import predicting
-    from zapsim.frontend.training.adaptation import FinetuningOptions, finetune, recalibrate
-    from zapsim.frontend.training.adapted_weights import Adaptation, AdaptedWeights
+    from zapsim.frontend.training.adaptation import (
+        FinetuningOptions,
+        finetune,
+        recalibrate,
+        recalibrate_as_published,
+    )
+    from zapsim.frontend.training.adapted_weights import Adaptation, AdaptedWeights, statistics_of
     from zapsim.tracefile.records import OperatingPoint
 
     method = predicting(predictors.select(), point)
     how: Adaptation = "finetuned" if args.finetune else "recalibrated"
+    moved: dict[str, Predictor] = {}
     if args.finetune:
         chosen = {name: value for name in ("epochs", "lr", "batch") if (value := getattr(args, name)) is not None}
-        state = finetune(network.model, graph, method, images, FinetuningOptions(**chosen, seed=args.seed))
+        options = FinetuningOptions.as_published if args.recipe == "paper" else FinetuningOptions
+        state = finetune(network.model, graph, method, images, options(**chosen, seed=args.seed))
+    elif args.recipe == "paper":
+        state, moved = recalibrate_as_published(
+            network.model, graph, predictors.select(), point, images, batch=args.batch or 128
+        )
     else:
         state = recalibrate(network.model, graph, method, images, batch=args.batch or 128)
     # What the curves expect of a point is not true of other weights.
     name = f"{point.name}-{how}"
-    return AdaptedWeights(OperatingPoint(name=name, predictors=point.predictors, order=point.order), how, state)
+    adapted_point = OperatingPoint(name=name, predictors=point.predictors, order=point.order)
+    return AdaptedWeights(adapted_point, how, state, statistics_of(moved))

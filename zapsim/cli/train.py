@@ -59,7 +59,9 @@ def add_parser(commands: Subparsers) -> None:
         help=f"outputs to compute first, in all layers or in LAYER: {', '.join(PATTERNS)} (default: 1/2)",
     )
     parser.add_argument("--epochs", type=int, default=5, metavar="N", help="passes over the crops (default: 5)")
-    parser.add_argument("--batch", type=int, default=8, metavar="N", help="crops per training step (default: 8)")
+    parser.add_argument(
+        "--batch", type=int, metavar="N", help="crops per training step (default: 8, or 128 with the paper's recipe)"
+    )
     parser.add_argument(
         "--lr", type=float, metavar="X", help="Adam's learning rate (default: 0.03, or 0.01 with the paper's recipe)"
     )
@@ -68,7 +70,8 @@ def add_parser(commands: Subparsers) -> None:
         choices=("weighted", "paper"),
         default="weighted",
         help="weighted (default): start as the neighbour rule, large activations count more, the learning rate falls "
-        "to 0; paper: start at random, all outputs count the same, the learning rate is constant",
+        "to 0; paper: as published: start at random, all outputs count the same, the learning rate is constant, crops "
+        "of pictures are cut anew for every epoch",
     )
     add_method_argument(parser, "prediction methods, trained at the same time (default: zap)", several=True)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="predictor file to write")
@@ -87,6 +90,7 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.frontend import api
     from zapsim.frontend.inputs import check_output
     from zapsim.frontend.network.forward import use_threads
+    from zapsim.frontend.training.training import BATCHES
 
     checkpoint: Path = args.checkpoint or args.out.with_name(f"{args.out.name}.checkpoint")
     check_output(args.out)
@@ -96,7 +100,9 @@ def execute(args: argparse.Namespace) -> int:
     if checkpoint.exists():
         print(f"zapsim: continuing from {checkpoint}", file=sys.stderr)
     # One pattern for all layers is written down as such, and the checkpoint is gone in the end.
-    arguments = {**vars(args), "pattern": args.pattern if layer_patterns else pattern, "checkpoint": None}
+    batch = BATCHES[args.recipe] if args.batch is None else args.batch
+    arguments = {**vars(args), "batch": batch, "checkpoint": None}
+    arguments["pattern"] = args.pattern if layer_patterns else pattern
     with undecoded_on_stderr():
         trained = api.train(
             args.network,
@@ -105,7 +111,7 @@ def execute(args: argparse.Namespace) -> int:
             layer_patterns=layer_patterns,
             crops=args.crops,
             epochs=args.epochs,
-            batch=args.batch,
+            batch=batch,
             lr=args.lr,
             recipe=args.recipe,
             method=args.method or "zap",

@@ -5,13 +5,14 @@ They do what the commands of the same names do, with objects in the place of fil
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zapsim.errors import FrontendError
 from zapsim.frontend import inputs
+from zapsim.frontend.data.arrays import is_array_file
 from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.data.images import load_crops
 from zapsim.frontend.inputs import ImagesInput, NetworkInput, PredictorsInput
@@ -21,7 +22,7 @@ from zapsim.frontend.network.graph import Graph
 from zapsim.frontend.network.unsimulated import not_simulated, summary
 from zapsim.frontend.splits import check_enough, check_unseen, training_photographs, warn_of_overlap
 from zapsim.frontend.training.predictor import PredictorSet, save_predictors
-from zapsim.frontend.training.training import Recipe, TrainingOptions, train_predictors
+from zapsim.frontend.training.training import BATCHES, Recipe, TrainingOptions, train_predictors
 from zapsim.frontend.tuning.achieved import with_achieved
 from zapsim.frontend.tuning.curves import BINS, Curves, measure_curves
 from zapsim.frontend.tuning.operating_points import best_threshold, for_error, for_saving, for_threshold, save_points
@@ -66,7 +67,7 @@ def train(  # noqa: PLR0913 (options, by name)
     layer_patterns: Mapping[str, str] | None = None,
     crops: int = 200,
     epochs: int = 5,
-    batch: int = 8,
+    batch: int | None = None,
     lr: float | None = None,
     recipe: Recipe = "weighted",
     method: str | Sequence[str] = "zap",
@@ -93,10 +94,11 @@ def train(  # noqa: PLR0913 (options, by name)
     crops
         Random crops of the pictures (or images drawn from a file); a set of images is taken as it is.
     epochs, batch, lr
-        Passes over the crops, crops per step, and Adam's learning rate (default: 0.03; the paper's recipe: 0.01).
+        Passes over the crops, crops per step (default: 8; the paper's recipe: 128), and Adam's learning rate (default:
+        0.03; the paper's recipe: 0.01).
     recipe
         ``weighted``: start as the neighbour rule, large activations count more, the rate falls to 0. ``paper``: start
-        at random, all outputs count alike, constant rate.
+        at random, all outputs count alike, constant rate, and crops of pictures are cut anew for every epoch.
     method
         Prediction methods of which each layer gets a predictor, all in the same forward passes.
     seed
@@ -118,6 +120,8 @@ def train(  # noqa: PLR0913 (options, by name)
     ZapsimError
         If network, images or options cannot be used, or a file cannot be written.
     """
+    if recipe in BATCHES:
+        batch = BATCHES[recipe] if batch is None else batch
     call = inputs.call("zapsim.train", locals())
     images = inputs.as_paths(images)
     out, checkpoint_path = inputs.as_path(out), inputs.as_path(checkpoint)
@@ -129,12 +133,14 @@ def train(  # noqa: PLR0913 (options, by name)
     options = TrainingOptions(pattern, epochs, batch, lr, recipe, seed, dict(layer_patterns or {}), methods)
     model, graph = inputs.open_network(network, weights, device, seed, images)
     crop_set = images if isinstance(images, ImageSet) else load_crops(images, model.preprocessing, crops, seed)
-    trained = train_predictors(model.model, graph, crop_set, options, checkpoint=checkpoint_path)
+    anew = _crops_of_epoch(images, model, crops, seed) if recipe == "paper" else None
+    trained = train_predictors(model.model, graph, crop_set, options, checkpoint=checkpoint_path, of_epoch=anew)
     recorded = {
         **call,
         "versions": inputs.versions(),
         "data": inputs.describe(crop_set),
         "preprocessing": inputs.describe_preprocessing(model.preprocessing),
+        **({} if anew is None else {"crops": "cut anew for every epoch"}),
         "losses": {name: list(losses) for name, losses in trained.losses.items()},
         **(provenance or {}),
     }
@@ -143,6 +149,19 @@ def train(  # noqa: PLR0913 (options, by name)
         checkpoint_path.unlink(missing_ok=True)
     inputs.warn_of_undecoded(crop_set)
     return TrainingResult(predictors, graph, trained.losses, trained.savings)
+
+
+EPOCH_SEEDS = 100_000
+"""Between the seeds of the crops of two epochs, so that no command's other streams of random numbers meet them."""
+
+
+def _crops_of_epoch(
+    images: ImageSet | list[Path], network: Network, crops: int, seed: int
+) -> Callable[[int], ImageSet] | None:
+    """Return what cuts new crops of pictures for an epoch; None for images that are not cut."""
+    if isinstance(images, ImageSet) or is_array_file(images[0]):
+        return None
+    return lambda epoch: load_crops(images, network.preprocessing, crops, seed + EPOCH_SEEDS * epoch)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

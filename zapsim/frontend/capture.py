@@ -37,7 +37,7 @@ _QUALITY_BYTES = 512
 """Space kept in the header for the figures of one operating point, which are known only after its maps are written."""
 
 
-def capture(
+def capture(  # noqa: PLR0913 (options, by name)
     path: Path,
     header: TraceHeader,
     network: Network,
@@ -47,6 +47,7 @@ def capture(
     *,
     measure: bool = False,
     masks: GivenMasks | None = None,
+    own_predictors: Mapping[str, Mapping[str, Scorer]] | None = None,
 ) -> None:
     """Write the trace that `header` (of :func:`trace_header`) announces.
 
@@ -71,6 +72,8 @@ def capture(
         figures have names that begin with ``traced_``.
     masks
         Masks that were made elsewhere, if the header has their operating point.
+    own_predictors
+        The predictors of the points that have others than `predictors`.
 
     Raises
     ------
@@ -84,7 +87,11 @@ def capture(
     spare = _QUALITY_BYTES * len(points) + 8 * len(images.description) if measure else 0
     bar = progress_bar(CountColumn())
     with TraceWriter(path, header, spare) as writer, frozen(network.model), bar:
-        runs = [_Run(writer, point, _mask_of(point, predictors, masks), header.values) for point in points]
+        own = own_predictors or {}
+        runs = [
+            _Run(writer, point, _mask_of(point, own.get(point.name, predictors), masks), header.values)
+            for point in points
+        ]
         for index in bar.track(range(len(images)), description="tracing"):
             inputs = images.tensor([index]).to(device_of(network.model))
             expected = list(tensors_in(network.model(inputs))) if measure else []

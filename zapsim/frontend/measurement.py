@@ -235,11 +235,13 @@ def trace(  # noqa: PLR0913 (options, by name)
     run_points = share_maps([*common, *adapted_points], [point.name for point in adapted_points])
     calibration = calibration_photographs(run_points)
     warn_of_overlap("to trace and measure on", [traced, evaluated], predictor_set, run_points)
+    own_scorers = {own.point.name: own.scorers(scorers) for own in own_weights}
     if evaluated is None:
         run_points = tuple(point.with_quality({}, "") for point in run_points)
     else:
         owners = [point for point in run_points if point.maps is None]
-        run_points = with_owners(run_points, measure_quality(model, graph, scorers, owners, evaluated))
+        measured = measure_quality(model, graph, scorers, owners, evaluated, own_scorers)
+        run_points = with_owners(run_points, measured)
     recorded = {
         "command": call["command"],
         "seed": seed,
@@ -257,7 +259,7 @@ def trace(  # noqa: PLR0913 (options, by name)
     kinds: tuple[ValueKind, ...] = ("early_exit_macs",) if values else ()
     header = trace_header(model, graph, scorers, run_points, traced, recorded, kinds)
     with given or nullcontext():
-        capture(out, header, model, graph, scorers, traced, measure=True, masks=given)
+        capture(out, header, model, graph, scorers, traced, measure=True, masks=given, own_predictors=own_scorers)
     inputs.warn_of_undecoded(traced, evaluated)
     return Trace(out)
 
@@ -316,7 +318,7 @@ def _evaluate_adapted(
     """Evaluate the points with weights of their own; they are compared with the network as it was."""
     evaluations: list[Evaluation] = []
     for own in adapted:
-        method = predicting(predictors.select(), own.point)
+        method = predicting(own.scorers(predictors.select()), own.point)
         evaluations += run_methods(own.model(network.model), graph, [method], images, reference=network.model)
     return evaluations
 

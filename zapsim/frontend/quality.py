@@ -43,13 +43,16 @@ def measure_quality(
     scorers: Mapping[str, Scorer],
     points: Sequence[OperatingPoint],
     images: ImageSet,
+    own_scorers: Mapping[str, Mapping[str, Scorer]] | None = None,
 ) -> tuple[OperatingPoint, ...]:
     """Run the network at every operating point on `images` and return the points with the quality measured.
 
     A network with one output of classes gets ``top1_agreement`` with the unmodified network and, where `images` have
     labels, ``top1_accuracy`` and ``top1_accuracy_unmodified``; every other gets ``relative_output_error``: the norm
-    of the difference of all outputs over the norm of the unmodified network's.
+    of the difference of all outputs over the norm of the unmodified network's. `own_scorers` holds the scorers of the
+    points that have others than `scorers`.
     """
+    own_scorers = own_scorers or {}
     device = device_of(network.model)
     tallies = {point.name: Tally() for point in points}
     with frozen(network.model):
@@ -57,7 +60,8 @@ def measure_quality(
             on_device = inputs.to(device)
             expected = list(tensors_in(network.model(on_device)))
             for point in points:
-                with Interception(graph, on_ofmap=predicting(scorers, point).skipping()):
+                method = predicting(own_scorers.get(point.name, scorers), point)
+                with Interception(graph, on_ofmap=method.skipping()):
                     outputs = list(tensors_in(network.model_at(point.name)(on_device)))
                 tallies[point.name].add(expected, outputs, labels)
     return tuple(point.with_quality(tallies[point.name].figures(), f"on {images.description}") for point in points)

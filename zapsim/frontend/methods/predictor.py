@@ -79,6 +79,9 @@ class Predictor(nn.Module, ABC):
     def start(self) -> None:
         """Set the parameters from which the recipe ``weighted`` starts (default: as they were constructed)."""
 
+    def start_as_published(self) -> None:
+        """Set the parameters from which the recipe ``paper`` starts (default: as they were constructed)."""
+
     def watch(self, ofmap: torch.Tensor) -> None:
         """Look at a whole ofmap of a training batch, before the step (default: nothing is kept)."""
 

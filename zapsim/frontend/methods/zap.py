@@ -47,6 +47,14 @@ class ZapPredictor(Predictor):
             self.bn1.bias.fill_(1)
             self.conv2.weight[:, :, 1, 1] = -1
 
+    def start_as_published(self) -> None:
+        """Set the second normalisation to weight 1 and bias 0, as the paper's authors leave it.
+
+        Two scores in three then start outside [0, 1], where the paper's error has no gradient.
+        """
+        nn.init.ones_(self.bn2.weight)
+        nn.init.zeros_(self.bn2.bias)
+
     def forward(self, ofmap: torch.Tensor, channels: slice = ALL_CHANNELS) -> torch.Tensor:
         """Return a score for every output; see :class:`~zapsim.frontend.methods.predictor.Predictor`.
 

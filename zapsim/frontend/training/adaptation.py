@@ -1,13 +1,19 @@
 """Adapting a network's weights to skipping: batch normalisation measured again, or fine-tuning with labels.
 
 Source: Shomron et al., "Thanks for Nothing", ECCV 2020. Recalibration is the paper's "one pass with learning rate 0".
-Fine-tuning is SGD with learning rate 1e-4, momentum 0.9 and weight decay 5e-4, the predictors frozen. A mask is a
-constant of the forward pass: gradients flow through what was computed and nowhere else.
+By default statistics start anew in it, as the mean over all batches, and the predictors keep theirs, so that thresholds
+mean what they meant when they were chosen; as published, all statistics move on from the old ones, the predictors' too.
+Fine-tuning is SGD with learning rate 1e-4, momentum 0.9 and weight decay 5e-4, the predictors frozen: for one epoch at
+batch 32, or as published for 5 epochs at batch 128. A mask is a constant of the forward pass: gradients flow through
+what was computed and nowhere else.
 """
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,12 +23,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from zapsim.errors import FrontendError
 from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.methods.predictor import Predictor
 from zapsim.frontend.network.calls import tensors_in
 from zapsim.frontend.network.forward import CountColumn, check_finite, device_of, first_line, progress_bar
 from zapsim.frontend.network.graph import ConvSite, Graph
 from zapsim.frontend.network.intercept import Interception, OnOfmap
 from zapsim.frontend.network.weights import copy_of, put_weights
-from zapsim.frontend.skipping import Method
+from zapsim.frontend.skipping import Method, predicting
+from zapsim.tracefile.records import OperatingPoint
 
 
 def recalibrate(
@@ -47,18 +55,66 @@ def recalibrate(
         If the network has no batch normalisation with running statistics, images are fewer than a batch, or
         activations are not finite.
     """
+    _check_batch(images, batch)
+    work = copy_of(model).eval()
+    for norm in _norms(work):
+        norm.reset_running_stats()
+        norm.momentum = None  # cumulative mean
+        norm.train()
+    _pass(work, graph, method, images, batch, progress)
+    return _new_state(model, work, in_place)
+
+
+def recalibrate_as_published(
+    model: nn.Module,
+    graph: Graph,
+    predictors: Mapping[str, Predictor],
+    point: OperatingPoint,
+    images: ImageSet,
+    *,
+    batch: int = 128,
+    progress: bool = True,
+) -> tuple[dict[str, torch.Tensor], dict[str, Predictor]]:
+    """Return the state dict and the predictors after one pass in which all batch normalisation is in training mode.
+
+    Statistics move on from the old ones with the momentum of each normalisation, in the network and in the predictors,
+    and batches are normalised by their own statistics meanwhile, as in the authors' code. A network without
+    normalisation of its own keeps its state. Neither `model` nor `predictors` change.
+
+    Raises
+    ------
+    FrontendError
+        If images are fewer than a batch, or activations are not finite.
+    """
+    _check_batch(images, batch)
+    work, moved = copy_of(model).eval(), copy.deepcopy(dict(predictors))
+    norms = [module for module in work.modules() if _has_statistics(module)]
+    for module in (*norms, *moved.values()):
+        module.train()
+    _pass(work, graph, predicting(moved, point), images, batch, progress)
+    return _new_state(model, work, in_place=False), {layer: predictor.eval() for layer, predictor in moved.items()}
+
+
+def _check_batch(images: ImageSet, batch: int) -> None:
     if batch < 2:
         raise FrontendError(f"recalibration needs batches of at least 2 images, got {batch}")
     if len(images) < batch:
         raise FrontendError(f"{len(images)} images are too few for batches of {batch}")
-    work = copy_of(model).eval()
-    norms = [module for module in work.modules() if isinstance(module, _BatchNorm) and module.running_mean is not None]
+
+
+def _norms(work: nn.Module) -> list[_BatchNorm]:
+    norms = [module for module in work.modules() if isinstance(module, _BatchNorm) and _has_statistics(module)]
     if not norms:
         raise FrontendError("the network has no batch normalisation to recalibrate")
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # cumulative mean
-        norm.train()
+    return norms
+
+
+def _has_statistics(module: nn.Module) -> bool:
+    return isinstance(module, _BatchNorm) and module.running_mean is not None
+
+
+def _pass(work: nn.Module, graph: Graph, method: Method, images: ImageSet, batch: int, progress: bool) -> None:
+    """Run `work` once over the whole batches of `images`, with skipping."""
     skip = method.skipping()
 
     def checked(site: ConvSite, ofmap: torch.Tensor) -> torch.Tensor | None:
@@ -73,7 +129,6 @@ def recalibrate(
         ):
             with Interception(graph, on_ofmap=checked):
                 work(inputs.to(device_of(work)))
-    return _new_state(model, work, in_place)
 
 
 def _new_state(model: nn.Module, work: nn.Module, in_place: bool) -> dict[str, torch.Tensor]:
@@ -97,7 +152,7 @@ _CLASSIFIER_DIMS = 2
 
 @dataclass(frozen=True, slots=True)
 class FinetuningOptions:
-    """How weights are fine-tuned; the defaults are the paper's."""
+    """How weights are fine-tuned; rate, momentum and weight decay are the paper's, see also :meth:`as_published`."""
 
     epochs: int = 1
     batch: int = 32
@@ -105,6 +160,11 @@ class FinetuningOptions:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     seed: int = 0
+
+    @classmethod
+    def as_published(cls, **others: Any) -> FinetuningOptions:
+        """Return the paper's options: 5 epochs at batch 128, and what `others` say."""
+        return cls(**{"epochs": 5, "batch": 128, **others})
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 2:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from torch import nn
 from zapsim.errors import FrontendError
 from zapsim.files import write_atomically
 from zapsim.frontend.data.photographs import described_photographs
+from zapsim.frontend.methods.predictor import Predictor
 from zapsim.frontend.network.weights import (
     check_digest,
     copy_of,
@@ -56,11 +58,25 @@ class AdaptedHeader(_Record):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AdaptedWeights:
-    """An operating point, the state dict that was adapted to it, and how."""
+    """An operating point, the state dict that was adapted to it, and how.
+
+    `statistics` holds the predictors' own statistics, ``layer/bn1.running_mean`` and so on, if these were adapted too.
+    """
 
     point: OperatingPoint
     how: Adaptation
     state: Mapping[str, torch.Tensor]
+    statistics: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+    def scorers(self, predictors: Mapping[str, Predictor]) -> dict[str, Predictor]:
+        """Return the predictors as this point has them; `predictors` themselves stay as they are."""
+        if not self.statistics:
+            return dict(predictors)
+        adapted = copy.deepcopy(dict(predictors))
+        for layer, predictor in adapted.items():
+            names = [name for name in predictor.state_dict() if f"{layer}/{name}" in self.statistics]
+            predictor.load_state_dict({name: self.statistics[f"{layer}/{name}"] for name in names}, strict=False)
+        return adapted
 
     def model(self, unmodified: nn.Module) -> nn.Module:
         """Return a copy of the network with these weights, in eval mode.
@@ -82,7 +98,7 @@ def save_adapted(
     tensors = {
         f"{weights.point.name}/{name}": value.detach().cpu().contiguous()
         for weights in adapted
-        for name, value in weights.state.items()
+        for name, value in {**weights.state, **_prefixed(weights.statistics)}.items()
     }
     header = AdaptedHeader(
         version=3 if any(weights.point.order for weights in adapted) else 2,  # version 2 knows no order of filters
@@ -119,7 +135,7 @@ def load_adapted(path: Path, predictors: PredictorSet) -> tuple[AdaptedWeights, 
     _check_predictors(path, header.model_dump(), predictors)
     seen = {"calibrated_on": described_photographs(header.provenance)}
     return tuple(
-        AdaptedWeights(point.model_copy(update=seen), header.how[point.name], _state(tensors, point.name))
+        AdaptedWeights(point.model_copy(update=seen), header.how[point.name], *_states(tensors, point.name))
         for point in header.points
     )
 
@@ -149,6 +165,27 @@ def _upgraded(document: dict[str, Any], path: Path, predictors: PredictorSet) ->
     }
 
 
-def _state(tensors: Mapping[str, torch.Tensor], point: str) -> dict[str, torch.Tensor]:
+_PREDICTORS = "predictors:"
+"""Begins the names of the predictors' tensors, which no module's name does."""
+
+
+def statistics_of(predictors: Mapping[str, Predictor]) -> dict[str, torch.Tensor]:
+    """Return the statistics of predictors' normalisation by name."""
+    return {
+        f"{layer}/{name}": value
+        for layer, predictor in predictors.items()
+        for name, value in predictor.state_dict().items()
+        if "running_" in name
+    }
+
+
+def _prefixed(statistics: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {f"{_PREDICTORS}{name}": value for name, value in statistics.items()}
+
+
+def _states(tensors: Mapping[str, torch.Tensor], point: str) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Return the state dict of the network at a point, and the statistics of its predictors."""
     prefix = f"{point}/"
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    statistics = {name.removeprefix(_PREDICTORS): own.pop(name) for name in list(own) if name.startswith(_PREDICTORS)}
+    return own, statistics

@@ -7,7 +7,7 @@ another. The recipe "weighted" starts elsewhere and weighs the errors (docs/deci
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from math import cos, pi
 from pathlib import Path
@@ -43,6 +43,9 @@ Recipe = Literal["weighted", "paper"]
 
 _RATES: Mapping[Recipe, float] = {"weighted": 0.03, "paper": 0.01}
 
+BATCHES: Mapping[Recipe, int] = {"weighted": 8, "paper": 128}
+"""Images per step, if not said."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
@@ -52,13 +55,14 @@ class TrainingOptions:
     outputs count as much as their activation, the rate falls from `lr` to 0 along half a cosine, and half-way the
     statistics of batch normalisation settle: from then on the predictor learns as it will be used. "paper" starts at
     random, all outputs count alike in a squared error, and the rate stays.
-    `lr` is 0.03 if not given, and 0.01 with the paper's recipe. `layer_patterns` holds the layers with another pattern
-    than `pattern`. `methods` names the methods of which each layer gets a predictor.
+    `lr` is 0.03 if not given, and 0.01 with the paper's recipe; `batch` is 8, and 128 with the paper's.
+    `layer_patterns` holds the layers with another pattern than `pattern`. `methods` names the methods of which each
+    layer gets a predictor.
     """
 
     pattern: str = "1/2"
     epochs: int = 5
-    batch: int = 8
+    batch: int | None = None
     lr: float | None = None
     recipe: Recipe = "weighted"
     seed: int = 0
@@ -72,12 +76,17 @@ class TrainingOptions:
             method_class(method)
         if not self.methods or len(set(self.methods)) < len(self.methods):
             raise FrontendError(f"each method must be named once, got: {', '.join(self.methods) or 'none'}")
-        if self.epochs < 1 or self.batch < 1:
+        if self.recipe not in get_args(Recipe):
+            raise FrontendError(f"recipe must be one of {', '.join(get_args(Recipe))}, got '{self.recipe}'")
+        if self.epochs < 1 or self.images_per_step < 1:
             raise FrontendError(f"epochs and batch must be at least 1, got {self.epochs} and {self.batch}")
         if self.lr is not None and not self.lr > 0:
             raise FrontendError(f"the learning rate must be positive, got {self.lr}")
-        if self.recipe not in get_args(Recipe):
-            raise FrontendError(f"recipe must be one of {', '.join(get_args(Recipe))}, got '{self.recipe}'")
+
+    @property
+    def images_per_step(self) -> int:
+        """The batch, or what the recipe has if none is said."""
+        return BATCHES[self.recipe] if self.batch is None else self.batch
 
     def pattern_of(self, layer: str) -> str:
         """Return a layer's pattern."""
@@ -124,13 +133,14 @@ def train_predictors(
     progress: bool = True,
     checkpoint: Path | None = None,
     checkpoint_interval_s: float = CHECKPOINT_INTERVAL_S,
+    of_epoch: Callable[[int], ImageSet] | None = None,
 ) -> TrainedPredictors:
     """Train a predictor of every method for every eligible layer of `graph`, all in the same forward passes.
 
     Each layer learns as soon as its activations appear in the forward pass, so that only one layer's activations are
     kept at a time. The model is frozen and comes back unchanged. With a `checkpoint` file, the state is saved there
     regularly. A run whose file exists continues from it and gives the same predictors, bit for bit, as one without a
-    break.
+    break. With `of_epoch`, every epoch has images of its own, as many as `images`, which are those of epoch 0.
 
     Raises
     ------
@@ -141,8 +151,12 @@ def train_predictors(
     _check(graph, images, options)
     predictors = _predictors(graph, options)
     learners = _learners(predictors, options, device_of(model))
+
+    def epoch_images(epoch: int) -> ImageSet:
+        return images if of_epoch is None or epoch == 0 else of_epoch(epoch)
+
     if learners:
-        _learn(model, graph, images, options, learners, progress, checkpoint, checkpoint_interval_s)
+        _learn(model, graph, epoch_images, options, learners, progress, checkpoint, checkpoint_interval_s)
     first, *further = ({name: each.eval() for name, each in part.items()} for part in predictors.values())
     return TrainedPredictors(
         first,
@@ -155,7 +169,7 @@ def train_predictors(
 def _learn(
     model: nn.Module,
     graph: Graph,
-    images: ImageSet,
+    of_epoch: Callable[[int], ImageSet],
     options: TrainingOptions,
     learners: Mapping[str, Learner],
     progress: bool,
@@ -163,15 +177,18 @@ def _learn(
     checkpoint_interval_s: float,
 ) -> None:
     """Take all steps of all learners, from where the checkpoint's run was left, and complete the predictors."""
-    device = device_of(model)
+    device, images = device_of(model), of_epoch(0)
     by_layer = {site.name: [each for each in learners.values() if each.name == site.name] for site in graph.sites}
     checkpointing, start = None, (0, 0)
     if checkpoint is not None:
         checkpointing = Checkpoint(checkpoint, _run(model, images, options), checkpoint_interval_s)
         start = checkpointing.restore(learners)
-    batches = len(images) // options.batch
+    batches = len(images) // options.images_per_step
+    shown_epoch = 0
     with LayerDisplay(options.epochs * batches, learners, progress) as display, frozen(model):
         for epoch, step, chosen in _batches(len(images), options, start):
+            if epoch != shown_epoch:
+                images, shown_epoch = of_epoch(epoch), epoch
             last = step == batches - 1
             at, steps = epoch * batches + step, options.epochs * batches
             step_options = (options.rate(at, steps), display.shown or last, options.settled(at, steps))
@@ -202,14 +219,15 @@ def _check(graph: Graph, images: ImageSet, options: TrainingOptions) -> None:
             raise FrontendError(f"pattern for layer '{layer}': no such convolution{did_you_mean(layer, reasons)}")
         if reasons[layer] is not None:
             raise FrontendError(f"pattern for layer '{layer}': it has no predictor ({reasons[layer]})")
-    if len(images) < options.batch:
-        raise FrontendError(f"{len(images)} images are too few for batches of {options.batch}")
+    if len(images) < options.images_per_step:
+        raise FrontendError(f"{len(images)} images are too few for batches of {options.images_per_step}")
 
 
 def _run(model: nn.Module, images: ImageSet, options: TrainingOptions) -> dict[str, Any]:
     """Return what makes two runs the same."""
     return {
         **asdict(options),
+        "batch": options.images_per_step,
         "weights": weights_digest(model),
         "images": images.digest(),
         "torch": str(torch.__version__),
@@ -228,8 +246,10 @@ def _predictors(graph: Graph, options: TrainingOptions) -> dict[str, dict[str, P
             }
             for method in options.methods
         }
-    if options.recipe == "weighted":
-        for predictor in (each for part in predictors.values() for each in part.values()):
+    for predictor in (each for part in predictors.values() for each in part.values()):
+        if options.recipe == "paper":
+            predictor.start_as_published()
+        else:
             predictor.start()
     return predictors
 
@@ -260,9 +280,9 @@ def _batches(
     Only whole batches, as a small last one would upset the statistics. Orders depend on the seed and the epoch alone.
     """
     random = np.random.default_rng(options.seed)
-    whole = images - images % options.batch
+    whole = images - images % options.images_per_step
     for epoch in range(options.epochs):
-        order = random.permutation(images)[:whole].reshape(-1, options.batch)
+        order = random.permutation(images)[:whole].reshape(-1, options.images_per_step)
         for step, chosen in enumerate(order):
             if (epoch, step) >= start:
                 yield epoch, step, chosen
