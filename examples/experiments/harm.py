@@ -38,15 +38,15 @@ from zapsim.frontend.scorer import Scorer
 from zapsim.frontend.skipping import Method, predicting
 from zapsim.frontend.training.training import TrainingOptions, train_predictors
 from zapsim.frontend.tuning.curves import measure_curves
-from zapsim.frontend.tuning.harm_curves import choose_by_harm, measure_harm_curves
+from zapsim.frontend.tuning.harm_curves import measure_harm_curves
 from zapsim.frontend.tuning.operating_points import for_error, trade_off
 from zapsim.frontend.tuning.sensitivity import measure_sensitivities, weighted
 
 PATTERN = "1/2"
-ACTIVATION_BUDGETS = (0.01, 0.02, 0.04, 0.07, 0.1, 0.15, 0.22, 0.33, 0.5, 0.75)
-"""Sums of lost activation, weighed by what they do to the output."""
-OUTPUT_BUDGETS = (0.01, 0.02, 0.03, 0.045, 0.065, 0.09, 0.13, 0.18, 0.25, 0.35)
-"""Relative errors of the network's output."""
+BUDGETS = {"activation": np.geomspace(0.005, 1.0, 12), "output": np.geomspace(0.01, 0.4, 12)}
+"""Sums of lost activation, weighed by what they do to the output, and relative errors of the output."""
+MIDDLE = 0.1
+"""The error of the output at whose operating point the harm is measured that all budgets are chosen by."""
 METHODS = (
     ("ZAP weighted", "weighted", "activation"),
     ("ZAP harm", "harm", "output"),
@@ -54,6 +54,8 @@ METHODS = (
     ("neighbours, by harm", None, "output"),
 )
 """What a row is called, the recipe (None: the rule), and the harm that thresholds are tuned by."""
+LOSSES = {"relative_output_error": "of the output", "top1_lost": "top-1"}
+LABELLED = (("relative_output_error", 0.03), ("top1_lost", 0.005), ("top1_lost", 0.01))
 COLUMNS = (
     ("network", "network", ""),
     ("limit", "loss asked for", ""),
@@ -70,14 +72,13 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A network and its three splits; `figure` is the loss, and `limits` how much of it is allowed."""
+    """A network and its three splits, and the losses that are asked for."""
 
     network: Network
     learning: ImageSet
     calibration: ImageSet
     test: ImageSet
-    figure: str
-    limits: tuple[float, ...]
+    limits: tuple[tuple[str, float], ...]
     options: TrainingOptions
 
 
@@ -113,50 +114,46 @@ def measure(case: Case, graph: Graph, args: argparse.Namespace) -> list[Record]:
                 trained[recipe] = train_predictors(case.network.model, graph, case.learning, options).predictors
             scorers = trained[recipe]
         points = tuned(case, graph, scorers, harm, args.quick)
-        calibrated, tested = (
-            run_methods(case.network.model, graph, points, images) for images in (case.calibration, case.test)
-        )
-        for limit in case.limits:
-            fitting = [index for index, each in enumerate(calibrated) if each.figures[case.figure].value <= limit]
-            best = max(fitting, key=lambda index: calibrated[index].macs_saved, default=None)
-            row: Record = {"method": method, "limit": f"{limit:.1%}", "n": len(case.test), "figure": case.figure}
-            if best is not None:
-                figure = tested[best].figures[case.figure]
-                row |= {"macs_saved": tested[best].macs_saved, "loss": figure.value}
-                row |= {"loss_low": figure.low, "loss_high": figure.high, "budget": points[best].name}
-            equal = at_equal_loss(tested, case.figure, limit)
-            records.append(row if equal is None else row | {"equal": equal})
+        calibrated = run_methods(case.network.model, graph, points, case.calibration)
+        for name, limit in case.limits:
+            row: Record = {"method": method, "limit": f"{limit:.1%} {LOSSES[name]}", "n": len(case.test)}
+            records.append(row | at_limit(case, graph, points, calibrated, name, limit))
             print(records[-1], flush=True)
     return records
 
 
 def tuned(case: Case, graph: Graph, scorers: Mapping[str, Scorer], harm: str, quick: bool) -> list[Method]:
-    """Return the scorers at the thresholds of every budget."""
+    """Return the scorers at the thresholds of every budget, from the smallest to the largest."""
     model, images = case.network.model, case.calibration
     if harm == "activation":
         curves = measure_curves(model, graph, scorers, images)
         few = images.first(min(len(images), 500))
         curves = weighted(curves, measure_sensitivities(model, graph, scorers, curves, few))
-        return [predicting(scorers, point) for point in trade_off(curves, _few(ACTIVATION_BUDGETS, quick))]
-    few = images.first(min(len(images), 300))
-    curves = measure_harm_curves(model, graph, scorers, few)
-    chosen = [
-        choose_by_harm(model, graph, scorers, few, curves, partial(for_error, budget=budget))
-        for budget in _few(OUTPUT_BUDGETS, quick)
-    ]
-    return [predicting(scorers, point) for point in chosen]
+    else:
+        few = images.first(min(len(images), 256))
+        middle = for_error(measure_harm_curves(model, graph, scorers, few), MIDDLE)
+        curves = measure_harm_curves(model, graph, scorers, few, point=middle)
+    budgets = BUDGETS[harm][2::4] if quick else BUDGETS[harm]
+    return [predicting(scorers, point) for point in trade_off(curves, budgets.tolist())]
 
 
-def at_equal_loss(evaluations: Sequence[Evaluation], figure: str, limit: float) -> float | None:
-    """Return the net saving where the loss reaches `limit`, on lines between neighbouring points; None if beyond."""
-    pairs = sorted((each.macs_saved, each.figures[figure].value) for each in evaluations)
-    before = (0.0, 0.0)
-    for saved, loss in pairs:
-        if loss > limit:
-            share = (limit - before[1]) / (loss - before[1])
-            return before[0] + share * (saved - before[0])
-        before = (saved, max(loss, 0.0))
-    return None
+def at_limit(
+    case: Case, graph: Graph, points: Sequence[Method], calibrated: Sequence[Evaluation], name: str, limit: float
+) -> Record:
+    """Return what the largest budget within the limit on calibration does on test, and the saving at equal loss."""
+    within = [index for index, each in enumerate(calibrated) if each.figures[name].value <= limit]
+    if not within:
+        return {}
+    best = within[-1]
+    tested = run_methods(case.network.model, graph, points[best : best + 2], case.test)
+    figure = tested[0].figures[name]
+    row: Record = {"macs_saved": tested[0].macs_saved, "loss": figure.value, "budget": points[best].name}
+    row |= {"loss_low": figure.low, "loss_high": figure.high}
+    losses = [each.figures[name].value for each in tested]
+    if len(tested) > 1 and losses[1] > losses[0]:
+        share = (limit - losses[0]) / (losses[1] - losses[0])
+        row["equal"] = tested[0].macs_saved + share * (tested[1].macs_saved - tested[0].macs_saved)
+    return row
 
 
 def page(records: Sequence[Record]) -> str:
@@ -171,17 +168,13 @@ those on which thresholds are chosen, and those of the test are different ones.
 - **neighbours**: the neighbour rule with a threshold for each layer, tuned by lost activation; **by harm**: tuned as
   ZAP harm is. The rule takes no MACs.
 
-*loss* is top-1 lost where there are labels, else the relative error of the output. The row is the budget that saves
-most on the calibration images within the loss asked for; *net saved* (MACs, less the predictors' own) and *loss on
-test*, with its 95 % interval over n test images, are that budget's. *net at equal loss* is where the line between the
-test's points crosses the loss asked for: it compares methods, and no threshold was chosen by it. Empty: no budget
-qualifies.
+*loss* is the relative error of the output (of the logits of a classifier), or the top-1 lost. The row is the largest
+budget that is within the loss asked for on the calibration images. *net saved* (MACs, less the predictors' own) and
+*loss on test*, with its 95 % interval over n test images, are that budget's. *net at equal loss* is where the line
+through this point and the next budget's on the test images reaches the loss asked for: it compares methods, and no
+threshold was chosen by it. All budgets by harm are chosen from one measurement, at the point of {MIDDLE:.0%} error.
 
 {markdown(records, COLUMNS)}"""
-
-
-def _few(budgets: Sequence[float], quick: bool) -> Sequence[float]:
-    return budgets[2::5] if quick else budgets
 
 
 def _base(net: Network, images: ImageSet, args: argparse.Namespace, name: str) -> None:
@@ -218,7 +211,7 @@ def _digits_in_photographs(args: argparse.Namespace, seed: int) -> Case:
     learning = cut("train", slice(0, args.learning), train, seed + 1)
     calibration = cut("train", slice(50_000, 50_000 + args.calibration), calibrate, seed + 2)
     tested = cut("t10k", slice(0, args.test), test, seed + 3)
-    return Case(net, learning, calibration, tested, "top1_lost", (0.005, 0.01), _options(args, seed))
+    return Case(net, learning, calibration, tested, LABELLED, _options(args, seed))
 
 
 def _hed_vgg16(args: argparse.Namespace, seed: int) -> Case:
@@ -229,7 +222,7 @@ def _hed_vgg16(args: argparse.Namespace, seed: int) -> Case:
         for part, count in zip(("train", "calibrate", "test"), counts, strict=True)
     )
     options = TrainingOptions(PATTERN, args.epochs, batch=4, seed=seed)
-    return Case(net, learning, calibration, test, "relative_output_error", (0.03,), options)
+    return Case(net, learning, calibration, test, LABELLED[:1], options)
 
 
 def _classified(net: Network, both: ImageSet, test: ImageSet, args: argparse.Namespace, seed: int) -> Case:
@@ -241,8 +234,7 @@ def _classified(net: Network, both: ImageSet, test: ImageSet, args: argparse.Nam
         learning,
         calibration,
         test.first(min(args.test, len(test))),
-        "top1_lost",
-        (0.005, 0.01),
+        LABELLED,
         _options(args, seed),
     )
 

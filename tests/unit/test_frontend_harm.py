@@ -18,6 +18,8 @@ from zapsim.frontend.network.forward import frozen
 from zapsim.frontend.network.graph import ConvSite, Graph, trace_graph
 from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.skipping import Method, operating_point, predicting
+from zapsim.frontend.training.learner import Learner
+from zapsim.frontend.training.losses import harm_error, weighted_error
 from zapsim.frontend.tuning.harm_curves import choose_by_harm, measure_harm_curves
 from zapsim.frontend.tuning.operating_points import best_threshold, expected, for_error, for_saving
 
@@ -257,6 +259,50 @@ def test_the_recipe_learns_and_its_points_are_tuned_in_output_errors():
     assert tuned.curves.squared
     assert [point.name for point in tuned.points] == ["e0.05", "t0.25"]
     assert tuned.points[0].quality["summed_error"] <= 0.05
+
+
+def test_the_gradient_is_that_of_the_deviance():
+    torch.manual_seed(0)
+    harm = torch.relu(torch.randn(3, 2, 6, 6)).square()
+    pattern = ZapPredictor(2, "1/2").pattern_of(harm)
+    scores = (1.5 * torch.randn(3, 2, 6, 6)).requires_grad_()
+    mean = nn.functional.softplus(8 * (scores - 0.5))
+    target = harm / 0.8
+    deviance = mean - target + torch.where(target > 0, target * (target.clamp(min=1e-30) / mean).log(), 0.0)
+    (deviance / 4)[..., ~pattern].sum().backward()
+    shown, slope = harm_error(scores.detach(), harm, pattern, 0.8)
+    assert shown == pytest.approx(float(deviance[..., ~pattern].sum().detach()), rel=1e-4)
+    torch.testing.assert_close(2 * slope, scores.grad)
+
+
+def test_scores_rank_large_activations_better_than_chances_do():
+    ranks = {}
+    for recipe, error, weights in (("weighted", weighted_error, None), ("harm", harm_error, torch.ones(16))):
+        predictor = ZapPredictor(16, "1/2")
+        predictor.start(saturating=recipe == "weighted")
+        learner = Learner("layer", predictor, error, weights)
+        for step in range(60):
+            learner.step(smooth_maps(step), 0.03, estimate=False, settled=step >= 30)
+        predictor.eval()
+        ranks[recipe] = np.mean([rank_of_the_highest(predictor, smooth_maps(seed)) for seed in (97, 98, 99)])
+    assert ranks["harm"] > ranks["weighted"] + 0.03, ranks
+
+
+@torch.no_grad()
+def rank_of_the_highest(predictor: ZapPredictor, ofmap: torch.Tensor) -> float:
+    """Rank correlation of scores and activations in the upper half of the scores."""
+    outside = ~predictor.pattern_of(ofmap)
+    scores, values = predictor(ofmap)[..., outside].flatten(), ofmap[..., outside].flatten()
+    highest = scores.argsort()[len(scores) // 2 :]
+    ranks = torch.stack([each[highest].argsort().argsort().double() for each in (scores, values)])
+    return float(torch.corrcoef(ranks)[0, 1])
+
+
+def smooth_maps(seed: int) -> torch.Tensor:
+    """Ofmaps whose neighbouring outputs are alike: half of them zeros, and large ones beside large ones."""
+    random = torch.Generator().manual_seed(seed)
+    coarse = torch.randn(4, 16, 5, 5, generator=random)
+    return torch.relu(nn.functional.interpolate(coarse, size=(20, 20), mode="bilinear")).square()
 
 
 def test_scores_start_without_an_upper_end():

@@ -14,7 +14,7 @@ from torch.nn import functional
 STEEPNESS = 8.0
 """Logits per unit of score: a score of 0 stands for a chance of 2 %, one of 1 for 98 %."""
 
-LEAST_EXPECTED = 1e-9
+LEAST_EXPECTED = 1e-30
 """Expected harm is at least that, so that its logarithm is finite."""
 
 ScoreError = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, float], tuple[float, torch.Tensor]]
