@@ -1,5 +1,6 @@
 """Harm: what zeroing outputs does to the network's output, against forward passes with the outputs zeroed."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -255,10 +256,13 @@ def test_the_recipe_learns_and_its_points_are_tuned_in_output_errors():
     assert all(losses[-1] < losses[0] for losses in trained.losses.values())
     again = train(network, smooth_images(64), epochs=8, recipe="harm", seed=2)
     assert again.predictors.header.tensors_sha256 == trained.predictors.header.tensors_sha256
-    tuned = tune(network, trained.predictors, IMAGES, error=[0.05], threshold=[0.25], harm="output")
+    others = replace(smooth_images(12, seed=9), names=tuple(f"other {i}" for i in range(12)))
+    tuned = tune(network, trained.predictors, others, error=[0.05], threshold=[0.25], harm="output")
     assert tuned.curves.squared
     assert [point.name for point in tuned.points] == ["e0.05", "t0.25"]
-    assert tuned.points[0].quality["summed_error"] <= 0.05
+    quality = tuned.points[0].quality
+    assert quality["summed_error"] <= 0.05
+    assert quality["achieved_summed_error"] == quality["achieved_relative_output_error"]
 
 
 def test_the_gradient_is_that_of_the_deviance():
