@@ -35,7 +35,7 @@ from zapsim.frontend.network.graph import Graph, trace_graph
 from zapsim.frontend.network.weights import load_weights
 from zapsim.frontend.networks import digits, hed_vgg16, vgg8
 from zapsim.frontend.scorer import Scorer
-from zapsim.frontend.skipping import Method, predicting
+from zapsim.frontend.skipping import Method, predicting, scorer_key
 from zapsim.frontend.training.training import TrainingOptions, train_predictors
 from zapsim.frontend.tuning.curves import measure_curves
 from zapsim.frontend.tuning.harm_curves import measure_harm_curves
@@ -48,12 +48,13 @@ BUDGETS = {"activation": np.geomspace(0.005, 1.0, 12), "output": np.geomspace(0.
 MIDDLE = 0.1
 """The error of the output at whose operating point the harm is measured that all budgets are chosen by."""
 METHODS = (
-    ("ZAP weighted", "weighted", "activation"),
-    ("ZAP harm", "harm", "output"),
-    ("neighbours", None, "activation"),
-    ("neighbours, by harm", None, "output"),
+    ("ZAP weighted", ("weighted",), "activation"),
+    ("ZAP harm", ("harm",), "output"),
+    ("neighbours", ("neighbours",), "activation"),
+    ("neighbours, by harm", ("neighbours",), "output"),
+    ("best, by harm", ("harm", "neighbours"), "output"),
 )
-"""What a row is called, the recipe (None: the rule), and the harm that thresholds are tuned by."""
+"""What a row is called, the recipes of predictors (or the rule), and the harm that thresholds are tuned by."""
 LOSSES = {"relative_output_error": "of the output", "top1_lost": "top-1"}
 LABELLED = (("relative_output_error", 0.03), ("top1_lost", 0.005), ("top1_lost", 0.01))
 COLUMNS = (
@@ -103,17 +104,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 def measure(case: Case, graph: Graph, args: argparse.Namespace) -> list[Record]:
     """Return a record for every method and limit: the best budget within the limit on calibration, measured on test."""
-    patterns = {site.name: PATTERN for site in graph.eligible}
-    trained: dict[str, Mapping[str, Scorer]] = {}
+    layers = [site.name for site in graph.eligible]
+    trained: dict[str, Mapping[str, Scorer]] = {"neighbours": {layer: NeighbourRule(PATTERN) for layer in layers}}
     records: list[Record] = []
-    for method, recipe, harm in METHODS:
-        scorers: Mapping[str, Scorer] = {layer: NeighbourRule(PATTERN) for layer in patterns}
-        if recipe is not None:
+    for method, kinds, harm in METHODS:
+        for recipe in kinds:
             if recipe not in trained:
                 options = replace(case.options, recipe=recipe)
                 trained[recipe] = train_predictors(case.network.model, graph, case.learning, options).predictors
-            scorers = trained[recipe]
-        points = tuned(case, graph, scorers, harm, args.quick)
+        further = {scorer_key(name, each.method): each for kind in kinds[1:] for name, each in trained[kind].items()}
+        points = tuned(case, graph, {**trained[kinds[0]], **further}, harm, args.quick)
         calibrated = run_methods(case.network.model, graph, points, case.calibration)
         for name, limit in case.limits:
             row: Record = {"method": method, "limit": f"{limit:.1%} {LOSSES[name]}", "n": len(case.test)}
@@ -167,6 +167,7 @@ those on which thresholds are chosen, and those of the test are different ones.
 - **ZAP harm**: predictors of `--recipe harm`, thresholds by the estimated error of the output (`tune --harm output`).
 - **neighbours**: the neighbour rule with a threshold for each layer, tuned by lost activation; **by harm**: tuned as
   ZAP harm is. The rule takes no MACs.
+- **best**: each layer gets ZAP or the rule, whichever the budget is better spent on (`--method best`).
 
 *loss* is the relative error of the output (of the logits of a classifier), or the top-1 lost. The row is the largest
 budget that is within the loss asked for on the calibration images. *net saved* (MACs, less the predictors' own) and
