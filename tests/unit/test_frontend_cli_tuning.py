@@ -159,3 +159,17 @@ def test_points_of_other_predictors_are_refused(folder: Path, capsys: pytest.Cap
     capsys.readouterr()
     assert main(shlex.split(f"{EVAL} --points other.json")) == 2
     assert "made for other predictors of tiny than these" in capsys.readouterr().err
+
+
+def test_budgets_in_errors_of_the_output(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(shlex.split(f"{TUNE} --harm output --error 0.2 --out output.json")) == 0
+    assert "output error" in capsys.readouterr().out
+    stored = json.loads((folder / "output.json").read_text())
+    assert stored["points"][0]["quality"]["summed_error"] <= 0.2
+    assert stored["provenance"]["arguments"]["harm"] == "output"
+
+
+def test_weights_of_output_errors_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(shlex.split(f"{TUNE} --harm output --weigh --error 0.2 --out refused.json")) == 2
+    assert "leave out weigh" in capsys.readouterr().err
+    assert not (folder / "refused.json").exists()

@@ -67,11 +67,12 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument(
         "--recipe",
-        choices=("weighted", "paper"),
+        choices=("weighted", "harm", "paper"),
         default="weighted",
         help="weighted (default): start as the neighbour rule, large activations count more, the learning rate falls "
-        "to 0; paper: as published: start at random, all outputs count the same, the learning rate is constant, crops "
-        "of pictures are cut anew for every epoch",
+        "to 0; harm: the same, but learn how much skipping an output changes the network's output; paper: as "
+        "published: start at random, all outputs count the same, the learning rate is constant, crops of pictures are "
+        "cut anew for every epoch",
     )
     add_method_argument(parser, "prediction methods, trained at the same time (default: zap)", several=True)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="predictor file to write")

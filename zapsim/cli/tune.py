@@ -39,6 +39,8 @@ Each budget becomes one operating point, for `zapsim eval --points` and `zapsim 
   --threshold T   threshold T in all layers; it must be a multiple of the curves' step (point tT)
 With --weigh, a layer's error is multiplied by a weight: the effect that skipping in this layer alone has on the
 network's output. It is measured without labels, in one forward pass per layer and image. The weights have mean 1.
+With --harm output, errors and budgets are relative errors of the network's output: 0.03 asks for at most 3 %. What each
+output contributes is estimated from gradients, without labels, while the other layers skip.
 With --order, every point comes once more for each order of filters (e0.2-density), with the same thresholds: filters
 sorted by the share of their outputs that are computed on the images, or dealt so that neighbours are unlike. It
 costs no hardware: `zapsim reorder` permutes the weights, and `zapsim run` takes the order into account. Layers whose
@@ -127,6 +129,12 @@ def add_parser(commands: Subparsers) -> None:
         help="also learn a static order of filters for every point: like filters side by side, or neighbours unlike",
     )
     parser.add_argument(
+        "--harm",
+        choices=("activation", "output"),
+        help="what errors are: the share of a layer's activation that is lost (default), or the relative error of the "
+        "network's output",
+    )
+    parser.add_argument(
         "--bins",
         type=int,
         default=2048,
@@ -158,6 +166,7 @@ def execute(args: argparse.Namespace) -> int:
             uniform=args.uniform,
             threshold=args.threshold,
             weigh=bool(args.weigh),
+            harm=args.harm or "activation",
             method=args.method,
             order=args.order or (),
             crops=args.crops,
@@ -195,7 +204,7 @@ def _print(tuned: TuningResult) -> None:
     table.add_section()
     table.add_row("MACs saved", *blank, *(f"{point.quality['macs_saved']:.2%}" for point in points))
     table.add_row(
-        "summed error" if weights is None else "weighted error",
+        _error_name(tuned),
         *blank,
         *(f"{point.quality['summed_error']:.4f}" for point in points),
     )
@@ -207,8 +216,8 @@ def _print(tuned: TuningResult) -> None:
     console = wide_console()
     console.print(table)
     console.print(
-        f"MACs saved: expected, net of the predictors' own; measured {tuned.curves.note}, one layer at a time; off: "
-        "the layer computes everything",
+        f"MACs saved: expected, net of the predictors' own; measured {tuned.curves.note}, "
+        f"{'at the point' if tuned.curves.squared else 'one layer at a time'}; off: the layer computes everything",
         highlight=False,
     )
     note = points[0].quality_note.rpartition("; achieved ")[2]
@@ -228,6 +237,12 @@ _ACHIEVED = (
     ("achieved: top-1 lost", "achieved_top1_lost", ".2%"),
 )
 """Rows of what the points achieve: label, name in their quality, format."""
+
+
+def _error_name(tuned: TuningResult) -> str:
+    if tuned.curves.squared:
+        return "output error"
+    return "summed error" if tuned.weights is None else "weighted error"
 
 
 def _setting(setting: PredictorSetting | None, several: bool) -> str:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from zapsim.errors import FrontendError
 from zapsim.frontend import inputs
@@ -25,6 +26,7 @@ from zapsim.frontend.training.predictor import PredictorSet, save_predictors
 from zapsim.frontend.training.training import BATCHES, Recipe, TrainingOptions, train_predictors
 from zapsim.frontend.tuning.achieved import with_achieved
 from zapsim.frontend.tuning.curves import BINS, Curves, measure_curves
+from zapsim.frontend.tuning.harm_curves import choose_by_harm, measure_harm_curves
 from zapsim.frontend.tuning.operating_points import best_threshold, for_error, for_saving, for_threshold, save_points
 from zapsim.frontend.tuning.ordering import check_rules, order_points
 from zapsim.frontend.tuning.sensitivity import measure_sensitivities, weighted
@@ -32,6 +34,9 @@ from zapsim.tracefile.order import Rule
 from zapsim.tracefile.records import OperatingPoint
 
 __all__ = ["TrainingResult", "TuningResult", "evaluate", "trace", "train", "tune"]
+
+Harm = Literal["activation", "output"]
+"""What the errors of curves and the budgets of points are."""
 
 MOST_WEIGHING_IMAGES = 1000
 """Images that the layers' weights are measured on at most: they are means, and take a forward pass per layer."""
@@ -97,8 +102,9 @@ def train(  # noqa: PLR0913 (options, by name)
         Passes over the crops, crops per step (default: 8; the paper's recipe: 128), and Adam's learning rate (default:
         0.03; the paper's recipe: 0.01).
     recipe
-        ``weighted``: start as the neighbour rule, large activations count more, the rate falls to 0. ``paper``: start
-        at random, all outputs count alike, constant rate, and crops of pictures are cut anew for every epoch.
+        ``weighted``: start as the neighbour rule, large activations count more, the rate falls to 0. ``harm``: the
+        same, but scores are the harm to the network's output that is expected of skipping. ``paper``: start at random,
+        all outputs count alike, constant rate, and crops of pictures are cut anew for every epoch.
     method
         Prediction methods of which each layer gets a predictor, all in the same forward passes.
     seed
@@ -188,6 +194,7 @@ def tune(  # noqa: PLR0913 (options, by name)
     uniform: float | Sequence[float] = (),
     threshold: float | Sequence[float] = (),
     weigh: bool = False,
+    harm: Harm = "activation",
     method: str | Sequence[str] | None = None,
     order: Rule | Sequence[Rule] = (),
     crops: int = 64,
@@ -221,6 +228,10 @@ def tune(  # noqa: PLR0913 (options, by name)
         Thresholds for all layers (``t0.2``).
     weigh
         Whether a layer's error counts as much as skipping in this layer alone hurts the network's output.
+    harm
+        What errors are: ``activation``, the share of a layer's activation sum that is lost, or ``output``, the relative
+        error of the network's output that skipping makes, estimated from gradients at the operating point
+        (:mod:`zapsim.frontend.tuning.harm_curves`). `error` and `uniform` are then budgets of that error.
     method
         Prediction method (default: the first of the predictors' file). Of several, and of all that can be used with
         ``best``, each layer gets the one that the budget is best spent on, net of its own MACs.
@@ -255,6 +266,7 @@ def tune(  # noqa: PLR0913 (options, by name)
     errors, savings, uniforms, thresholds = (_values(budget) for budget in (error, saving, uniform, threshold))
     if not (errors or savings or uniforms or thresholds):
         raise FrontendError("nothing to tune for: give error, saving, uniform or threshold")
+    _check_harm(harm, weigh)
     rules: tuple[Rule, ...] = tuple(order) if not isinstance(order, str) else (order,)
     check_rules(rules)
     inputs.check_output(out)
@@ -270,18 +282,26 @@ def tune(  # noqa: PLR0913 (options, by name)
     seen = check_unseen(crop_set, predictor_set, allowed=allow_overlap)
     checked = None if check is None else _checked_images(inputs.as_paths(check), model, crops, seed)
     scorers = predictor_set.select(_methods(method, predictor_set))
-    curves = measure_curves(model.model, graph, scorers, crop_set, bins=bins)
+    measure = measure_harm_curves if harm == "output" else measure_curves
+    curves = measure(model.model, graph, scorers, crop_set, bins=bins)
     layer_weights: dict[str, float] | None = None
     if weigh:
         sample = crop_set.first(min(len(crop_set), MOST_WEIGHING_IMAGES))
         layer_weights = measure_sensitivities(model.model, graph, scorers, curves, sample)
         curves = weighted(curves, layer_weights)
     kinds = (errors, for_error), (savings, for_saving), (uniforms, best_threshold), (thresholds, for_threshold)
-    points = tuple(choose(curves, value) for values, choose in kinds for value in values)
+    points: tuple[OperatingPoint, ...] = ()
+    for choose, value in ((choose, value) for values, choose in kinds for value in values):
+        if harm == "output":
+            at_value = partial(_choose, choose, value)
+            points += (choose_by_harm(model.model, graph, scorers, crop_set, curves, at_value),)
+        else:
+            points += (choose(curves, value),)
     chosen = {"calibrated_on": frozenset(crop_set.photographs()), "error_weights": layer_weights or {}}
     points = tuple(point.model_copy(update=chosen) for point in points)
-    points = with_achieved(model.model, graph, predictor_set.select(), points, checked or crop_set)
-    points += order_points(model.model, graph, predictor_set.select(), points, crop_set, rules)
+    all_scorers = predictor_set.select()
+    points = with_achieved(model.model, graph, all_scorers, points, checked or crop_set, curves.squared)
+    points += order_points(model.model, graph, all_scorers, points, crop_set, rules)
     if out is not None:
         recorded = {
             **call,
@@ -298,6 +318,18 @@ def tune(  # noqa: PLR0913 (options, by name)
     if checked is not None:
         warn_of_overlap("to check on", [checked], predictor_set, points)
     return TuningResult(points, curves, layer_weights, summary(graph.unsimulated, graph.macs))
+
+
+def _check_harm(harm: str, weigh: bool) -> None:
+    """Refuse an unknown kind of error, and weights of errors that need none."""
+    if harm not in get_args(Harm):
+        raise FrontendError(f"harm must be one of {', '.join(get_args(Harm))}, got '{harm}'")
+    if harm == "output" and weigh:
+        raise FrontendError("errors of the output need no weights: leave out weigh, or harm 'output'")
+
+
+def _choose(choose: Callable[[Curves, float], OperatingPoint], value: float, curves: Curves) -> OperatingPoint:
+    return choose(curves, value)
 
 
 def _methods(method: str | Sequence[str] | None, predictors: PredictorSet) -> tuple[str, ...]:

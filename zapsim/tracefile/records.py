@@ -143,6 +143,8 @@ class OperatingPoint(_Record):
     predictors: dict[str, PredictorSetting]
     quality: dict[Line, float] = Field(default_factory=dict)
     quality_note: Line = ""
+    order: FilterOrder | None = None
+    maps: Line | None = None
     calibrated_on: frozenset[str] = Field(default=frozenset(), exclude=True, repr=False)
     error_weights: dict[str, float] = Field(default_factory=dict, exclude=True, repr=False)
 

@@ -30,7 +30,7 @@ class LogisticPredictor(Predictor):
         nn.init.constant_(self.bn.weight, 0.25)
         nn.init.constant_(self.bn.bias, 0.5)
 
-    def start(self) -> None:
+    def start(self, saturating: bool = True) -> None:
         """Weigh all computed outputs around alike."""
         nn.init.constant_(self.conv.weight, 1 / 9)
 

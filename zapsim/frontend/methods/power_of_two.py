@@ -58,9 +58,9 @@ class PowerOfTwoPredictor(Predictor):
         for name in ("first_bias", "second_bias", "shift", "step"):
             self.register_buffer(name, torch.zeros(channels))
 
-    def start(self) -> None:
+    def start(self, saturating: bool = True) -> None:
         """Start as ZAP does."""
-        self.zap.start()
+        self.zap.start(saturating)
 
     def watch(self, ofmap: torch.Tensor) -> None:
         """Keep the largest activation."""

@@ -76,8 +76,11 @@ class Predictor(nn.Module, ABC):
     def work(self, threshold: float) -> PredictorWork:
         """Return what the hardware does for the layer at a threshold."""
 
-    def start(self) -> None:
-        """Set the parameters from which the recipe ``weighted`` starts (default: as they were constructed)."""
+    def start(self, saturating: bool = True) -> None:
+        """Set the parameters from which the recipes ``weighted`` and ``harm`` start (default: as constructed).
+
+        `saturating` says whether scores may stop rising, as chances do (``weighted``), or should not (``harm``).
+        """
 
     def start_as_published(self) -> None:
         """Set the parameters from which the recipe ``paper`` starts (default: as they were constructed)."""

@@ -16,6 +16,10 @@ PARAMETERS_PER_CHANNEL = 24
 """Two depthwise 3×3 filters with bias (10 each) and two batch normalisations (2 each)."""
 
 
+_HIGHEST = 3
+"""Deviations above their mean up to which sums of neighbours raise the score when training starts."""
+
+
 class ZapPredictor(Predictor):
     """Masked post-ReLU ofmap -> depthwise 3×3 -> BN -> ReLU -> depthwise 3×3 -> BN. Channels do not mix."""
 
@@ -32,11 +36,12 @@ class ZapPredictor(Predictor):
         nn.init.constant_(self.bn2.weight, 0.25)
         nn.init.constant_(self.bn2.bias, 0.5)
 
-    def start(self) -> None:
+    def start(self, saturating: bool = True) -> None:
         """Set the parameters so that scores depend on the sum of the computed outputs around, and on nothing else.
 
         The hidden layer says how far the normalised sum of the 3×3 is below 1 (one deviation above its mean), and
         lowers the score: it is lowest where all computed neighbours are zero, rises with their sum, and saturates.
+        If it should not be `saturating`, it says how far the sum is below 3, where few are.
         """
         with torch.no_grad():
             for conv in (self.conv1, self.conv2):
@@ -44,7 +49,7 @@ class ZapPredictor(Predictor):
                 assert conv.bias is not None
                 conv.bias.zero_()
             self.conv1.weight.fill_(-1 / 9)
-            self.bn1.bias.fill_(1)
+            self.bn1.bias.fill_(1 if saturating else _HIGHEST)
             self.conv2.weight[:, :, 1, 1] = -1
 
     def start_as_published(self) -> None:

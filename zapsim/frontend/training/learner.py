@@ -25,7 +25,8 @@ class Learner:
     Attributes
     ----------
     predictor
-        What learns, in training mode, from `error`.
+        What learns, in training mode, from `error` of what skipping costs: the activation, or, with `weights` of the
+        channels, the harm that is estimated from it (:func:`~zapsim.frontend.harm.channel_weights`).
     last
         Loss of the last step.
     losses
@@ -36,7 +37,7 @@ class Learner:
         Share of the layer's outputs that the predictor would have skipped at threshold 0, when last estimated.
     """
 
-    def __init__(self, name: str, predictor: Predictor, error: ScoreError) -> None:
+    def __init__(self, name: str, predictor: Predictor, error: ScoreError, weights: torch.Tensor | None = None) -> None:
         self.name = name
         self.predictor = predictor.train()
         self.last = float("nan")
@@ -44,6 +45,7 @@ class Learner:
         self.losses: list[float] = []
         self.history: list[float] = []
         self._error = error
+        self._weights = None if weights is None else weights[:, None, None]
         self._optimiser = torch.optim.Adam(predictor.parameters(), weight_decay=0.0)
 
     def step(self, ofmap: torch.Tensor, lr: float, estimate: bool, settled: bool = False) -> None:
@@ -55,7 +57,8 @@ class Learner:
         self.predictor.train(not settled)
         self.predictor.watch(ofmap)
         pattern = self.predictor.pattern_of(ofmap)
-        unit = mean_activation(ofmap)
+        costs = ofmap if self._weights is None else ofmap.square().mul_(self._weights)
+        unit = mean_activation(costs)
         outside = int((~pattern).sum()) * ofmap.shape[0] * ofmap.shape[1]
         self._optimiser.zero_grad()
         total, skipped = 0.0, 0
@@ -63,7 +66,7 @@ class Learner:
             part = ofmap[:, channels]
             with torch.enable_grad():
                 scores = self.predictor(part, channels)
-            squares, slope = self._error(scores.detach(), part, pattern, unit)
+            squares, slope = self._error(scores.detach(), costs[:, channels], pattern, unit)
             total += squares
             if estimate:
                 skipped += int(((scores.detach() <= 0) & ~pattern).count_nonzero())

@@ -9,13 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from torch.nn import functional
 
 STEEPNESS = 8.0
 """Logits per unit of score: a score of 0 stands for a chance of 2 %, one of 1 for 98 %."""
 
+LEAST_EXPECTED = 1e-30
+"""Expected harm is at least that, so that its logarithm is finite."""
+
 ScoreError = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, float], tuple[float, torch.Tensor]]
-"""Of scores and an ofmap (images, channels, rows, columns), the pattern as bool (rows, columns), and the layer's mean
-activation: the sum of the errors as it is shown, and half the gradient by the scores of what is to be minimised."""
+"""Of scores and what skipping costs (images, channels, rows, columns), the pattern as bool (rows, columns), and the
+mean cost of a non-zero output: the sum of the errors as it is shown, and half the gradient by the scores of what is to
+be minimised. The cost is the activation, or for :func:`harm_error` an estimate of harm; it is 0 where the output is."""
 
 
 def plain_error(
@@ -49,6 +54,27 @@ def weighted_error(
     error = scores.sub(0.5).mul_(STEEPNESS).sigmoid_().sub_(target)
     slope = error * weight
     return float(torch.dot(error.flatten(), slope.flatten())), slope
+
+
+def harm_error(
+    scores: torch.Tensor, harm: torch.Tensor, pattern: torch.Tensor, unit: float
+) -> tuple[float, torch.Tensor]:
+    """Return the deviance of `harm` in units of `unit` from what the scores expect.
+
+    A score s stands for an expected harm m = softplus(8 · (s - ½)): it has no upper end, and rises in proportion to the
+    score where the score is high, as sums of neighbours do, so that large harm is told from larger. Where the score
+    is low, m is the chance of the logistic function in :func:`weighted_error`, and a score of 0 means 2 % of `unit`.
+    The deviance m - h + h · log(h / m) of harm h is least on average where m is the mean of h (a quasi-likelihood of
+    Poisson's kind: McCullagh and Nelder, "Generalized Linear Models", 1989, chapter 9). So scores rank outputs by the
+    mean harm of skipping them. The gradient is over 4, as there.
+    """
+    target = harm / unit
+    logits = scores.sub(0.5).mul_(STEEPNESS)
+    mean = functional.softplus(logits).clamp_(min=LEAST_EXPECTED)
+    outside = (~pattern).to(scores.dtype)
+    deviance = (mean - target + torch.special.xlogy(target, target / mean)).mul_(outside)
+    slope = logits.sigmoid_().mul_(1 - target / mean).mul_(outside)
+    return float(deviance.sum()), slope
 
 
 def mean_activation(ofmap: torch.Tensor) -> float:

@@ -2,7 +2,8 @@
 
 Source: Shomron et al., "Thanks for Nothing", ECCV 2020, section 4: mean squared error between the prediction
 clamped to [0, 1] and (x > 0), Adam. The predictors see unmodified activations, so they are independent of one
-another. The recipe "weighted" starts elsewhere and weighs the errors (docs/decisions/0023).
+another. The recipe "weighted" starts elsewhere and weighs the errors (docs/decisions/0023); "harm" learns what skipping
+an output does to the network's output (docs/decisions/0032).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from torch import nn
 
 from zapsim.errors import FrontendError, did_you_mean
 from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.harm import channel_weights
 from zapsim.frontend.methods.predictor import Predictor
 from zapsim.frontend.methods.registry import method_class
 from zapsim.frontend.network.forward import CountColumn, device_of, frozen, progress_bar
@@ -34,16 +36,21 @@ from zapsim.frontend.network.weights import weights_digest
 from zapsim.frontend.skipping import scorer_key
 from zapsim.frontend.training.checkpoint import Checkpoint
 from zapsim.frontend.training.learner import Learner
-from zapsim.frontend.training.losses import plain_error, weighted_error
+from zapsim.frontend.training.losses import ScoreError, harm_error, plain_error, weighted_error
 from zapsim.patterns import pattern_tile
 
 CHECKPOINT_INTERVAL_S = 60.0
 
-Recipe = Literal["weighted", "paper"]
+Recipe = Literal["weighted", "harm", "paper"]
 
-_RATES: Mapping[Recipe, float] = {"weighted": 0.03, "paper": 0.01}
+_ERRORS: Mapping[Recipe, ScoreError] = {"weighted": weighted_error, "harm": harm_error, "paper": plain_error}
 
-BATCHES: Mapping[Recipe, int] = {"weighted": 8, "paper": 128}
+_RATES: Mapping[Recipe, float] = {"weighted": 0.03, "harm": 0.03, "paper": 0.01}
+
+MOST_HARM_IMAGES = 256
+"""Images that the weights of channels are measured on at most: they are means over all positions."""
+
+BATCHES: Mapping[Recipe, int] = {"weighted": 8, "harm": 8, "paper": 128}
 """Images per step, if not said."""
 
 
@@ -53,8 +60,10 @@ class TrainingOptions:
 
     `recipe` "weighted" starts as the neighbour rule, scores are chances with a logistic error, in which non-zero
     outputs count as much as their activation, the rate falls from `lr` to 0 along half a cosine, and half-way the
-    statistics of batch normalisation settle: from then on the predictor learns as it will be used. "paper" starts at
-    random, all outputs count alike in a squared error, and the rate stays.
+    statistics of batch normalisation settle: from then on the predictor learns as it will be used. "harm" differs from
+    it in that scores stand for the harm that is expected of skipping, without an upper end: the squared activation,
+    weighed by what the channel does to the network's output. "paper" starts at random, all outputs count alike in a
+    squared error, and the rate stays.
     `lr` is 0.03 if not given, and 0.01 with the paper's recipe; `batch` is 8, and 128 with the paper's.
     `layer_patterns` holds the layers with another pattern than `pattern`. `methods` names the methods of which each
     layer gets a predictor.
@@ -99,7 +108,7 @@ class TrainingOptions:
 
     def settled(self, step: int, steps: int) -> bool:
         """Return whether statistics stay as they are from this step on."""
-        return self.recipe == "weighted" and 2 * step >= steps
+        return self.recipe != "paper" and 2 * step >= steps
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,7 +159,7 @@ def train_predictors(
     """
     _check(graph, images, options)
     predictors = _predictors(graph, options)
-    learners = _learners(predictors, options, device_of(model))
+    learners = _learners(predictors, options, device_of(model), _weights(model, graph, images, options))
 
     def epoch_images(epoch: int) -> ImageSet:
         return images if of_epoch is None or epoch == 0 else of_epoch(epoch)
@@ -250,17 +259,33 @@ def _predictors(graph: Graph, options: TrainingOptions) -> dict[str, dict[str, P
         if options.recipe == "paper":
             predictor.start_as_published()
         else:
-            predictor.start()
+            predictor.start(saturating=options.recipe == "weighted")
     return predictors
 
 
+def _weights(
+    model: nn.Module, graph: Graph, images: ImageSet, options: TrainingOptions
+) -> Mapping[str, torch.Tensor] | None:
+    """Return what the recipe "harm" weighs the channels of each layer by, None for the others."""
+    if options.recipe != "harm" or not any(method_class(method).trained for method in options.methods):
+        return None
+    patterns = {site.name: options.pattern_of(site.name) for site in graph.eligible}
+    few = images.first(min(len(images), MOST_HARM_IMAGES))
+    return channel_weights(model, graph, patterns, few, options.seed)
+
+
 def _learners(
-    predictors: Mapping[str, Mapping[str, Predictor]], options: TrainingOptions, device: torch.device
+    predictors: Mapping[str, Mapping[str, Predictor]],
+    options: TrainingOptions,
+    device: torch.device,
+    weights: Mapping[str, torch.Tensor] | None,
 ) -> dict[str, Learner]:
     """Return what teaches the predictors of methods that learn."""
-    error = plain_error if options.recipe == "paper" else weighted_error
+    error = _ERRORS[options.recipe]
     return {
-        _key(layer, method, predictors): Learner(layer, predictor.to(device), error)
+        _key(layer, method, predictors): Learner(
+            layer, predictor.to(device), error, None if weights is None else weights[layer]
+        )
         for method, part in predictors.items()
         for layer, predictor in part.items()
         if predictor.trained

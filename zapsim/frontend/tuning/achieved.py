@@ -29,10 +29,12 @@ def with_achieved(
     scorers: Mapping[str, Scorer],
     points: Sequence[OperatingPoint],
     images: ImageSet,
+    of_output: bool = False,
 ) -> tuple[OperatingPoint, ...]:
     """Run every point and return the points with what they achieve added to their quality.
 
-    ``achieved_macs_saved`` and ``achieved_summed_error`` are the figures that the curves expected; the rest is the
+    ``achieved_macs_saved`` and ``achieved_summed_error`` are the figures that the curves expected (the latter is the
+    relative error of the network's output if curves are `of_output`, else of the activation lost); the rest is the
     network's: ``achieved_relative_output_error``, of a classifier ``achieved_top1_agreement``, with labels
     ``achieved_top1_lost``, each with the bounds ``_low`` and ``_high`` of its 95 % interval over photographs.
     """
@@ -42,7 +44,9 @@ def with_achieved(
     for point, evaluation in zip(points, evaluations, strict=True):
         quality = {
             "achieved_macs_saved": evaluation.macs_saved,
-            "achieved_summed_error": evaluation.summed_error(point.error_weights),
+            "achieved_summed_error": evaluation.figures["relative_output_error"].value
+            if of_output
+            else evaluation.summed_error(point.error_weights),
         }
         for name in _FIGURES:
             if name in evaluation.figures:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 import torch
@@ -54,7 +55,8 @@ class LayerCurve:
     computed
         Mean number of outputs per image that each threshold computes, those of the pattern included; falling.
     error
-        Share of the layer's activation sum that each threshold loses; rising.
+        Share of the layer's activation sum that each threshold loses; rising. Of squared curves, what that does to the
+        network's output (:mod:`zapsim.frontend.tuning.harm_curves`).
     predictor_macs
         MACs of the predictor itself per image (0 for a rule without one).
     scorer
@@ -114,12 +116,22 @@ class LayerCurve:
 class Curves:
     """The curves of all predicted layers, and the MACs of all convolutions of one image.
 
-    A layer has a curve for each method that it may be predicted by. `note` says what they were measured on.
+    A layer has a curve for each method that it may be predicted by. `note` says what they were measured on. `squared`
+    says that errors are squares: then they are added as such, and budgets and totals are roots of the sum.
     """
 
     layers: tuple[LayerCurve, ...]
     dense_macs: int
     note: str
+    squared: bool = False
+
+    def most(self, budget: float) -> float:
+        """Return the largest sum of errors within a budget."""
+        return budget * budget if self.squared else budget
+
+    def total(self, summed: float) -> float:
+        """Return the error, in the unit of budgets, that a sum of layers' errors means."""
+        return sqrt(summed) if self.squared else summed
 
     def layer(self, name: str) -> LayerCurve:
         """Return one layer's curve, that of its first method."""
@@ -158,12 +170,7 @@ def measure_curves(
     FrontendError
         If there is no image or no predictor, `bins` cannot be used, or activations or scores are not finite.
     """
-    if bins < _FEWEST_BINS or bins > _MOST_BINS or bins & (bins - 1):
-        raise FrontendError(f"bins must be a power of two from {_FEWEST_BINS} to {_MOST_BINS}, got {bins}")
-    if not len(images):
-        raise FrontendError("curves need at least one image")
-    if not scorers:
-        raise FrontendError("curves need at least one predictor")
+    check_curve_inputs(scorers, images, bins)
     histograms = {
         site.name: [_Histogram(site.name, scorer, bins) for scorer in scorers_of(scorers, site.name)]
         for site in graph.sites
@@ -186,12 +193,42 @@ def measure_curves(
     return Curves(layers, sum(site.shape.macs for site in graph.sites), f"on {images.description}")
 
 
-class _Histogram:
-    """Scores of one layer outside the pattern, by bin: how many, and how much activation.
+def check_curve_inputs(scorers: Mapping[str, Scorer], images: ImageSet, bins: int) -> None:
+    """Refuse to measure curves without images or predictors, or with bins that cannot be used.
+
+    Raises
+    ------
+    FrontendError
+        Saying what is expected.
+    """
+    if bins < _FEWEST_BINS or bins > _MOST_BINS or bins & (bins - 1):
+        raise FrontendError(f"bins must be a power of two from {_FEWEST_BINS} to {_MOST_BINS}, got {bins}")
+    if not len(images):
+        raise FrontendError("curves need at least one image")
+    if not scorers:
+        raise FrontendError("curves need at least one predictor")
+
+
+def score_bins(layer: str, scores: torch.Tensor, bins: int) -> torch.Tensor:
+    """Return the bin of every score of a layer (int64).
 
     Bin 0 holds what no threshold computes (score at most -1), bin ``bins + 1`` what all do (score above 1); bin k
     between them holds the scores above threshold k - 1, up to threshold k.
+
+    Raises
+    ------
+    FrontendError
+        If a score is not finite.
     """
+    if not bool(torch.isfinite(scores).all()):
+        raise FrontendError(f"layer {layer}: its predictor's scores are not finite (NaN or infinity)")
+    half = bins // 2
+    # Multiplying by a power of two and rounding up are exact; adding 1 first would not be.
+    return (scores * half).ceil().clamp(-half, half + 1).long() + half
+
+
+class _Histogram:
+    """Scores of one layer outside the pattern, by bin (:func:`score_bins`): how many, and how much activation."""
 
     def __init__(self, name: str, scorer: Scorer, bins: int) -> None:
         self.name = name
@@ -203,13 +240,8 @@ class _Histogram:
 
     def add(self, ofmap: torch.Tensor) -> None:
         check_finite(self.name, ofmap)
-        scores = self.scorer(ofmap)
-        if not bool(torch.isfinite(scores).all()):
-            raise FrontendError(f"layer {self.name}: its predictor's scores are not finite (NaN or infinity)")
         pattern = self.scorer.pattern_of(ofmap)
-        half = self.bins // 2
-        # Multiplying by a power of two and rounding up are exact; adding 1 first would not be.
-        index = (scores[..., ~pattern] * half).ceil().clamp(-half, half + 1).long() + half
+        index = score_bins(self.name, self.scorer(ofmap)[..., ~pattern], self.bins)
         values = ofmap[..., ~pattern].double()
         self.counts += torch.bincount(index.flatten(), minlength=len(self.counts)).cpu().numpy()
         self.mass += torch.bincount(index.flatten(), values.flatten(), minlength=len(self.mass)).cpu().numpy()

@@ -10,7 +10,8 @@ The curves know each layer by itself: what skipping in one layer does to the nex
 quality is therefore what the curves expect of it:
 
 - ``macs_saved``: share of the network's convolution MACs that is saved, net of the predictors' own.
-- ``summed_error``: sum of the layers' lost shares of activation (weighted, if the curves are).
+- ``summed_error``: sum of the layers' lost shares of activation (weighted, if the curves are); of squared curves the
+  root of the sum, which is a relative error of the network's output.
 - ``most_macs_saved``: what no thresholds of these curves can save within the error budget (:func:`for_error`).
 - ``least_summed_error``: the error below which no thresholds of these curves save as much (:func:`for_saving`).
 """
@@ -47,7 +48,7 @@ def for_error(curves: Curves, budget: float) -> OperatingPoint:
     """
     if not (isfinite(budget) and budget >= 0):
         raise FrontendError(f"an error budget must be 0 or more, got {budget}")
-    choice = choose([Options(layer.macs, layer.errors) for layer in _layers(curves)], budget)
+    choice = choose([Options(layer.macs, layer.errors) for layer in _layers(curves)], curves.most(budget))
     assert choice is not None  # without predictors there is no error
     bound = (_dense(curves) - choice.bound) / curves.dense_macs
     return _point(curves, f"e{budget:g}", choice.taken, {"asked_summed_error": budget, "most_macs_saved": bound})
@@ -71,7 +72,10 @@ def for_saving(curves: Curves, saving: float) -> OperatingPoint:
             f"a saving of {saving:.1%} cannot be reached: all thresholds at 1 save {most:.2%} of the MACs"
         )
     return _point(
-        curves, f"s{saving:g}", choice.taken, {"asked_macs_saved": saving, "least_summed_error": choice.bound}
+        curves,
+        f"s{saving:g}",
+        choice.taken,
+        {"asked_macs_saved": saving, "least_summed_error": curves.total(choice.bound)},
     )
 
 
@@ -99,7 +103,7 @@ def best_threshold(curves: Curves, budget: float) -> OperatingPoint:
     """
     _check_one_method(curves)
     errors = np.sum([layer.error for layer in curves.layers], axis=0)
-    fitting = int(np.searchsorted(errors, budget, side="right"))
+    fitting = int(np.searchsorted(errors, curves.most(budget), side="right"))
     return _point(curves, f"u{budget:g}", [fitting] * len(curves.layers), {"asked_summed_error": budget})
 
 
@@ -125,7 +129,7 @@ def _point(
     saved = _dense(curves) - sum(float(layer.macs[option]) for layer, option in pairs)
     quality = {
         "macs_saved": saved / curves.dense_macs,
-        "summed_error": float(sum(layer.errors[option] for layer, option in pairs)),
+        "summed_error": curves.total(float(sum(layer.errors[option] for layer, option in pairs))),
         **(bounds or {}),
     }
     settings = {layer.name: layer.setting(option) for layer, option in pairs if option}
