@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from pathlib import Path
 from typing import cast
 
@@ -59,6 +60,7 @@ def load_network(spec: str, weights: Path | None = None, device: str = "auto", s
     """
     factory_name = spec.partition(":")[2]
     factory = load_factory(spec)
+    _check_call(spec, factory)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = factory()
@@ -101,10 +103,34 @@ def load_factory(spec: str, what: str = "network") -> Callable[[], object]:
         except ModuleNotFoundError as error:
             raise FrontendError(f"{what} '{spec}': no module named '{error.name}'") from None
     factory = getattr(module, factory_name, None)
-    if not callable(factory):
+    if not (callable(factory) or isinstance(factory, Network)):
         hint = did_you_mean(factory_name, [name for name in vars(module) if not name.startswith("_")])
         raise FrontendError(f"{what} '{spec}': {module_name} has no function '{factory_name}'{hint}")
     return cast(Callable[[], object], factory)
+
+
+def _check_call(spec: str, factory: object) -> None:
+    """Refuse what is not a function without arguments, and say how to write one."""
+    name = spec.partition(":")[2]
+    if isinstance(factory, (nn.Module, Network)):
+        raise FrontendError(
+            f"network '{spec}': {name} is a network, expected a function that makes one: write "
+            f"`def make_model(): return {name}` and name that"
+        )
+    try:
+        missing = [
+            parameter.name
+            for parameter in signature(factory).parameters.values()  # type: ignore[arg-type]
+            if parameter.default is parameter.empty
+            and parameter.kind not in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}
+        ]
+    except (TypeError, ValueError):  # of compiled code, which says nothing of its arguments
+        return
+    if missing:
+        raise FrontendError(
+            f"network '{spec}': {name} needs arguments ({', '.join(missing)}), expected a function without: write "
+            f"`def make_model(): return {name}({missing[0]}=...)` and name that"
+        )
 
 
 @contextmanager
