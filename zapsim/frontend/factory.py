@@ -21,6 +21,23 @@ def load_factory(spec: str, what: str = "network") -> Callable[[], object]:
     FrontendError
         If there is none.
     """
+    factory = load_object(spec, what)
+    if not callable(factory):
+        module_name, _, name = spec.partition(":")
+        raise FrontendError(
+            f"{what} '{spec}': {module_name} has no function '{name}'; it is of type {type(factory).__name__}"
+        )
+    return cast(Callable[[], object], factory)
+
+
+def load_object(spec: str, what: str = "network") -> object:
+    """Return what ``package.module:name`` names; messages call it a `what`.
+
+    Raises
+    ------
+    FrontendError
+        If there is no such module or name.
+    """
     module_name, colon, factory_name = spec.partition(":")
     if not (module_name and colon and factory_name):
         raise FrontendError(f"{what} '{spec}': expected package.module:factory")
@@ -29,11 +46,10 @@ def load_factory(spec: str, what: str = "network") -> Callable[[], object]:
             module = importlib.import_module(module_name)
         except ModuleNotFoundError as error:
             raise FrontendError(f"{what} '{spec}': no module named '{error.name}'") from None
-    factory = getattr(module, factory_name, None)
-    if not callable(factory):
+    if not hasattr(module, factory_name):
         hint = did_you_mean(factory_name, [name for name in vars(module) if not name.startswith("_")])
         raise FrontendError(f"{what} '{spec}': {module_name} has no function '{factory_name}'{hint}")
-    return cast(Callable[[], object], factory)
+    return getattr(module, factory_name)
 
 
 @contextmanager

@@ -21,11 +21,13 @@ _BYTES = 6
 """Kept of each SHA-256: of 60,000 photographs, two are taken for one with a chance of 1 in 150,000."""
 
 
+_GREY_DIMS = 2
+
+
 def photograph_digest(picture: Image.Image | NDArray[Any]) -> str:
-    """Return the digest of a decoded picture, or of an array (rows, columns, channels): 12 hexadecimal digits."""
+    """Return the digest of a decoded picture, or of any array, as (rows, columns, channels): 12 hexadecimal digits."""
     pixels = np.ascontiguousarray(np.asarray(picture))
-    height, width, *channels = pixels.shape
-    shape = (height, width, *(channels or [1]))
+    shape = (*pixels.shape, 1) if pixels.ndim == _GREY_DIMS else pixels.shape
     return hashlib.sha256(f"{shape} {pixels.dtype}".encode() + pixels.tobytes()).hexdigest()[: 2 * _BYTES]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from torch import nn
 
 from zapsim.errors import FrontendError
 from zapsim.frontend.data.preprocessing import IMAGENET, Preprocessing
-from zapsim.frontend.factory import load_factory
+from zapsim.frontend.factory import load_factory, load_object
 from zapsim.frontend.network.contract import check_model
 from zapsim.frontend.network.forward import to_eval_mode
 from zapsim.frontend.network.weights import load_weights, weights_digest
@@ -54,6 +55,7 @@ def load_network(spec: str, weights: Path | None = None, device: str = "auto", s
         If the factory cannot be found, fails or returns something else, or weights do not fit.
     """
     factory_name = spec.partition(":")[2]
+    _check_call(spec, load_object(spec))
     factory = load_factory(spec)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -78,3 +80,27 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise FrontendError("torch sees no GPU; use --device cpu")
     return torch.device(name)
+
+
+def _check_call(spec: str, factory: object) -> None:
+    """Refuse what is not a function without arguments, and say how to write one."""
+    name = spec.partition(":")[2]
+    if isinstance(factory, (nn.Module, Network)):
+        raise FrontendError(
+            f"network '{spec}': {name} is a network, expected a function that makes one: write "
+            f"`def make_model(): return {name}` and name that"
+        )
+    try:
+        missing = [
+            parameter.name
+            for parameter in signature(factory).parameters.values()  # type: ignore[arg-type]
+            if parameter.default is parameter.empty
+            and parameter.kind not in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}
+        ]
+    except (TypeError, ValueError):  # of compiled code, which says nothing of its arguments
+        return
+    if missing:
+        raise FrontendError(
+            f"network '{spec}': {name} needs arguments ({', '.join(missing)}), expected a function without: write "
+            f"`def make_model(): return {name}({missing[0]}=...)` and name that"
+        )
