@@ -177,7 +177,8 @@ def _predictor(layer: TracedLayer, point: OperatingPoint) -> str:
     setting = point.predictors.get(layer.shape.name)
     if setting is None:
         return f"not predicted: {layer.unpredicted or 'no predictor at this operating point'}"
-    return f"pattern {setting.pattern}, threshold {setting.threshold:g}"
+    unit = "" if setting.unit is None else f" by {setting.unit}"
+    return f"pattern {setting.pattern}, threshold {setting.threshold:g}{unit}"
 
 
 def _provenance(arch: ArchSpec, trace: Trace, policy: Policy, batch: int) -> dict[str, Any]:

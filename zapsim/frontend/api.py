@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zapsim.errors import FrontendError
+from zapsim.arch.spec import ArchSpec
 from zapsim.frontend import inputs
 from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.data.images import load_crops
@@ -19,8 +19,11 @@ from zapsim.frontend.measurement import evaluate, trace
 from zapsim.frontend.network.graph import Graph
 from zapsim.frontend.training.predictor import PredictorSet, save_predictors
 from zapsim.frontend.training.training import Recipe, TrainingOptions, train_predictors
+from zapsim.frontend.tuning.array_points import Minimise
+from zapsim.frontend.tuning.array_tuning import ArrayGoal, tune_for_array
+from zapsim.frontend.tuning.budgets import Budgets
 from zapsim.frontend.tuning.curves import BINS, Curves, measure_curves
-from zapsim.frontend.tuning.operating_points import best_threshold, for_error, for_saving, for_threshold, save_points
+from zapsim.frontend.tuning.operating_points import save_points
 from zapsim.frontend.tuning.sensitivity import measure_sensitivities, weighted
 from zapsim.tracefile.records import OperatingPoint
 
@@ -157,6 +160,11 @@ def tune(  # noqa: PLR0913 (options, by name)
     uniform: float | Sequence[float] = (),
     threshold: float | Sequence[float] = (),
     weigh: bool = False,
+    arch: ArchSpec | str | Path | None = None,
+    overrides: Mapping[str, object] | Sequence[str] | None = None,
+    minimise: Minimise | None = None,
+    unit: str | None = None,
+    array_crops: int | None = None,
     crops: int = 64,
     bins: int = BINS,
     seed: int = 0,
@@ -165,7 +173,7 @@ def tune(  # noqa: PLR0913 (options, by name)
     out: str | Path | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> TuningResult:
-    """Choose thresholds per layer for error budgets or MAC savings, from curves measured on images.
+    """Choose thresholds per layer for error budgets or savings of MACs or of an array, from curves measured on images.
 
     Parameters
     ----------
@@ -176,15 +184,28 @@ def tune(  # noqa: PLR0913 (options, by name)
     images
         What to measure on; preferably not the images of the training.
     error
-        Budgets of summed error: save the most MACs within each (points ``e0.2`` and so on).
+        Budgets of summed error: save the most MACs within each (points ``e0.2`` and so on), or the most of the array.
     saving
-        Shares of the MACs to save, net of the predictors' own, with least summed error (``s0.2``).
+        Shares of the MACs to save, net of the predictors' own, or of the array's cost, with least summed error
+        (``s0.2``).
     uniform
         Budgets of summed error for the highest threshold that all layers share (``u0.2``).
     threshold
         Thresholds for all layers (``t0.2``).
     weigh
         Whether a layer's error counts as much as skipping in this layer alone hurts the network's output.
+    arch, overrides
+        An architecture, its file, or the name of a shipped one, and values that replace its own: the cost of a layer
+        is then what it takes on this array, by the array's own engine, and points say what is expected of them there.
+        What is approximated, :mod:`zapsim.frontend.tuning.array_cost` says.
+    minimise
+        What of the array is to be saved: ``cycles`` (default), ``energy`` or ``edp``.
+    unit
+        What is decided on together: ``auto`` (default: what the array can leave out together, or single outputs,
+        whichever pays in a layer), ``output``, ``filters``, ``pixels`` or ``quota``
+        (:func:`~zapsim.frontend.tuning.array_units.units_of`).
+    array_crops
+        How many of the images are simulated (default: 8, or all if there are fewer).
     crops
         Random crops of the pictures (or images drawn from a file); a set of images is taken as it is.
     bins
@@ -203,35 +224,35 @@ def tune(  # noqa: PLR0913 (options, by name)
     """
     call = inputs.call("zapsim.tune", locals())
     images, out = inputs.as_paths(images), inputs.as_path(out)
-    errors, savings, uniforms, thresholds = (_values(budget) for budget in (error, saving, uniform, threshold))
-    if not (errors or savings or uniforms or thresholds):
-        raise FrontendError("nothing to tune for: give error, saving, uniform or threshold")
+    budgets = Budgets.of(error, saving, uniform, threshold)
+    goal = ArrayGoal.of(arch, overrides, minimise, unit, array_crops)
     inputs.check_output(out)
     model, graph = inputs.open_network(network, weights, device, seed, images)
     predictor_set = inputs.open_predictors(predictors, model, graph)
     # Another stream of random numbers than training's, should both use the same pictures.
     crop_set = images if isinstance(images, ImageSet) else load_crops(images, model.preprocessing, crops, seed + 2)
-    curves = measure_curves(model.model, graph, predictor_set.predictors, crop_set, bins=bins)
+    if goal is not None:
+        goal.check(graph, crop_set)
+    scorers = predictor_set.predictors
+    curves = measure_curves(model.model, graph, scorers, crop_set, bins=bins)
     layer_weights: dict[str, float] | None = None
     if weigh:
         sample = crop_set.first(min(len(crop_set), MOST_WEIGHING_IMAGES))
-        layer_weights = measure_sensitivities(model.model, graph, predictor_set.predictors, curves, sample)
+        layer_weights = measure_sensitivities(model.model, graph, scorers, curves, sample)
         curves = weighted(curves, layer_weights)
-    kinds = (errors, for_error), (savings, for_saving), (uniforms, best_threshold), (thresholds, for_threshold)
-    points = tuple(choose(curves, value) for values, choose in kinds for value in values)
+    if goal is None:
+        points = budgets.points(curves)
+    else:
+        points = tune_for_array(model.model, graph, scorers, curves, layer_weights, crop_set, budgets, goal)
     if out is not None:
         recorded = {
             **call,
             "versions": inputs.versions(),
             "data": inputs.describe(crop_set),
             **({} if layer_weights is None else {"weights": layer_weights}),
+            **({} if goal is None else {"array": goal.record()}),
             **(provenance or {}),
         }
         save_points(out, points, predictor_set, recorded)
     inputs.warn_of_undecoded(crop_set)
     return TuningResult(points, curves, layer_weights)
-
-
-def _values(values: float | Sequence[float]) -> tuple[float, ...]:
-    """Return one value or several without repetitions."""
-    return tuple(dict.fromkeys(values)) if isinstance(values, Sequence) else (values,)

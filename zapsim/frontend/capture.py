@@ -18,6 +18,7 @@ from zapsim.frontend.network.early_exit import early_exit_macs, full_macs
 from zapsim.frontend.network.forward import CountColumn, check_finite, device_of, frozen, progress_bar
 from zapsim.frontend.network.graph import ConvSite, Graph
 from zapsim.frontend.network.intercept import Interception
+from zapsim.frontend.pooling import scorer_at
 from zapsim.frontend.quality import Tally
 from zapsim.frontend.training.predictor import Predictor
 from zapsim.tracefile.packed import PackedMap
@@ -157,7 +158,6 @@ class _Run:
         values: tuple[ValueKind, ...],
     ) -> None:
         self.point = point
-        self._thresholds = point.thresholds
         self._writer = writer
         self._predictors = predictors
         self._values = values
@@ -178,9 +178,10 @@ class _Run:
         """Write which outputs are non-zero and which are computed; return what flows on."""
         check_finite(site.name, ofmap)
         self._write(site, "ofmap_nonzero", ofmap)
-        if site.name not in self._thresholds:
+        setting = self.point.predictors.get(site.name)
+        if setting is None:
             return None
-        mask = self._predictors[site.name].mask(ofmap, self._thresholds[site.name])
+        mask = scorer_at(self._predictors[site.name], setting, site.shape.groups).mask(ofmap, setting.threshold)
         self._write(site, "mask", mask)
         return ofmap.mul_(mask)
 

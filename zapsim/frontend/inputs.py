@@ -41,6 +41,7 @@ PointInput: TypeAlias = float | str | Path | OperatingPoint
 _FILE_ARGUMENTS = frozenset(
     {
         "adapted",
+        "arch",
         "checkpoint",
         "eval_images",
         "eval_labels",

@@ -5,33 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 
 from zapsim.errors import FrontendError, did_you_mean
 from zapsim.frontend.network.graph import ConvSite
 from zapsim.frontend.network.intercept import OnOfmap
+from zapsim.frontend.pooling import scorer_at
+from zapsim.frontend.scorer import Scorer
 from zapsim.tracefile.records import OperatingPoint, PredictorSetting
 
-
-class Scorer(Protocol):
-    """A layer's predictor, trained or not: :class:`~zapsim.frontend.training.predictor.Predictor` is one."""
-
-    pattern: str
-
-    def __call__(self, ofmap: torch.Tensor) -> torch.Tensor:
-        """Return a score for every output of a post-ReLU ofmap (images, K, P, Q); high ones mean "not zero"."""
-        ...
-
-    def pattern_of(self, ofmap: torch.Tensor) -> torch.Tensor:
-        """Return the pattern over this ofmap as bool (rows, columns)."""
-        ...
-
-    def mask(self, ofmap: torch.Tensor, threshold: float) -> torch.Tensor:
-        """Return the outputs to compute as bool: the pattern, and every score above `threshold`."""
-        ...
-
+__all__ = ["Mask", "Method", "Scorer", "operating_point", "predicting", "uniform_points"]
 
 Mask = Callable[[ConvSite, torch.Tensor], torch.Tensor]
 """From a layer and its post-ReLU ofmap (images, K, P, Q) to the outputs that are computed, as bool."""
@@ -98,10 +82,10 @@ def predicting(
                 f"operating point {point.name}: layer '{layer}' has pattern {setting.pattern}, "
                 f"but its predictor was made for {scorers[layer].pattern}"
             )
-    thresholds = point.thresholds
 
     def mask(site: ConvSite, ofmap: torch.Tensor) -> torch.Tensor:
-        return scorers[site.name].mask(ofmap, thresholds[site.name])
+        setting = point.predictors[site.name]
+        return scorer_at(scorers[site.name], setting, site.shape.groups).mask(ofmap, setting.threshold)
 
     patterns = {layer: setting.pattern for layer, setting in point.predictors.items()}
     return Method(name or point.name, patterns, mask, predictor_macs=not free)

@@ -117,9 +117,11 @@ def _time_demands(
     loads, free_words = operand_loads(arch, [stage.tiles for stage in stages], resident, coded_share)
     predictor = PredictorResult()
     if mask is not None and policy.knowledge != "oracle":
+        assert layer.setting is not None
         predictor = run_predictor(
-            engine, arch, shape, layer.pattern_outputs(), stages[0].tiles, free_words, gated=policy.outputs == "gate"
-        )
+            engine, arch, shape, layer.pattern_outputs(), stages[0].tiles, free_words,
+            gated=policy.outputs == "gate", decision=layer.setting.unit,
+        )  # fmt: skip
     ofmap_words = 0 if resident.ofmap else ofmap_dram_words(arch, layer, mask)
     demanded = shape.outputs if mask is None else mask.count()
     return combine_stages(

@@ -17,6 +17,7 @@ from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import Demand, Engine, Mapping
 from zapsim.arrays.tiles import Tiles
 from zapsim.counts import Counts
+from zapsim.tracefile.decision_unit import DecisionUnit
 from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
@@ -25,6 +26,10 @@ KERNEL_MACS = 9
 
 WEIGHTS_PER_CHANNEL = 20
 """Two 3×3 kernels with a bias each, after folding the batch normalisations (24 parameters before)."""
+
+
+SCORE_BITS = 8
+"""Bits of a score that is kept until its lane's quota is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,12 @@ class PredictorResult:
 
 
 def predictor_counts(
-    shape: ConvShape, pattern_outputs: int, *, weights_per_word: int = 1, read_once: bool = True
+    shape: ConvShape,
+    pattern_outputs: int,
+    *,
+    weights_per_word: int = 1,
+    read_once: bool = True,
+    unit: DecisionUnit | None = None,
 ) -> Counts:
     """Count the predictor's actions for one layer.
 
@@ -91,15 +101,23 @@ def predictor_counts(
         Weights of the predictor that share a word.
     read_once
         Whether the array reads every bit of the mask once; else it counts what it reads itself.
+    unit
+        What is decided on together; None: single outputs. Each output of a unit takes one more addition, which costs
+        what a compare does; a unit takes one compare and one bit of the mask. For a quota, the scores of all outputs
+        are kept in the place of bits.
     """
     outside = shape.outputs - pattern_outputs
+    decisions, bits, additions = outside, 1, 0
+    if unit is not None:
+        decisions, additions = unit.decisions(shape, pattern_outputs), outside
+        bits = 1 if unit.quota is None else SCORE_BITS
     return Counts(
         predictor_macs=KERNEL_MACS * (pattern_outputs + outside),
-        predictor_compares=outside,
+        predictor_compares=decisions + additions,
         predictor_weight_reads=-(-WEIGHTS_PER_CHANNEL // weights_per_word) * shape.K * shape.N,
         glb_reads=pattern_outputs,
-        mask_bits_written=outside,
-        mask_bits_read=outside if read_once else 0,
+        mask_bits_written=decisions * bits,
+        mask_bits_read=decisions * bits if read_once else 0,
     )
 
 
@@ -112,6 +130,7 @@ def run_predictor(
     free_words: int,
     *,
     gated: bool = False,
+    decision: DecisionUnit | None = None,
 ) -> PredictorResult:
     """Determine what stage Z of one layer costs.
 
@@ -132,6 +151,8 @@ def run_predictor(
         pattern's outputs. What does not fit goes to DRAM and comes back.
     gated
         Whether outputs are only gated: then there is one stage, and a mask bit is used as soon as it is known.
+    decision
+        What is decided on together; None: single outputs.
     """
     unit = arch.predictor
     if unit.unit == "ideal":
@@ -142,6 +163,7 @@ def run_predictor(
         pattern_outputs,
         weights_per_word=unit.weights_per_word,
         read_once=not arch.array.reads_masks_by_pass,
+        unit=decision,
     )
     by_tile = unit.granularity == "tile"
     on_chip = blocks_on_chip(arch, first) / max(first.blocks, 1) if by_tile else 1.0

@@ -10,10 +10,19 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from zapsim.errors import TraceError, shown
 from zapsim.patterns import PATTERNS, pattern_map
+from zapsim.tracefile.decision_unit import DecisionUnit
 from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape, Workload
 
@@ -74,10 +83,22 @@ class TracedLayer(_Record):
 
 
 class PredictorSetting(_Record):
-    """Pattern and threshold of one layer's predictor: an output is computed if its score is above the threshold."""
+    """Pattern and threshold of one layer's predictor: an output is computed if its score is above the threshold.
+
+    With a `unit`, the score is that of the output's unit, and decides on all of it.
+    """
 
     pattern: str
     threshold: float
+    unit: DecisionUnit | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_absent_unit(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave an absent unit out, so that settings without one are written as they were before there were units."""
+        stored: dict[str, Any] = serialize(self)
+        if self.unit is None:
+            stored.pop("unit", None)
+        return stored
 
     @model_validator(mode="after")
     def _known_pattern(self) -> PredictorSetting:
