@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zapsim.cli._arguments import Subparsers
+from zapsim.cli._arguments import Subparsers, add_option, check_outputs, say_written
 from zapsim.cli._frontend_arguments import (
     add_image_arguments,
     add_method_argument,
@@ -18,6 +18,8 @@ from zapsim.cli._frontend_arguments import (
 )
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from zapsim.frontend.api import TuningResult
     from zapsim.tracefile.order import FilterOrder
     from zapsim.tracefile.records import OperatingPoint, PredictorSetting
@@ -49,6 +51,12 @@ The curves look at one layer at a time, on the images that thresholds are chosen
 predictors at work is measured, too: on --check, or else on at most 1000 of these images. Photographs on which the
 predictors learnt are refused, as they err less there: --unseen leaves them out. Fewer than 6 photographs are refused,
 too, as they say nothing of others.
+
+With --arch, a layer's cost is what it takes on this array, from its own engine, on masks of the first --array-crops
+images, and savings are shares of it. Outputs that the array can only leave out together are decided on together
+(--unit). The table then says what is expected of a point on these images with all predictors at work:
+  zapsim tune --network mynets:vgg --predictors vgg.zap.safetensors --images photos/ --weigh \\
+      --arch systolic_16x16 --set array.dataflow=output-stationary --error 0.1 0.2 --plot vgg.png --out vgg.points.json
 """
 
 
@@ -122,6 +130,7 @@ def add_parser(commands: Subparsers) -> None:
         const=True,  # not store_true: arguments that are not given stay out of the provenance
         help="weigh each layer's error by its effect on the output (measured on at most 1000 of the images)",
     )
+    _add_array_arguments(parser)
     parser.add_argument(
         "--order",
         nargs="+",
@@ -145,16 +154,48 @@ def add_parser(commands: Subparsers) -> None:
     parser.set_defaults(execute=execute)
 
 
+def _add_array_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the array that thresholds are chosen for; what is not given stays out of the provenance (None)."""
+    add_option(parser, "--arch", help="choose for this array: an architecture file, or the name of a shipped one")
+    add_option(parser, "--set", default=None)
+    parser.add_argument(
+        "--minimise",
+        choices=("cycles", "energy", "edp"),
+        help="what of the array is to be saved; needs --arch (default: cycles)",
+    )
+    parser.add_argument(
+        "--unit",
+        metavar="NAME",
+        help="what is decided on together; needs --arch. auto: single outputs, or what the array leaves out together, "
+        "whichever pays in a layer (default); output; filters: a pixel for a tile of filters; pixels: a filter for a "
+        "tile of pixels; quota: as many outputs on every lane",
+    )
+    parser.add_argument(
+        "--array-crops",
+        type=int,
+        metavar="N",
+        help="how many of the images are simulated; needs --arch (default: 8, or all if there are fewer)",
+    )
+    add_option(
+        parser, "--plot", help="also draw cycles and energy saved over the error (png, svg or pdf); needs --arch"
+    )
+
+
 def execute(args: argparse.Namespace) -> int:
     """Measure the curves, write the points and print a column per point."""
     from zapsim.errors import FrontendError
     from zapsim.frontend import api
     from zapsim.frontend.inputs import check_output
     from zapsim.frontend.network.forward import use_threads
+    from zapsim.report.plot import save_figure
+    from zapsim.report.points_plot import draw_points
 
     if not (args.error or args.saving or args.uniform or args.threshold):
         raise FrontendError("nothing to tune for: give --error, --saving, --uniform or --threshold")
+    if args.plot is not None and args.arch is None:
+        raise FrontendError("--plot shows what is expected on an array: give --arch")
     check_output(args.out)
+    check_outputs((args.out,), (args.plot,), [] if args.arch is None else [Path(args.arch)])
     use_threads(args.threads)
     with undecoded_on_stderr():
         tuned = api.tune(
@@ -169,6 +210,11 @@ def execute(args: argparse.Namespace) -> int:
             harm=args.harm or "activation",
             method=args.method,
             order=args.order or (),
+            arch=args.arch,
+            overrides=args.overrides,
+            minimise=args.minimise,
+            unit=args.unit,
+            array_crops=args.array_crops,
             crops=args.crops,
             check=args.check,
             unseen=bool(args.unseen),
@@ -178,9 +224,12 @@ def execute(args: argparse.Namespace) -> int:
             weights=args.weights,
             device=args.device,
             out=args.out,
-            provenance=provenance("tune", vars(args)),
+            provenance=provenance("tune", {**vars(args), "arch": None if args.arch is None else Path(args.arch)}),
         )
     _print(tuned)
+    if args.plot is not None:
+        save_figure(draw_points(tuned.points, "summed error" if tuned.weights is None else "weighted error"), args.plot)
+        say_written(args.plot)
     return 0
 
 
@@ -208,26 +257,49 @@ def _print(tuned: TuningResult) -> None:
         *blank,
         *(f"{point.quality['summed_error']:.4f}" for point in points),
     )
-    table.add_row("cannot be beaten", *blank, *(_bound(point) for point in points))
+    if any(map(_bound, points)):
+        table.add_row("cannot be beaten", *blank, *map(_bound, points))
+    for key, heading in _EXPECTED.items():
+        if any(key in point.quality for point in points):
+            table.add_row(heading, *blank, *(_share(point, key) for point in points))
     table.add_section()
     for label, figure, form in _ACHIEVED:
         if figure in points[0].quality:
             table.add_row(label, *blank, *(format(point.quality[figure], form) for point in points))
     console = wide_console()
     console.print(table)
+    _print_notes(tuned, console)
+
+
+def _print_notes(tuned: TuningResult, console: Console) -> None:
+    """Say below the table what was measured on which images."""
+    points = tuned.points
     console.print(
         f"MACs saved: expected, net of the predictors' own; measured {tuned.curves.note}, "
         f"{'at the point' if tuned.curves.squared else 'one layer at a time'}; off: the layer computes everything",
         highlight=False,
     )
-    note = points[0].quality_note.rpartition("; achieved ")[2]
-    console.print(f"achieved: with all predictors at work, {note}", highlight=False)
+    expected, _, achieved = points[0].quality_note.rpartition("; achieved ")
+    if "expected_cycle_saving" in points[0].quality:
+        console.print(f"cycles, energy and what comes below: {expected}", highlight=False)
+    console.print(f"achieved: with all predictors at work, {achieved}", highlight=False)
     for point in tuned.points:
         if point.order is not None:
             console.print(_ordered(point.name, point.order), highlight=False)
     if tuned.left_out:
         console.print(tuned.left_out, highlight=False)
 
+
+_EXPECTED = {
+    "layerwise_cycle_saving": "cycles saved, layers alone",
+    "layerwise_energy_saving": "energy saved, layers alone",
+    "expected_cycle_saving": "cycles saved",
+    "expected_energy_saving": "energy saved",
+    "relative_output_error": "output error",
+    "top1_agreement": "top-1 agreement",
+    "top1_accuracy": "top-1 accuracy",
+}
+"""Rows of the table for what is expected on an array, by the name in a point's quality."""
 
 _ACHIEVED = (
     ("achieved: MACs saved", "achieved_macs_saved", ".2%"),
@@ -239,6 +311,10 @@ _ACHIEVED = (
 """Rows of what the points achieve: label, name in their quality, format."""
 
 
+def _share(point: OperatingPoint, key: str) -> str:
+    return f"{point.quality[key]:.2%}" if key in point.quality else ""
+
+
 def _error_name(tuned: TuningResult) -> str:
     if tuned.curves.squared:
         return "output error"
@@ -246,10 +322,11 @@ def _error_name(tuned: TuningResult) -> str:
 
 
 def _setting(setting: PredictorSetting | None, several: bool) -> str:
-    """Return a threshold, with its method if there are several."""
+    """Return a threshold, with its method if there are several, and with its unit of decision."""
     if setting is None:
         return "off"
-    return f"{setting.method if several else ''} {setting.threshold:.4f}".strip()
+    threshold = f"{setting.method if several else ''} {setting.threshold:.4f}".strip()
+    return threshold if setting.unit is None else f"{threshold} by {setting.unit}"
 
 
 def _ordered(name: str, order: FilterOrder) -> str:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from zapsim.arch.spec import ArchSpec
 from zapsim.errors import FrontendError
 from zapsim.frontend import inputs
 from zapsim.frontend.data.arrays import is_array_file
@@ -25,9 +25,12 @@ from zapsim.frontend.splits import check_enough, check_unseen, training_photogra
 from zapsim.frontend.training.predictor import PredictorSet, save_predictors
 from zapsim.frontend.training.training import BATCHES, Recipe, TrainingOptions, train_predictors
 from zapsim.frontend.tuning.achieved import with_achieved
+from zapsim.frontend.tuning.array_points import Minimise
+from zapsim.frontend.tuning.array_tuning import ArrayGoal, tune_for_array
+from zapsim.frontend.tuning.budgets import Budgets
 from zapsim.frontend.tuning.curves import BINS, Curves, measure_curves
 from zapsim.frontend.tuning.harm_curves import choose_by_harm, measure_harm_curves
-from zapsim.frontend.tuning.operating_points import best_threshold, for_error, for_saving, for_threshold, save_points
+from zapsim.frontend.tuning.operating_points import save_points
 from zapsim.frontend.tuning.ordering import check_rules, order_points
 from zapsim.frontend.tuning.sensitivity import measure_sensitivities, weighted
 from zapsim.tracefile.order import Rule
@@ -197,6 +200,11 @@ def tune(  # noqa: PLR0913 (options, by name)
     harm: Harm = "activation",
     method: str | Sequence[str] | None = None,
     order: Rule | Sequence[Rule] = (),
+    arch: ArchSpec | str | Path | None = None,
+    overrides: Mapping[str, object] | Sequence[str] | None = None,
+    minimise: Minimise | None = None,
+    unit: str | None = None,
+    array_crops: int | None = None,
     crops: int = 64,
     check: ImagesInput | None = None,
     unseen: bool = False,
@@ -208,7 +216,7 @@ def tune(  # noqa: PLR0913 (options, by name)
     out: str | Path | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> TuningResult:
-    """Choose thresholds per layer for error budgets or MAC savings, from curves measured on images.
+    """Choose thresholds per layer for error budgets or savings of MACs or of an array, from curves measured on images.
 
     Parameters
     ----------
@@ -219,9 +227,10 @@ def tune(  # noqa: PLR0913 (options, by name)
     images
         What to measure on: other photographs than those of the training.
     error
-        Budgets of summed error: save the most MACs within each (points ``e0.2`` and so on).
+        Budgets of summed error: save the most MACs within each (points ``e0.2`` and so on), or the most of the array.
     saving
-        Shares of the MACs to save, net of the predictors' own, with least summed error (``s0.2``).
+        Shares of the MACs to save, net of the predictors' own, or of the array's cost, with least summed error
+        (``s0.2``).
     uniform
         Budgets of summed error for the highest threshold that all layers share (``u0.2``).
     threshold
@@ -238,6 +247,18 @@ def tune(  # noqa: PLR0913 (options, by name)
     order
         Static orders of filters to learn for every point, ``density`` or ``deal``: each makes one more point
         (``e0.2-density``). :mod:`zapsim.frontend.tuning.ordering` says how.
+    arch, overrides
+        An architecture, its file, or the name of a shipped one, and values that replace its own: the cost of a layer
+        is then what it takes on this array, by the array's own engine, and points say what is expected of them there.
+        What is approximated, :mod:`zapsim.frontend.tuning.array_cost` says.
+    minimise
+        What of the array is to be saved: ``cycles`` (default), ``energy`` or ``edp``.
+    unit
+        What is decided on together: ``auto`` (default: what the array can leave out together, or single outputs,
+        whichever pays in a layer), ``output``, ``filters``, ``pixels`` or ``quota``
+        (:func:`~zapsim.frontend.tuning.array_units.units_of`).
+    array_crops
+        How many of the images are simulated (default: 8, or all if there are fewer).
     crops
         Random crops of the pictures (or images drawn from a file); a set of images is taken as it is.
     check
@@ -263,12 +284,10 @@ def tune(  # noqa: PLR0913 (options, by name)
     """
     call = inputs.call("zapsim.tune", locals())
     images, out = inputs.as_paths(images), inputs.as_path(out)
-    errors, savings, uniforms, thresholds = (_values(budget) for budget in (error, saving, uniform, threshold))
-    if not (errors or savings or uniforms or thresholds):
-        raise FrontendError("nothing to tune for: give error, saving, uniform or threshold")
+    budgets = Budgets.of(error, saving, uniform, threshold)
+    goal = ArrayGoal.of(arch, overrides, minimise, unit, array_crops)
     _check_harm(harm, weigh)
-    rules: tuple[Rule, ...] = tuple(order) if not isinstance(order, str) else (order,)
-    check_rules(rules)
+    rules = _rules(order)
     inputs.check_output(out)
     model, graph = inputs.open_network(network, weights, device, seed, images)
     predictor_set = inputs.open_predictors(predictors, model, graph)
@@ -281,7 +300,11 @@ def tune(  # noqa: PLR0913 (options, by name)
     check_enough(crop_set, "tune on")
     seen = check_unseen(crop_set, predictor_set, allowed=allow_overlap)
     checked = None if check is None else _checked_images(inputs.as_paths(check), model, crops, seed)
-    scorers = predictor_set.select(_methods(method, predictor_set))
+    methods = _methods(method, predictor_set)
+    if goal is not None:
+        goal.check(graph, crop_set)
+        _check_for_array(harm, rules, methods)
+    scorers = predictor_set.select(methods)
     measure = measure_harm_curves if harm == "output" else measure_curves
     curves = measure(model.model, graph, scorers, crop_set, bins=bins)
     layer_weights: dict[str, float] | None = None
@@ -289,14 +312,14 @@ def tune(  # noqa: PLR0913 (options, by name)
         sample = crop_set.first(min(len(crop_set), MOST_WEIGHING_IMAGES))
         layer_weights = measure_sensitivities(model.model, graph, scorers, curves, sample)
         curves = weighted(curves, layer_weights)
-    kinds = (errors, for_error), (savings, for_saving), (uniforms, best_threshold), (thresholds, for_threshold)
-    points: tuple[OperatingPoint, ...] = ()
-    for choose, value in ((choose, value) for values, choose in kinds for value in values):
-        if harm == "output":
-            at_value = partial(_choose, choose, value)
-            points += (choose_by_harm(model.model, graph, scorers, crop_set, curves, at_value),)
-        else:
-            points += (choose(curves, value),)
+    if goal is not None:
+        points = tune_for_array(model.model, graph, scorers, curves, layer_weights, crop_set, budgets, goal)
+    elif harm == "output":
+        points = tuple(
+            choose_by_harm(model.model, graph, scorers, crop_set, curves, choose) for choose in budgets.choices()
+        )
+    else:
+        points = tuple(choose(curves) for choose in budgets.choices())
     chosen = {"calibrated_on": frozenset(crop_set.photographs()), "error_weights": layer_weights or {}}
     points = tuple(point.model_copy(update=chosen) for point in points)
     all_scorers = predictor_set.select()
@@ -311,6 +334,7 @@ def tune(  # noqa: PLR0913 (options, by name)
             **({"photographs_of_the_training": seen} if seen else {}),
             **({} if checked is None else {"check": inputs.describe(checked)}),
             **({} if layer_weights is None else {"weights": layer_weights}),
+            **({} if goal is None else {"array": goal.record()}),
             **(provenance or {}),
         }
         save_points(out, points, predictor_set, recorded)
@@ -328,8 +352,24 @@ def _check_harm(harm: str, weigh: bool) -> None:
         raise FrontendError("errors of the output need no weights: leave out weigh, or harm 'output'")
 
 
-def _choose(choose: Callable[[Curves, float], OperatingPoint], value: float, curves: Curves) -> OperatingPoint:
-    return choose(curves, value)
+def _rules(order: Rule | Sequence[Rule]) -> tuple[Rule, ...]:
+    """Return the orders of filters that are wanted; unknown ones are refused."""
+    rules: tuple[Rule, ...] = tuple(order) if not isinstance(order, str) else (order,)
+    check_rules(rules)
+    return rules
+
+
+def _check_for_array(harm: str, rules: Sequence[Rule], methods: Sequence[str]) -> None:
+    """Refuse what thresholds for an array are not chosen with."""
+    if len(methods) > 1:
+        raise FrontendError("thresholds for an array (arch) are those of one method: give one")
+    if harm == "output":
+        raise FrontendError("thresholds for an array (arch) are chosen by lost activation: leave out harm 'output'")
+    if rules:
+        raise FrontendError(
+            "thresholds for an array (arch) are chosen for filters in the network's own order: leave out order, or run "
+            "`zapsim reorder` first and tune the network that it writes"
+        )
 
 
 def _methods(method: str | Sequence[str] | None, predictors: PredictorSet) -> tuple[str, ...]:
@@ -345,8 +385,3 @@ def _checked_images(images: ImageSet | list[Path], network: Network, crops: int,
     opened = images if isinstance(images, ImageSet) else load_crops(images, network.preprocessing, crops, seed + 4)
     check_enough(opened, "check on")
     return opened
-
-
-def _values(values: float | Sequence[float]) -> tuple[float, ...]:
-    """Return one value or several without repetitions."""
-    return tuple(dict.fromkeys(values)) if isinstance(values, Sequence) else (values,)

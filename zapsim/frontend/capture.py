@@ -119,7 +119,8 @@ def share_maps(points: Sequence[OperatingPoint], owning: Collection[str] = ()) -
             for other in shared
             if other.predictors == point.predictors and other.maps is None and other.name not in owning
         )
-        owner = None if point.order is None or point.name in owning else next(twins, None)
+        pooled = any(setting.unit is not None for setting in point.predictors.values())  # along the point's own order
+        owner = None if point.order is None or pooled or point.name in owning else next(twins, None)
         shared.append(point if owner is None else point.model_copy(update={"maps": owner}))
     return tuple(shared)
 

@@ -45,6 +45,7 @@ BEST = "best"
 _FILE_ARGUMENTS = frozenset(
     {
         "adapted",
+        "arch",
         "check",
         "checkpoint",
         "eval_images",

@@ -11,6 +11,7 @@ import torch
 from zapsim.errors import FrontendError, did_you_mean
 from zapsim.frontend.network.graph import ConvSite
 from zapsim.frontend.network.intercept import OnOfmap
+from zapsim.frontend.pooling import scorer_at
 from zapsim.frontend.scorer import Scorer
 from zapsim.tracefile.predictor_work import PredictorWork
 from zapsim.tracefile.records import OperatingPoint, PredictorSetting
@@ -80,10 +81,12 @@ def predicting(scorers: Mapping[str, Scorer], point: OperatingPoint, name: str |
         If the point names a layer without a scorer, or with a scorer of another pattern or method.
     """
     chosen = {layer: _scorer(scorers, layer, setting, point.name) for layer, setting in point.predictors.items()}
-    thresholds = point.thresholds
+    places = {} if point.order is None else point.order.filters
 
     def mask(site: ConvSite, ofmap: torch.Tensor) -> torch.Tensor:
-        return chosen[site.name].mask(ofmap, thresholds[site.name])
+        setting = point.predictors[site.name]
+        scorer = scorer_at(chosen[site.name], setting, site.shape.groups, places.get(site.name))
+        return scorer.mask(ofmap, setting.threshold)
 
     patterns = {layer: setting.pattern for layer, setting in point.predictors.items()}
     work = {layer: setting.work for layer, setting in point.predictors.items()}

@@ -124,7 +124,7 @@ def _time_demands(
         assert layer.setting is not None
         predictor = run_predictor(
             engine, arch, shape, layer.pattern_outputs(), stages[0].tiles, free_words,
-            work=layer.setting.work, gated=policy.outputs == "gate",
+            work=layer.setting.work, gated=policy.outputs == "gate", decision=layer.setting.unit,
         )  # fmt: skip
     ofmap_words = 0 if resident.ofmap else ofmap_dram_words(arch, layer, mask)
     demanded = shape.outputs if mask is None else mask.count()

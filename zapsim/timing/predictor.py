@@ -23,12 +23,17 @@ from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import Demand, Engine, Mapping
 from zapsim.arrays.tiles import Tiles
 from zapsim.counts import Counts
+from zapsim.tracefile.decision_unit import DecisionUnit
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.predictor_work import ZAP_WORK, Kernel, PredictorWork
 from zapsim.workload import ConvShape
 
 KERNEL_MACS = 9
 """MACs of one depthwise 3×3 kernel, without any zero tap."""
+
+
+SCORE_BITS = 8
+"""Bits of a score that is kept until its lane's quota is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,7 @@ def predictor_counts(
     work: PredictorWork = ZAP_WORK,
     weights_per_word: int = 1,
     read_once: bool = True,
+    unit: DecisionUnit | None = None,
 ) -> Counts:
     """Count the predictor's actions for one layer; ``predictor_compares`` holds additions that belong to no MAC, too.
 
@@ -102,19 +108,27 @@ def predictor_counts(
         Weights of the predictor that share a word.
     read_once
         Whether the array reads every bit of the mask once; else it counts what it reads itself.
+    unit
+        What is decided on together; None: single outputs. Each output of a unit takes one more addition, which costs
+        what a compare does; a unit takes one compare and one bit of the mask. For a quota, the scores of all outputs
+        are kept in the place of bits.
     """
     outside = shape.outputs - pattern_outputs
+    decisions, bits, additions = outside, 1, 0
+    if unit is not None:
+        decisions, additions = unit.decisions(shape, pattern_outputs), outside
+        bits = 1 if unit.quota is None else SCORE_BITS
     return Counts(
         predictor_macs=work.macs(pattern_outputs, outside),
-        predictor_compares=work.additions(pattern_outputs, outside) + (outside if work.compares else 0),
+        predictor_compares=work.additions(pattern_outputs, outside) + additions + (decisions if work.compares else 0),
         predictor_weight_reads=-(-work.weights_per_channel // weights_per_word) * shape.K * shape.N,
         glb_reads=pattern_outputs,
-        mask_bits_written=outside,
-        mask_bits_read=outside if read_once else 0,
+        mask_bits_written=decisions * bits,
+        mask_bits_read=decisions * bits if read_once else 0,
     )
 
 
-def run_predictor(
+def run_predictor(  # noqa: PLR0913 (options, by name)
     engine: Engine[Mapping],
     arch: ArchSpec,
     shape: ConvShape,
@@ -124,6 +138,7 @@ def run_predictor(
     *,
     work: PredictorWork = ZAP_WORK,
     gated: bool = False,
+    decision: DecisionUnit | None = None,
 ) -> PredictorResult:
     """Determine what stage Z of one layer costs.
 
@@ -146,6 +161,8 @@ def run_predictor(
         What the layer's predictor does.
     gated
         Whether outputs are only gated: then there is one stage, and a mask bit is used as soon as it is known.
+    decision
+        What is decided on together; None: single outputs.
     """
     unit = arch.predictor
     if unit.unit == "ideal":
@@ -157,6 +174,7 @@ def run_predictor(
         work=work,
         weights_per_word=unit.weights_per_word,
         read_once=not arch.array.reads_masks_by_pass,
+        unit=decision,
     )
     by_tile = unit.granularity == "tile"
     on_chip = blocks_on_chip(arch, first) / max(first.blocks, 1) if by_tile else 1.0

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from zapsim.errors import TraceError
 from zapsim.patterns import NO_PATTERN, PATTERNS, pattern_map
+from zapsim.tracefile.decision_unit import DecisionUnit
 from zapsim.tracefile.fields import Line, one_line
 from zapsim.tracefile.fields import Record as _Record
 from zapsim.tracefile.order import FilterOrder
@@ -82,12 +83,15 @@ class PredictorSetting(_Record):
         How scores are made: one of :mod:`zapsim.frontend.methods`, or ``given``.
     work
         What that takes in hardware.
+    unit
+        What is decided on together, by one score; None: single outputs.
     """
 
     pattern: str
     threshold: float
     method: Line = "zap"
     work: PredictorWork = ZAP_WORK
+    unit: DecisionUnit | None = None
 
     @model_validator(mode="after")
     def _known_pattern(self) -> PredictorSetting:
@@ -99,9 +103,9 @@ class PredictorSetting(_Record):
 
     @model_serializer(mode="wrap")
     def _without_zap(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what is as in files that are older than methods, so that these keep their bytes."""
+        """Leave out what is as in files that are older than methods and units, so that these keep their bytes."""
         record: dict[str, Any] = handler(self)
-        for name, usual in (("method", "zap"), ("work", ZAP_WORK)):
+        for name, usual in (("method", "zap"), ("work", ZAP_WORK), ("unit", None)):
             if getattr(self, name) == usual:
                 record.pop(name, None)
         return record
@@ -112,7 +116,8 @@ class PredictorSetting(_Record):
         if self.pattern == NO_PATTERN:
             return "masks from elsewhere"
         named = "" if self.method == "zap" else f"{self.method}, "
-        return f"{named}pattern {self.pattern}, threshold {self.threshold:g}"
+        unit = "" if self.unit is None else f" by {self.unit}"
+        return f"{named}pattern {self.pattern}, threshold {self.threshold:g}{unit}"
 
 
 class OperatingPoint(_Record):

@@ -103,13 +103,18 @@ def map_lanes(shape: ConvShape, arch: ArchSpec) -> LanesMapping:
     array = arch.array
     if not isinstance(array, OutputLanesArray):
         raise MappingError(f"{arch.name}: array.dataflow: expected 'output-lanes', got '{array.dataflow}'")
-    whole = _extent(array, 0)
+    whole = whole_array(array)
     if whole.lanes > _MOST_LANES:
         raise MappingError(
             f"layer {shape.name}: {arch.name} has {whole.lanes} lanes, at most {_MOST_LANES} are modelled"
         )
     slices = array.lanes if array.spread.lanes == "slices" else 1
     return LanesMapping(array, whole, _extent(array, _INSIDE[array.sync]), _extent(array, 2), slices)
+
+
+def whole_array(array: OutputLanesArray) -> Extent:
+    """Count the filter lanes and pixel lanes of the whole array."""
+    return _extent(array, 0)
 
 
 def _extent(array: OutputLanesArray, first_level: int) -> Extent:

@@ -6,6 +6,10 @@ taken in order of cost saved per weight, over all lists. This is the Lagrangian 
 Up to the last step that still fits it is optimal, and the step that does not fit, taken in part, gives a lower bound
 of the cost of *any* choice (the optimum of the linear relaxation). So the cost found is above the optimum by less
 than one step of one hull. What is left of the budget then goes, greedily, to any options (also such inside a hull).
+
+Lists of few options can be solved exactly (:func:`choose_exactly`): partial choices are extended list by list, and
+dropped if another one is no worse in cost and weight, or if the Lagrangian bound of what can follow is above a cost
+that is reached.
 """
 
 from __future__ import annotations
@@ -15,6 +19,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+_NEAR = 8
+"""Steps before and behind the last one that fits, whose multipliers' bounds prune partial choices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,50 @@ def choose(lists: Sequence[Options], budget: float) -> Choice | None:
     return Choice(tuple(taken), cost, _sum(lists, taken, "weight"), min(bound, cost), step)
 
 
+def choose_exactly(lists: Sequence[Options], budget: float, most: int = 200_000) -> Choice | None:
+    """Return a choice of least cost whose weights sum to at most `budget`; None if none does.
+
+    So a larger budget never costs more. If more than `most` partial choices remain, it is that of :func:`choose`, whose
+    `step` then says how far it may be from the optimum.
+    """
+    start = choose(lists, budget)
+    if start is None:
+        return None
+    kept = [efficient_options(options) for options in lists]
+    pairs = [(options.cost[rows], options.weight[rows]) for options, rows in zip(lists, kept, strict=True)]
+    multipliers = _multipliers(lists, budget)[:, np.newaxis]
+    # What the lists from each on cost at least in the Lagrangian relaxation, by multiplier.
+    least = np.column_stack([(cost + multipliers * weight).min(axis=1) for cost, weight in pairs])
+    cost, weight, taken = np.zeros(1), np.zeros(1), np.zeros((1, 0), dtype=np.intp)
+    for number, (more_cost, more_weight) in enumerate(pairs):
+        cost, weight = np.add.outer(cost, more_cost).ravel(), np.add.outer(weight, more_weight).ravel()
+        rest = least[:, number + 1 :].sum(axis=1, keepdims=True)
+        bound = (cost + multipliers * (weight - budget) + rest).max(axis=0)
+        # Rounding must not drop an optimum; the last line checks the budget exactly.
+        fits = (bound <= start.cost + 1e-9 * (1 + abs(start.cost))) & (weight <= budget + 1e-9 * (1 + abs(budget)))
+        open_choices = np.flatnonzero(fits)
+        chosen = open_choices[efficient_options(Options(cost[open_choices], weight[open_choices]))]
+        if len(chosen) > most:
+            return start
+        before, option = np.divmod(chosen, len(more_cost))
+        taken = np.column_stack((taken[before], kept[number][option]))
+        cost, weight = cost[chosen], weight[chosen]
+    best = start
+    for row in taken.tolist():
+        within, total = _sum(lists, row, "weight") <= budget, _sum(lists, row, "cost")
+        if within and total < best.cost:
+            best = Choice(tuple(row), total, _sum(lists, row, "weight"), total, 0.0)
+    return Choice(best.taken, best.cost, best.weight, best.cost, 0.0)
+
+
+def efficient_options(options: Options) -> NDArray[np.intp]:
+    """Return the options that cost less than all that are no heavier, the lightest first."""
+    order = np.lexsort((options.cost, options.weight))
+    before = np.concatenate(([np.inf], np.minimum.accumulate(options.cost[order])[:-1]))
+    efficient: NDArray[np.intp] = order[options.cost[order] < before]
+    return efficient
+
+
 def lower_hull(options: Options) -> list[int]:
     """Return the options on the lower convex hull of (weight, cost): weights rise, costs fall ever less steeply.
 
@@ -81,6 +132,19 @@ def lower_hull(options: Options) -> list[int]:
             hull.pop()
         hull.append(index)
     return hull
+
+
+def _multipliers(lists: Sequence[Options], budget: float) -> NDArray[np.float64]:
+    """Return costs per weight of hull steps around the first one that does not fit, whose multiplier bounds best."""
+    hulls = [lower_hull(options) for options in lists]
+    steps = sorted(_steps(lists, hulls))
+    weights = [lists[number].weight[hulls[number][place : place + 2]] for _, number, place in steps]
+    spent = _sum(lists, [hull[0] for hull in hulls], "weight") + np.cumsum(
+        [after - before for before, after in weights]
+    )
+    critical = int(np.searchsorted(spent, budget, side="right"))
+    around = steps[max(critical - _NEAR, 0) : critical + _NEAR + 1]
+    return np.array([0.0, *(-slope for slope, *_ in around)])
 
 
 def _above(options: Options, left: int, middle: int, right: int) -> bool:
