@@ -152,3 +152,71 @@ def test_fully_connected_layers_of_a_trace_follow(tmp_path: Path):
     assert len(traces[0].header.operating_points[0].order.channels["hidden"]) == 5 * 8 * 8
     for one, two in zip(*layers, strict=True):
         assert np.array_equal(one.ifmap_nonzero.bits, two.ifmap_nonzero.bits)
+
+
+class Between(nn.Module):
+    """Something happens to 8 channels between two convolutions, and to the weights of the first."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.stem, self.conv = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 6, 3, padding=1)
+        self.norm = nn.InstanceNorm2d(8, affine=True)
+        self.gate, self.back = nn.Linear(8, 3), nn.Linear(3, 8)
+        self.gain = nn.Parameter(torch.rand(8) + 0.5)
+        self.shared = nn.Conv2d(8, 8, 3, padding=1, groups=2)
+        self.way = way
+        if way == "weight norm":
+            self.stem = nn.utils.parametrizations.weight_norm(self.stem)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.conv(self.between(torch.relu(self.stem(x)))))
+        return x.mean((2, 3)).sum(1, keepdim=True)
+
+    def between(self, x: torch.Tensor) -> torch.Tensor:
+        ways = {
+            "squeeze and excite": lambda: x * torch.sigmoid(self.back(self.gate(x.mean((2, 3)))))[:, :, None, None],
+            "gain by einsum": lambda: torch.einsum("nchw,c->nchw", x, self.gain),
+            "gain in place": lambda: x.mul_(self.gain.view(1, -1, 1, 1)),
+            "normalised": lambda: functional.normalize(x) + functional.local_response_norm(x, 3),
+            "instance norm": lambda: self.norm(x),
+            "chosen": lambda: x[:, [1, 0, 2, 3, 4, 5, 6, 7]],
+            "flipped": lambda: x.flip(1),
+            "rolled and added": lambda: x + x.roll(1, 1),
+            "chunks changed": lambda: torch.cat(x.chunk(2, 1)[::-1], 1),
+            "pixels shuffled": lambda: functional.pixel_unshuffle(functional.pixel_shuffle(x, 2), 2),
+            "groups by reshape": lambda: (x.view(len(x), 2, 4, 16, 16) * 2).flatten(1, 2),
+            "attention": lambda: (torch.softmax(x.flatten(2).mT @ x.flatten(2) / 99, -1) @ x.flatten(2).mT).mT.reshape(
+                x.shape
+            ),
+            "grouped twice": lambda: self.shared(torch.relu(self.shared(x))),
+            "grouped and read": lambda: self.shared(x) * self.shared.weight.sum((0, 1, 2, 3)),
+            "sorted": lambda: x.sort(1).values,
+            "cumulated": lambda: x.cumsum(1),
+            "stacked": lambda: torch.stack([x, 2 * x]).mean(0) + x[:, :1] + x[:, 3][:, None],
+            "taken apart": lambda: torch.stack(x.unbind(1)[::-1], 1),
+            "as strided": lambda: x.as_strided(x.shape, x.stride()) + 0.0,
+            "weights read": lambda: x * self.conv.weight[0, :, 0, 0].view(1, -1, 1, 1),
+            "second name": lambda: x + self.stem.weight.data.view(-1)[:8].view(1, -1, 1, 1),
+        }
+        return ways[self.way]() if self.way in ways else x
+
+
+@pytest.mark.parametrize(
+    ("way", "free"),
+    [
+        ("squeeze and excite", True), ("gain by einsum", True), ("gain in place", True), ("normalised", False),
+        ("instance norm", False), ("chosen", False), ("flipped", False), ("rolled and added", False),
+        ("chunks changed", True), ("pixels shuffled", False), ("groups by reshape", False), ("attention", True),
+        ("grouped twice", True), ("grouped and read", False), ("sorted", False), ("cumulated", False),
+        ("stacked", True), ("taken apart", False), ("as strided", False), ("weights read", True),
+        ("second name", False), ("weight norm", False),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_followed_keeps_its_order(way: str, free: bool):
+    net = network(Between(way))
+    graph, channels = graph_and_channels(net)
+    order = random_order(graph, channels, seed=3)
+    assert ("stem" in order.filters) == free, channels.reason("stem")
+    assert (channels.reason("stem") is None) == free
+    assert "conv" in order.filters  # behind it, only means are taken
+    reorder(net, graph, OperatingPoint(name="t", predictors={}, order=order))  # compares the outputs

@@ -33,7 +33,8 @@ from zapsim.frontend.network.calls import (
 )
 from zapsim.frontend.network.forward import frozen
 from zapsim.frontend.network.graph import Graph
-from zapsim.frontend.network.operators import CHANGING, GROUPED, RULES, Axes, OperatorCall, unknown
+from zapsim.frontend.network.operator_call import Axes, OperatorCall
+from zapsim.frontend.network.operators import CHANGING, GROUPED, RULES, unknown
 from zapsim.frontend.network.state import State
 from zapsim.frontend.network.way import Call, CallKind
 from zapsim.workload import ConvShape
@@ -84,7 +85,7 @@ class Channels:
         bands = [band for band, _ in pieces(self.filters[layer])]
         if not all(band.fixed for band in bands):
             return None
-        return next((band.reason for band in bands if band.reason), "its groups have one filter each")
+        return next((band.reason for band in bands if band.reason), "its channels are taken one by one")
 
 
 def permutation(axis: Axis, orders: Orders) -> NDArray[np.intp]:

@@ -6,70 +6,27 @@ form of the operator that it does not know.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from math import prod
-from typing import Any, Final, Protocol, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import torch
 
-from zapsim.frontend.network.bands import (
-    RESHAPED,
-    Axis,
-    cut,
-    fix,
-    fixed_axis,
-    free_axis,
-    is_fixed,
-    length,
-    part,
-    pieces,
-    unify,
-)
+from zapsim.frontend.network.bands import cut, fix, fixed_axis, free_axis, length, unify
 from zapsim.frontend.network.calls import tensors_in
-
-Axes: TypeAlias = list[Axis]
-"""One axis per dimension of a tensor."""
+from zapsim.frontend.network.operator_call import Axes, OperatorCall, Rule, Watch, fixed_axes
+from zapsim.frontend.network.views import (
+    concatenation,
+    expanding,
+    moving,
+    padding,
+    reshaping,
+    selecting,
+    slicing,
+    splitting,
+)
 
 POOLED = "an operator moves it like rows and columns"
 GROUPED = "a grouped convolution ties it to a weight that is used otherwise, too"
-
-
-class Watch(Protocol):
-    """What rules ask of the forward pass that is watched."""
-
-    def axes(self, tensor: torch.Tensor) -> Axes:
-        """Return a tensor's axes."""
-
-    def grouped_axes(self, weight: torch.Tensor, groups: int, inputs: Axis) -> Axes:
-        """Return the axes of a weight, the second of which follows, in each group's filters, the group's `inputs`."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OperatorCall:
-    """A call of an operator, and its result."""
-
-    func: Any
-    args: Sequence[Any]
-    kwargs: Mapping[str, Any]
-    result: Any
-
-    def __getitem__(self, name: str) -> Any:
-        """Return an argument by its name in the schema (its default if it was not given)."""
-        for place, argument in enumerate(self.func._schema.arguments):
-            if argument.name == name:
-                if place < len(self.args):
-                    return self.args[place]
-                return self.kwargs.get(name, argument.default_value)
-        raise KeyError(name)
-
-    def dimension(self, tensor: torch.Tensor) -> int:
-        """Return the argument ``dim``, counted from the front."""
-        dim: int = self["dim"]
-        return dim % tensor.ndim
-
-
-Rule = Callable[[Watch, OperatorCall], list[Axes] | None]
 
 
 def elementwise(watch: Watch, call: OperatorCall) -> list[Axes]:
@@ -118,7 +75,7 @@ def convolution(watch: Watch, call: OperatorCall) -> list[Axes]:
         fix(axis, POOLED)
     if call["bias"] is not None:
         unify(watch.axes(call["bias"])[0], filters)
-    return [[inputs[0], filters, *_fixed(call.result.shape[2:])]]
+    return [[inputs[0], filters, *fixed_axes(call.result.shape[2:])]]
 
 
 def batch_norm(watch: Watch, call: OperatorCall) -> list[Axes] | None:
@@ -129,7 +86,7 @@ def batch_norm(watch: Watch, call: OperatorCall) -> list[Axes] | None:
     axes = watch.axes(inputs)
     for tensor in rest:
         unify(watch.axes(tensor)[0], axes[1])
-    return [axes, *(_fixed(result.shape) for result in list(tensors_in(call.result))[1:])]
+    return [axes, *(fixed_axes(result.shape) for result in list(tensors_in(call.result))[1:])]
 
 
 def layer_norm(watch: Watch, call: OperatorCall) -> list[Axes]:
@@ -139,7 +96,7 @@ def layer_norm(watch: Watch, call: OperatorCall) -> list[Axes]:
         if tensor is not None:
             for axis, other in zip(watch.axes(tensor), axes[-tensor.ndim :], strict=True):
                 unify(axis, other)
-    return [axes, *(_fixed(result.shape) for result in call.result[1:])]
+    return [axes, *(fixed_axes(result.shape) for result in call.result[1:])]
 
 
 def group_norm(watch: Watch, call: OperatorCall) -> list[Axes]:
@@ -149,7 +106,7 @@ def group_norm(watch: Watch, call: OperatorCall) -> list[Axes]:
     for tensor in (call["weight"], call["bias"]):
         if tensor is not None:
             unify(watch.axes(tensor)[0], axes[1])
-    return [axes, *(_fixed(result.shape) for result in call.result[1:])]
+    return [axes, *(fixed_axes(result.shape) for result in call.result[1:])]
 
 
 def pooling(watch: Watch, call: OperatorCall) -> list[Axes]:
@@ -159,7 +116,7 @@ def pooling(watch: Watch, call: OperatorCall) -> list[Axes]:
     axes = watch.axes(tensor)
     for axis in axes[-maps:]:
         fix(axis, POOLED)
-    return [[*axes[:-maps], *_fixed(result.shape[-maps:])] for result in tensors_in(call.result)]
+    return [[*axes[:-maps], *fixed_axes(result.shape[-maps:])] for result in tensors_in(call.result)]
 
 
 def reduction(watch: Watch, call: OperatorCall) -> list[Axes]:
@@ -191,145 +148,11 @@ def product(watch: Watch, call: OperatorCall) -> list[Axes]:
     return [axes]
 
 
-def concatenation(watch: Watch, call: OperatorCall) -> list[Axes]:
-    """Join axes."""
-    tensors = [tensor for tensor in tensors_in(call.args) if tensor.shape != (0,)]
-    dim, axes = call.dimension(tensors[0]), [watch.axes(tensor) for tensor in tensors]
-    for others in axes[1:]:
-        for place, (axis, other) in enumerate(zip(axes[0], others, strict=True)):
-            if place != dim:
-                unify(axis, other)
-    joined = tuple(piece for each in axes for piece in each[dim])
-    return [[*axes[0][:dim], joined, *axes[0][dim + 1 :]]]
-
-
 def stacking(watch: Watch, call: OperatorCall) -> list[Axes]:
     """Stack tensors of one order."""
     axes = elementwise(watch, call)[0]
     dim = call.dimension(call.result)
     return [[*axes[:dim], fixed_axis(call.result.shape[dim]), *axes[dim:]]]
-
-
-def padding(watch: Watch, call: OperatorCall) -> list[Axes]:
-    """Pad with a constant: channels that are all alike have any order."""
-    axes = list(watch.axes(call["self"]))
-    pad = call["pad"]
-    for place in range(len(pad) // 2):
-        before, after = pad[2 * place : 2 * place + 2]
-        axis = axes[-1 - place]
-        if is_fixed(axis):
-            axes[-1 - place] = fixed_axis(call.result.shape[-1 - place])
-            continue
-        if before < 0 or after < 0:
-            axis = part(axis, max(-before, 0), length(axis) - max(-after, 0))
-        front, back = (free_axis(size) if size > 0 else () for size in (before, after))
-        axes[-1 - place] = front + axis + back
-    return [axes]
-
-
-def slicing(watch: Watch, call: OperatorCall) -> list[Axes]:
-    """Take a part of an axis."""
-    tensor = call["self"]
-    dim, axes = call.dimension(tensor), list(watch.axes(tensor))
-    size, step = tensor.shape[dim], call["step"]
-    start, end, _ = slice(call["start"], call["end"]).indices(size)
-    if step != 1:
-        fix(axes[dim], RESHAPED)
-        axes[dim] = fixed_axis(call.result.shape[dim], RESHAPED)
-    elif (start, end) != (0, size):
-        axes[dim] = part(axes[dim], start, end)
-    return [axes]
-
-
-def splitting(watch: Watch, call: OperatorCall) -> list[Axes]:
-    """Take an axis apart, into pieces one after another."""
-    tensor = call["self"]
-    dim, axes = call.dimension(tensor), watch.axes(tensor)
-    results, start = [], 0
-    for result in call.result:
-        piece = part(axes[dim], start, start + result.shape[dim])
-        results.append([*axes[:dim], piece, *axes[dim + 1 :]])
-        start += result.shape[dim]
-    return results
-
-
-def selecting(watch: Watch, call: OperatorCall) -> list[Axes]:
-    """Take single indices of an axis, which must stay in their places."""
-    tensor = call["self"]
-    dim, axes = call.dimension(tensor), watch.axes(tensor)
-    results = list(tensors_in(call.result))
-    indices = range(tensor.shape[dim]) if len(results) > 1 else [call["index"] % tensor.shape[dim]]
-    for index in indices:
-        part(axes[dim], index, index + 1)
-    return [[*axes[:dim], *axes[dim + 1 :]]] * len(results)
-
-
-def moving(watch: Watch, call: OperatorCall) -> list[Axes]:
-    """Put dimensions in another order."""
-    axes = watch.axes(call["self"])
-    name = call.func._schema.name
-    if name == "aten::permute":
-        return [[axes[dim] for dim in call["dims"]]]
-    dims = (0, 1) if name == "aten::t" else (call["dim0"], call["dim1"])
-    moved = list(axes)
-    if len(axes) > 1:
-        moved[dims[0]], moved[dims[1]] = axes[dims[1]], axes[dims[0]]
-    return [moved]
-
-
-def expanding(watch: Watch, call: OperatorCall) -> list[Axes]:
-    """Repeat what has one value along a dimension: in any order."""
-    shape, axes = call.result.shape, watch.axes(call["self"])
-    expanded = [free_axis(size) for size in shape]
-    for place, axis in enumerate(reversed(axes), start=1):
-        if length(axis) == shape[-place]:
-            expanded[-place] = axis
-    return [expanded]
-
-
-def reshaping(watch: Watch, call: OperatorCall) -> list[Axes]:
-    """Join dimensions, or take them apart again."""
-    old = [axis for axis in watch.axes(call["self"]) if length(axis) != 1]
-    shape = list(call.result.shape)
-    if prod(shape) == 0:
-        return [_fixed(shape)]
-    new: Axes = []
-    while old:
-        block, sizes = [old.pop(0)], [_next(shape, new)]
-        while prod(map(length, block)) != prod(sizes):
-            if prod(map(length, block)) < prod(sizes):
-                block.append(old.pop(0))
-            else:
-                sizes.append(_next(shape, new, len(sizes)))
-        new += _reshaped(block, sizes)
-    return [[*new, *_fixed(shape[len(new) :])]]
-
-
-def _next(shape: Sequence[int], done: Axes, ahead: int = 0) -> int:
-    """Return the next size that is not 1; sizes of 1 before it are done at once if no block is open."""
-    if not ahead:
-        while shape[len(done)] == 1:
-            done.append(fixed_axis(1))
-    return shape[len(done) + ahead]
-
-
-def _reshaped(block: Axes, sizes: Sequence[int]) -> Axes:
-    """Return axes of `sizes`, as many values in all as the axes of `block`."""
-    first, inner = block[0], prod(map(length, block[1:]))
-    if len(block) == len(sizes) == 1:
-        return block
-    if len(sizes) == 1 and all(map(is_fixed, block[1:])):
-        return [tuple((band, times * inner) for band, times in first)]
-    inner = prod(sizes[1:])
-    if len(block) == 1 and all(times % inner == 0 for _, times in pieces(first)):
-        return [tuple((band, times // inner) for band, times in pieces(first)), *_fixed(sizes[1:])]
-    for axis in block:
-        fix(axis, RESHAPED)
-    return _fixed(sizes)
-
-
-def _fixed(sizes: Sequence[int]) -> Axes:
-    return [fixed_axis(size) for size in sizes]
 
 
 def unknown(watch: Watch, tensors: Sequence[torch.Tensor], reason: str) -> None:
