@@ -213,7 +213,7 @@ def test_whole_numbers_agree_with_the_trained_predictors(table) -> None:
 def test_folded_predictors_score_as_the_front_end_does() -> None:
     """The starting point of the whole numbers is the front end's own predictor, if torch is there to ask it."""
     torch = pytest.importorskip("torch")
-    from zapsim.frontend.predictor_file import load_predictors
+    from zapsim.frontend.training.predictor import load_predictors
 
     for layer in LAYERS:
         with np.load(CROPS) as crops:

@@ -71,6 +71,27 @@ def test_the_same_commands_give_the_same_bytes(folder: Path):
     assert (folder / "one/t.safetensors").read_bytes() == (folder / "two/t.safetensors").read_bytes()
 
 
+def test_methods_from_training_to_the_trace(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert main([*TRAIN, "--method", "zap", "logistik", "--out", "p.safetensors"]) == 2
+    assert "unknown method 'logistik' (did you mean 'logistic'?)" in capsys.readouterr().err
+    assert not (folder / "p.safetensors").exists()
+    assert main([*TRAIN, "--method", "neighbours", "logistic", "--out", "p.safetensors"]) == 0
+    printed = capsys.readouterr().out
+    assert "nothing to train" in printed
+    assert "2/logistic" in printed
+    for method, message in (
+        ("zap", "holds predictors of method neighbours, logistic, not of 'zap'"),
+        ("best", "curves"),
+    ):
+        assert main([*TRACE, "--threshold", "0.3", "--method", method, "--out", "t.safetensors"]) == 2
+        assert message in capsys.readouterr().err
+    assert not (folder / "t.safetensors").exists()
+    assert main([*TRACE, "--threshold", "0.3", "--out", "t.safetensors"]) == 0
+    assert Trace("t.safetensors").operating_point().predictors["2"].method == "neighbours"
+    assert main([*TRACE, "--threshold", "0.3", "--method", "logistic", "--out", "t.safetensors"]) == 0
+    assert Trace("t.safetensors").operating_point().predictors["2"].method == "logistic"
+
+
 def test_patterns_by_layer_and_a_checkpoint(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert main([*TRAIN, "--pattern", "1/4", "2=2/5", "--out", "p.safetensors"]) == 0
     assert "2/5" in capsys.readouterr().out
