@@ -26,14 +26,13 @@ from safetensors.torch import save_file
 
 from zapsim.files import write_atomically
 from zapsim.frontend.data.image_set import ImageSet
-from zapsim.frontend.data.images import load_crops
 from zapsim.frontend.evaluation import Evaluation, run_methods
 from zapsim.frontend.evaluation_table import Record, markdown
 from zapsim.frontend.methods.neighbours import NeighbourRule
 from zapsim.frontend.network import Network
 from zapsim.frontend.network.graph import Graph, trace_graph
 from zapsim.frontend.network.weights import load_weights
-from zapsim.frontend.networks import digits, hed_vgg16, vgg8
+from zapsim.frontend.networks import digits, vgg8
 from zapsim.frontend.scorer import Scorer
 from zapsim.frontend.skipping import Method, predicting, scorer_key
 from zapsim.frontend.training.training import TrainingOptions, train_predictors
@@ -43,8 +42,8 @@ from zapsim.frontend.tuning.operating_points import for_error, trade_off
 from zapsim.frontend.tuning.sensitivity import measure_sensitivities, weighted
 
 PATTERN = "1/2"
-BUDGETS = {"activation": np.geomspace(0.005, 1.0, 12), "output": np.geomspace(0.01, 0.4, 12)}
-"""Sums of lost activation, weighed by what they do to the output, and relative errors of the output."""
+BUDGETS = {"activation": (0.005, 1.0), "output": (0.01, 0.4)}
+"""Smallest and largest sums of lost activation, weighed by what they do to the output, and errors of the output."""
 MIDDLE = 0.1
 """The error of the output at whose operating point the harm is measured that all budgets are chosen by."""
 METHODS = (
@@ -113,16 +112,17 @@ def measure(case: Case, graph: Graph, args: argparse.Namespace) -> list[Record]:
                 options = replace(case.options, recipe=recipe)
                 trained[recipe] = train_predictors(case.network.model, graph, case.learning, options).predictors
         further = {scorer_key(name, each.method): each for kind in kinds[1:] for name, each in trained[kind].items()}
-        points = tuned(case, graph, {**trained[kinds[0]], **further}, harm, args.quick)
+        points = tuned(case, graph, {**trained[kinds[0]], **further}, harm, args.budgets)
         calibrated = run_methods(case.network.model, graph, points, case.calibration)
+        tested: dict[int, Evaluation] = {}
         for name, limit in case.limits:
             row: Record = {"method": method, "limit": f"{limit:.1%} {LOSSES[name]}", "n": len(case.test)}
-            records.append(row | at_limit(case, graph, points, calibrated, name, limit))
+            records.append(row | at_limit(case, graph, points, calibrated, tested, (name, limit)))
             print(records[-1], flush=True)
     return records
 
 
-def tuned(case: Case, graph: Graph, scorers: Mapping[str, Scorer], harm: str, quick: bool) -> list[Method]:
+def tuned(case: Case, graph: Graph, scorers: Mapping[str, Scorer], harm: str, count: int) -> list[Method]:
     """Return the scorers at the thresholds of every budget, from the smallest to the largest."""
     model, images = case.network.model, case.calibration
     if harm == "activation":
@@ -133,26 +133,39 @@ def tuned(case: Case, graph: Graph, scorers: Mapping[str, Scorer], harm: str, qu
         few = images.first(min(len(images), 256))
         middle = for_error(measure_harm_curves(model, graph, scorers, few), MIDDLE)
         curves = measure_harm_curves(model, graph, scorers, few, point=middle)
-    budgets = BUDGETS[harm][2::4] if quick else BUDGETS[harm]
-    return [predicting(scorers, point) for point in trade_off(curves, budgets.tolist())]
+    budgets = np.geomspace(*BUDGETS[harm], count).tolist()
+    return [predicting(scorers, point) for point in trade_off(curves, budgets)]
 
 
 def at_limit(
-    case: Case, graph: Graph, points: Sequence[Method], calibrated: Sequence[Evaluation], name: str, limit: float
+    case: Case,
+    graph: Graph,
+    points: Sequence[Method],
+    calibrated: Sequence[Evaluation],
+    tested: dict[int, Evaluation],
+    loss: tuple[str, float],
 ) -> Record:
-    """Return what the largest budget within the limit on calibration does on test, and the saving at equal loss."""
+    """Return what the largest budget within the limit on calibration does on test, and the saving at equal loss.
+
+    `tested` keeps the evaluations on test, by number of the budget.
+    """
+    name, limit = loss
     within = [index for index, each in enumerate(calibrated) if each.figures[name].value <= limit]
     if not within:
         return {}
     best = within[-1]
-    tested = run_methods(case.network.model, graph, points[best : best + 2], case.test)
-    figure = tested[0].figures[name]
-    row: Record = {"macs_saved": tested[0].macs_saved, "loss": figure.value, "budget": points[best].name}
+    wanted = [index for index in (best, best + 1) if index < len(points)]
+    missing = [index for index in wanted if index not in tested]
+    if missing:
+        evaluations = run_methods(case.network.model, graph, [points[index] for index in missing], case.test)
+        tested.update(zip(missing, evaluations, strict=True))
+    figure = tested[best].figures[name]
+    row: Record = {"macs_saved": tested[best].macs_saved, "loss": figure.value, "budget": points[best].name}
     row |= {"loss_low": figure.low, "loss_high": figure.high}
-    losses = [each.figures[name].value for each in tested]
-    if len(tested) > 1 and losses[1] > losses[0]:
+    losses = [tested[index].figures[name].value for index in wanted]
+    if len(losses) > 1 and losses[1] > losses[0]:
         share = (limit - losses[0]) / (losses[1] - losses[0])
-        row["equal"] = tested[0].macs_saved + share * (tested[1].macs_saved - tested[0].macs_saved)
+        row["equal"] = tested[best].macs_saved + share * (tested[best + 1].macs_saved - tested[best].macs_saved)
     return row
 
 
@@ -160,7 +173,7 @@ def page(records: Sequence[Record]) -> str:
     """Return the page of results."""
     return f"""# Two measures of harm
 
-`python examples/experiments/harm.py`. Pattern {PATTERN}. Four ways to skip. The images that predictors learn from,
+`python examples/experiments/harm.py`. Pattern {PATTERN}. Five ways to skip. The images that predictors learn from,
 those on which thresholds are chosen, and those of the test are different ones.
 
 - **ZAP weighted**: predictors of `--recipe weighted`, thresholds by lost activation (`tune --weigh`).
@@ -215,17 +228,6 @@ def _digits_in_photographs(args: argparse.Namespace, seed: int) -> Case:
     return Case(net, learning, calibration, tested, LABELLED, _options(args, seed))
 
 
-def _hed_vgg16(args: argparse.Namespace, seed: int) -> Case:
-    net = hed_vgg16.vgg16()
-    counts = (args.learning // 40, args.calibration // 40, args.test // 40)
-    learning, calibration, test = (
-        load_crops([args.photographs / part], net.preprocessing, count, seed + 1)
-        for part, count in zip(("train", "calibrate", "test"), counts, strict=True)
-    )
-    options = TrainingOptions(PATTERN, args.epochs, batch=4, seed=seed)
-    return Case(net, learning, calibration, test, LABELLED[:1], options)
-
-
 def _classified(net: Network, both: ImageSet, test: ImageSet, args: argparse.Namespace, seed: int) -> Case:
     """Split images drawn from one file into those to learn from and those for thresholds."""
     order = np.random.default_rng(seed).permutation(len(both))
@@ -254,7 +256,6 @@ CASES: dict[str, Callable[[argparse.Namespace, int], Case]] = {
     "digits": _digits,
     "vgg8": _vgg8,
     "digits_in_photographs": _digits_in_photographs,
-    "hed_vgg16": _hed_vgg16,
 }
 
 
@@ -273,10 +274,12 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--calibration", type=int, default=1500, metavar="N", help="images for thresholds")
     parser.add_argument("--test", type=int, default=5000, metavar="N", help="images to measure on")
     parser.add_argument("--epochs", type=int, default=4, metavar="N", help="of predictors")
+    parser.add_argument("--budgets", type=int, default=12, metavar="N", help="to choose from")
     parser.add_argument("--threads", type=int, default=1, metavar="N")
     parser.add_argument("--quick", action="store_true", help="a few images: shows that it runs")
     args = parser.parse_args(given)
     if args.quick:
+        args.budgets = 3
         args.base_images, args.base_epochs, args.learning, args.calibration, args.test, args.epochs = (
             256,
             1,
