@@ -84,7 +84,7 @@ def capture(  # noqa: PLR0913 (options, by name)
     """
     points = [point for point in header.operating_points if point.maps is None]
     tallies = {point.name: Tally() for point in points}
-    spare = _QUALITY_BYTES * len(points) + 8 * len(images.description) if measure else 0
+    spare = _QUALITY_BYTES * len(header.operating_points) + 8 * len(images.description) if measure else 0
     bar = progress_bar(CountColumn())
     with TraceWriter(path, header, spare) as writer, frozen(network.model), bar:
         own = own_predictors or {}
