@@ -95,6 +95,20 @@ def read_table(path: Path, required: Collection[str]) -> list[TableRow]:
     return table
 
 
+def read_text_lines(path: Path) -> list[str]:
+    """Read the lines of a text file in UTF-8 (with a byte order mark or not) or UTF-16 (with one).
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or of another encoding.
+    """
+    if not path.is_file():
+        raise ConfigError(f"{printable(str(path))}: no such CSV file")
+    text = _decode(path.read_bytes(), printable(path.name))
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
 def _decode(data: bytes, name: str) -> str:
     encoding = "utf-16" if data.startswith(_UTF_16) else "utf-8-sig"
     try:

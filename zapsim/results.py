@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
 from html import escape
@@ -115,7 +115,7 @@ class RunResult:
         """One line that says what the table is about."""
         seconds = self.total.policy.cycles.total / self.clock_hz
         parts = [
-            f"{self.network} on {', '.join(self.images)}",
+            f"{self.network} on {', '.join(dict.fromkeys(self.images))}",
             f"pattern {', '.join(self.patterns)}" if self.patterns else "no predictors",
             *self._thresholds(),
             *([f"filters in order of {self.filter_order}"] if self.filter_order else []),
@@ -148,7 +148,7 @@ class RunResult:
             *([f"Quality measured on: {self.quality_note.removeprefix('on ')}"] if self.quality_note else []),
             *self._image_note(),
             *([f"Order of filters: {self.order_note}."] if self.order_note else []),
-            *([f"Not predicted: {', '.join(unpredicted)}."] if unpredicted else []),
+            *([f"Not predicted: {_all_alike(self.layers) or ', '.join(unpredicted)}."] if unpredicted else []),
             *([f"{left_out[0].upper()}{left_out[1:]}."] if (left_out := self.provenance.get("not_simulated")) else []),
             ", ".join(f"{name} {_plain(value)}" for name, value in self.provenance.items() if name != "not_simulated"),
         ]
@@ -280,6 +280,13 @@ _FIELD_TYPES: dict[str, type] = {
     **{"energy_note": str, "clock_hz": float, "quality": dict, "provenance": dict},
 }
 """Fields that JSON holds as they are, and the types that it gives them."""
+
+
+def _all_alike(layers: Sequence[LayerResult]) -> str:
+    """Describe why no layer is predicted if all have the same reason; else an empty text."""
+    reasons = {layer.predictor for layer in layers}
+    alike = len(layers) > 1 and len(reasons) == 1
+    return f"all layers ({reasons.pop().removeprefix(_NOT_PREDICTED)})" if alike else ""
 
 
 def _plain(value: object) -> str:

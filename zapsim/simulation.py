@@ -20,7 +20,7 @@ from zapsim.arrays.engine import Engine
 from zapsim.arrays.engines import ENGINES
 from zapsim.comparison import Comparison, Outcome
 from zapsim.energy.model import energy_by_component
-from zapsim.errors import ConfigError, did_you_mean
+from zapsim.errors import ConfigError, PolicyError, did_you_mean
 from zapsim.patterns import NO_PATTERN
 from zapsim.results import LayerResult, RunResult
 from zapsim.timing.layer import LayerTiming, time_in_two_stages, time_layer
@@ -28,10 +28,12 @@ from zapsim.timing.residency import NOTHING_STAYS, Residency, resident_maps
 from zapsim.timing.timeline import timeline_engine
 from zapsim.timing.timeline.fast import run_fast
 from zapsim.timing.timeline.times import TimelineEngine
+from zapsim.tracefile.dense import SHAPES_ALONE, DenseTrace
 from zapsim.tracefile.order import FilterOrder
 from zapsim.tracefile.reader import Trace
 from zapsim.tracefile.records import LayerTrace, OperatingPoint, TracedLayer
 from zapsim.version import __version__
+from zapsim.workload import Workload
 
 MOST_SKIPPED_WITHOUT_PREDICTION = 100
 """A layer of which less than one MAC in so many is left out is not faster by prediction."""
@@ -39,8 +41,8 @@ MOST_SKIPPED_WITHOUT_PREDICTION = 100
 
 def simulate(  # noqa: PLR0913 (all but three are keywords)
     arch: ArchSpec | str | Path,
-    trace: Trace | str | Path,
-    policy: Policy | str = "zap",
+    trace: Trace | DenseTrace | Workload | str | Path,
+    policy: Policy | str | None = None,
     *,
     overrides: Mapping[str, object] | Sequence[str] = (),
     point: str | None = None,
@@ -56,9 +58,10 @@ def simulate(  # noqa: PLR0913 (all but three are keywords)
     arch
         An architecture, its file, or the name of a shipped one.
     trace
-        A trace, or its file.
+        A trace, its file, or the name of a shipped one; or a workload without masks, of which one batch runs dense.
     policy
         What the hardware does with zeros: a policy, or the name of a preset, which leaves inputs as `arch` sets them.
+        None: ``zap``, or ``dense`` without masks, which allow no other.
     overrides
         Values that replace those of the architecture's file: ``{"array.rows": 16}`` or ``["array.rows=16"]``.
     point
@@ -86,21 +89,21 @@ def simulate(  # noqa: PLR0913 (all but three are keywords)
     if batch < 1:
         raise ConfigError(f"batch must be at least 1, got {batch}")
     spec = _arch(arch, overrides)
-    trace = trace if isinstance(trace, Trace) else Trace(trace)
-    check_named_layers(spec, [layer.shape.name for layer in trace.header.layers])
-    policy = policy if isinstance(policy, Policy) else preset(policy, spec.inputs)
-    operating_point = trace.operating_point(point)
-    indices = trace.image_indices(images)
+    source = as_trace(trace)
+    check_named_layers(spec, [layer.shape.name for layer in source.header.layers])
+    policy = _policy(policy, spec, source)
+    operating_point = source.operating_point(point)
+    indices = source.image_indices([0] * batch if isinstance(source, DenseTrace) and images is None else images)
     baseline, timeline = policy.baseline(), timeline_engine(engine)
     batches = [
         _run_batch(
-            spec, trace, (baseline, policy), operating_point.name, indices[start : start + batch], timeline, progress
+            spec, source, (baseline, policy), operating_point.name, indices[start : start + batch], timeline, progress
         )
         for start in range(0, len(indices), batch)
     ]
     return RunResult(
-        network=trace.header.network.name,
-        images=tuple(trace.header.images[index].name for index in indices),
+        network=source.header.network.name,
+        images=tuple(source.header.images[index].name for index in indices),
         operating_point=operating_point.name,
         patterns=tuple(dict.fromkeys(setting.pattern for setting in operating_point.predictors.values())),
         thresholds=tuple(
@@ -118,18 +121,38 @@ def simulate(  # noqa: PLR0913 (all but three are keywords)
         baseline=baseline.name,
         layers=tuple(
             LayerResult(layer.shape, _predictor(layer, operating_point), reduce(add, comparisons))
-            for layer, *comparisons in zip(trace.header.layers, *batches, strict=True)
+            for layer, *comparisons in zip(source.header.layers, *batches, strict=True)
         ),
-        provenance=_provenance(spec, trace, operating_point, policy, batch),
+        provenance=_provenance(spec, source, operating_point, policy, batch),
         each_image=tuple(reduce(add, layers) for layers in batches) if batch == 1 else (),
         filter_order="" if operating_point.order is None else operating_point.order.rule,
         order_note=_order_note(spec, operating_point.order),
     )
 
 
+def as_trace(trace: Trace | DenseTrace | Workload | str | Path) -> Trace | DenseTrace:
+    """Open a trace, or put a workload in the place of one."""
+    if isinstance(trace, Workload):
+        return DenseTrace(trace)
+    return trace if isinstance(trace, (Trace, DenseTrace)) else Trace(trace)
+
+
+def _policy(policy: Policy | str | None, arch: ArchSpec, trace: Trace | DenseTrace) -> Policy:
+    """Return the policy that is meant, which must be dense if there are no masks."""
+    if policy is None:
+        policy = "dense" if isinstance(trace, DenseTrace) else "zap"
+    policy = policy if isinstance(policy, Policy) else preset(policy, arch.inputs)
+    if isinstance(trace, DenseTrace) and (policy.outputs, policy.inputs) != ("dense", "dense"):
+        raise PolicyError(
+            f"policy {policy.name} needs masks, and {trace.path} is {SHAPES_ALONE}: use policy dense, a trace, or "
+            "`zapsim synthesise`"
+        )
+    return policy
+
+
 def _run_batch(
     arch: ArchSpec,
-    trace: Trace,
+    trace: Trace | DenseTrace,
     policies: tuple[Policy, Policy],
     point: str,
     images: Sequence[int],
@@ -263,7 +286,9 @@ def _methods(point: OperatingPoint) -> dict[str, str]:
     return {"methods": ", ".join(f"{name} ({count})" for name, count in counts.items())}
 
 
-def _provenance(arch: ArchSpec, trace: Trace, point: OperatingPoint, policy: Policy, batch: int) -> dict[str, Any]:
+def _provenance(
+    arch: ArchSpec, trace: Trace | DenseTrace, point: OperatingPoint, policy: Policy, batch: int
+) -> dict[str, Any]:
     left_out = trace.header.provenance.get("not_simulated")
     return {
         "zapsim": __version__,

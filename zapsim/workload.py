@@ -151,6 +151,17 @@ class ConvShape:
         )
         return self.N * self.C * rows * columns
 
+    @property
+    def summary(self) -> str:
+        """The layer in words: what goes in, the filters, what comes out."""
+        ways = f", stride {self.stride[0]}" if self.stride[0] == self.stride[1] else f", stride {self.stride}"
+        parts = [
+            ways if self.stride != (1, 1) else "",
+            f", dilation {self.dilation[0]}" if self.dilation != (1, 1) else "",
+            f", {self.groups} groups" if self.groups > 1 else "",
+        ]
+        return f"{self.C}×{self.H}×{self.W} → {self.K}×{self.P}×{self.Q}, {self.R}×{self.S}{''.join(parts)}"
+
     def batch(self, N: int) -> ConvShape:
         """Copy the layer with a batch of N images."""
         return replace(self, N=N)

@@ -16,6 +16,7 @@ from zapsim.cli import (
     evaluate,
     explain,
     explore,
+    inspect,
     pareto,
     reorder,
     run,
@@ -24,13 +25,14 @@ from zapsim.cli import (
     train,
     tune,
     validate,
+    workloads,
 )
 from zapsim.errors import ZapsimError, did_you_mean
 from zapsim.version import __version__
 
 _COMMANDS = (
     run, explain, explore, pareto, compare, train, tune, adapt, evaluate, trace, reorder, trace_info, archs, area,
-    validate, doctor,
+    validate, workloads, inspect, doctor,
 )  # fmt: skip
 
 _EPILOG = """\

@@ -7,17 +7,23 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zapsim.arch.policy import PRESETS
 from zapsim.errors import ZapsimError
 from zapsim.files import check_writable, is_special, write_atomically
 from zapsim.shipped import shipped_folder
 
+if TYPE_CHECKING:
+    from zapsim.workload import Workload
+
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 BUNDLED_TRACE = shipped_folder("traces") / "vgg16_hed_chelsea_1_3.safetensors"
 """VGG-16 (HED weights) on one photograph: the trace that runs if none is named."""
+
+POLICY_HELP = f"what the hardware does with zeros: {', '.join(PRESETS)} (default: zap"
+"""Begins the help of ``--policy``."""
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "--arch": {"metavar": "FILE", "help": "architecture file, or the name of a shipped architecture"},
@@ -35,7 +41,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--policy": {
         "default": "zap", "metavar": "NAME",
-        "help": f"what the hardware does with zeros: {', '.join(PRESETS)} (default: zap)",
+        "help": f"{POLICY_HELP})",
     },
     "--format": {
         "choices": ("table", "csv", "json", "markdown"), "default": "table", "help": "format (default: table)",
@@ -86,6 +92,28 @@ def add_design_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what runs where: architecture, changes to it, trace, operating point and images."""
     add_option(parser, "--arch", required=True)
     add_options(parser, "--set", "--trace", "--point", "--images")
+
+
+def is_factory(source: str) -> bool:
+    """Tell whether a source is ``package.module:factory`` and not a file (of which Windows has some with a colon)."""
+    return ":" in source and not os.path.exists(source)
+
+
+def open_workload(source: str) -> Workload:
+    """Load the workload that ``--workload`` names: built in, a file, or ``package.module:factory``.
+
+    Raises
+    ------
+    ZapsimError
+        If there is none, or it cannot be used.
+    """
+    if is_factory(source):
+        from zapsim.frontend.inspection import network_workload
+
+        return network_workload(source)
+    from zapsim.workloads.source import load_workload
+
+    return load_workload(source)
 
 
 def design_files(args: argparse.Namespace) -> tuple[Path, ...]:

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zapsim.cli._arguments import (
+    BUNDLED_TRACE,
+    POLICY_HELP,
     Subparsers,
     add_command,
     add_design_arguments,
     add_option,
-    add_options,
     check_outputs,
     design_files,
+    open_workload,
     say_written,
     write_output,
 )
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from zapsim.report.timeline_file import TimedLayer
     from zapsim.results import RunResult
     from zapsim.timing.layer import LayerTiming
+    from zapsim.tracefile.dense import DenseTrace
     from zapsim.tracefile.reader import Trace
 
 _FORMATS = ("table", "csv", "json", "markdown", "latex")
@@ -36,6 +39,7 @@ examples:
   zapsim run --arch systolic_16x16 --set array.rows=8 --set array.cols=32 --out table.csv
   zapsim run --arch eyeriss --set predictor.granularity=tile --timeline timeline.json
   zapsim run --arch systolic_16x16 --set dram.preset=ddr3-1600 --set buffers.prefetch.ifmap=0
+  zapsim run --arch eyeriss --workload resnet50 --batch 4
   zapsim run --arch my_chip.yaml --trace my_net.safetensors --images 0 1 2 --format json --out result.json
 
 `run_sim.py --arch X` is the same as `zapsim run --arch X`.
@@ -52,7 +56,12 @@ def add_parser(commands: Subparsers) -> None:
         _EPILOG,
     )
     add_design_arguments(parser)
-    add_options(parser, "--policy")
+    add_option(parser, "--policy", default=None, help=f"{POLICY_HELP}, or dense for a workload)")
+    parser.add_argument(
+        "--workload", metavar="SOURCE",
+        help="run shapes alone, without masks, in the place of a trace: a name of `zapsim workloads`, a .yaml, .csv or "
+        ".onnx file, or package.module:factory",
+    )  # fmt: skip
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="images that run together (default: 1)")
     add_option(
         parser,
@@ -79,13 +88,12 @@ def execute(args: argparse.Namespace) -> int:
     """Run the simulation, and show or write its result."""
     from zapsim.report.plot import save_figure
     from zapsim.report.timeline_file import timeline_json
-    from zapsim.tracefile.reader import Trace
 
     if args.batch < 1:
         raise ZapsimError(f"--batch must be at least 1, got {args.batch}")
     check_outputs((args.out, args.timeline), (args.plot,), design_files(args))
     timed: list[TimedLayer] = []
-    result = _simulate(args, Trace(args.trace), timed)
+    result = _simulate(args, _trace(args), timed)
     _show(result, args.format or _FORMAT_OF.get(args.out.suffix.lower() if args.out else "", "table"), args.out)
     if args.plot is not None:
         save_figure(result.plot(), args.plot)
@@ -95,7 +103,22 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _simulate(args: argparse.Namespace, trace: Trace, timed: list[TimedLayer]) -> RunResult:
+def _trace(args: argparse.Namespace) -> Trace | DenseTrace:
+    """Open the trace, or the workload in its place."""
+    from zapsim.tracefile.dense import DenseTrace
+    from zapsim.tracefile.reader import Trace
+
+    if args.workload is None:
+        return Trace(args.trace)
+    for option in ("trace", "point", "images"):
+        if getattr(args, option) not in (None, BUNDLED_TRACE):  # indices are a list, which no set can hold
+            raise ZapsimError(
+                f"--workload takes the place of a trace, so that --{option} has no meaning; leave one out"
+            )
+    return DenseTrace(open_workload(args.workload))
+
+
+def _simulate(args: argparse.Namespace, trace: Trace | DenseTrace, timed: list[TimedLayer]) -> RunResult:
     """Run with a progress bar on stderr (only in a terminal, gone when done); with --timeline, fill `timed`."""
     from rich.console import Console
     from rich.progress import Progress

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from pathlib import Path
 
 import torch
@@ -55,6 +56,7 @@ def load_network(spec: str, weights: Path | None = None, device: str = "auto", s
     """
     factory_name = spec.partition(":")[2]
     factory = load_factory(spec)
+    _check_call(spec, factory)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = factory()
@@ -78,3 +80,27 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise FrontendError("torch sees no GPU; use --device cpu")
     return torch.device(name)
+
+
+def _check_call(spec: str, factory: object) -> None:
+    """Refuse what is not a function without arguments, and say how to write one."""
+    name = spec.partition(":")[2]
+    if isinstance(factory, (nn.Module, Network)):
+        raise FrontendError(
+            f"network '{spec}': {name} is a network, expected a function that makes one: write "
+            f"`def make_model(): return {name}` and name that"
+        )
+    try:
+        missing = [
+            parameter.name
+            for parameter in signature(factory).parameters.values()  # type: ignore[arg-type]
+            if parameter.default is parameter.empty
+            and parameter.kind not in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}
+        ]
+    except (TypeError, ValueError):  # of compiled code, which says nothing of its arguments
+        return
+    if missing:
+        raise FrontendError(
+            f"network '{spec}': {name} needs arguments ({', '.join(missing)}), expected a function without: write "
+            f"`def make_model(): return {name}({missing[0]}=...)` and name that"
+        )

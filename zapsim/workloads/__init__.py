@@ -1,0 +1,1 @@
+"""Layers of networks without masks: built-in shapes, lists in YAML, SCALE-Sim topologies and ONNX files."""
