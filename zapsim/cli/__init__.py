@@ -20,6 +20,7 @@ from zapsim.cli import (
     pareto,
     reorder,
     run,
+    synthesise,
     trace,
     trace_info,
     train,
@@ -32,7 +33,7 @@ from zapsim.version import __version__
 
 _COMMANDS = (
     run, explain, explore, pareto, compare, train, tune, adapt, evaluate, trace, reorder, trace_info, archs, area,
-    validate, workloads, inspect, doctor,
+    validate, workloads, inspect, synthesise, doctor,
 )  # fmt: skip
 
 _EPILOG = """\

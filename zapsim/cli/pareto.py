@@ -60,6 +60,7 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.report.pareto import front_csv, print_front
     from zapsim.report.pareto_plot import FrontPlot, check_front_plot, plot_front
     from zapsim.report.terminal import stdout_console
+    from zapsim.workloads.synthetic import SYNTHETIC, SYNTHETIC_NOTE
 
     if args.limit < 1:
         raise ZapsimError(f"--limit must be at least 1, got {args.limit}")
@@ -72,6 +73,8 @@ def execute(args: argparse.Namespace) -> int:
     goals = [(goal.column, goal.maximise) for goal in front.goals]
     counts = ", ".join(f"{count:,} {status}" for status, count in sorted(front.statuses.items()))
     title = f"{front.name}: {len(front.best):,} of {len(front.rows):,} designs on the front"
+    if any(note.endswith(SYNTHETIC_NOTE) for note in front.notes):
+        title += f", {SYNTHETIC} masks"
     console = stdout_console()
     console.print(f"{title} ({counts})", highlight=False)
     print_front(front.best, front.choices, goals, console, args.limit)

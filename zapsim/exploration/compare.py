@@ -20,6 +20,7 @@ from zapsim.metrics import METRICS, Metric, Simulated, Value
 from zapsim.results import RunResult
 from zapsim.simulation import simulate
 from zapsim.tracefile.reader import Trace
+from zapsim.workloads.synthetic import SYNTHETIC, SYNTHETIC_NOTE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -217,6 +218,8 @@ def _side_of_arch(arch: ArchSpec, trace: Trace, point: str | None, policy: str, 
 def _side_of_result(result: RunResult, description: str = "") -> Side:
     layers = {layer.shape.name: layer.comparison.policy for layer in result.layers}
     description = description or f"{result.arch} ({result.arch_summary}), policy {result.policy}"
+    if result.quality_note == SYNTHETIC_NOTE:
+        description += f", {SYNTHETIC} masks"
     return Side(result.arch, description, result.clock_hz, layers)
 
 
@@ -247,4 +250,6 @@ def _side_of_design(folder: Path, beginning: str) -> Side:
     layers, arch = Evaluator(space).outcomes(row["design"])
     choices = ", ".join(f"{name} {row[name]}" for name in front.choices if row[name] is not None)
     name = row["id"][:8]
+    if any(one.quality_note == SYNTHETIC_NOTE for one in space.workloads):
+        choices = f"{choices or row['arch']}, {SYNTHETIC} masks"
     return Side(f"{folder.name}@{name}", f"{front.name} {name}: {choices or row['arch']}", arch.clock, layers)

@@ -57,6 +57,7 @@ def load_network(spec: str, weights: Path | None = None, device: str = "auto", s
     factory_name = spec.partition(":")[2]
     _check_call(spec, load_object(spec))
     factory = load_factory(spec)
+    _check_call(spec, factory)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = factory()
