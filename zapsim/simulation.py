@@ -164,7 +164,7 @@ def _run_batch(
     comparisons = []
     for layer, resident in zip(trace.layers(point, images), residencies, strict=True):
         before, after = (layer_timing(arch, layer, policy, resident, timeline) for policy in policies)
-        before = fair_baseline(arch, layer, policies[0], before, after, resident, timeline)
+        before = fair_baseline(arch, layer, policies, (before, after), resident, timeline)
         comparisons.append(Comparison(layer_outcome(arch, before), layer_outcome(arch, after)))
         if progress is not None:
             progress(layer.shape.name, after)
@@ -215,9 +215,8 @@ def layer_timing(
 def fair_baseline(
     arch: ArchSpec,
     layer: LayerTrace,
-    policy: Policy,
-    before: LayerTiming,
-    after: LayerTiming,
+    policies: tuple[Policy, Policy],
+    timings: tuple[LayerTiming, LayerTiming],
     resident: Residency = NOTHING_STAYS,
     timeline: TimelineEngine = run_fast,
     engines: Mapping[str, Engine[Any]] = ENGINES,
@@ -233,16 +232,16 @@ def fair_baseline(
     ----------
     arch, layer, resident, timeline, engines
         As in :func:`layer_timing`.
-    policy
-        Of the baseline.
-    before, after
-        The layer under the baseline, and under prediction.
+    policies, timings
+        The baseline and the policy that is compared with it, and the layer under each.
     """
-    lost = after.counts.macs_skipped * MOST_SKIPPED_WITHOUT_PREDICTION
-    if lost >= layer.shape.macs or after.cycles.total >= before.cycles.total or not layer.has_pattern:
+    before, after = timings
+    if after.cycles.total >= before.cycles.total or policies[1].knowledge == "oracle" or not layer.has_pattern:
+        return before
+    if after.counts.macs_skipped * MOST_SKIPPED_WITHOUT_PREDICTION >= layer.shape.macs:
         return before
     engine = engines[arch.array.dataflow]
-    split = time_in_two_stages(engine, arch, layer, policy, resident=resident, timeline=timeline)
+    split = time_in_two_stages(engine, arch, layer, policies[0], resident=resident, timeline=timeline)
     return min(before, split, key=lambda timing: timing.cycles.total)
 
 

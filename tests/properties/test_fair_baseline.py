@@ -81,7 +81,7 @@ def test_a_mask_of_which_nothing_can_be_left_out_never_beats_the_dense_layer(dat
     assert predicted.counts.dram_writes >= dense.counts.dram_writes
     assert predicted.cycles.compute + predicted.cycles.ramp >= dense.cycles.compute + dense.cycles.ramp
     # Two stages may overlap DRAM better than one; the layer is compared with the better schedule.
-    before = fair_baseline(arch, layer, PRESETS["dense"], dense, predicted)
+    before = fair_baseline(arch, layer, (PRESETS["dense"], PRESETS["zap"]), (dense, predicted))
     assert predicted.cycles.total >= before.cycles.total
     if arch.array.dataflow != "output-stationary":
         assert energy_pj(arch, predicted) >= energy_pj(arch, before) * (1 - 1e-12)  # rounding
@@ -125,7 +125,7 @@ def test_one_skipped_output_wins_no_more_than_its_own_work_on_any_array(data: st
     link = f"dram.preset={data.draw(st.sampled_from(['lpddr4-3200', 'eyeriss-link']))}"
     arch = load_arch(data.draw(st.sampled_from(ANY_ARRAY)), ["predictor.unit=ideal", link, *prefetch])
     dense, predicted = dense_and_predicted(arch, layer)
-    before = fair_baseline(arch, layer, PRESETS["dense"], dense, predicted)
+    before = fair_baseline(arch, layer, (PRESETS["dense"], PRESETS["zap"]), (dense, predicted))
     assume(100 * predicted.counts.macs_skipped < layer.shape.macs)
     skipped_cycles = predicted.counts.macs_skipped  # at most one MAC per cycle, if nothing else works meanwhile
     assert predicted.cycles.total >= before.cycles.total - skipped_cycles

@@ -228,7 +228,9 @@ class Evaluator:
         if self._space.needs_baseline:
             policy = job.policy.baseline()
             before = layer_timing(job.arch, layer, policy, resident, engines=job.engines)
-            before = fair_baseline(job.arch, layer, policy, before, after, resident, engines=job.engines)
+            before = fair_baseline(
+                job.arch, layer, (policy, job.policy), (before, after), resident, engines=job.engines
+            )
             timings.append((before, job.baseline))
         for timing, outcomes in timings:
             outcome, name = layer_outcome(job.arch, timing), layer.shape.name
