@@ -7,16 +7,15 @@ go through the kernels of :mod:`zapsim.arrays.lanes.kernels`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.arrays.engine import Demand
-from zapsim.arrays.gating import window_nonzero
-from zapsim.arrays.lanes import kernels, slice_kernels, use_kernels
-from zapsim.arrays.lanes.ifmap_buffer import segment_pixels, window_pixels
-from zapsim.arrays.lanes.mapping import LanesMapping, lane_macs
+from zapsim.arrays.lanes import kernels, use_kernels
+from zapsim.arrays.lanes.finish import dealt_pixels, queue_finish, segment_size, static_finish
+from zapsim.arrays.lanes.mapping import LanesMapping
 from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
@@ -120,29 +119,10 @@ class LaneWork:
         return use_kernels.active_pes(self.dispatched, whole.filters, (pe.filters, pe.pixels))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Dealt:
-    """The outputs of a stage as they are dealt: pixels in their order, in segments.
-
-    `bits` is uint8 (pixels, bytes), or (0, 1) if all are computed; `macs` is (pixels, columns) as kernels take it, or
-    None if all outputs take the same; `segment` is the number of pixels in a segment.
-    """
-
-    bits: NDArray[np.uint8]
-    macs: NDArray[Any] | None
-    pixels: int
-    segment: int
-
-    @property
-    def segments(self) -> int:
-        """Segments, the last of which may be shorter."""
-        return max(-(-self.pixels // self.segment), 1)
-
-
 def lane_work(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> LaneWork:
     """Work out what the lanes do in one stage; with ``demand.gate``, every output is dispatched."""
     if mapping.array.dispatch != "static":
-        return _queued(shape, mapping, demand, _deal(shape, mapping, demand))
+        return _queued(shape, mapping, demand)
     by_segment = _dispatched(shape, mapping, demand)
     whole, domain, blocks = mapping.whole, mapping.domain, -(-shape.K // mapping.whole.filters)
     legs = np.empty((mapping.domains, len(by_segment) * blocks), dtype=np.int64)
@@ -165,34 +145,10 @@ def lane_work(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> LaneWo
     )
 
 
-def _dealt_pixels(shape: ConvShape, demand: Demand) -> int:
-    """Count the pixels in which the stage may compute."""
-    if demand.mask is None or demand.gate or demand.positions is None:
-        return shape.N * shape.P * shape.Q
-    return shape.N * int(demand.positions.sum())
-
-
-def _segment(shape: ConvShape, mapping: LanesMapping, pixels: int) -> int:
-    return max(pixels if mapping.array.dispatch == "block-queue" else segment_pixels(shape, mapping, pixels), 1)
-
-
-def _deal(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> _Dealt:
-    """Put the pixels in which the stage may compute in their order: others take no turn."""
-    pixels = shape.N * shape.P * shape.Q
-    bits = np.empty((0, 1), dtype=np.uint8)
-    macs = _macs(shape, mapping, demand)
-    if demand.mask is not None and not demand.gate:
-        bits = demand.mask.bits.reshape(pixels, -1)
-        if demand.positions is not None:
-            dealt = np.flatnonzero(np.tile(demand.positions.ravel(), shape.N))
-            pixels, bits, macs = len(dealt), bits[dealt], None if macs is None else macs[dealt]
-    return _Dealt(bits, macs, pixels, _segment(shape, mapping, pixels))
-
-
 def _dispatched(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> Ints:
     """Count the outputs dispatched by segment, pixel lane and filter: int64 (segments, J, K)."""
-    lanes, pixels = mapping.whole.pixels, _dealt_pixels(shape, demand)
-    segment = _segment(shape, mapping, pixels)
+    lanes, pixels = mapping.whole.pixels, dealt_pixels(shape, demand)
+    segment = segment_size(shape, mapping, pixels)
     if demand.mask is not None and not demand.gate:
         positions = None if demand.positions is None else demand.positions.tobytes()
         return demand.mask.summary(_residue_counts, lanes, segment, positions)
@@ -227,128 +183,29 @@ def _all_done(mapping: LanesMapping, legs: Ints) -> int:
     return int(legs.max(axis=0).sum())
 
 
-def _macs(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> NDArray[Any] | None:
-    """Return MACs by pixel and column (of the lane that does most of an output); None: the same for all outputs."""
-    pixels = shape.N * shape.P * shape.Q
-    if demand.exit_macs is not None:
-        return demand.exit_macs.reshape(pixels, shape.K)
-    if demand.ifmap_nonzero is None:
-        return None
-    assert demand.window_nonzero is not None
-    if mapping.slices == 1:
-        return demand.window_nonzero.reshape(pixels, shape.groups)
-    return slice_macs(shape, demand.ifmap_nonzero, mapping).reshape(pixels, shape.groups)
-
-
-def slice_macs(shape: ConvShape, ifmap_nonzero: PackedMap, mapping: LanesMapping) -> NDArray[np.int32]:
-    """Find the largest share of non-zero inputs that a lane gets of each output: int32 (N, P, Q, groups)."""
-    return ifmap_nonzero.summary(_slice_macs, shape, mapping.array.brick, mapping.slices)
-
-
-def _slice_macs(ifmap_nonzero: PackedMap, shape: ConvShape, brick: int, slices: int) -> NDArray[np.int32]:
-    size = shape.C_per_group
-    counts = np.empty((shape.N, shape.H, shape.W, shape.groups, -(-size // brick)), dtype=np.int32)
-    words = ifmap_nonzero.words()
-    slice_kernels.brick_counts(words.reshape(-1, words.shape[-1]), size, brick, counts.reshape(-1, *counts.shape[3:]))
-    out = np.empty((shape.N, shape.P, shape.Q, shape.groups), dtype=np.int32)
-    corner = (shape.padding[0], shape.padding[2])
-    slice_kernels.slice_macs(counts, shape.R, shape.S, shape.stride, corner, shape.dilation, slices, out)
-    return out
-
-
 def _uneven(
     shape: ConvShape, mapping: LanesMapping, demand: Demand, dispatched: Ints, use: FilterUse, groups: Ints
 ) -> LaneWork:
     """Work out what the lanes do with static outputs that take different numbers of MACs."""
-    pace = _pace(shape, mapping, demand)
-    if demand.ifmap_nonzero is None or demand.mask is None or demand.gate:
-        dealt = _deal(shape, mapping, demand)
-        assert dealt.macs is not None
-        finish, totals = _static_finish(shape.K, mapping, dealt.bits, dealt.macs, dealt.segment, pace)
-    else:
-        positions = None if demand.positions is None else demand.positions.tobytes()
-        layer = _SkippedInputs(shape, mapping, demand.ifmap_nonzero, pace, positions)
-        finish, totals = demand.mask.summary(_remembered_finish, layer)
+    finish, totals = static_finish(shape, mapping, demand)
     executed, busy, longest = totals
     streamed = longest if demand.exit_macs is not None else int(groups.sum()) * shape.macs_per_output
     cycles = _all_done(mapping, finish)
     return LaneWork(mapping, dispatched, use, cycles, executed, busy, groups, streamed)
 
 
-def _static_finish(
-    filters: int,
-    mapping: LanesMapping,
-    bits: NDArray[np.uint8],
-    macs: NDArray[Any],
-    segment: int,
-    pace: tuple[int, int, int],
-) -> tuple[Ints, tuple[int, int, int]]:
-    """Return the cycles of each domain in each leg, int64 (domains, legs), and the totals of the kernel."""
-    whole, domain = mapping.whole, mapping.domain
-    totals = np.empty(3, dtype=np.int64)
-    parts = (whole.filters // domain.filters, whole.pixels // domain.pixels)
-    legs = -(-filters // whole.filters), max(-(-len(macs) // segment), 1)
-    finish = np.empty((*parts, *legs), dtype=np.int64)
-    lanes = ((whole.filters, whole.pixels), (domain.filters, domain.pixels))
-    kernels.static_lanes(bits, macs, filters, pace, lanes, segment, finish, totals)
-    executed, busy, longest = totals.tolist()
-    return finish.reshape(mapping.domains, -1), (executed, busy, longest)
-
-
-@dataclass(frozen=True, slots=True)
-class _SkippedInputs:
-    """What the finish of static lanes depends on beside the mask, if zero inputs are skipped."""
-
-    shape: ConvShape
-    mapping: LanesMapping
-    ifmap_nonzero: PackedMap
-    pace: tuple[int, int, int]
-    positions: bytes | None
-
-
-def _remembered_finish(mask: PackedMap, layer: _SkippedInputs) -> tuple[Ints, tuple[int, int, int]]:
-    """Work out :func:`_static_finish` once per mask and map: designs with these lanes all need the same."""
-    shape, mapping = layer.shape, layer.mapping
-    positions = None
-    if layer.positions is not None:
-        positions = np.frombuffer(layer.positions, dtype=np.bool_).reshape(shape.P, shape.Q)
-    window = window_nonzero(shape, layer.ifmap_nonzero)
-    demand = Demand(mask, positions, window_nonzero=window, ifmap_nonzero=layer.ifmap_nonzero)
-    dealt = _deal(shape, mapping, demand)
-    assert dealt.macs is not None
-    return _static_finish(shape.K, mapping, dealt.bits, dealt.macs, dealt.segment, layer.pace)
-
-
-def _queued(shape: ConvShape, mapping: LanesMapping, demand: Demand, dealt: _Dealt) -> LaneWork:
+def _queued(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> LaneWork:
     """Work out what the lanes do with outputs that wait in queues."""
-    whole, pool = mapping.whole, mapping.pool
-    even = dealt.macs is None
-    macs = np.empty((dealt.pixels, 0), dtype=np.int32) if dealt.macs is None else dealt.macs
-    window = window_pixels(shape, mapping, dealt.pixels) if mapping.array.dispatch == "block-queue" else dealt.pixels
-    parts = (whole.filters // pool.filters, whole.pixels // pool.pixels)
-    finish = np.empty((*parts, -(-shape.K // whole.filters), dealt.segments), dtype=np.int64)
-    groups, totals = np.empty(shape.K, dtype=np.int64), np.empty(3, dtype=np.int64)
-    lanes = ((whole.filters, whole.pixels), (pool.filters, pool.pixels), mapping.domain.lanes)
-    limits = (dealt.segment, max(window, 1))
-    pace = _pace(shape, mapping, demand)
-    kernels.queued_lanes(dealt.bits, macs, pace, lanes, limits, finish, groups, totals)
-    executed, busy, longest = (int(total) for total in totals)
+    finish, groups, (executed, busy, longest) = queue_finish(shape, mapping, demand)
     dispatched = _dispatched(shape, mapping, demand).sum(axis=0)
-    use = FilterUse.of(shape, mapping, dispatched)
+    use, even = FilterUse.of(shape, mapping, dispatched), demand.exit_macs is None and demand.ifmap_nonzero is None
     return LaneWork(
         mapping,
         dispatched,
         use,
-        cycles=_all_done(mapping, finish.reshape(parts[0] * parts[1], -1)),
+        cycles=_all_done(mapping, finish),
         macs=use.outputs * shape.macs_per_output if even else executed,
         busy_lane_cycles=busy,
         groups=groups,
         streamed_macs=longest if demand.exit_macs is not None else int(groups.sum()) * shape.macs_per_output,
     )
-
-
-def _pace(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> tuple[int, int, int]:
-    """Return between how many MACs an output may end, how many a lane does of it at most, and how many per cycle."""
-    array = mapping.array
-    interval = array.check_interval if demand.exit_macs is not None else 1
-    return interval, lane_macs(shape, mapping.slices, array.brick), array.macs_per_lane

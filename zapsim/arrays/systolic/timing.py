@@ -57,17 +57,17 @@ class SystolicEngine:
             work = dense_work(mapping)
         else:
             work, issued = masked_work(mapping, demand.mask, demand.window_nonzero is not None, demand.positions)
-        switching = _switching(shape, mapping, demand, work, issued)
+        switching, outputs = _switching(shape, mapping, demand, work, issued), work.outputs
         demanded = shape.outputs if demand.mask is None else demand.mask.count()
         occupying = demanded if masked else shape.outputs  # gated outputs take their cycles, too
         macs = Counts(
             macs_executed=switching,
-            macs_gated=work.outputs * shape.macs_per_output - switching,
-            macs_lost=(work.outputs - occupying) * shape.macs_per_output,
+            macs_gated=outputs * shape.macs_per_output - switching,
+            macs_lost=(outputs - occupying) * shape.macs_per_output,
         )
-        tested = work.outputs * shape.macs_per_output
+        tested = outputs * shape.macs_per_output
         if demand.gate:
-            tested -= (work.outputs - demanded) * _gateable_products(mapping)
+            tested -= (outputs - demanded) * _gateable_products(mapping)
         storage = storage_counts(mapping, work, Use(tested, switching))
         part = mapping.array.blocking == "searched" and masked and demand.positions is not None
         pace = stage_cycles(mapping, work, part)
@@ -164,7 +164,8 @@ def storage_counts(mapping: SystolicMapping, work: Work, use: Use) -> Counts:
 def _output_stationary(mapping: SystolicMapping, work: Work, use: Use) -> Counts:
     """Ifmap words enter at the left, filter words at the top; psums stay, and leave down the columns."""
     T = mapping.T
-    issued = work.outputs * T
+    outputs = work.outputs
+    issued = outputs * T
     ifmap_in = work.total(work.vectors) * T
     filter_in = work.total(work.folds * work.cols) * T
     ifmap = _Moves(ifmap_in, issued - ifmap_in)
@@ -175,26 +176,27 @@ def _output_stationary(mapping: SystolicMapping, work: Work, use: Use) -> Counts
         ifmap_spad_writes=ifmap.arrivals,
         filter_spad_reads=use.switching,
         filter_spad_writes=filters.arrivals,
-        psum_spad_reads=use.switching + work.outputs + drain,
+        psum_spad_reads=use.switching + outputs + drain,
         psum_spad_writes=use.switching + drain,
         ifmap_bus_words=ifmap.words,
         filter_bus_words=filters.words,
-        psum_bus_words=work.outputs,
-        bus_deliveries=ifmap.words + filters.words + work.outputs,
+        psum_bus_words=outputs,
+        bus_deliveries=ifmap.words + filters.words + outputs,
         pe_to_pe_words=ifmap.hops + filters.hops + drain,
         glb_reads=ifmap.words + filters.words,
-        glb_writes=work.outputs,
+        glb_writes=outputs,
     )
 
 
 def _operand_stationary(mapping: SystolicMapping, work: Work, use: Use) -> Counts:
     """One operand is shifted in from the top and stays; the other enters at the left; psums go down the columns."""
-    issued = work.outputs * mapping.Sr
+    outputs = work.outputs
+    issued = outputs * mapping.Sr
     stays = _Moves(work.total(work.cols * work.blocks) * mapping.Sr, work.total(work.cols * work.row_pairs))
     entering = work.total(work.vectors) * mapping.Sr
     streams = _Moves(entering, issued - entering)
-    psum_out = work.outputs * mapping.row_folds
-    psum_in = psum_out - work.outputs
+    psum_out = outputs * mapping.row_folds
+    psum_in = psum_out - outputs
     filters, ifmap = (stays, streams) if mapping.array.dataflow == "weight-stationary" else (streams, stays)
     return Counts(
         ifmap_spad_reads=use.tested,

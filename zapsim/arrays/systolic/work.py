@@ -268,4 +268,5 @@ def _with_work(
     tile, alike = np.arange(len(vectors)), np.ones(len(vectors), dtype=np.int64)
     work = (alike, tile, group, cols, vectors, blocks, folds, row_pairs)
     busy = vectors > 0
-    return Work(*(np.ascontiguousarray(values if busy.all() else values[busy]) for values in work))
+    chosen = work if busy.all() else [values[busy] for values in work]
+    return Work(*map(np.ascontiguousarray, chosen))
