@@ -188,7 +188,8 @@ those on which thresholds are chosen, and those of the test are different ones.
 budget that is within the loss asked for on the calibration images. *net saved* (MACs, less the predictors' own) and
 *loss on test*, with its 95 % interval over n test images, are that budget's. *net at equal error* is where the line
 through this point and the next budget's on the test images reaches the error asked for: it compares methods, and no
-threshold was chosen by it (for top-1, two budgets differ by a few images, and the line says nothing). All budgets by harm are chosen from one measurement, at the point of {MIDDLE:.0%} error.
+threshold was chosen by it (for top-1, two budgets differ by a few images, and the line says nothing).
+All budgets by harm are chosen from one measurement, at the point of {MIDDLE:.0%} error.
 
 {markdown(shown, COLUMNS)}"""
 
