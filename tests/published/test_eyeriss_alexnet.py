@@ -14,11 +14,11 @@ from zapsim.arch.load import load_arch
 from zapsim.arrays.engine import Demand, StageResult
 from zapsim.arrays.row_stationary.strips import glb_strips
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine
+from zapsim.shipped import shipped_folder
 from zapsim.timing.dram import expected_coded_words
 from zapsim.timing.layer import combine_stages
 from zapsim.timing.predictor import PredictorResult
 from zapsim.timing.residency import operand_loads
-from zapsim.validation import validation_directory
 from zapsim.workload import ConvShape
 
 pytestmark = pytest.mark.published
@@ -27,7 +27,7 @@ LAYERS = {layer.name: layer for layer in alexnet(N=4).layers}
 
 
 def chip() -> dict[str, dict[str, float]]:
-    lines = (validation_directory() / "eyeriss_alexnet.csv").read_text(encoding="utf-8").splitlines()
+    lines = (shipped_folder("validation") / "eyeriss_alexnet.csv").read_text(encoding="utf-8").splitlines()
     rows = csv.DictReader(line for line in lines if not line.startswith("#"))
     return {row.pop("layer"): {name: float(value) for name, value in row.items()} for row in rows}
 

@@ -18,16 +18,17 @@ from zapsim.arrays.row_stationary.mapping import Resources
 from zapsim.arrays.row_stationary.search import map_stages
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.errors import MappingError
+from zapsim.shipped import shipped_folder
 from zapsim.timing.dram import expected_coded_words
 from zapsim.timing.layer import combine_stages
 from zapsim.timing.predictor import PredictorResult
 from zapsim.timing.residency import operand_loads
-from zapsim.validation import Validation, validate, validation_directory
+from zapsim.validation import Validation, validate
 
 pytestmark = pytest.mark.published
 
 LAYERS = {layer.name: layer for layer in vgg16(N=3).layers}
-LINES = (validation_directory() / "eyeriss_vgg16.csv").read_text(encoding="utf-8").splitlines()
+LINES = (shipped_folder("validation") / "eyeriss_vgg16.csv").read_text(encoding="utf-8").splitlines()
 CHIP = {row["layer"]: row for row in csv.DictReader(line for line in LINES if not line.startswith("#"))}
 POOLED = {"CONV1-2": 1.37, "CONV2-2": 1.39, "CONV3-3": 1.60, "CONV4-3": 1.82}
 """Exponents of the poolings: see test_pooling_zeros.py."""

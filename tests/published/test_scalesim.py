@@ -14,11 +14,11 @@ from zapsim.arch.arrays import SystolicArray
 from zapsim.arrays.engine import Demand
 from zapsim.arrays.systolic.mapping import SystolicMapping, map_systolic
 from zapsim.arrays.systolic.timing import SystolicEngine
-from zapsim.validation import validation_directory
+from zapsim.shipped import shipped_folder
 from zapsim.workload import ConvShape
 
 pytestmark = pytest.mark.published
-TABLE = validation_directory() / "scalesim_dense.csv"
+TABLE = shipped_folder("validation") / "scalesim_dense.csv"
 
 
 def rows() -> list[dict[str, str]]:

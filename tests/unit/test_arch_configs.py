@@ -3,9 +3,10 @@
 import pytest
 import yaml
 
-from zapsim.arch.load import config_directory, known_archs, load_arch
+from zapsim.arch.load import known_archs, load_arch
 from zapsim.arch.spec import ArchSpec
 from zapsim.arch.tables import ENERGY_ACTIONS
+from zapsim.shipped import shipped_folder
 
 NEED_NO_SOURCE = {"name", "description"}
 
@@ -82,7 +83,7 @@ def test_words_hold_what_their_bits_say():
 
 
 def test_files_have_no_long_lines_or_tabs():
-    for path in config_directory().glob("*.yaml"):
+    for path in shipped_folder("arch_configs").glob("*.yaml"):
         text = path.read_text(encoding="utf-8")
         assert "\t" not in text
         assert max(map(len, text.splitlines())) <= 120, path.name
