@@ -28,7 +28,7 @@ from zapsim.tracefile.records import OperatingPoint
 from zapsim.version import __version__
 
 NetworkInput: TypeAlias = str | NamedNetwork | nn.Module | Network
-"""``package.module:factory`` (also with pictures prepared otherwise), a module (ImageNet's pictures), or a `Network`."""
+"""``package.module:factory`` (or its pictures prepared otherwise), a module (ImageNet's pictures), or a `Network`."""
 
 ImagesInput: TypeAlias = str | Path | Sequence[str | Path] | ImageSet
 """Pictures, folders of pictures, a folder with one subfolder per class, one idx or npz file, or a set of images."""
