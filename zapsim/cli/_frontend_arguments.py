@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from zapsim.frontend.data.image_set import ImageSet
+    from zapsim.frontend.network.network import NamedNetwork
     from zapsim.frontend.training.adapted_weights import AdaptedWeights
     from zapsim.frontend.training.predictor import PredictorSet
     from zapsim.tracefile.records import OperatingPoint
@@ -24,6 +25,14 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--network", required=True, metavar="MODULE:FACTORY", help="function that builds the network")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="state dict: .safetensors, or .pth (weights only)")
     parser.add_argument(
+        "--size", type=int, metavar="N", help="rows and columns of the network's input (default: as the network says)"
+    )
+    for name, what in (("mean", "mean"), ("std", "standard deviation")):
+        parser.add_argument(
+            f"--{name}", type=float, nargs="+", metavar="X",
+            help=f"{what} of the pixels (0 to 255), a value per channel (default: as the network says)",
+        )  # fmt: skip
+    parser.add_argument(
         "--device",
         choices=("auto", "cpu", "cuda"),
         default="auto",
@@ -31,6 +40,16 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: torch's choice)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all random choices (default: 0)")
+
+
+def named_network(args: argparse.Namespace) -> str | NamedNetwork:
+    """Return the network that is named, with --size, --mean and --std if any is given."""
+    from zapsim.frontend.network.network import NamedNetwork
+
+    if args.size is None and args.mean is None and args.std is None:
+        return str(args.network)
+    mean, std = (None if values is None else tuple(values) for values in (args.mean, args.std))
+    return NamedNetwork(args.network, args.size, mean, std)
 
 
 def add_predictors_argument(parser: argparse.ArgumentParser, note: str = "", *, required: bool = True) -> None:

@@ -13,6 +13,7 @@ from zapsim.cli._frontend_arguments import (
     add_point_arguments,
     add_predictors_argument,
     load_common_points,
+    named_network,
     provenance,
     undecoded_on_stderr,
 )
@@ -102,7 +103,7 @@ def execute(args: argparse.Namespace) -> int:
     points = load_common_points(args, predictors)
     if not points:
         raise FrontendError("no operating point: give --threshold or --points")
-    network, graph = inputs.open_network(args.network, args.weights, args.device, args.seed, args.images)
+    network, graph = inputs.open_network(named_network(args), args.weights, args.device, args.seed, args.images)
     inputs.open_predictors(predictors, network, graph)
     images = _images(args, network.preprocessing)
     adapted = [_adapt(args, network, graph, predictors, point, images) for point in points]

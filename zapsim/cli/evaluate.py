@@ -17,6 +17,7 @@ from zapsim.cli._frontend_arguments import (
     add_predictors_argument,
     images_or_inputs,
     load_all_points,
+    named_network,
     provenance,
     undecoded_on_stderr,
     wide_console,
@@ -102,7 +103,7 @@ def execute(args: argparse.Namespace) -> int:
     points, adapted = load_all_points(args, predictors)
     with undecoded_on_stderr():
         evaluated = api.evaluate(
-            args.network,
+            named_network(args),
             predictors,
             images_or_inputs(args),
             points=points,

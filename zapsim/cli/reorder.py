@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from zapsim.cli._arguments import Subparsers
-from zapsim.cli._frontend_arguments import add_network_arguments, add_predictors_argument
+from zapsim.cli._frontend_arguments import add_network_arguments, add_predictors_argument, named_network
 
 _EPILOG = """\
 examples:
@@ -49,7 +49,7 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.frontend import inputs
     from zapsim.frontend.network.forward import device_of, use_threads
     from zapsim.frontend.network.graph import trace_graph
-    from zapsim.frontend.network.network import load_network
+    from zapsim.frontend.network.network import NamedNetwork
     from zapsim.frontend.reorder import reorder, reorder_predictors, save_reordered
     from zapsim.frontend.training.predictor import load_predictors
     from zapsim.frontend.tuning.operating_points import load_points
@@ -62,7 +62,9 @@ def execute(args: argparse.Namespace) -> int:
     if len({path.resolve() for path in outputs}) < len(outputs):
         raise FrontendError("--out and --out-predictors name the same file")
     use_threads(args.threads)
-    network = load_network(args.network, args.weights, args.device, args.seed)
+    named = named_network(args)
+    named = NamedNetwork(named) if isinstance(named, str) else named
+    network = named.load(args.weights, args.device, args.seed)
     graph = trace_graph(network.model, network.example().to(device_of(network.model)))
     predictors = load_predictors(args.predictors)
     predictors.check_fit(network.weights_sha256, graph)

@@ -16,6 +16,7 @@ from zapsim.cli._frontend_arguments import (
     add_predictors_argument,
     images_or_inputs,
     load_all_points,
+    named_network,
     provenance,
     undecoded_on_stderr,
     wide_console,
@@ -112,7 +113,7 @@ def execute(args: argparse.Namespace) -> int:
         raise FrontendError("--eval-labels needs --eval-images")
     with undecoded_on_stderr():
         trace = api.trace(
-            args.network,
+            named_network(args),
             predictors,
             images_or_inputs(args),
             args.out,

@@ -13,6 +13,7 @@ from zapsim.cli._frontend_arguments import (
     add_image_arguments,
     add_method_argument,
     add_network_arguments,
+    named_network,
     provenance,
     undecoded_on_stderr,
     wide_console,
@@ -106,7 +107,7 @@ def execute(args: argparse.Namespace) -> int:
     arguments["pattern"] = args.pattern if layer_patterns else pattern
     with undecoded_on_stderr():
         trained = api.train(
-            args.network,
+            named_network(args),
             args.images,
             pattern=pattern,
             layer_patterns=layer_patterns,

@@ -12,6 +12,7 @@ from zapsim.cli._frontend_arguments import (
     add_method_argument,
     add_network_arguments,
     add_predictors_argument,
+    named_network,
     provenance,
     undecoded_on_stderr,
     wide_console,
@@ -199,7 +200,7 @@ def execute(args: argparse.Namespace) -> int:
     use_threads(args.threads)
     with undecoded_on_stderr():
         tuned = api.tune(
-            args.network,
+            named_network(args),
             args.predictors,
             args.images,
             error=args.error,

@@ -19,7 +19,7 @@ from zapsim.frontend.data.preprocessing import IMAGENET, Preprocessing
 from zapsim.frontend.network import Network
 from zapsim.frontend.network.forward import device_of
 from zapsim.frontend.network.graph import Graph, trace_graph
-from zapsim.frontend.network.network import load_network
+from zapsim.frontend.network.network import NamedNetwork
 from zapsim.frontend.scorer import Scorer
 from zapsim.frontend.skipping import uniform_points
 from zapsim.frontend.training.predictor import PredictorSet, load_predictors
@@ -27,8 +27,8 @@ from zapsim.frontend.tuning.operating_points import load_points
 from zapsim.tracefile.records import OperatingPoint
 from zapsim.version import __version__
 
-NetworkInput: TypeAlias = str | nn.Module | Network
-"""``package.module:factory``, a module (its pictures are prepared as for ImageNet), or a `Network`."""
+NetworkInput: TypeAlias = str | NamedNetwork | nn.Module | Network
+"""``package.module:factory`` (or its pictures prepared otherwise), a module (ImageNet's pictures), or a `Network`."""
 
 ImagesInput: TypeAlias = str | Path | Sequence[str | Path] | ImageSet
 """Pictures, folders of pictures, a folder with one subfolder per class, one idx or npz file, or a set of images."""
@@ -96,8 +96,9 @@ def open_network(
     FrontendError
         If the network cannot be made or run, or weights are given for one that exists already.
     """
-    if isinstance(network, str):
-        network = load_network(network, None if weights is None else Path(weights), device, seed)
+    if isinstance(network, (str, NamedNetwork)):
+        named = NamedNetwork(network) if isinstance(network, str) else network
+        network = named.load(None if weights is None else Path(weights), device, seed)
     elif weights is not None:
         raise FrontendError("weights are for a network that is named; load them into the module")
     elif isinstance(network, nn.Module):

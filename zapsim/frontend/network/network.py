@@ -46,6 +46,39 @@ class Network:
         return torch.zeros(1, len(pre.colours), pre.size, pre.size)
 
 
+@dataclass(frozen=True, slots=True)
+class NamedNetwork:
+    """A network by its name, whose pictures are prepared otherwise than it says itself.
+
+    Attributes
+    ----------
+    name
+        ``package.module:factory``.
+    size
+        Rows and columns of its input; the short side of pictures is scaled in proportion before the crop.
+    mean, std
+        Per channel, in pixel values 0..255.
+
+    None leaves a value as it is.
+    """
+
+    name: str
+    size: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    def load(self, weights: Path | None = None, device: str = "auto", seed: int = 0) -> Network:
+        """Load the network, as :func:`load_network` does, with its pictures prepared so."""
+        network = load_network(self.name, weights, device, seed)
+        pre = network.preprocessing
+        if self.size is not None:
+            if self.size < 1:
+                raise FrontendError(f"size of the network's input: must be at least 1, got {self.size}")
+            pre = replace(pre, size=self.size, resize=max(round(self.size * pre.resize / pre.size), self.size))
+        pre = replace(pre, mean=self.mean or pre.mean, std=self.std or pre.std)
+        return replace(network, preprocessing=pre)
+
+
 def load_network(spec: str, weights: Path | None = None, device: str = "auto", seed: int = 0) -> Network:
     """Return the network that ``package.module:factory`` makes, in eval mode; `weights` replaces its weights.
 
