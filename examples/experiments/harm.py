@@ -20,8 +20,8 @@ import digits_in_photographs
 import numpy as np
 import torch
 from classifier import idx_images, train_classifier
-from comparison import csv_text
 from numpy.typing import NDArray
+from result_tables import csv_text
 from safetensors.torch import save_file
 
 from zapsim.files import write_atomically
