@@ -19,10 +19,13 @@ from zapsim.frontend.pooling import UnitScorer
 from zapsim.frontend.training.predictor import save_predictors
 from zapsim.frontend.tuning.array_cost import ArrayCosts, LayerCosts, measure_array_costs
 from zapsim.frontend.tuning.array_points import ArrayTradeOff, settings_to_simulate
-from zapsim.frontend.tuning.array_tuning import ArrayGoal, tune_for_array
+from zapsim.frontend.tuning.array_tuning import ArrayGoal, Calibration, tune_for_array
 from zapsim.frontend.tuning.array_units import units_of
 from zapsim.frontend.tuning.budgets import Budgets
 from zapsim.frontend.tuning.curves import measure_curves
+from zapsim.patterns import pattern_map
+from zapsim.tracefile.decision_unit import DecisionUnit
+from zapsim.tracefile.order import FilterOrder
 from zapsim.tracefile.reader import Trace
 from zapsim.tracefile.records import OperatingPoint, PredictorSetting
 
@@ -34,9 +37,6 @@ ARCHS = {
     "lanes": ("lanes_256", {"array.pes": 2, "array.lanes": 4}),
     "row-stationary": ("eyeriss", {}),
 }
-
-
-ENOUGH = smooth_images(6, seed=5)
 
 
 class Small:
@@ -98,9 +98,10 @@ def test_the_cost_of_a_layer_is_that_of_a_trace_in_which_it_skips_alone(small: S
 def test_what_is_expected_of_a_point_is_what_a_simulation_of_its_trace_gives(small: Small, name: str, tmp_path: Path):
     arch = load_arch(*ARCHS[name])
     curves = measure_curves(small.model, small.graph, small.scorers, small.images)
-    budgets, goal = Budgets(errors=(0.4,), thresholds=(0.0,)), ArrayGoal(arch)
-    points = tune_for_array(small.model, small.graph, small.scorers, curves, None, small.images, budgets, goal)
-    assert [point.name for point in points] == ["e0.4", "t0"]
+    calibration = Calibration(small.model, small.graph, small.scorers, small.images, curves)
+    budgets, goal = Budgets(errors=(0.4,), thresholds=(0.0,)), ArrayGoal(arch, thresholds=8)
+    points = tune_for_array(calibration, budgets, goal, ["density"])
+    assert [point.name for point in points] == ["e0.4", "t0", "e0.4-density", "t0-density"]
     for point in points:
         assert point.predictors
         traced = small.trace(tmp_path / f"{point.name}.safetensors", point)
@@ -108,6 +109,7 @@ def test_what_is_expected_of_a_point_is_what_a_simulation_of_its_trace_gives(sma
         assert point.quality["expected_cycle_saving"] == result.total.cycle_saving
         assert point.quality["expected_energy_saving"] == pytest.approx(result.total.energy_saving, rel=1e-12)
         assert "all predictors at work on 2 smooth images" in point.quality_note
+        assert (point.order is None) == (not point.name.endswith("-density"))
         assert traced.header.operating_points[0].predictors == point.predictors
 
 
@@ -189,15 +191,42 @@ def test_a_python_call_takes_an_architecture(small: Small, tmp_path: Path):
     )
     changes = {"array.pes": 2, "array.lanes": 4}
     how = {"arch": "lanes_256", "overrides": changes, "minimise": "edp", "out": tmp_path / "points.json"}
-    tuned = tune(small.network, predictors, ENOUGH, error=[0.1, 0.4], weigh=True, **how)
+    tuned = tune(
+        small.network, predictors, smooth_images(6, seed=5), error=[0.1, 0.4], array_crops=2, weigh=True, **how
+    )
     stored = json.loads((tmp_path / "points.json").read_text())
     array = stored["provenance"]["array"]
     assert (array["arch"], array["minimise"], array["unit"]) == ("lanes_256", "edp", "auto")
     assert array["arch_sha256"] == load_arch("lanes_256", changes).hash
-    traced = trace(small.network, predictors, ENOUGH, tmp_path / "t.safetensors", points=tmp_path / "points.json")
+    traced = trace(small.network, predictors, small.images, tmp_path / "t.safetensors", points=tmp_path / "points.json")
     assert traced.header.operating_points[1].predictors == tuned.points[1].predictors
     saving = zapsim.simulate("lanes_256", traced, overrides=changes, point="e0.4").total.cycle_saving
-    assert saving == tuned.points[1].quality["expected_cycle_saving"]
+    assert saving == tuned.points[1].quality["expected_cycle_saving"]  # the images are the first two that were tuned on
+    assert {"achieved_top1_agreement", "asked_summed_error"} <= set(tuned.points[1].quality)
+
+
+def test_points_share_maps_only_if_they_make_the_same_decisions(small: Small, tmp_path: Path):
+    order = FilterOrder(
+        rule="density", filters={"2": tuple(reversed(range(9)))}, channels={"6": tuple(reversed(range(9)))}
+    )
+    points = []
+    for unit in (None, DecisionUnit(filters=4), DecisionUnit(pixels=4)):
+        setting = PredictorSetting(pattern="1/2", threshold=0.1, unit=unit)
+        points.append(OperatingPoint(name=str(unit), predictors={"2": setting}))
+        points.append(points[-1].model_copy(update={"name": f"{unit} in order", "order": order}))
+    predictors = save_predictors(None, small.network.name, small.network.weights_sha256, small.scorers, {})
+    traced = trace(small.network, predictors, small.images, tmp_path / "t.safetensors", points=points)
+    shared = [point.maps is not None for point in traced.header.operating_points]
+    assert shared == [False, True, False, False, False, False]
+    natural, ordered = (
+        next(layer.mask for layer in traced.layers(point.name) if layer.shape.name == "2").unpack()
+        for point in points[2:4]
+    )
+    assert (natural[..., ::-1] != ordered).any()  # tiles of 4 filters of 9 hold others from the other end
+    outside = ~pattern_map("1/2", 16, 16)
+    for mask in (natural, ordered):
+        tiles = [mask[..., first : first + 4][:, outside] for first in (0, 4, 8)]
+        assert all((tile.any(axis=-1) == tile.all(axis=-1)).all() for tile in tiles)
 
 
 def test_no_images_no_cost(small: Small):
@@ -215,9 +244,6 @@ def test_no_images_no_cost(small: Small):
         ({"arch": "lanes_256", "array_crops": 7}, "7 crops are to be simulated, but there are only 6 (--crops)"),
         ({"arch": load_arch("eyeriss"), "overrides": ["clock=1 MHz"]}, "overrides need the name or path"),
         ({"arch": "systolic_16x16", "overrides": {"inputs": "skip"}}, "does not support inputs = skip"),
-        ({"arch": "lanes_256", "order": "density"}, "are chosen for filters in the network's own order"),
-        ({"arch": "lanes_256", "harm": "output"}, "are chosen by lost activation"),
-        ({"arch": "lanes_256", "method": "best"}, "are those of one method"),
         ({"arch": "eyeriss", "overrides": {"array.rows": 2}}, "layer 0 cannot be mapped: 3 filter rows"),
     ],
 )
@@ -225,7 +251,7 @@ def test_what_an_array_cannot_do_is_one_line_before_the_work(small: Small, optio
     out = tmp_path / "points.json"
     predictors = save_predictors(None, small.network.name, small.network.weights_sha256, small.scorers, {})
     with pytest.raises((FrontendError, MappingError, PolicyError, ZapsimError)) as caught:
-        tune(small.network, predictors, ENOUGH, error=0.1, out=out, **options)
+        tune(small.network, predictors, smooth_images(6), error=0.1, out=out, **options)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not out.exists()

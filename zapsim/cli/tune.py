@@ -237,7 +237,9 @@ def execute(args: argparse.Namespace) -> int:
 def _print(tuned: TuningResult) -> None:
     from rich.table import Table
 
-    weights, points = tuned.weights, [point for point in tuned.points if point.order is None]
+    weights = tuned.weights
+    # On an array, an order of filters has settings of its own.
+    points = [point for point in tuned.points if point.order is None or "expected_cycle_saving" in point.quality]
     table = Table(box=None, pad_edge=False)
     table.add_column("layer")
     if weights is not None:

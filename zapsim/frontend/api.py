@@ -26,7 +26,7 @@ from zapsim.frontend.training.predictor import PredictorSet, save_predictors
 from zapsim.frontend.training.training import BATCHES, Recipe, TrainingOptions, train_predictors
 from zapsim.frontend.tuning.achieved import with_achieved
 from zapsim.frontend.tuning.array_points import Minimise
-from zapsim.frontend.tuning.array_tuning import ArrayGoal, tune_for_array
+from zapsim.frontend.tuning.array_tuning import ArrayGoal, Calibration, tune_for_array
 from zapsim.frontend.tuning.budgets import Budgets
 from zapsim.frontend.tuning.curves import BINS, Curves, measure_curves
 from zapsim.frontend.tuning.harm_curves import choose_by_harm, measure_harm_curves
@@ -303,7 +303,7 @@ def tune(  # noqa: PLR0913 (options, by name)
     methods = _methods(method, predictor_set)
     if goal is not None:
         goal.check(graph, crop_set)
-        _check_for_array(harm, rules, methods)
+        _check_for_array(harm)
     scorers = predictor_set.select(methods)
     measure = measure_harm_curves if harm == "output" else measure_curves
     curves = measure(model.model, graph, scorers, crop_set, bins=bins)
@@ -313,7 +313,8 @@ def tune(  # noqa: PLR0913 (options, by name)
         layer_weights = measure_sensitivities(model.model, graph, scorers, curves, sample)
         curves = weighted(curves, layer_weights)
     if goal is not None:
-        points = tune_for_array(model.model, graph, scorers, curves, layer_weights, crop_set, budgets, goal)
+        calibration = Calibration(model.model, graph, scorers, crop_set, curves, layer_weights)
+        points = tune_for_array(calibration, budgets, goal, rules)
     elif harm == "output":
         points = tuple(
             choose_by_harm(model.model, graph, scorers, crop_set, curves, choose) for choose in budgets.choices()
@@ -324,7 +325,8 @@ def tune(  # noqa: PLR0913 (options, by name)
     points = tuple(point.model_copy(update=chosen) for point in points)
     all_scorers = predictor_set.select()
     points = with_achieved(model.model, graph, all_scorers, points, checked or crop_set, curves.squared)
-    points += order_points(model.model, graph, all_scorers, points, crop_set, rules)
+    if goal is None:
+        points += order_points(model.model, graph, all_scorers, points, crop_set, rules)
     if out is not None:
         recorded = {
             **call,
@@ -359,17 +361,10 @@ def _rules(order: Rule | Sequence[Rule]) -> tuple[Rule, ...]:
     return rules
 
 
-def _check_for_array(harm: str, rules: Sequence[Rule], methods: Sequence[str]) -> None:
+def _check_for_array(harm: str) -> None:
     """Refuse what thresholds for an array are not chosen with."""
-    if len(methods) > 1:
-        raise FrontendError("thresholds for an array (arch) are those of one method: give one")
     if harm == "output":
         raise FrontendError("thresholds for an array (arch) are chosen by lost activation: leave out harm 'output'")
-    if rules:
-        raise FrontendError(
-            "thresholds for an array (arch) are chosen for filters in the network's own order: leave out order, or run "
-            "`zapsim reorder` first and tune the network that it writes"
-        )
 
 
 def _methods(method: str | Sequence[str] | None, predictors: PredictorSet) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ def predicting(scorers: Mapping[str, Scorer], point: OperatingPoint, name: str |
     FrontendError
         If the point names a layer without a scorer, or with a scorer of another pattern or method.
     """
-    chosen = {layer: _scorer(scorers, layer, setting, point.name) for layer, setting in point.predictors.items()}
+    chosen = {layer: scorer_of(scorers, layer, setting, point.name) for layer, setting in point.predictors.items()}
     places = {} if point.order is None else point.order.filters
 
     def mask(site: ConvSite, ofmap: torch.Tensor) -> torch.Tensor:
@@ -93,8 +93,8 @@ def predicting(scorers: Mapping[str, Scorer], point: OperatingPoint, name: str |
     return Method(name or point.name, patterns, mask, work)
 
 
-def _scorer(scorers: Mapping[str, Scorer], layer: str, setting: PredictorSetting, point: str) -> Scorer:
-    """Return the scorer that a layer's setting means."""
+def scorer_of(scorers: Mapping[str, Scorer], layer: str, setting: PredictorSetting, point: str) -> Scorer:
+    """Return the scorer of single outputs that a layer's setting means; `point` names whose setting it is."""
     if layer not in scorers:
         raise FrontendError(f"operating point {point}: no predictor of layer '{layer}'{did_you_mean(layer, scorers)}")
     scorer = scorers[layer]

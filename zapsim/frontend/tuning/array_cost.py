@@ -13,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
+from itertools import product
 from operator import add
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -27,18 +29,17 @@ from zapsim.comparison import Comparison
 from zapsim.errors import FrontendError
 from zapsim.frontend.capture import pack
 from zapsim.frontend.data.image_set import ImageSet
-from zapsim.frontend.network.calls import tensors_in
 from zapsim.frontend.network.forward import CountColumn, check_finite, device_of, frozen, progress_bar
 from zapsim.frontend.network.graph import ConvSite, Graph
 from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.pooling import scorer_at
-from zapsim.frontend.quality import Tally
 from zapsim.frontend.scorer import Scorer
-from zapsim.frontend.skipping import Method, predicting
-from zapsim.simulation import run_layer
+from zapsim.frontend.skipping import Method, predicting, scorer_of
+from zapsim.simulation import fair_baseline, layer_outcome, layer_timing, run_layer
 from zapsim.timing.layer import check_buffer
-from zapsim.timing.residency import resident_maps
+from zapsim.timing.residency import Residency, resident_maps
 from zapsim.tracefile.decision_unit import DecisionUnit
+from zapsim.tracefile.order import FilterOrder
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.records import LayerTrace, OperatingPoint, PredictorSetting
 
@@ -112,6 +113,7 @@ def measure_array_costs(
     arch: ArchSpec,
     images: ImageSet,
     *,
+    order: FilterOrder | None = None,
     progress: bool = True,
 ) -> ArrayCosts:
     """Simulate every layer on `arch`, dense and at each of its settings, on every image alone (batch 1).
@@ -121,13 +123,15 @@ def measure_array_costs(
     model, graph
         The network, which computes everything meanwhile and comes back unchanged.
     scorers
-        Predictors by layer.
+        Predictors by layer, as for :func:`~zapsim.frontend.skipping.predicting`.
     settings
         Settings by layer; layers that have none are dense.
     arch
         The architecture.
     images
         What to simulate; each takes a simulation per layer and setting.
+    order
+        A static order in which the array has the filters; None: the network's own.
     progress
         Whether to show a bar on a terminal.
 
@@ -147,7 +151,7 @@ def measure_array_costs(
     task = bar.add_task("simulating layers", total=len(images) * sum(cost.shape[1] for cost in costs.values()))
     with bar:
         for index in range(len(images)):
-            watched = _Watched(scorers, settings)
+            watched = _Watched(order, scorers, settings)
             with frozen(model), Interception(graph, watched.on_ofmap, watched.on_ifmap):
                 model(images.tensor([index]).to(device_of(model)))
             for site, resident in zip(graph.sites, residencies, strict=True):
@@ -159,17 +163,6 @@ def measure_array_costs(
     return ArrayCosts(layers, f"on {images.description}")
 
 
-@dataclass(frozen=True, slots=True)
-class PointRun:
-    """An operating point with all predictors at work: the network on the array, and what it still does.
-
-    `quality` holds the figures of :func:`zapsim.frontend.quality.measure_quality`.
-    """
-
-    comparison: Comparison
-    quality: Mapping[str, float]
-
-
 def run_points(
     model: nn.Module,
     graph: Graph,
@@ -179,42 +172,65 @@ def run_points(
     images: ImageSet,
     *,
     progress: bool = True,
-) -> tuple[PointRun, ...]:
-    """Run the network at every point and simulate it beside its baseline, as a simulation of its trace does."""
+) -> tuple[Comparison, ...]:
+    """Run the network at every point, and simulate it beside its baseline as a simulation of its trace does.
+
+    Parameters
+    ----------
+    model, graph, scorers, arch, images, progress
+        As for :func:`measure_array_costs`.
+    points
+        Operating points, each in its own order of filters.
+
+    Raises
+    ------
+    ZapsimError
+        As :func:`measure_array_costs`.
+    """
     policy = skipping_policy(arch, graph)
     residencies = resident_maps(arch, [site.shape for site in graph.sites])
-    tallies = [Tally() for _ in points]
-    sums: list[list[Comparison]] = [[] for _ in points]
+    comparisons: list[list[Comparison]] = [[] for _ in points]
     bar = progress_bar(CountColumn(), wanted=progress)
     task = bar.add_task("simulating points", total=len(images) * len(points) * len(graph.sites))
     with bar:
-        for index in range(len(images)):
-            inputs = images.tensor([index]).to(device_of(model))
-            labels = None if images.labels is None else images.labels[[index]]
-            with frozen(model):
-                expected = list(tensors_in(model(inputs)))
-            for point, tally, comparisons in zip(points, tallies, sums, strict=True):
-                ran = _Ran(predicting(scorers, point), point)
-                with frozen(model), Interception(graph, ran.on_ofmap, ran.on_ifmap):
-                    tally.add(expected, list(tensors_in(model(inputs))), labels)
-                for site, resident in zip(graph.sites, residencies, strict=True):
-                    layer = ran.layer(site)
-                    before, after = (run_layer(arch, layer, kind, resident) for kind in (policy.baseline(), policy))
-                    comparisons.append(Comparison(before, after))
-                    bar.advance(task)
-    return tuple(PointRun(reduce(add, each), tally.figures()) for each, tally in zip(sums, tallies, strict=True))
+        for index, (point, sums) in product(range(len(images)), zip(points, comparisons, strict=True)):
+            ran = _Ran(point.order, predicting(scorers, point), point)
+            with frozen(model), Interception(graph, ran.on_ofmap, ran.on_ifmap):
+                model(images.tensor([index]).to(device_of(model)))
+            for site, resident in zip(graph.sites, residencies, strict=True):
+                sums.append(_compare(arch, ran.layer(site), policy, resident))
+                bar.advance(task)
+    return tuple(reduce(add, each) for each in comparisons)
+
+
+def _compare(arch: ArchSpec, layer: LayerTrace, policy: Policy, resident: Residency) -> Comparison:
+    """Simulate one layer under a policy and its baseline."""
+    before, after = (layer_timing(arch, layer, each, resident) for each in (policy.baseline(), policy))
+    before = fair_baseline(arch, layer, policy.baseline(), before, after, resident)
+    return Comparison(layer_outcome(arch, before), layer_outcome(arch, after))
+
+
+def _in_order(values: torch.Tensor, order: NDArray[np.intp] | None) -> torch.Tensor:
+    """Put channel ``order[i]`` of (images, channels, rows, columns) at place i."""
+    return values if order is None else values[:, torch.from_numpy(order).to(values.device)]
 
 
 @dataclass(slots=True)
 class _Maps:
-    """The maps of one image's layers, by name."""
+    """The maps of one image's layers, by name, with their channels in an order of filters."""
 
+    order: FilterOrder | None
     ifmaps: dict[str, PackedMap] = field(default_factory=dict)
     ofmaps: dict[str, PackedMap] = field(default_factory=dict)
 
     def on_ifmap(self, site: ConvSite, ifmap: torch.Tensor) -> None:
         """Keep what arrives at a convolution."""
-        self.ifmaps[site.name] = pack(ifmap)
+        order = None if self.order is None else self.order.channels_of(site.name)
+        self.ifmaps[site.name] = pack(_in_order(ifmap, order))
+
+    def ordered(self, site: ConvSite, values: torch.Tensor) -> torch.Tensor:
+        """Put the filters of a layer's outputs (images, K, P, Q) in their order."""
+        return _in_order(values, None if self.order is None else self.order.filters_of(site.name))
 
     def trace(self, site: ConvSite, setting: PredictorSetting | None, mask: PackedMap | None) -> LayerTrace:
         """Return a layer as a trace has it, at one setting."""
@@ -230,47 +246,63 @@ class _Maps:
 class _Watched(_Maps):
     """Keeps, of every output, how many of its layer's thresholds are below its score, for each unit."""
 
-    def __init__(self, scorers: Mapping[str, Scorer], settings: Mapping[str, Sequence[PredictorSetting]]) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        order: FilterOrder | None,
+        scorers: Mapping[str, Scorer],
+        settings: Mapping[str, Sequence[PredictorSetting]],
+    ) -> None:
+        super().__init__(order)
         self._scorers = scorers
         self._settings = settings
-        self._above: dict[tuple[str, DecisionUnit | None], torch.Tensor] = {}
+        self._above: dict[tuple[str, _Kind], torch.Tensor] = {}
         self._patterns: dict[str, torch.Tensor] = {}
 
     def on_ofmap(self, site: ConvSite, ofmap: torch.Tensor) -> None:
         """Keep the levels of one layer's scores."""
         check_finite(site.name, ofmap)
-        self.ofmaps[site.name] = pack(ofmap)
-        for unit, thresholds in _by_unit(self._settings.get(site.name, ())).items():
-            setting = PredictorSetting(pattern=self._scorers[site.name].pattern, threshold=0.0, unit=unit)
-            scorer = scorer_at(self._scorers[site.name], setting, site.shape.groups)
-            scores = scorer(ofmap).contiguous()
+        self.ofmaps[site.name] = pack(self.ordered(site, ofmap))
+        filters = None if self.order is None else self.order.filters.get(site.name)
+        settings = self._settings.get(site.name, ())
+        for kind, thresholds in _by_kind(settings).items():
+            setting = next(one for one in settings if _kind(one) == kind)
+            single = scorer_of(self._scorers, site.name, setting, "to simulate")
+            scorer = scorer_at(single, setting, site.shape.groups, filters)
+            scores = self.ordered(site, scorer(ofmap)).contiguous()
             edges = torch.tensor(thresholds, device=scores.device, dtype=scores.dtype)
-            self._above[site.name, unit] = torch.bucketize(scores, edges, out_int32=True).short()
+            self._above[site.name, kind] = torch.bucketize(scores, edges, out_int32=True).short()
             self._patterns[site.name] = scorer.pattern_of(ofmap)
 
     def layers(self, site: ConvSite) -> Iterator[LayerTrace]:
         """Yield a layer without its predictor, then at each of its settings."""
         yield self.trace(site, None, None)
         settings = self._settings.get(site.name, ())
-        levels = _by_unit(settings)
+        levels = _by_kind(settings)
         for setting in settings:
-            level = levels[setting.unit].index(setting.threshold)
-            computed = (self._above[site.name, setting.unit] > level) | self._patterns[site.name]
-            yield self.trace(site, setting, pack(computed))
+            kind = _kind(setting)
+            computed = self._above[site.name, kind] > levels[kind].index(setting.threshold)
+            yield self.trace(site, setting, pack(computed | self._patterns[site.name]))
 
 
-def _by_unit(settings: Sequence[PredictorSetting]) -> dict[DecisionUnit | None, list[float]]:
-    """Return the thresholds of every unit, rising."""
-    units = dict.fromkeys(setting.unit for setting in settings)
-    return {unit: sorted({one.threshold for one in settings if one.unit == unit}) for unit in units}
+_Kind: TypeAlias = tuple[str, DecisionUnit | None]
+"""What scores a layer: the method, and the unit."""
+
+
+def _kind(setting: PredictorSetting) -> _Kind:
+    return setting.method, setting.unit
+
+
+def _by_kind(settings: Sequence[PredictorSetting]) -> dict[_Kind, list[float]]:
+    """Return the thresholds of every kind of scores, rising."""
+    kinds = dict.fromkeys(map(_kind, settings))
+    return {kind: sorted({one.threshold for one in settings if _kind(one) == kind}) for kind in kinds}
 
 
 class _Ran(_Maps):
     """Keeps the maps of a network that skips at an operating point."""
 
-    def __init__(self, method: Method, point: OperatingPoint) -> None:
-        super().__init__()
+    def __init__(self, order: FilterOrder | None, method: Method, point: OperatingPoint) -> None:
+        super().__init__(order)
         self._method = method
         self._point = point
         self._masks: dict[str, PackedMap] = {}
@@ -278,11 +310,11 @@ class _Ran(_Maps):
     def on_ofmap(self, site: ConvSite, ofmap: torch.Tensor) -> torch.Tensor | None:
         """Keep one layer's outputs; return what flows on."""
         check_finite(site.name, ofmap)
-        self.ofmaps[site.name] = pack(ofmap)
+        self.ofmaps[site.name] = pack(self.ordered(site, ofmap))
         if site.name not in self._point.predictors:
             return None
         mask = self._method.mask(site, ofmap)
-        self._masks[site.name] = pack(mask)
+        self._masks[site.name] = pack(self.ordered(site, mask))
         return ofmap.mul_(mask)
 
     def layer(self, site: ConvSite) -> LayerTrace:

@@ -11,9 +11,8 @@ from the dense network on. For a saving S of the EDP, (C / C0 + E / E0) / 2 is k
 those of the dense network: the mean of two numbers is at least the root of their product.
 
 A point's quality is what is expected of it on the images that were simulated, with all predictors at work:
-``expected_cycle_saving``, ``expected_energy_saving`` and what :func:`zapsim.frontend.quality.measure_quality` measures.
-``layerwise_cycle_saving`` and ``layerwise_energy_saving`` are the sums that the choice was made by, and ``macs_saved``
-and ``summed_error`` those of the curves.
+``expected_cycle_saving`` and ``expected_energy_saving``. ``layerwise_cycle_saving`` and ``layerwise_energy_saving`` are
+the sums that the choice was made by, and ``macs_saved`` and ``summed_error`` those of the curves.
 """
 
 from __future__ import annotations
@@ -26,8 +25,9 @@ from typing import Final, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from zapsim.comparison import Comparison
 from zapsim.errors import FrontendError
-from zapsim.frontend.tuning.array_cost import ArrayCosts, LayerCosts, PointRun
+from zapsim.frontend.tuning.array_cost import ArrayCosts, LayerCosts
 from zapsim.frontend.tuning.curves import Curves, LayerCurve
 from zapsim.frontend.tuning.knapsack import Options, choose_exactly
 from zapsim.tracefile.decision_unit import DecisionUnit
@@ -62,7 +62,7 @@ def settings_to_simulate(
 
 
 def _setting(layer: LayerCurve, row: int, unit: DecisionUnit | None) -> PredictorSetting:
-    return PredictorSetting(pattern=layer.pattern, threshold=float(layer.thresholds[row]), unit=unit)
+    return layer.setting(float(layer.thresholds[row])).model_copy(update={"unit": unit})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +104,7 @@ class ArrayTradeOff:
                 taken = choice.taken
             if self.minimise != "edp" or not further:
                 break
-        return self._point(f"e{budget:g}", taken)
+        return self._point(f"e{budget:g}", taken, {"asked_summed_error": budget})
 
     def for_saving(self, saving: float) -> OperatingPoint:
         """Return the settings of least summed error that save a share of the cost (point ``s0.2`` and so on).
@@ -127,12 +127,17 @@ class ArrayTradeOff:
             raise FrontendError(
                 f"a saving of {saving:.1%} cannot be reached: no thresholds save over {most:.2%} of the {self.named}"
             )
-        return self._point(f"s{saving:g}", choice.taken)
+        return self._point(f"s{saving:g}", choice.taken, {f"asked_{self.figure}_saving": saving})
 
     @property
     def named(self) -> str:
         """What is minimised, as a text says it."""
         return "EDP" if self.minimise == "edp" else self.minimise
+
+    @property
+    def figure(self) -> str:
+        """What is minimised, as figures of a point's quality name it."""
+        return "cycle" if self.minimise == "cycles" else self.minimise
 
     def _weights(self, taken: Sequence[int]) -> tuple[float, float]:
         """Return the weights of cycles and energy in the cost; those of EDP depend on the options that are `taken`."""
@@ -159,11 +164,16 @@ class ArrayTradeOff:
         """Return error and MACs per image of a layer at one setting."""
         if setting is None:
             return 0.0, float(layer.site.shape.macs)
-        curve = self.curves[setting.unit].layer(layer.site.name)
+        curve = self._curve(layer.site.name, setting)
         row = curve.index(setting.threshold)
         return float(curve.error[row]), float(curve.macs[row])
 
-    def _point(self, name: str, taken: Sequence[int]) -> OperatingPoint:
+    def _curve(self, layer: str, setting: PredictorSetting) -> LayerCurve:
+        """Return the curve of a layer's method and unit."""
+        curves = (curve for curve in self.curves[setting.unit].layers if curve.name == layer)
+        return next(curve for curve in curves if curve.setting(setting.threshold).method == setting.method)
+
+    def _point(self, name: str, taken: Sequence[int], asked: Mapping[str, float]) -> OperatingPoint:
         chosen = [(layer, layer.settings[option]) for layer, option in zip(self.costs.layers, taken, strict=True)]
         lost = [self._lost(layer, setting) for layer, setting in chosen]
         cycles, energy = self._sums(taken)
@@ -173,15 +183,16 @@ class ArrayTradeOff:
             "summed_error": float(sum(error for error, _ in lost)),
             "layerwise_cycle_saving": 1 - cycles / self.costs.dense_cycles,
             "layerwise_energy_saving": 1 - energy / self.costs.dense_energy_pj if self.costs.dense_energy_pj else 0.0,
+            **asked,
         }
         settings = {layer.site.name: setting for layer, setting in chosen if setting is not None}
         return OperatingPoint(name=name, predictors=settings, quality=quality)
 
 
-def with_expected(point: OperatingPoint, run: PointRun, note: str) -> OperatingPoint:
-    """Return a point with what is expected of it on the array and at the network's output."""
+def with_expected(point: OperatingPoint, comparison: Comparison, note: str) -> OperatingPoint:
+    """Return a point with what is expected of it on the array, with all predictors at work."""
     expected = {
-        "expected_cycle_saving": run.comparison.cycle_saving,
-        "expected_energy_saving": run.comparison.energy_saving,
+        "expected_cycle_saving": comparison.cycle_saving,
+        "expected_energy_saving": comparison.energy_saving,
     }
-    return point.with_quality({**point.quality, **expected, **run.quality}, note)
+    return point.with_quality({**point.quality, **expected}, note)

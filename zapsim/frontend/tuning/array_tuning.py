@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,36 @@ from zapsim.arch.load import load_arch
 from zapsim.arch.spec import ArchSpec
 from zapsim.errors import ConfigError, FrontendError, did_you_mean
 from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.network.channels import trace_channels
+from zapsim.frontend.network.forward import device_of
 from zapsim.frontend.network.graph import Graph
 from zapsim.frontend.pooling import UnitScorer
 from zapsim.frontend.scorer import Scorer
+from zapsim.frontend.skipping import scorer_key, scorers_of
 from zapsim.frontend.tuning.array_cost import measure_array_costs, run_points, skipping_policy
-from zapsim.frontend.tuning.array_points import MINIMISE, ArrayTradeOff, Minimise, settings_to_simulate, with_expected
+from zapsim.frontend.tuning.array_points import (
+    MINIMISE,
+    THRESHOLDS,
+    ArrayTradeOff,
+    Minimise,
+    settings_to_simulate,
+    with_expected,
+)
 from zapsim.frontend.tuning.array_units import units_of
 from zapsim.frontend.tuning.budgets import Budgets
 from zapsim.frontend.tuning.curves import Curves, measure_curves
+from zapsim.frontend.tuning.operating_points import best_threshold
+from zapsim.frontend.tuning.ordering import learn_order, measure_shares
 from zapsim.frontend.tuning.sensitivity import weighted
 from zapsim.tracefile.decision_unit import DecisionUnit
+from zapsim.tracefile.order import FilterOrder, Rule
 from zapsim.tracefile.records import OperatingPoint
 
 CROPS = 8
 """Images that are simulated, if no other number is given and there are as many."""
+
+ORDER_ERROR = 0.02
+"""Share of activation that layers lose on average at the threshold at which filters are ordered by their density."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +59,15 @@ class ArrayGoal:
         Name of the unit of decision (:func:`zapsim.frontend.tuning.array_units.units_of`).
     crops
         How many of the images are simulated; None: :data:`CROPS`, or all if there are fewer.
+    thresholds
+        At how many thresholds each layer is simulated, for each unit.
     """
 
     arch: ArchSpec
     minimise: Minimise = "cycles"
     unit: str = "auto"
     crops: int | None = None
+    thresholds: int = THRESHOLDS
 
     @classmethod
     def of(
@@ -116,74 +135,105 @@ class ArrayGoal:
         return {"arch": self.arch.name, "arch_sha256": self.arch.hash, "minimise": self.minimise, "unit": self.unit}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """What thresholds are chosen from.
+
+    Attributes
+    ----------
+    model, graph
+        The network, which comes back unchanged.
+    scorers
+        Predictors by layer, as for :func:`~zapsim.frontend.skipping.predicting`.
+    images
+        What errors are measured on, and the first of which are simulated.
+    curves
+        Of single outputs, measured on `images` and weighed by `layer_weights`.
+    layer_weights
+        Weights of the layers' errors; None: all alike.
+    """
+
+    model: nn.Module
+    graph: Graph
+    scorers: Mapping[str, Scorer]
+    images: ImageSet
+    curves: Curves
+    layer_weights: Mapping[str, float] | None = None
+
+    def curves_of(self, unit: DecisionUnit | None, order: FilterOrder | None) -> Curves:
+        """Return the curves of the scores of a unit, at as many thresholds as those of single outputs."""
+        if unit is None:
+            return self.curves
+        pooled = {}
+        for site in self.graph.sites:
+            filters = None if order is None else order.filters.get(site.name)
+            for number, scorer in enumerate(scorers_of(self.scorers, site.name)):
+                key = scorer_key(site.name, scorer.method) if number else site.name
+                pooled[key] = UnitScorer(scorer, unit, site.shape.groups, filters)
+        bins = len(self.curves.layers[0].thresholds) - 1
+        curves = measure_curves(self.model, self.graph, pooled, self.images, bins=bins)
+        return curves if self.layer_weights is None else weighted(curves, self.layer_weights)
+
+
 def tune_for_array(
-    model: nn.Module,
-    graph: Graph,
-    scorers: Mapping[str, Scorer],
-    curves: Curves,
-    layer_weights: Mapping[str, float] | None,
-    images: ImageSet,
-    budgets: Budgets,
-    goal: ArrayGoal,
+    calibration: Calibration, budgets: Budgets, goal: ArrayGoal, rules: Sequence[Rule] = ()
 ) -> tuple[OperatingPoint, ...]:
     """Choose operating points for an array.
 
     Parameters
     ----------
-    model, graph
-        The network, which comes back unchanged.
-    scorers
-        Predictors by layer.
-    curves
-        Of single outputs, measured on `images` and weighed by `layer_weights`.
-    layer_weights
-        Weights of the layers' errors; None: all alike.
-    images
-        What errors are measured on, and the first of which are simulated.
+    calibration
+        The network, its predictors, and what was measured of them.
     budgets
         What is asked for; savings are shares of the array's cost.
     goal
         The array, and what of it is to be saved.
+    rules
+        Orders of filters in which all points are chosen once more (point ``e0.2-density``). The densities are those of
+        the common threshold at which layers lose :data:`ORDER_ERROR` on average.
 
     Raises
     ------
     ZapsimError
         If the array cannot run the network, there are too few images, or a budget cannot be met.
     """
-    sample = goal.sample(images)
+    points = _points(calibration, budgets, goal, None)
+    if not rules:
+        return points
+    model, graph, images = calibration.model, calibration.graph, calibration.images
+    channels = trace_channels(model, graph, images.tensor([0]).to(device_of(model)))
+    first = {layer.name: layer for layer in reversed(calibration.curves.layers)}  # of several methods, the first
+    like = best_threshold(replace(calibration.curves, layers=tuple(first.values())), ORDER_ERROR * len(first))
+    shares = measure_shares(model, graph, calibration.scorers, like, images)
+    for rule in rules:
+        order = learn_order(graph, channels, shares, rule, f"on {images.description}")
+        for point in _points(calibration, budgets, goal, order):
+            points += (point.model_copy(update={"name": f"{point.name}-{rule}"}),)
+    return points
+
+
+def _points(
+    calibration: Calibration, budgets: Budgets, goal: ArrayGoal, order: FilterOrder | None
+) -> tuple[OperatingPoint, ...]:
+    """Choose the points of one order of filters."""
+    sample = goal.sample(calibration.images)
     units = units_of(goal.arch, goal.unit)
-    unit_curves = {
-        unit: curves if unit is None else _unit_curves(model, graph, scorers, unit, images, curves, layer_weights)
-        for unit in units
-    }
+    curves = {unit: calibration.curves_of(unit, order) for unit in units}
+    network = calibration.model, calibration.graph, calibration.scorers
     points: tuple[OperatingPoint, ...] = ()
     if budgets.errors or budgets.savings:
-        most = max(float(layer.error[-1]) for network in unit_curves.values() for layer in network.layers)
+        most = max(float(layer.error[-1]) for of_unit in curves.values() for layer in of_unit.layers)
         if not budgets.savings:
             most = min(most, max(budgets.errors))
-        settings = settings_to_simulate(unit_curves, most)
-        costs = measure_array_costs(model, graph, scorers, settings, goal.arch, sample)
-        options = ArrayTradeOff(unit_curves, costs, goal.minimise)
+        settings = settings_to_simulate(curves, most, goal.thresholds)
+        costs = measure_array_costs(*network, settings, goal.arch, sample, order=order)
+        options = ArrayTradeOff(curves, costs, goal.minimise)
         points = (*map(options.for_error, budgets.errors), *map(options.for_saving, budgets.savings))
-    points += tuple(_in_units(point, units[0]) for point in budgets.uniform_points(unit_curves[units[0]]))
-    runs = run_points(model, graph, scorers, points, goal.arch, sample)
-    note = f"expected on {goal.arch.name} with all predictors at work on {sample.description}; sums {curves.note}"
+    points += tuple(_in_units(point, units[0]) for point in budgets.uniform_points(curves[units[0]]))
+    points = tuple(point.model_copy(update={"order": order}) for point in points)
+    runs = run_points(*network, points, goal.arch, sample)
+    note = f"expected on {goal.arch.name} with all predictors at work on {sample.description}"
     return tuple(with_expected(point, run, note) for point, run in zip(points, runs, strict=True))
-
-
-def _unit_curves(
-    model: nn.Module,
-    graph: Graph,
-    scorers: Mapping[str, Scorer],
-    unit: DecisionUnit,
-    images: ImageSet,
-    like: Curves,
-    layer_weights: Mapping[str, float] | None,
-) -> Curves:
-    """Measure the curves of the scores of a unit, with as many thresholds as the curves of single outputs."""
-    pooled = {layer.name: UnitScorer(scorers[layer.name], unit, layer.shape.groups) for layer in like.layers}
-    curves = measure_curves(model, graph, pooled, images, bins=len(like.layers[0].thresholds) - 1)
-    return curves if layer_weights is None else weighted(curves, layer_weights)
 
 
 def _in_units(point: OperatingPoint, unit: DecisionUnit | None) -> OperatingPoint:
