@@ -163,8 +163,7 @@ def _run_batch(
     residencies = resident_maps(arch, [layer.shape.batch(len(images)) for layer in trace.header.layers])
     comparisons = []
     for layer, resident in zip(trace.layers(point, images), residencies, strict=True):
-        before, after = (layer_timing(arch, layer, policy, resident, timeline) for policy in policies)
-        before = fair_baseline(arch, layer, policies, (before, after), resident, timeline)
+        before, after = layer_timings(arch, layer, policies, resident, timeline)
         comparisons.append(Comparison(layer_outcome(arch, before), layer_outcome(arch, after)))
         if progress is not None:
             progress(layer.shape.name, after)
@@ -210,6 +209,19 @@ def layer_timing(
 ) -> LayerTiming:
     """Time one layer on the engine of its architecture, one of `engines`: cycles and actions."""
     return time_layer(engines[arch.array.dataflow], arch, layer, policy, resident=resident, timeline=timeline)
+
+
+def layer_timings(
+    arch: ArchSpec,
+    layer: LayerTrace,
+    policies: tuple[Policy, Policy],
+    resident: Residency = NOTHING_STAYS,
+    timeline: TimelineEngine = run_fast,
+    engines: Mapping[str, Engine[Any]] = ENGINES,
+) -> tuple[LayerTiming, LayerTiming]:
+    """Time one layer under a baseline and under the policy that is compared with it."""
+    before, after = (layer_timing(arch, layer, policy, resident, timeline, engines) for policy in policies)
+    return fair_baseline(arch, layer, policies, (before, after), resident, timeline, engines), after
 
 
 def fair_baseline(

@@ -28,7 +28,7 @@ from zapsim.exploration.expression import Names
 from zapsim.exploration.lattice import Design
 from zapsim.exploration.space import Constraint, Space, Workload, path_values, quality_metrics
 from zapsim.metrics import METRICS, Known, Simulated, Value
-from zapsim.simulation import check_named_layers, fair_baseline, layer_outcome, layer_timing
+from zapsim.simulation import check_named_layers, layer_outcome, layer_timing, layer_timings
 from zapsim.timing.residency import Residency, resident_maps
 from zapsim.tracefile.reader import Trace
 from zapsim.tracefile.records import LayerTrace
@@ -223,15 +223,12 @@ class Evaluator:
         """Run one layer, and its baseline if a metric asks for it; batches of images add up."""
         assert job.arch is not None
         assert job.policy is not None
-        after = layer_timing(job.arch, layer, job.policy, resident, engines=job.engines)
-        timings = [(after, job.layers)]
         if self._space.needs_baseline:
-            policy = job.policy.baseline()
-            before = layer_timing(job.arch, layer, policy, resident, engines=job.engines)
-            before = fair_baseline(
-                job.arch, layer, (policy, job.policy), (before, after), resident, engines=job.engines
-            )
-            timings.append((before, job.baseline))
+            policies = job.policy.baseline(), job.policy
+            before, after = layer_timings(job.arch, layer, policies, resident, engines=job.engines)
+            timings = [(after, job.layers), (before, job.baseline)]
+        else:
+            timings = [(layer_timing(job.arch, layer, job.policy, resident, engines=job.engines), job.layers)]
         for timing, outcomes in timings:
             outcome, name = layer_outcome(job.arch, timing), layer.shape.name
             outcomes[name] = outcomes[name] + outcome if name in outcomes else outcome

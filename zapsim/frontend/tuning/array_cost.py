@@ -35,7 +35,7 @@ from zapsim.frontend.network.intercept import Interception
 from zapsim.frontend.pooling import scorer_at
 from zapsim.frontend.scorer import Scorer
 from zapsim.frontend.skipping import Method, predicting, scorer_of
-from zapsim.simulation import fair_baseline, layer_outcome, layer_timing, run_layer
+from zapsim.simulation import layer_outcome, layer_timings, run_layer
 from zapsim.timing.layer import check_buffer
 from zapsim.timing.residency import Residency, resident_maps
 from zapsim.tracefile.decision_unit import DecisionUnit
@@ -205,8 +205,7 @@ def run_points(
 
 def _compare(arch: ArchSpec, layer: LayerTrace, policy: Policy, resident: Residency) -> Comparison:
     """Simulate one layer under a policy and its baseline."""
-    before, after = (layer_timing(arch, layer, each, resident) for each in (policy.baseline(), policy))
-    before = fair_baseline(arch, layer, policy.baseline(), before, after, resident)
+    before, after = layer_timings(arch, layer, (policy.baseline(), policy), resident)
     return Comparison(layer_outcome(arch, before), layer_outcome(arch, after))
 
 
