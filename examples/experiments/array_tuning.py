@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from comparison import csv_text
+from result_tables import csv_text
 
 from zapsim.arch.load import load_arch
 from zapsim.arch.spec import ArchSpec
