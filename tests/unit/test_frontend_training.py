@@ -11,7 +11,7 @@ from torch import nn
 
 from tests.frontend_support import small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError, ZapsimError
-from zapsim.frontend import api
+from zapsim.frontend import predictor_training
 from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.data.images import load_crops
 from zapsim.frontend.methods.neighbours import NeighbourRule
@@ -260,15 +260,17 @@ def test_pictures_are_cut_anew_with_the_papers_recipe_only(tmp_path: Path, monke
         seeds.append(arguments[3])
         return load_crops(*arguments, **options)
 
-    monkeypatch.setattr(api, "load_crops", load)
+    monkeypatch.setattr(predictor_training, "load_crops", load)
     for recipe in ("weighted", "paper"):
-        trained = api.train(small_network(), tmp_path, crops=12, epochs=3, batch=4, recipe=recipe, seed=5)
+        trained = predictor_training.train(
+            small_network(), tmp_path, crops=12, epochs=3, batch=4, recipe=recipe, seed=5
+        )
         made = trained.predictors.header.provenance
         assert ("crops" in made) == (recipe == "paper")
         assert made["arguments"]["batch"] == 4
-    assert seeds == [5, 5, 5 + api.EPOCH_SEEDS, 5 + 2 * api.EPOCH_SEEDS]
+    assert seeds == [5, 5, 5 + predictor_training.EPOCH_SEEDS, 5 + 2 * predictor_training.EPOCH_SEEDS]
     with pytest.raises(FrontendError, match="64 images are too few for batches of 128"):
-        api.train(small_network(), smooth_images(64), recipe="paper")
+        predictor_training.train(small_network(), smooth_images(64), recipe="paper")
 
 
 @pytest.mark.parametrize("fault", [{"epochs": 0}, {"batch": 0}, {"lr": -1.0}, {"pattern": "1/7"}, {"recipe": "linear"}])
