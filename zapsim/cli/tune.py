@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from zapsim.cli._arguments import Subparsers, add_option, check_outputs, say_written
 from zapsim.cli._frontend_arguments import (
@@ -17,9 +16,6 @@ from zapsim.cli._frontend_arguments import (
     undecoded_on_stderr,
 )
 from zapsim.cli._tuning_table import print_tuning
-
-if TYPE_CHECKING:
-    pass
 
 _EPILOG = """\
 examples:
