@@ -125,9 +125,9 @@ class Bench:
     def points(self, arch: ArchSpec, method: str, rule: Rule) -> tuple[OperatingPoint, ...]:
         """Choose the points of a method on the calibration crops."""
         if method == "uniform":
-            return Budgets(thresholds=THRESHOLDS).points(self.curves)
+            return tuple(choose(self.curves) for choose in Budgets(thresholds=THRESHOLDS).choices())
         if method == "MACs":
-            return Budgets(errors=BUDGETS).points(self.curves)
+            return tuple(choose(self.curves) for choose in Budgets(errors=BUDGETS).choices())
         calibration = Calibration(
             self.network.model, self.graph, self.predictors, self.calibrate, self.curves, self.weights
         )
