@@ -108,7 +108,7 @@ def libraries(extra: str | None) -> list[Library]:
 
     from packaging.requirements import Requirement
 
-    found: dict[str, Library] = {}
+    needed: dict[str, Library] = {}
     for text in requires("zapsim") or ():
         requirement = Requirement(text)
         of_extra = "extra" in str(requirement.marker)
@@ -118,10 +118,10 @@ def libraries(extra: str | None) -> list[Library]:
             continue
         if requirement.name == "zapsim":
             for inner in sorted(requirement.extras):
-                found.update({library.name: library for library in libraries(inner)})
+                needed.update({library.name: library for library in libraries(inner)})
             continue
-        found[requirement.name] = _library(requirement.name, str(requirement.specifier))
-    return sorted(found.values(), key=lambda library: library.name)
+        needed[requirement.name] = _library(requirement.name, str(requirement.specifier))
+    return sorted(needed.values(), key=lambda library: library.name)
 
 
 def _library(name: str, needed: str) -> Library:

@@ -142,12 +142,12 @@ def _points(
     from zapsim.errors import FrontendError
 
     options = ("threshold", "points", "point", "adapted", "method")
-    given = [f"--{name}" for name in options if getattr(args, name) is not None]
+    named = [f"--{name}" for name in options if getattr(args, name) is not None]
     if predictors is None:
-        if given:
-            raise FrontendError(f"{given[0]} needs --predictors")
+        if named:
+            raise FrontendError(f"{named[0]} needs --predictors")
         return (), ()
-    return ((), ()) if args.masks is not None and not given else load_all_points(args, predictors)
+    return ((), ()) if args.masks is not None and not named else load_all_points(args, predictors)
 
 
 def _print(trace: Trace) -> None:

@@ -42,8 +42,8 @@ _ASKED = ("asked_summed_error", "asked_macs_saved")
 def asked_record(evaluation: Evaluation, point: OperatingPoint | None) -> Record:
     """Return what an operating point was asked for, and the summed error that it achieves; empty for other methods."""
     asked = {name: "" if point is None else point.quality.get(name, "") for name in _ASKED}
-    known = point is not None and any(name in point.quality for name in _ASKED)
-    achieved = evaluation.summed_error(point.error_weights) if known and point is not None else ""
+    was_asked = point is not None and any(name in point.quality for name in _ASKED)
+    achieved = evaluation.summed_error(point.error_weights) if was_asked and point is not None else ""
     return {**asked, "summed_error": achieved}
 
 

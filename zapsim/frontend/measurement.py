@@ -119,10 +119,10 @@ def _reference(
     name: str | None, points: Sequence[str], baselines: Sequence[Baseline], common: Sequence[OperatingPoint]
 ) -> str:
     """Return the name of the method to which differences are taken."""
-    known = [*points, *(baseline for baseline in ("perfect", "neighbours") if baseline in baselines)]
-    known += [f"random {point.name}" for point in common] if "random" in baselines else []
-    if name is not None and name not in known:
-        raise FrontendError(f"reference '{name}' is not evaluated{did_you_mean(name, known)}: {', '.join(known)}")
+    names = [*points, *(baseline for baseline in ("perfect", "neighbours") if baseline in baselines)]
+    names += [f"random {point.name}" for point in common] if "random" in baselines else []
+    if name is not None and name not in names:
+        raise FrontendError(f"reference '{name}' is not evaluated{did_you_mean(name, names)}: {', '.join(names)}")
     return name or points[0]
 
 

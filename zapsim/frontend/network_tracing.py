@@ -168,12 +168,12 @@ def _traced_points(
 ) -> tuple[tuple[OperatingPoint, ...], tuple[AdaptedWeights, ...]]:
     """Return a trace's operating points: of masks from elsewhere, of predictors, or one that computes everything."""
     first = () if masks is None else (masks.point,)
-    given = not isinstance(points, Sequence) or isinstance(points, str) or len(points) > 0
+    has_points = not isinstance(points, Sequence) or isinstance(points, str) or len(points) > 0
     if predictors is None:
-        if given or adapted or method is not None:
+        if has_points or adapted or method is not None:
             raise FrontendError("operating points and methods need predictors")
         return first or (OperatingPoint(name="dense", predictors={}),), ()
-    if masks is not None and not (given or adapted):
+    if masks is not None and not (has_points or adapted):
         return first, ()
     common, own_weights = open_points(points, adapted, predictors, method)
     inputs.check_names([*first, *common])
