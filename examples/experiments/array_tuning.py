@@ -52,7 +52,7 @@ ARRAYS: dict[str, tuple[str, dict[str, object]]] = {
 DRAWN = ("weight-stationary", "output-stationary", "lanes_256", "eyeriss")
 METHODS = ("uniform", "MACs", "array", "units")
 """What thresholds are chosen for; ``units`` includes those in an order of filters."""
-ORDERS: dict[str, Rule] = {"lanes_256": "deal"}
+ORDERS: dict[str, Rule] = {"eyeriss": "deal"}
 """Orders of filters of arrays that do not want ``density``."""
 THRESHOLDS = (0.0, 0.125)
 """Thresholds of the uniform method: multiples of the curves' step."""
@@ -199,10 +199,12 @@ def main(arguments: list[str] | None = None) -> None:
 def write_page(args: argparse.Namespace, rows: Sequence[Record], images: Mapping[str, ImageSet]) -> None:
     """Write ``array_tuning.md``, ``.csv`` and ``.png``, and print the page."""
     calibrate, test = (images[name] for name in ("calibrate", "test"))
+    pattern = ", ".join(dict.fromkeys(each.pattern for each in load_predictors(args.predictors).predictors.values()))
     text = f"""# Thresholds made for the array
 
 `python examples/experiments/array_tuning.py`: the convolutions of VGG-16 with the weights of HED (Xie and Tu, ICCV
-2015), with the predictors of one pattern. Savings are shares of the same array's cycles and energy without prediction.
+2015), with the predictors of pattern {pattern}. Savings are shares of the same array's cycles and energy without
+prediction.
 
 - **uniform**: one threshold for all layers. **MACs**: thresholds per layer that save the most MACs within a weighted
   error (`zapsim tune --weigh`). **array**: those that save the most cycles of this array (`--arch`), single outputs.
