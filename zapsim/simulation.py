@@ -237,7 +237,7 @@ def fair_baseline(
 
     Two stages have smaller tiles than one, which DRAM may overlap better. If the array leaves out less than 1 % of the
     MACs and yet is faster, the baseline runs the layer in the same two stages, if that is faster for it. (On the
-    bundled traces and shipped arrays, two stages are faster without prediction in 8 of some 500 layers: by at most
+    bundled traces and shipped arrays, two stages are faster without prediction in 8 of 338 layers: by at most
     0.3 %, but for 7 % of a layer of 19,401 cycles on ``gemmini_16x16``.)
 
     Parameters

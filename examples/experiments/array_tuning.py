@@ -196,20 +196,27 @@ def main(arguments: list[str] | None = None) -> None:
     write_page(args, rows, images)
 
 
+DESCRIPTIONS = {
+    "uniform": "one threshold for all layers.",
+    "MACs": "thresholds per layer that save the most MACs within a weighted error (`zapsim tune --weigh`).",
+    "array": "thresholds per layer that save the most cycles of this array (`--arch`), for single outputs.",
+    "units": "thresholds per layer that save the most cycles of this array (`--arch`), also for what it can only leave "
+    "out together. **units, density** and **units, deal**: the same in a static order of filters.",
+}
+
+
 def write_page(args: argparse.Namespace, rows: Sequence[Record], images: Mapping[str, ImageSet]) -> None:
     """Write ``array_tuning.md``, ``.csv`` and ``.png``, and print the page."""
     calibrate, test = (images[name] for name in ("calibrate", "test"))
     pattern = ", ".join(dict.fromkeys(each.pattern for each in load_predictors(args.predictors).predictors.values()))
+    command = f"python examples/experiments/array_tuning.py --methods {' '.join(args.methods)}"
+    methods = "\n".join(f"- **{name}**: {DESCRIPTIONS[name]}" for name in args.methods)
     text = f"""# Thresholds made for the array
 
-`python examples/experiments/array_tuning.py`: the convolutions of VGG-16 with the weights of HED (Xie and Tu, ICCV
-2015), with the predictors of pattern {pattern}. Savings are shares of the same array's cycles and energy without
-prediction.
+`{command}`: the convolutions of VGG-16 with the weights of HED (Xie and Tu, ICCV 2015), with the
+predictors of pattern {pattern}. Savings are shares of the same array's cycles and energy without prediction.
 
-- **uniform**: one threshold for all layers. **MACs**: thresholds per layer that save the most MACs within a weighted
-  error (`zapsim tune --weigh`). **array**: those that save the most cycles of this array (`--arch`), single outputs.
-  **units**: the array also decides on what it can only leave out together. **units, density** and **units, deal**: the
-  same in a static order of filters.
+{methods}
 - Everything is chosen on {_photographs(calibrate)}; the array's cost on the first {args.array_crops} of them.
 - Results are of {_photographs(test)}. One seed. So few crops have wide intervals: compare methods, which see the same
   crops, rather than read a figure as that of all photographs.

@@ -180,12 +180,14 @@ def trace_header(
 
     A layer that some point sets has no reason to be without a predictor.
     """
-    given = {layer for point in points for layer, setting in point.predictors.items() if setting.pattern == NO_PATTERN}
+    from_elsewhere = {
+        layer for point in points for layer, setting in point.predictors.items() if setting.pattern == NO_PATTERN
+    }
     layers = tuple(
         TracedLayer(
             shape=site.shape,
             relu=site.relu_call is not None,
-            unpredicted=None if site.name in given else site.unpredicted or _untrained(site.name, predictors),
+            unpredicted=None if site.name in from_elsewhere else site.unpredicted or _untrained(site.name, predictors),
         )
         for site in graph.sites
     )

@@ -177,8 +177,8 @@ def _product(title: str, node: Any, _attributes: _Attributes, sizes: _Sizes) -> 
         return gemm(title, prod(left[:-1]), right[-1], left[-1])
     if prod(left[:-2]) != pairs:
         raise _UnsupportedError("of matrices that are repeated")
-    one = gemm(title, left[-2], right[-1], left[-1])
-    return ConvShape(title, pairs * one.C, one.H, one.W, pairs * one.K, 1, 1, groups=pairs)
+    matrix = gemm(title, left[-2], right[-1], left[-1])
+    return ConvShape(title, pairs * matrix.C, matrix.H, matrix.W, pairs * matrix.K, 1, 1, groups=pairs)
 
 
 def _first_line(error: Exception) -> str:
