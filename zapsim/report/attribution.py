@@ -63,14 +63,29 @@ def explain(oracle: RunResult, perfect: RunResult, predicted: RunResult) -> Expl
     if len({(run.provenance["arch_sha256"], run.provenance["trace_sha256"], run.operating_point) for run in runs}) > 1:
         raise ZapsimError("runs of different architectures, traces or operating points cannot be compared")
 
-    def in_cycles(outcome: Outcome) -> Parts:
-        parts = outcome.cycles.as_dict()
-        return {cause: sum(parts[part] for part in members) for cause, members in CYCLE_CAUSES.items()}
+    return Explanation(predicted, tuple(_steps(*runs, _in_cycles)), tuple(_steps(*runs, _in_energy)))
 
-    def in_energy(outcome: Outcome) -> Parts:
-        return outcome.energy_pj
 
-    return Explanation(predicted, tuple(_steps(*runs, in_cycles)), tuple(_steps(*runs, in_energy)))
+def cycle_losses(run: RunResult) -> tuple[Step, ...]:
+    """Attribute what is lost between the MACs that the masks leave out and the cycles saved, from the run alone.
+
+    The steps sum to the cycles saved, less what would be saved if every layer's cycles fell as its demanded MACs.
+    """
+    return tuple(_losses(run, _in_cycles))
+
+
+def energy_losses(run: RunResult) -> tuple[Step, ...]:
+    """Attribute what is lost between the MACs that the masks leave out and the energy saved, by component."""
+    return tuple(_losses(run, _in_energy))
+
+
+def _in_cycles(outcome: Outcome) -> Parts:
+    parts = outcome.cycles.as_dict()
+    return {cause: sum(parts[part] for part in members) for cause, members in CYCLE_CAUSES.items()}
+
+
+def _in_energy(outcome: Outcome) -> Parts:
+    return outcome.energy_pj
 
 
 def _steps(
@@ -96,11 +111,18 @@ def _steps(
     yield Step(
         "errors", -weighted(lambda _, ideal, real: 0.0 if unpredicted(real) else _demanded(real) - _demanded(ideal))
     )
-    for part in next(iter(before.values())):
-        lost = sum(
-            parts(real.comparison.policy)[part] - _demanded(real) * before[real.shape.name][part] for *_, real in layers
-        )
-        yield Step(part, -lost / whole)
+    yield from _losses(predicted, parts)
+
+
+def _losses(run: RunResult, parts: Callable[[Outcome], Parts]) -> Iterator[Step]:
+    """Yield what each part of the cycles or the energy loses of what the masks leave out."""
+    layers = [
+        (_demanded(layer), parts(layer.comparison.baseline), parts(layer.comparison.policy)) for layer in run.layers
+    ]
+    whole = sum(sum(before.values()) for _, before, _ in layers)
+    for part in layers[0][1]:
+        lost = sum(after[part] - demanded * before[part] for demanded, before, after in layers)
+        yield Step(part, -lost / whole if whole else 0.0)
 
 
 def _demanded(layer: LayerResult) -> float:
