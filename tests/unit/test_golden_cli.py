@@ -70,6 +70,7 @@ def without_what_varies(text: str, places: dict[str, str]) -> str:
         text = text.replace(version, "VERSION")
     text = re.sub(r"\b[0-9a-f]{64}\b", "SHA256", text)
     text = re.sub(r"\b[0-9a-f]{12,63}\b", "HASH", text)
+    text = re.sub(r"(arch|safetensors) [0-9a-f]{8}\b", r"\1 HASH", text)
     text = re.sub(r"in [0-9.,]+ (s|min)\b", "in TIME", text)
     return re.sub(r"[0-9.,]+ (designs )?(a|per) (second|s|minute)\b", "RATE", text)
 

@@ -6,19 +6,22 @@ import json
 import math
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from tests.builders import conv
-from zapsim.columns import COLUMNS, FILE_COLUMNS
+from zapsim.columns import DEFAULT, FILE_COLUMNS
 from zapsim.comparison import Comparison, Outcome
 from zapsim.counts import Counts, Cycles
 from zapsim.energy.model import COMPONENTS
 from zapsim.errors import MissingExtraError, ZapsimError
 from zapsim.report.formats import FORMATS, print_table, render
 from zapsim.report.plot import check_plot, save_figure
+from zapsim.report.view import View
 from zapsim.results import LayerResult, RunResult
+from zapsim.tracefile.reader import Trace
 
 
 def outcome(cycles: Cycles, counts: Counts, *energy: float) -> Outcome:
@@ -103,16 +106,16 @@ def test_csv_without_its_comments_is_a_table():
 
 def test_markdown_has_one_cell_a_column():
     table = [line for line in render(RESULT, "markdown").splitlines() if line.startswith("|")]
-    assert {line.replace(r"\|", "").count("|") for line in table} == {len(COLUMNS) + 2}
+    assert {line.replace(r"\|", "").count("|") for line in table} == {len(DEFAULT) + 2}
 
 
 def test_latex_leaves_no_character_that_means_something_else():
     text = render(RESULT, "latex")
     assert r"tiny \& co on photo\_1.png, 50\% \#2.png" in text
-    assert r"a|b, \{c\} & 30.0" in text
+    assert r"a|b, \{c\} & 30,000.0" in text
     for line in text.splitlines():
         if line.endswith(r" \\"):
-            assert line.replace(r"\&", "").count("&") == len(COLUMNS)
+            assert line.replace(r"\&", "").count("&") == len(DEFAULT)
             assert "%" not in line.replace(r"\%", "")
 
 
@@ -128,15 +131,44 @@ def test_files_have_no_colours_and_no_cell_is_cut(monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "40")
     long = "features.denseblock4.denselayer16.conv2" * 4
-    text = render(replace(RESULT, layers=(LayerResult(conv(long), "x", PLAIN),)), "table")
+    result = replace(RESULT, layers=(LayerResult(conv(long), "x", PLAIN),))
+    text = render(result, "table", View())
     assert "\x1b" not in text
     assert long in text
+    assert "Left out to fit 100 columns: MACs, skippable, cycles, stalled, energy, bound by (--wide" in text
+    assert "skippable" in render(result, "table", View(wide=True)).split()
 
 
 def test_terminal_table_says_the_same():
     terminal = Console(file=io.StringIO(), width=200, color_system=None)
     print_table(RESULT, terminal)
-    assert terminal.file.getvalue().split() == render(RESULT, "table").split()
+    assert terminal.file.getvalue().split() == render(RESULT, "table", View()).split()
+
+
+def test_what_is_shown_can_be_chosen():
+    view = View(columns=("latency", "energy_pj", "cycles"), totals=True)
+    text = render(RESULT, "table", view)
+    rows = [line.split() for line in text.splitlines()]
+    assert ["layer", "µs", "µJ", "k"] in rows
+    assert ["total", "26,005.0", "137.5", "5,201.0"] in rows
+    assert not any(row[:1] == ["conv_1"] for row in rows)
+
+
+def test_unknown_columns_are_refused_with_a_suggestion():
+    with pytest.raises(ZapsimError, match=r"--columns: no column 'cylces' \(did you mean 'cycles'\?\); known: macs, "):
+        render(RESULT, "table", View(columns=("cylces",)))
+    with pytest.raises(ZapsimError, match="--columns and --wide exclude each other"):
+        View(columns=("cycles",), wide=True)
+    with pytest.raises(ZapsimError, match="--format json holds everything; leave out --columns, --wide and --totals"):
+        render(RESULT, "json", View(totals=True))
+
+
+def test_files_hold_the_provenance_and_the_terminal_one_line_of_it():
+    short = render(RESULT, "table", View()).splitlines()
+    assert short[-1] == "zapsim 0.1.0 · arch aaaaaaaa · trace bbbbbbbb · seed 7"
+    assert max(map(len, short)) <= 100
+    for form in ("table", "csv", "json", "markdown", "latex"):
+        assert "b" * 64 in render(RESULT, form)
 
 
 def test_headline_and_notes_are_single_lines():
@@ -198,7 +230,7 @@ def test_a_layer_that_takes_nothing():
     assert nothing.predictor_share == 0
     result = replace(RESULT, layers=(LayerResult(conv(), "x", dead),))
     assert json.loads(render(result, "json"))["layers"][0]["columns"]["speedup"] is None
-    assert " inf " in render(result, "table")
+    assert " inf " in render(result, "table", View(wide=True))
     unpriced = Comparison(nothing, nothing)
     assert unpriced.energy_saving == 0
 
@@ -240,12 +272,29 @@ def test_a_narrow_terminal_gets_the_table_in_parts(width):
     for console in (narrow, wide):
         print_table(RESULT, console)
     lines = narrow.file.getvalue().splitlines()
-    table = lines[1 : -len(RESULT.notes)]
-    assert max(map(len, table)) <= width
+    assert max(map(len, lines)) <= width
     assert "…" not in narrow.file.getvalue()
-    parts = sum(line.lstrip().startswith("layer ") for line in table)
-    assert parts == {40: 5, 80: 2, 120: 2}[width]
+    parts = sum(line.lstrip().startswith("layer ") for line in lines)
+    assert parts == {40: 3, 80: 2, 120: 1}[width]
     for name in ("conv_1", "total"):
-        cells = [" ".join(line.split()[1:]) for line in table if line.split()[:1] == [name]]
+        cells = [" ".join(line.split()[1:]) for line in lines if line.split()[:1] == [name]]
         whole = [line for line in wide.file.getvalue().splitlines() if line.split()[:1] == [name]]
         assert " ".join(cells) == " ".join(whole[0].split()[1:])
+
+
+@pytest.mark.parametrize(
+    "trace", sorted(set(Path("traces").glob("*.safetensors")) - set(Path("traces").glob("*.zap.*")))
+)
+def test_the_table_of_every_shipped_trace_fits(trace):
+    """Values of ten digits are as long as any: the unit follows the largest, and the smallest have no more digits."""
+    most = 9_999_999_999
+    longest = outcome(
+        Cycles(filter_load=most, dram_write=most - 1),
+        Counts(macs_executed=most, macs_skipped=1),
+        *[9_999_999_999.0] * 8,
+    )
+    names = [layer.shape.name for layer in Trace(trace).header.layers]
+    layers = tuple(LayerResult(conv(name), "x", Comparison(PLAIN.baseline, longest)) for name in names)
+    lines = render(replace(RESULT, layers=layers), "table", View()).splitlines()
+    assert max(map(len, lines)) <= 100
+    assert any(line.split()[:1] == ["total"] for line in lines)

@@ -15,6 +15,7 @@ from zapsim.files import check_writable, is_special, write_atomically
 from zapsim.shipped import shipped_folder
 
 if TYPE_CHECKING:
+    from zapsim.report.view import View
     from zapsim.workload import Workload
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -47,6 +48,12 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "choices": ("table", "csv", "json", "markdown"), "default": "table", "help": "format (default: table)",
     },
     "--out": {"type": Path, "metavar": "FILE", "help": "write the result to this file instead of printing it"},
+    "--columns": {
+        "nargs": "+", "default": [], "metavar": "NAME",
+        "help": "columns of the table (default: those that fit 100 characters)",
+    },
+    "--wide": {"action": "store_true", "help": "show all columns, however wide the table becomes"},
+    "--totals": {"action": "store_true", "help": "show the totals only"},
     "--csv": {"type": Path, "metavar": "FILE", "help": "also write all columns as CSV"},
     "--plot": {"type": Path, "metavar": "FILE", "help": "also draw the result (png, svg or pdf)"},
 }  # fmt: skip
@@ -92,6 +99,18 @@ def add_design_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what runs where: architecture, changes to it, trace, operating point and images."""
     add_option(parser, "--arch", required=True)
     add_options(parser, "--set", "--trace", "--point", "--images")
+
+
+def add_table_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what of a table is shown: its columns and rows."""
+    add_options(parser, "--columns", "--wide", "--totals")
+
+
+def table_view(args: argparse.Namespace) -> View:
+    """Return what the arguments of :func:`add_table_arguments` select; files hold the provenance in full."""
+    from zapsim.report.view import View
+
+    return View(tuple(args.columns), args.wide, args.totals, whole_provenance=args.out is not None)
 
 
 def is_factory(source: str) -> bool:

@@ -14,16 +14,19 @@ from zapsim.cli._arguments import (
     add_command,
     add_design_arguments,
     add_option,
+    add_table_arguments,
     check_outputs,
     design_files,
     open_workload,
     say_written,
+    table_view,
     write_output,
 )
 from zapsim.errors import ZapsimError
 
 if TYPE_CHECKING:
     from zapsim.report.timeline_file import TimedLayer
+    from zapsim.report.view import View
     from zapsim.results import RunResult
     from zapsim.timing.layer import LayerTiming
     from zapsim.tracefile.dense import DenseTrace
@@ -71,6 +74,7 @@ def add_parser(commands: Subparsers) -> None:
         help="format (default: by the extension of --out, else table)",
     )
     add_option(parser, "--out")
+    add_table_arguments(parser)
     add_option(parser, "--plot", help="also draw the MACs, cycles and energy saved (png, svg or pdf)")
     parser.add_argument(
         "--timeline", type=Path, metavar="FILE",
@@ -86,6 +90,7 @@ def add_parser(commands: Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Run the simulation, and show or write its result."""
+    from zapsim.report.formats import check_view
     from zapsim.report.plot import save_figure
     from zapsim.report.timeline_file import timeline_json
 
@@ -93,8 +98,10 @@ def execute(args: argparse.Namespace) -> int:
         raise ZapsimError(f"--batch must be at least 1, got {args.batch}")
     check_outputs((args.out, args.timeline), (args.plot,), design_files(args))
     timed: list[TimedLayer] = []
+    form, view = args.format or _FORMAT_OF.get(args.out.suffix.lower() if args.out else "", "table"), table_view(args)
+    check_view(form, view)
     result = _simulate(args, _trace(args), timed)
-    _show(result, args.format or _FORMAT_OF.get(args.out.suffix.lower() if args.out else "", "table"), args.out)
+    _show(result, form, view, args.out)
     if args.plot is not None:
         save_figure(result.plot(), args.plot)
         say_written(args.plot)
@@ -142,13 +149,13 @@ def _simulate(args: argparse.Namespace, trace: Trace | DenseTrace, timed: list[T
         )  # fmt: skip
 
 
-def _show(result: RunResult, form: str, out: Path | None) -> None:
+def _show(result: RunResult, form: str, view: View, out: Path | None) -> None:
     from zapsim.report.formats import print_table, render
     from zapsim.report.terminal import stdout_console
 
     if out is not None:
-        write_output(out, render(result, form))
+        write_output(out, render(result, form, view))
     elif form == "table" and sys.stdout.isatty():
-        print_table(result, stdout_console())
+        print_table(result, stdout_console(), view)
     else:
-        sys.stdout.write(render(result, form))
+        sys.stdout.write(render(result, form, view))

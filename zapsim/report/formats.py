@@ -4,75 +4,139 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from zapsim.columns import COLUMNS, FILE_COLUMNS, Column
+from zapsim.columns import ALIASES, BY_NAME, DEFAULT, DISPENSABLE, FILE_COLUMNS, Column
+from zapsim.comparison import Comparison
+from zapsim.errors import ZapsimError
+from zapsim.report.conclusion import of_run
 from zapsim.report.terminal import plain_console, print_in_parts
+from zapsim.report.view import WIDTH, View, footer, wrapped
 from zapsim.results import RunResult
 
+_EVERY = tuple(column.metric.name for column in FILE_COLUMNS)
+_TEXT = ("bound",)
+"""Columns of text, which are aligned to the left."""
 
-def render(result: RunResult, form: str) -> str:
-    """Return `result` in one of :data:`FORMATS`, with a final newline."""
-    return FORMATS[form](result)
+
+def render(result: RunResult, form: str, view: View = View(whole_provenance=True)) -> str:  # noqa: B008 (is frozen)
+    """Return `result` in one of :data:`FORMATS`, with a final newline.
+
+    Raises
+    ------
+    ZapsimError
+        If the view names a column that there is not, or selects anything of JSON, which holds everything.
+    """
+    check_view(form, view)
+    return FORMATS[form](result, view)
 
 
-def print_table(result: RunResult, console: Console) -> None:
-    """Print the terminal table: one row per layer and a total."""
-    console.print(result.headline, soft_wrap=True)
-    print_in_parts(console, COLUMNS, lambda columns: _grid(result, columns))
-    for line in result.notes:
+def check_view(form: str, view: View) -> None:
+    """Check before the work that a format can show what is selected.
+
+    Raises
+    ------
+    ZapsimError
+        If a column is named that there is not, or anything is selected of JSON, which holds everything.
+    """
+    if form == "json" and (view.columns or view.wide or view.totals):
+        raise ZapsimError("--format json holds everything; leave out --columns, --wide and --totals")
+    view.chosen(BY_NAME, DEFAULT, _EVERY, ALIASES)
+
+
+def print_table(result: RunResult, console: Console, view: View = View()) -> None:  # noqa: B008 (is frozen)
+    """Print the terminal table under its conclusion: one row per layer and a total."""
+    columns = _fitted(result, view.chosen(BY_NAME, DEFAULT, _EVERY, ALIASES), view)
+    shown = _within_width(result, columns, view) if view.fits else columns
+    for line in wrapped([of_run(result), "", result.headline], view, console.width):
+        console.print(line, soft_wrap=True)
+    print_in_parts(console, shown, lambda some: _grid(result, some, view))
+    left_out = [column.metric.heading for column in columns if column not in shown]
+    notes = [f"Left out to fit {WIDTH} columns: {', '.join(left_out)} (--wide shows all)."] if left_out else []
+    notes += result.notes if view.whole_provenance else [*result.notes[:-1], footer(result.provenance)]
+    for line in wrapped(notes, view, console.width):
         console.print(line, style="dim", soft_wrap=True)
 
 
-def _grid(result: RunResult, columns: Sequence[Column]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_footer=False, pad_edge=False)
+def _fitted(result: RunResult, columns: Sequence[Column], view: View) -> list[Column]:
+    """Give each column the unit that fits its values."""
+    rows = _rows(result, view)
+    return [column.fitted([column.value(row, result.clock_hz) for _, row in rows]) for column in columns]
+
+
+def _rows(result: RunResult, view: View) -> list[tuple[str, Comparison]]:
+    return result.rows[-1:] if view.totals else result.rows
+
+
+def _within_width(result: RunResult, columns: Sequence[Column], view: View) -> list[Column]:
+    """Leave out dispensable columns until the table keeps to its width."""
+    shown = list(columns)
+    for name in DISPENSABLE:
+        if plain_console(io.StringIO()).measure(_grid(result, shown, view)).maximum <= WIDTH:
+            break
+        shown = [column for column in shown if column.metric.name != name]
+    return shown
+
+
+def _grid(result: RunResult, columns: Sequence[Column], view: View) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_footer=False, pad_edge=False, collapse_padding=True)
     table.add_column("layer", no_wrap=True)
     for column in columns:
-        heading = column.heading.replace(" ", "\n", 1)
-        table.add_column(heading, justify="left" if column.key == "bound" else "right", no_wrap=True)
-    for name, comparison in result.rows:
+        heading = column.metric.heading.replace(" ", "\n", 1) + (f",\n{column.unit}" if column.unit else "")
+        table.add_column(heading, justify="left" if column.key in _TEXT else "right", no_wrap=True)
+    for name, comparison in _rows(result, view):
         if name == "total":
             table.add_section()
-        table.add_row(name, *(column.text(comparison) for column in columns), style="bold" if name == "total" else "")
+        cells = (column.text(comparison, result.clock_hz) for column in columns)
+        table.add_row(name, *cells, style="bold" if name == "total" else "")
     return table
 
 
-def _table(result: RunResult) -> str:
+def _table(result: RunResult, view: View) -> str:
     text = io.StringIO()
-    print_table(result, plain_console(text))
+    print_table(result, plain_console(text), view)
     return text.getvalue()
 
 
-def _csv(result: RunResult) -> str:
+def _csv(result: RunResult, view: View) -> str:
     """Return plain values, one row per layer and a total; lines that begin with ``#`` hold headline and provenance.
 
     If images ran one by one, rows ``images: mean``, ``deviation``, ``low`` and ``high`` follow.
     """
+    columns = view.chosen(BY_NAME, _EVERY, _EVERY, ALIASES)
     text = io.StringIO()
     for line in (result.headline, *result.notes):
         text.write(f"# {line}\n")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["layer", *(column.key for column in FILE_COLUMNS)])
-    for name, comparison in result.rows:
-        writer.writerow([name, *(column.value(comparison) for column in FILE_COLUMNS)])
+    writer.writerow(["layer", *(column.key for column in columns)])
+    for name, comparison in _rows(result, view):
+        writer.writerow([name, *(column.value(comparison, result.clock_hz) for column in columns)])
     statistics = result.image_statistics
     for kind in ("mean", "deviation", "low", "high") if statistics else ():
-        cells = (getattr(statistics[column.key], kind) if column.key in statistics else "" for column in FILE_COLUMNS)
+        cells = (getattr(statistics[column.key], kind) if column.key in statistics else "" for column in columns)
         writer.writerow([f"images: {kind}", *cells])
     return text.getvalue()
 
 
-def _markdown(result: RunResult) -> str:
-    rows = [["layer", *(column.heading for column in COLUMNS)]]
-    rows.append(["---", *("---" if column.key == "bound" else "---:" for column in COLUMNS)])
-    for name, comparison in result.rows:
-        rows.append([name.replace("|", r"\|"), *(column.text(comparison) for column in COLUMNS)])
+def _text_rows(result: RunResult, view: View) -> tuple[list[Column], list[list[str]]]:
+    """Return the columns and, as text, the headings and every row."""
+    columns = _fitted(result, view.chosen(BY_NAME, DEFAULT, _EVERY, ALIASES), view)
+    rows = [["layer", *(column.heading for column in columns)]]
+    for name, comparison in _rows(result, view):
+        rows.append([name, *(column.text(comparison, result.clock_hz) for column in columns)])
+    return columns, rows
+
+
+def _markdown(result: RunResult, view: View) -> str:
+    columns, rows = _text_rows(result, view)
+    rows = [[row[0].replace("|", r"\|"), *row[1:]] for row in rows]
+    rows.insert(1, ["---", *("---" if column.key in _TEXT else "---:" for column in columns)])
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    return "\n\n".join([result.headline, table, *result.notes]) + "\n"
+    return "\n\n".join([of_run(result), result.headline, table, *result.notes]) + "\n"
 
 
 _LATEX_SPECIAL = {char: "\\" + char for char in "&%$#_{}"} | {
@@ -85,22 +149,20 @@ def _escape(text: str) -> str:
     return "".join(_LATEX_SPECIAL.get(char, char) for char in text)
 
 
-def _latex(result: RunResult) -> str:
-    """Return a table environment for ``booktabs``, with caption and provenance."""
-    rows = [["layer", *(column.heading for column in COLUMNS)]]
-    rows += [[name, *(column.text(comparison) for column in COLUMNS)] for name, comparison in result.rows]
+def _latex(result: RunResult, view: View) -> str:
+    """Return a table environment for ``booktabs``, with the conclusion in its caption, and provenance."""
+    columns, rows = _text_rows(result, view)
     body = [" & ".join(_escape(cell) for cell in row) + r" \\" for row in rows]
-    align = "l" + "".join("l" if column.key == "bound" else "r" for column in COLUMNS)
+    align = "l" + "".join("l" if column.key in _TEXT else "r" for column in columns)
     return "\n".join(
         [
             *(f"% {line}" for line in result.notes),
             r"\begin{table}",
-            rf"\caption{{{_escape(result.headline)}}}",
+            rf"\caption{{{_escape(of_run(result))} {_escape(result.headline)}}}",
             rf"\begin{{tabular}}{{{align}}}",
             r"\toprule",
             body[0],
-            r"\midrule",
-            *body[1:-1],
+            *([r"\midrule", *body[1:-1]] if len(body) > 2 else []),
             r"\midrule",
             body[-1],
             r"\bottomrule",
@@ -111,10 +173,10 @@ def _latex(result: RunResult) -> str:
     )
 
 
-FORMATS: dict[str, Callable[[RunResult], str]] = {
+FORMATS: Mapping[str, Callable[[RunResult, View], str]] = {
     "table": _table,
     "csv": _csv,
-    "json": RunResult.to_json,
+    "json": lambda result, _: result.to_json(),
     "markdown": _markdown,
     "latex": _latex,
 }
