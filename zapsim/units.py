@@ -9,7 +9,7 @@ of another dimension, is negative or is out of range. Those that return an int a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -111,6 +111,38 @@ def parse_node(value: object) -> float:
 def parse_voltage(value: object) -> float:
     """Parse a voltage into V: ``"0.9 V"``."""
     return float(_parse(value, _VOLTAGES, "a voltage", "0.9 V"))
+
+
+_PARSERS: Final[dict[Callable[..., float], tuple[Mapping[str, int | Decimal], str]]] = {
+    parse_size: (_SIZES, "108 KiB"),
+    parse_width: (_WIDTHS, "16 bit"),
+    parse_words: (_WORDS, "224 words"),
+    parse_cycles: (_CYCLES, "8 cycles"),
+    parse_frequency: (_FREQUENCIES, "200 MHz"),
+    parse_bandwidth: (_BANDWIDTHS, "480 MB/s"),
+    parse_time: (_TIMES, "60 ns"),
+    parse_energy: (_ENERGIES, "2.2 pJ"),
+    parse_area: (_AREAS, "1240 um2"),
+    parse_node: (_NODES, "65 nm"),
+    parse_voltage: (_VOLTAGES, "0.9 V"),
+}
+"""Units and an example of what each function reads."""
+
+
+def json_schema(parse: Callable[..., float], after: str = "") -> dict[str, object]:
+    """Describe in JSON Schema the text that a `parse_*` function reads.
+
+    Parameters
+    ----------
+    parse
+        One of the functions above.
+    after
+        Regular expression of what may follow the unit.
+    """
+    known, example = _PARSERS[parse]
+    number = r"\+?[0-9]+(_[0-9]+)*(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?"
+    units = "|".join(re.escape(unit) for unit in known)
+    return {"type": "string", "pattern": rf"^\s*{number}\s*({units})\s*{after}$", "examples": [example]}
 
 
 def parse_quantity(value: object) -> float:

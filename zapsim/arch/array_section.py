@@ -55,6 +55,11 @@ class ArraySection(Section):
         """
 
     @property
+    def spad_words(self) -> dict[str, int]:
+        """Words of one scratch pad or buffer of each kind (``ifmap_spad`` ...) whose size can be chosen."""
+        return {}
+
+    @property
     def least_glb_words(self) -> int:
         """Words that the GLB must hold for any layer; 0 if the mappings check that themselves."""
         return 0

@@ -212,6 +212,12 @@ class OutputLanesArray(ArraySection):
         return f"{size} {self.dataflow}, sync {self.sync}, dispatch {self.dispatch}"
 
     @property
+    def spad_words(self) -> dict[str, int]:
+        """The filter buffer of a PE, and its ifmap buffer if it has a size."""
+        buffers = {"filter_spad": self.filter_buffer}
+        return buffers if self.ifmap_buffer is None else buffers | {"ifmap_spad": self.ifmap_buffer}
+
+    @property
     def stored_words(self) -> dict[str, int]:
         """A register for the ifmap value of each MAC unit and the sum of each lane; buffers and buses of each PE."""
         pes = self.clusters * self.pes

@@ -136,14 +136,14 @@ class RowStationaryArray(PEGrid):
         return self.balance in {"filter-sort", "filter-deal"}
 
     @property
+    def spad_words(self) -> dict[str, int]:
+        """The spads of a PE."""
+        return {"ifmap_spad": self.spads.ifmap, "filter_spad": self.spads.filter, "psum_spad": self.spads.psum}
+
+    @property
     def stored_words(self) -> dict[str, int]:
         """Spads of every PE, and a register for what each bus brings it in a cycle (psums: each way)."""
-        words_per_pe = {
-            "ifmap_spad": self.spads.ifmap,
-            "filter_spad": self.spads.filter,
-            "psum_spad": self.spads.psum,
-            "bus": self.buses.words_per_cycle,
-        }
+        words_per_pe = {**self.spad_words, "bus": self.buses.words_per_cycle}
         return {part: self.pe_count * words for part, words in words_per_pe.items()}
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from zapsim import units
@@ -14,7 +14,7 @@ from zapsim.errors import UnitError
 
 
 def _quantity(parse: Callable[[object], float]) -> BeforeValidator:
-    """Wrap a unit parser as a pydantic validator (which wants ValueError)."""
+    """Wrap a unit parser as a pydantic validator, which wants ValueError; the JSON Schema is that of the text."""
 
     def validate(value: object) -> float:
         try:
@@ -22,7 +22,7 @@ def _quantity(parse: Callable[[object], float]) -> BeforeValidator:
         except UnitError as error:
             raise ValueError(str(error)) from None
 
-    return BeforeValidator(validate)
+    return BeforeValidator(validate, json_schema_input_type=Annotated[str, WithJsonSchema(units.json_schema(parse))])
 
 
 def _positive(value: float) -> float:

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from zapsim.arch.arrays import Array
+from zapsim.arch.memory_energy import MemorySize, resize_factors, resize_notes
 from zapsim.arch.scaling import scaled
 from zapsim.arch.section import (
     Bandwidth,
@@ -259,11 +260,39 @@ class ArchSpec(Section):
         """Words of the GLB that a layer can use while it runs."""
         return int(self.buffers.glb.working / self.word_bytes)
 
+    @model_validator(mode="after")
+    def _prices_are_of_memories(self) -> Self:
+        """Refuse a price for a size of what has none here."""
+        sizes = self.memory_sizes
+        for action, price in self.energy.actions.items():
+            if price.size is not None and action not in sizes:
+                fault = f"this architecture has no such memory with a size, so leave out 'at {price.size}'"
+                raise blame(f"energy.actions.{action}", fault)
+        return self
+
+    @property
+    def memory_sizes(self) -> dict[str, MemorySize]:
+        """Size of the memory that each action reads or writes, as far as it has one that can be chosen."""
+        glb = MemorySize(self.buffers.glb.size, "B")  # mask bits lie in it
+        sizes = dict.fromkeys(("glb_reads", "glb_writes", "mask_bits_written", "mask_bits_read"), glb)
+        for spad, words in self.array.spad_words.items():
+            sizes |= dict.fromkeys((f"{spad}_reads", f"{spad}_writes"), MemorySize(words, "words"))
+        return sizes
+
+    @property
+    def resized(self) -> dict[str, float]:
+        """By what the prices of memories are multiplied, because they are for another size than the memory has."""
+        return resize_factors(self.energy.actions, self.memory_sizes, self.word)
+
     @property
     def prices(self) -> Mapping[str, float]:
-        """Energy in pJ of each action: the table's, or what ``energy.scale`` makes of it."""
+        """Energy in pJ of each action: the table's, for the sizes of the memories, or scaled by ``energy.scale``."""
         energy = self.energy
-        prices = energy.actions if energy.scale is None else scaled(energy.actions, energy.scale, self.word)
+        prices: Mapping[str, float] = energy.actions
+        if resized := self.resized:
+            prices = {**prices, **{action: prices[action] * factor for action, factor in resized.items()}}
+        if energy.scale is not None:
+            prices = scaled(prices, energy.scale, self.word)
         share = ARITHMETIC[self.predictor.arithmetic].energy
         if share == 1 or "predictor_macs" not in prices:
             return prices
@@ -274,7 +303,12 @@ class ArchSpec(Section):
         """What a reader must know about the energies beside their sources; empty if nothing."""
         scaled_from = "" if self.energy.scale is None else f"{self.energy.scale.note(self.word)}, not measured"
         without = "" if self.energy.include_dram else "energies without DRAM"
-        return "; ".join(note for note in (scaled_from, without) if note)
+        return "; ".join(note for note in (*self.size_notes, scaled_from, without) if note)
+
+    @property
+    def size_notes(self) -> list[str]:
+        """What the size law did to the prices, a line for each memory; empty if all are for the sizes at hand."""
+        return resize_notes(self.energy.actions, self.memory_sizes, self.word)
 
     @property
     def hash(self) -> str:
@@ -282,4 +316,6 @@ class ArchSpec(Section):
         values: dict[str, Any] = self.model_dump(
             mode="json", exclude={"name": True, "description": True, "sources": True, "dram": {"preset"}}
         )
+        if resized := self.resized:
+            values["resized"] = resized
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -7,8 +7,9 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, model_validator
 
+from zapsim.arch.memory_energy import ActionPrice
 from zapsim.arch.scaling import Scale
-from zapsim.arch.section import Area, Energy, Section, Share, Words, blame
+from zapsim.arch.section import Area, Section, Share, Words, blame
 from zapsim.counts import ACTIONS
 from zapsim.errors import did_you_mean
 
@@ -57,13 +58,13 @@ class EnergyTable(Section):
     scale
         Only for what-if studies: results are labelled as scaled.
     actions
-        pJ of one of each of :data:`ENERGY_ACTIONS`.
+        pJ of one of each of :data:`ENERGY_ACTIONS`; the price of a memory may say the size that it is for.
     """
 
     technology: str
     include_dram: bool = True
     scale: Scale | None = None
-    actions: dict[Annotated[str, AfterValidator(_one_of(ENERGY_ACTIONS, "action"))], Energy]
+    actions: dict[Annotated[str, AfterValidator(_one_of(ENERGY_ACTIONS, "action"))], ActionPrice]
 
     @model_validator(mode="after")
     def _less_costs_less(self) -> Self:

@@ -44,11 +44,16 @@ def execute(args: argparse.Namespace) -> int:
     for heading in ("mm²", *AREA_COMPONENTS):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("process")
+    notes = []
     for name in args.arch or known_archs():
         arch = load_arch(name, args.overrides)
+        notes += [f"{arch.name}: {note}" for note in arch.size_notes]
         area = area_by_component(arch)
         total = math.fsum(area.values())
         parts = (f"{size:.3g} ({size / total:.1%})" for size in area.values())
         table.add_row(arch.name, f"{total:.4g}", *parts, arch.area.technology if arch.area else "")
-    stdout_console().print(table)
+    console = stdout_console()
+    console.print(table)
+    for note in notes:
+        console.print(note)
     return 0

@@ -48,7 +48,7 @@ class EngineInputs:
 def engine_inputs(arch: ArchSpec) -> EngineInputs:
     """Gather what an engine may read of `arch`; names, which only messages mention, are left out."""
     to_time = [arch.array, arch.word, arch.buffers, arch.dram.compression, arch.predictor.granularity]
-    return EngineInputs(to_json([*to_time, arch.dram, arch.clock, arch.energy]), to_json(to_time))
+    return EngineInputs(to_json([*to_time, arch.dram, arch.clock, arch.energy, arch.resized]), to_json(to_time))
 
 
 class EngineCache:
