@@ -17,6 +17,7 @@ SHIPPED = (
     "validation/*.csv",
     "examples/*.yaml",
     "examples/mynet.py",
+    "schemas/*.json",
     "traces/vgg16_hed_chelsea.safetensors",
     "traces/vgg16_hed_chelsea_1_3.safetensors",
     "traces/vgg16_hed_chelsea_2_5.safetensors",

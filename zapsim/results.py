@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+SCHEMA = "urn:zapsim:schema:result"
+"""What a JSON result names as its schema (``zapsim schema result`` prints it)."""
+
 _NOT_PREDICTED = "not predicted: "
 _NOTED = ("cycle_saving", "energy_saving", "mac_saving", "cycles", "energy_pj")
 _COLUMN = {column.key: column for column in IMAGE_COLUMNS}
@@ -169,6 +172,7 @@ class RunResult:
     def to_json(self) -> str:
         """Return everything as JSON, also what follows from it: columns, totals, statistics over the images."""
         record = {
+            "$schema": SCHEMA,
             "headline": self.headline,
             "network": self.network,
             "images": self.images,
@@ -207,8 +211,8 @@ class RunResult:
         try:
             record = json.loads(text)
             record = {"filter_order": "", "order_note": "", **record}
-            fields: dict[str, Any] = {name: record[name] for name in _FIELD_TYPES}
-            if wrong := [name for name, value in fields.items() if not isinstance(value, _FIELD_TYPES[name])]:
+            fields: dict[str, Any] = {name: record[name] for name in FIELD_TYPES}
+            if wrong := [name for name, value in fields.items() if not isinstance(value, FIELD_TYPES[name])]:
                 raise TypeError(f"{wrong[0]} is not of its type")
             layers = tuple(
                 LayerResult(ConvShape(**_tuples(layer["shape"])), str(layer["predictor"]), _comparison(layer))
@@ -273,7 +277,7 @@ class RunResult:
         return figure
 
 
-_FIELD_TYPES: dict[str, type] = {
+FIELD_TYPES: dict[str, type] = {
     **dict.fromkeys(("network", "operating_point", "quality_note", "policy", "baseline", "arch", "arch_summary"), str),
     **dict.fromkeys(("images", "patterns", "thresholds"), list),
     **dict.fromkeys(("filter_order", "order_note"), str),

@@ -12,9 +12,9 @@ from typing import Literal
 
 from zapsim.errors import ZapsimError
 
-Folder = Literal["arch_configs", "validation", "traces", "examples"]
+Folder = Literal["arch_configs", "validation", "traces", "examples", "schemas"]
 
-FOLDERS: tuple[Folder, ...] = ("arch_configs", "validation", "traces", "examples")
+FOLDERS: tuple[Folder, ...] = ("arch_configs", "validation", "traces", "examples", "schemas")
 """The folders that a clone has at its top, and an installed package in ``_shipped``."""
 
 

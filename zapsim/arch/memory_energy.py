@@ -154,9 +154,8 @@ def resize_notes(prices: Mapping[str, Price], sizes: Mapping[str, MemorySize], w
         if action.startswith("mask_bits") or not prices[action]:  # mask bits lie in the GLB, which has its own line
             continue
         memory = action.rpartition("_")[0].replace("_", " ")
-        notes[memory] = (
-            f"energy of {memory} × {factor:.3g} by the size law ({sizes[action]}, not {prices[action].size})"
-        )
+        notes[memory] = f"energy of {memory} × {factor:.3g} by the size law"
+        notes[memory] += f" ({sizes[action]}, not {prices[action].size})"
         if not RANGE[0] <= sizes[action].in_bytes(word) <= RANGE[1]:
             notes[memory] += ", outside of its range of 24 B to 100 MB"
     return list(notes.values())

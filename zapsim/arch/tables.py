@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, WithJsonSchema, model_validator
 
 from zapsim.arch.memory_energy import ActionPrice
 from zapsim.arch.scaling import Scale
@@ -34,8 +34,8 @@ AREA_PARTS: Final = tuple(AREA_COMPONENT_OF)
 """What an area table may give an area for."""
 
 
-def _one_of(known: Collection[str], kind: str) -> Callable[[str], str]:
-    """Return a validator that refuses names which are not `known`."""
+def _one_of(known: Collection[str], kind: str) -> AfterValidator:
+    """Make a validator that refuses names which are not `known`."""
 
     def check(name: str) -> str:
         if name not in known:
@@ -43,7 +43,12 @@ def _one_of(known: Collection[str], kind: str) -> Callable[[str], str]:
             raise ValueError(f"unknown {kind}{hint}")
         return name
 
-    return check
+    return AfterValidator(check)
+
+
+def _names(known: Collection[str]) -> WithJsonSchema:
+    """List the `known` names in the JSON Schema."""
+    return WithJsonSchema({"type": "string", "enum": list(known)})
 
 
 class EnergyTable(Section):
@@ -64,7 +69,7 @@ class EnergyTable(Section):
     technology: str
     include_dram: bool = True
     scale: Scale | None = None
-    actions: dict[Annotated[str, AfterValidator(_one_of(ENERGY_ACTIONS, "action"))], ActionPrice]
+    actions: dict[Annotated[str, _one_of(ENERGY_ACTIONS, "action"), _names(ENERGY_ACTIONS)], ActionPrice]
 
     @model_validator(mode="after")
     def _less_costs_less(self) -> Self:
@@ -100,4 +105,4 @@ class AreaTable(Section):
     technology: str
     density: Density
     predictor_buffer: Words
-    parts: dict[Annotated[str, AfterValidator(_one_of(AREA_PARTS, "part"))], Area]
+    parts: dict[Annotated[str, _one_of(AREA_PARTS, "part"), _names(AREA_PARTS)], Area]

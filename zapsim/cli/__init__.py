@@ -20,6 +20,7 @@ from zapsim.cli import (
     pareto,
     reorder,
     run,
+    schema,
     synthesise,
     trace,
     trace_info,
@@ -33,7 +34,7 @@ from zapsim.version import __version__
 
 _COMMANDS = (
     run, explain, explore, pareto, compare, train, tune, adapt, evaluate, trace, reorder, trace_info, archs, area,
-    validate, workloads, inspect, synthesise, doctor,
+    validate, workloads, inspect, synthesise, schema, doctor,
 )  # fmt: skip
 
 _EPILOG = """\

@@ -27,8 +27,10 @@ def _named(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
-Texts: TypeAlias = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
-Anything: TypeAlias = Annotated[list[Any], BeforeValidator(_listed)]
+_TextOrList = BeforeValidator(_listed, json_schema_input_type=str | list[str])
+
+Texts: TypeAlias = Annotated[list[str], _TextOrList, Field(min_length=1)]
+Anything: TypeAlias = Annotated[list[Any], BeforeValidator(_listed, json_schema_input_type=Any)]
 
 
 class StrategySection(Section):
@@ -60,8 +62,10 @@ class SpaceFile(Section):
     parameters: dict[str, Any]
     constraints: Anything = Field(default_factory=list)
     objectives: Annotated[Anything, Field(min_length=1)]
-    record: Annotated[list[str], BeforeValidator(_listed)] = Field(default_factory=list)
-    strategy: Annotated[StrategySection, BeforeValidator(_named)] = StrategySection(name="grid")
+    record: Annotated[list[str], _TextOrList] = Field(default_factory=list)
+    strategy: Annotated[
+        StrategySection, BeforeValidator(_named, json_schema_input_type=Strategy | StrategySection)
+    ] = StrategySection(name="grid")
     budget: Budget = Budget()
 
 
