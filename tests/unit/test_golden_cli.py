@@ -15,7 +15,7 @@ from zapsim.cli import main
 
 COMMANDS = (
     "run", "explain", "explore", "pareto", "compare", "train", "tune", "adapt", "eval", "trace", "reorder",
-    "trace-info", "archs", "area", "validate", "workloads", "inspect", "synthesise", "doctor",
+    "trace-info", "archs", "area", "energy", "validate", "workloads", "inspect", "synthesise", "schema", "doctor",
 )  # fmt: skip
 
 PRINTED = {

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from tests.builders import trace_header, write_trace
 from tests.unit.test_report_formats import RESULT
-from zapsim.arch.load import known_archs, load_arch
+from zapsim.arch.load import load_arch
 from zapsim.cli import main
 from zapsim.cli._schemas import SCHEMAS, schema_text
 from zapsim.errors import ConfigError
@@ -142,7 +142,11 @@ def test_space_files(validators, change, valid):
 
 def test_results_begin_with_their_schema_and_keep_to_it(validators, tmp_path):
     trace = Trace(write_trace(tmp_path / "tiny.safetensors", trace_header(images=2)))
-    for result in (RESULT, simulate("eyeriss", trace), simulate("eyeriss", trace, overrides=["energy.include_dram=false"])):
+    for result in (
+        RESULT,
+        simulate("eyeriss", trace),
+        simulate("eyeriss", trace, overrides=["energy.include_dram=false"]),
+    ):
         record = json.loads(result.to_json())
         assert next(iter(record)) == "$schema"
         assert faults(validators["result"], record) == []

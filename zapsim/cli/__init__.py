@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from zapsim.cli import (
     adapt,
@@ -13,6 +14,7 @@ from zapsim.cli import (
     area,
     compare,
     doctor,
+    energy,
     evaluate,
     explain,
     explore,
@@ -29,12 +31,14 @@ from zapsim.cli import (
     validate,
     workloads,
 )
+from zapsim.cli._completion import SHELLS, PrintCompletion
+from zapsim.cli._quiet import quietly
 from zapsim.errors import ZapsimError, did_you_mean
 from zapsim.version import __version__
 
 _COMMANDS = (
     run, explain, explore, pareto, compare, train, tune, adapt, evaluate, trace, reorder, trace_info, archs, area,
-    validate, workloads, inspect, synthesise, schema, doctor,
+    energy, validate, workloads, inspect, synthesise, schema, doctor,
 )  # fmt: skip
 
 _EPILOG = """\
@@ -68,17 +72,37 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"zapsim {__version__}")
+    parser.add_argument(
+        "--print-completion", action=PrintCompletion, choices=SHELLS, metavar="SHELL",
+        help="print the script that makes a shell (bash, zsh or tcsh) complete commands and options",
+    )  # fmt: skip
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add_parser(commands)
+    _add_quiet(commands)
     return parser
+
+
+def _add_quiet(commands: argparse._SubParsersAction[Any]) -> None:
+    """Declare ``--quiet`` in every command, and in the parts of those that have parts."""
+    for parser in commands.choices.values():
+        parts = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+        for part in parts:
+            _add_quiet(part)
+        if not parts:
+            parser.add_argument(
+                "--quiet",
+                action="store_true",
+                help="print nothing on stderr but what is wrong: no progress, no summary",
+            )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, or 2 after a user's mistake (a line per fault on stderr, nothing written)."""
     args = build_parser().parse_args(arguments)
     try:
-        return int(args.execute(args))
+        with quietly(args.quiet):
+            return int(args.execute(args))
     except ZapsimError as error:
         for fault in str(error).splitlines():
             print(f"zapsim: {fault}", file=sys.stderr)

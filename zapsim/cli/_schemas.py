@@ -1,7 +1,7 @@
 """JSON Schemas (draft 2020-12) of the files that people write and read, made from what loads them.
 
-They hold keys, types and units, which editors complete and check. What depends on more than one key (an optional section
-whose base gives the rest, sizes that must fit) is for the loader to say.
+They hold keys, types and units, which editors complete and check. What depends on more than one key (a section whose
+base gives the rest, sizes that must fit) is for the loader to say.
 """
 
 from __future__ import annotations
@@ -75,10 +75,10 @@ def result_schema() -> Schema:
         "policy": {"$ref": "#/$defs/outcome"},
     }
     shape = {part.name: {"type": ["integer", "string", "array"]} for part in fields(ConvShape)}
-    layer = {"shape": _record(shape), "predictor": text, **comparison}
+    layer: dict[str, Schema] = {"shape": _record(shape), "predictor": text, **comparison}
     json_types = {str: "string", list: "array", dict: "object", float: "number"}
     orders = ("filter_order", "order_note")
-    properties = {
+    properties: dict[str, Schema] = {
         "$schema": {"const": SCHEMA},
         "headline": text,
         **{name: {"type": json_types[kind]} for name, kind in FIELD_TYPES.items()},

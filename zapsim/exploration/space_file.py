@@ -63,9 +63,9 @@ class SpaceFile(Section):
     constraints: Anything = Field(default_factory=list)
     objectives: Annotated[Anything, Field(min_length=1)]
     record: Annotated[list[str], _TextOrList] = Field(default_factory=list)
-    strategy: Annotated[
-        StrategySection, BeforeValidator(_named, json_schema_input_type=Strategy | StrategySection)
-    ] = StrategySection(name="grid")
+    strategy: Annotated[StrategySection, BeforeValidator(_named, json_schema_input_type=Strategy | StrategySection)] = (
+        StrategySection(name="grid")
+    )
     budget: Budget = Budget()
 
 

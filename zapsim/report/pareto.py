@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -75,12 +73,8 @@ def cell(value: object) -> str:
 
 def front_csv(rows: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> str:
     """Return all columns of a front as CSV; lines that begin with ``#`` say on what the quality was measured."""
-    text = io.StringIO()
-    for note in notes:
-        text.write(f"# {note}\n")
-    writer = csv.writer(text, lineterminator="\n")
-    names = list(rows[0]) if rows else []
-    writer.writerow(names)
-    for row in rows:
-        writer.writerow(["" if row[name] is None else row[name] for name in names])
-    return text.getvalue()
+    import pandas as pd  # which explorations need anyway
+
+    heading = "".join(f"# {note}\n" for note in notes)
+    table: str = pd.DataFrame(rows, dtype=object).to_csv(index=False, lineterminator="\n")
+    return heading + table
