@@ -15,7 +15,7 @@ _T: Final = (
 """Quantiles of 97.5 % of Student's t for 1, 2, 3 and so on degrees of freedom.
 
 Figures of a run must not depend on which extras are installed, and SciPy, which belongs to some, would make a plain
-installation two fifths larger. A test holds these to ``scipy.special.stdtrit``, which the frontend uses for other levels.
+installation two fifths larger. A test holds these to ``scipy.special.stdtrit``.
 """
 
 _Z: Final = 1.959963984540054

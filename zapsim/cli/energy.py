@@ -94,7 +94,6 @@ def architecture_text(imported: ImportedPrices, base: ArchSpec, args: argparse.N
     path = find_arch(args.base)
     sizes = base.memory_sizes
     lines = [
-        "# yaml-language-server: $schema=architecture.json",
         f"# Made by `zapsim energy import {args.table.name}`; what is not here is as in its base.",
         f"base: {_quoted(str(path.resolve()) if Path(args.base).exists() else args.base)}",
         f"name: {_quoted(args.table.stem)}",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from zapsim.arch.spec import ARITHMETIC, ArchSpec
+from zapsim.arch.predictor_section import ARITHMETIC
+from zapsim.arch.spec import ArchSpec
 from zapsim.arch.tables import AREA_COMPONENT_OF, AREA_PARTS
 from zapsim.errors import ConfigError
 
