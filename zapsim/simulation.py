@@ -312,6 +312,7 @@ def _provenance(
         "seed": trace.header.provenance.get("seed"),
         "policy": {"outputs": policy.outputs, "inputs": policy.inputs, "knowledge": policy.knowledge},
         "batch": batch,
+        "process": arch.process,
         **_methods(point),
         **({"not_simulated": str(left_out["what"])} if isinstance(left_out, dict) and "what" in left_out else {}),
     }

@@ -176,7 +176,7 @@ def test_compare_results_and_designs(explored, capsys):
     assert plot.stat().st_size > 1000
     capsys.readouterr()
     assert run("compare", explored / "out", result) == 0
-    assert capsys.readouterr().out.startswith(f"A: space {row['id'][:8]}: ")
+    assert f"\nA: space {row['id'][:8]}: " in capsys.readouterr().out
 
 
 def test_compare_refuses(explored, capsys, tmp_path):

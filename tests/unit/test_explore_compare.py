@@ -1,7 +1,9 @@
 """``zapsim.compare`` from Python: what it takes, what it returns, and what it refuses."""
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +12,9 @@ from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
 from zapsim.errors import ZapsimError
 from zapsim.exploration.api import compare, explore
+from zapsim.report.compare import render_comparison
 from zapsim.report.formats import render
+from zapsim.report.view import View
 from zapsim.simulation import simulate
 from zapsim.tracefile.reader import Trace
 
@@ -60,6 +64,61 @@ def test_text_and_html(result):
     assert sides._repr_html_().count("<tr>") == 1 + 4
 
 
+def test_conditions_that_differ_are_warned_of(trace, result):
+    sides = compare(result, "lanes_256", trace=trace, point="t1", overrides_b=["clock=100 MHz"])
+    assert sides.conditions["process"] == ("65 nm, 1.0 V", "45 nm")
+    assert sides.conditions["accuracy"] == ("top1 accuracy 91.50%", "top1 accuracy 89.00%")
+    assert sides.conditions["measured on"] == ("4 pictures", "4 pictures")
+    assert sides.conditions["batch"] == ("1 image", "1 image")
+    names = [warning.removeprefix("A and B differ in ").partition(" (")[0] for warning in sides.warnings]
+    assert names == ["operating point", "accuracy", "process", "clock"]
+    assert all(f"warning: {warning}" in str(sides) for warning in sides.warnings)
+    assert compare(result, result).warnings == []
+
+
+def test_a_policy_that_skips_nothing_has_the_accuracy_of_the_network(trace, result):
+    dense = simulate("eyeriss", trace, "dense", batch=2, images=[0, 0])
+    sides = compare(result, dense)
+    assert sides.conditions["accuracy"][1] == "that of the unmodified network"
+    names = [warning.removeprefix("A and B differ in ").partition(" (")[0] for warning in sides.warnings]
+    assert names == ["accuracy", "batch", "images"]
+
+
+def test_a_result_that_records_no_process_says_so(result):
+    old = replace(result, provenance={name: value for name, value in result.provenance.items() if name != "process"})
+    assert compare(old, old).conditions["process"] == ("not recorded", "not recorded")
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json", "markdown", "latex"])
+def test_every_format_warns(trace, result, form):
+    text = render_comparison(compare(result, "lanes_256", trace=trace), form, View())
+    assert "A and B differ in process" in text or form == "table"  # the terminal has them on stderr
+    if form == "json":
+        record = json.loads(text)
+        assert record["warnings"][0].startswith("A and B differ in process")
+        assert record["conclusion"].startswith("Compared with A (eyeriss), B (lanes_256) takes ")
+        assert record["b"]["conditions"]["process"] == "45 nm"
+        assert record["b"]["provenance"]["batch"] == 1
+        assert record["total"]["cycles_a"] == result.total.policy.cycles.total
+    if form in ("table", "markdown"):
+        assert text.startswith("Compared with A (eyeriss), B (lanes_256) takes ")
+    if form == "table":
+        assert max(map(len, text.splitlines())) <= 100
+        assert " ≠ " in text
+
+
+def test_columns_of_a_comparison(result):
+    sides = compare(result, result)
+    text = render_comparison(sides, "table", View(columns=("cycles", "energy_mj"), totals=True))
+    totals = next(line for line in text.splitlines() if line.split()[:1] == ["total"])
+    assert totals.split()[1] == format(result.total.policy.cycles.total, ",d")
+    assert "conv1 " not in text
+    with pytest.raises(ZapsimError, match=r"--columns: no column 'cycels' \(did you mean 'cycles'\?\)"):
+        render_comparison(sides, "table", View(columns=("cycels",)))
+    with pytest.raises(ZapsimError, match="--format csv holds everything; leave out --columns, --wide and --totals"):
+        render_comparison(sides, "csv", View(totals=True))
+
+
 def test_refused(trace, result):
     with pytest.raises(ZapsimError, match="eyeriss is an architecture and needs a trace to run; set trace"):
         compare("eyeriss", result)
@@ -78,6 +137,6 @@ def test_missing_libraries_are_said_before_they_are_imported(trace, result, monk
 def test_importing_the_functions_needs_no_extra():
     code = (
         "import sys; import zapsim.exploration.api; "
-        "sys.exit(bool({'pandas', 'pyarrow', 'optuna', 'distributed'} & set(sys.modules)))"
+        "sys.exit(bool({'pandas', 'pyarrow', 'optuna', 'distributed', 'moocore'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -224,6 +224,12 @@ class ArchSpec(Section):
         return {**prices, "predictor_macs": prices["predictor_macs"] * share}
 
     @property
+    def process(self) -> str:
+        """The process that the energies belong to, such as ``65 nm, 1.0 V``, and whether they are scaled to it."""
+        scale = self.energy.scale
+        return self.energy.technology if scale is None else f"{scale.to_node:g} nm, {scale.to_voltage:g} V (scaled)"
+
+    @property
     def energy_note(self) -> str:
         """What a reader must know about the energies beside their sources; empty if nothing."""
         scaled_from = "" if self.energy.scale is None else f"{self.energy.scale.note(self.word)}, not measured"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from html import escape
 from operator import add
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
@@ -16,6 +16,7 @@ from zapsim.arch.spec import ArchSpec
 from zapsim.comparison import Outcome
 from zapsim.errors import ConfigError, ZapsimError
 from zapsim.exploration import check_dependencies
+from zapsim.exploration.conditions import Conditions, conditions_of, differences, quality_of
 from zapsim.metrics import METRICS, Metric, Simulated, Value
 from zapsim.results import RunResult
 from zapsim.simulation import simulate
@@ -44,23 +45,31 @@ class Side:
     ----------
     name, description
         Its name, and what it is in words.
-    clock
-        Hz of its array.
+    conditions
+        What it ran under.
     layers
         Outcome of every layer by name, in the network's order.
+    provenance
+        What made the result; empty if it was simulated for the comparison from an exploration.
     """
 
     name: str
     description: str
-    clock: float
+    conditions: Conditions
     layers: Mapping[str, Outcome]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
-    def metrics(self) -> Iterator[tuple[str, dict[str, Value]]]:
+    @property
+    def clock(self) -> float:
+        """Hz of its array."""
+        return self.conditions.clock_hz
+
+    def metrics(self, metrics: Sequence[Metric] = COMPARED) -> Iterator[tuple[str, dict[str, Value]]]:
         """Yield every layer and the total with their compared metrics by name, in base units."""
         total = reduce(add, self.layers.values())
         for layer, outcome in (*self.layers.items(), ("total", total)):
             simulated = Simulated(outcome, clock=self.clock)
-            yield layer, {metric.name: metric.value(simulated) for metric in COMPARED}
+            yield layer, {metric.name: metric.value(simulated) for metric in metrics}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +97,20 @@ class SideBySide:
         """What A and B are, in words."""
         return f"A: {self.a.description}", f"B: {self.b.description}"
 
-    def rows(self) -> Iterator[tuple[str, dict[str, Value], dict[str, Value]]]:
+    @property
+    def conditions(self) -> dict[str, tuple[str, str]]:
+        """Every condition by name: A's and B's, as text."""
+        of_b = self.b.conditions.rows()
+        return {name: (of_a, of_b[name]) for name, of_a in self.a.conditions.rows().items()}
+
+    @property
+    def warnings(self) -> list[str]:
+        """What differs besides the designs, and what that means."""
+        return list(differences(self.a.conditions, self.b.conditions))
+
+    def rows(self, metrics: Sequence[Metric] = COMPARED) -> Iterator[tuple[str, dict[str, Value], dict[str, Value]]]:
         """Yield every layer and the total: name, metrics of A and of B by name, in base units."""
-        for (layer, a), (_, b) in zip(self.a.metrics(), self.b.metrics(), strict=True):
+        for (layer, a), (_, b) in zip(self.a.metrics(metrics), self.b.metrics(metrics), strict=True):
             yield layer, a, b
 
     def records(self) -> list[dict[str, Value]]:
@@ -122,15 +142,18 @@ class SideBySide:
         table = [list(self._headings()), *(list(cells) for cells in self._cells())]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table]
-        return "\n".join([*self.descriptions, *(line.rstrip() for line in lines)])
+        return "\n".join([*self.descriptions, *self._warned(), *(line.rstrip() for line in lines)])
 
     def _repr_html_(self) -> str:
         """Return the same as HTML, for notebooks."""
         heading = "".join(f"<th>{escape(cell)}</th>" for cell in self._headings())
         rows = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in self._cells())
         body = "".join(f"<tr>{row}</tr>" for row in rows)
-        descriptions = "<br>".join(map(escape, self.descriptions))
+        descriptions = "<br>".join(map(escape, (*self.descriptions, *self._warned())))
         return f"<p>{descriptions}</p><table><thead><tr>{heading}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _warned(self) -> list[str]:
+        return [f"warning: {warning}" for warning in self.warnings]
 
     def _headings(self) -> Iterator[str]:
         yield "layer"
@@ -220,7 +243,7 @@ def _side_of_result(result: RunResult, description: str = "") -> Side:
     description = description or f"{result.arch} ({result.arch_summary}), policy {result.policy}"
     if result.quality_note == SYNTHETIC_NOTE:
         description += f", {SYNTHETIC} masks"
-    return Side(result.arch, description, result.clock_hz, layers)
+    return Side(result.arch, description, conditions_of(result), layers, result.provenance)
 
 
 def _side_of_file(path: Path) -> Side:
@@ -250,6 +273,18 @@ def _side_of_design(folder: Path, beginning: str) -> Side:
     layers, arch = Evaluator(space).outcomes(row["design"])
     choices = ", ".join(f"{name} {row[name]}" for name in front.choices if row[name] is not None)
     name = row["id"][:8]
-    if any(one.quality_note == SYNTHETIC_NOTE for one in space.workloads):
+    workload = space.workloads[space.lattice.design(row["design"])[1]]
+    if workload.quality_note == SYNTHETIC_NOTE:
         choices = f"{choices or row['arch']}, {SYNTHETIC} masks"
-    return Side(f"{folder.name}@{name}", f"{front.name} {name}: {choices or row['arch']}", arch.clock, layers)
+    policy = preset(row["policy"], arch.inputs)
+    conditions = Conditions(
+        policy=policy.name,
+        trace=f"{workload.path.name} {workload.trace_sha256[:8]}",
+        point=workload.point,
+        images=len(Trace(workload.path).image_indices(space.images)),
+        batch=space.batch,
+        **quality_of(policy.outputs, policy.knowledge, workload.quality, workload.quality_note),
+        process=arch.process,
+        clock_hz=arch.clock,
+    )
+    return Side(f"{folder.name}@{name}", f"{front.name} {name}: {choices or row['arch']}", conditions, layers)

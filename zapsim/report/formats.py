@@ -12,7 +12,6 @@ from rich.table import Table
 
 from zapsim.columns import ALIASES, BY_NAME, DEFAULT, DISPENSABLE, FILE_COLUMNS, Column
 from zapsim.comparison import Comparison
-from zapsim.errors import ZapsimError
 from zapsim.report.conclusion import of_run
 from zapsim.report.terminal import plain_console, print_in_parts
 from zapsim.report.view import WIDTH, View, footer, wrapped
@@ -43,8 +42,7 @@ def check_view(form: str, view: View) -> None:
     ZapsimError
         If a column is named that there is not, or anything is selected of JSON, which holds everything.
     """
-    if form == "json" and (view.columns or view.wide or view.totals):
-        raise ZapsimError("--format json holds everything; leave out --columns, --wide and --totals")
+    view.check_whole(form, ("json",))
     view.chosen(BY_NAME, DEFAULT, _EVERY, ALIASES)
 
 
@@ -133,10 +131,19 @@ def _text_rows(result: RunResult, view: View) -> tuple[list[Column], list[list[s
 
 def _markdown(result: RunResult, view: View) -> str:
     columns, rows = _text_rows(result, view)
-    rows = [[row[0].replace("|", r"\|"), *row[1:]] for row in rows]
-    rows.insert(1, ["---", *("---" if column.key in _TEXT else "---:" for column in columns)])
-    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    table = markdown_table(rows, _aligned_left(columns))
     return "\n\n".join([of_run(result), result.headline, table, *result.notes]) + "\n"
+
+
+def _aligned_left(columns: Sequence[Column]) -> list[bool]:
+    return [True, *(column.key in _TEXT for column in columns)]
+
+
+def markdown_table(rows: Sequence[Sequence[str]], left: Sequence[bool]) -> str:
+    """Return a Markdown table; the first row holds the headings, `left` tells which columns are aligned to the left."""
+    lines = [[cell.replace("|", r"\|") for cell in row] for row in rows]
+    lines.insert(1, ["---" if one else "---:" for one in left])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 _LATEX_SPECIAL = {char: "\\" + char for char in "&%$#_{}"} | {
@@ -150,16 +157,29 @@ def _escape(text: str) -> str:
 
 
 def _latex(result: RunResult, view: View) -> str:
-    """Return a table environment for ``booktabs``, with the conclusion in its caption, and provenance."""
     columns, rows = _text_rows(result, view)
+    return latex_table(rows, _aligned_left(columns), f"{of_run(result)} {result.headline}", result.notes)
+
+
+def latex_table(rows: Sequence[Sequence[str]], left: Sequence[bool], caption: str, notes: Sequence[str]) -> str:
+    """Return a table environment for ``booktabs``, after comments that hold `notes`.
+
+    Parameters
+    ----------
+    rows
+        Headings, rows, and the total.
+    left
+        Which columns are aligned to the left.
+    caption, notes
+        Plain text: what LaTeX would take for commands is escaped in the caption.
+    """
     body = [" & ".join(_escape(cell) for cell in row) + r" \\" for row in rows]
-    align = "l" + "".join("l" if column.key in _TEXT else "r" for column in columns)
     return "\n".join(
         [
-            *(f"% {line}" for line in result.notes),
+            *(f"% {line}" for line in notes),
             r"\begin{table}",
-            rf"\caption{{{_escape(of_run(result))} {_escape(result.headline)}}}",
-            rf"\begin{{tabular}}{{{align}}}",
+            rf"\caption{{{_escape(caption)}}}",
+            rf"\begin{{tabular}}{{{''.join('l' if one else 'r' for one in left)}}}",
             r"\toprule",
             body[0],
             *([r"\midrule", *body[1:-1]] if len(body) > 2 else []),

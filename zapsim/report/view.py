@@ -50,6 +50,17 @@ class View:
         """Whether columns may be left out for the table to keep to :data:`WIDTH`."""
         return not (self.columns or self.wide)
 
+    def check_whole(self, form: str, whole: Sequence[str]) -> None:
+        """Check that nothing is selected of a format that always holds everything, one of `whole`.
+
+        Raises
+        ------
+        ZapsimError
+            If something is.
+        """
+        if form in whole and (self.columns or self.wide or self.totals):
+            raise ZapsimError(f"--format {form} holds everything; leave out --columns, --wide and --totals")
+
     def chosen(
         self,
         known: Mapping[str, _Column],
