@@ -33,6 +33,7 @@ from zapsim.cli import (
 )
 from zapsim.cli._completion import SHELLS, PrintCompletion
 from zapsim.cli._quiet import quietly
+from zapsim.cli._startup import lean_numba
 from zapsim.errors import ZapsimError, did_you_mean
 from zapsim.version import __version__
 
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, or 2 after a user's mistake (a line per fault on stderr, nothing written)."""
     args = build_parser().parse_args(arguments)
     try:
-        with quietly(args.quiet):
+        with quietly(args.quiet), lean_numba():
             return int(args.execute(args))
     except ZapsimError as error:
         for fault in str(error).splitlines():
