@@ -177,6 +177,7 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--learning", type=int, default=3000, metavar="N", help="images that predictors learn from")
     parser.add_argument("--calibration", type=int, default=3000, metavar="N", help="images for thresholds")
     parser.add_argument("--test", type=int, default=5000, metavar="N", help="images to measure on")
+    parser.add_argument("--size", type=int, metavar="N", help="side of crops of photographs (default: the network's)")
     parser.add_argument("--epochs", type=int, default=4, metavar="N", help="of predictors")
     parser.add_argument("--budgets", type=int, default=9, metavar="N", help="to run on the calibration images")
     parser.add_argument("--threads", type=int, default=1, metavar="N")

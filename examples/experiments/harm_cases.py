@@ -127,7 +127,8 @@ def _classified(net: Network, train: ImageSet, others: ImageSet, args: argparse.
 
 
 def _photographed(net: Network, args: argparse.Namespace, seed: int, batch: int) -> Case:
-    """Cut crops out of the photographs of each split."""
+    """Cut crops out of the photographs of each split, as large as the network's input if nothing else is said."""
+    net = replace(net, preprocessing=replace(net.preprocessing, size=args.size or net.preprocessing.size))
     parts = (("train", args.learning), ("calibrate", args.calibration), ("test", args.test))
     crops = (
         load_crops([args.photographs / name], net.preprocessing, count, seed * len(parts) + number)
