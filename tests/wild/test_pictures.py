@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 
 import numpy as np
 import pytest
@@ -58,6 +59,44 @@ def test_pixels_without_a_scale_are_refused(tmp_path, values):
     for load in (lambda: load_images([tmp_path], GREY), lambda: load_crops([tmp_path], GREY, 2, 0)):
         with pytest.raises(FrontendError, match=r"odd.tiff: its pixels go from .* expected values from 0 to 1, 255"):
             load()
+
+
+def tiff(pixels: np.ndarray, sample_format: int, photometric: int) -> bytes:
+    """An uncompressed grey TIFF file, with what Pillow does not write."""
+    rows, columns = pixels.shape
+    tags = {256: columns, 257: rows, 258: 8 * pixels.itemsize, 259: 1, 262: photometric, 277: 1, 278: rows}
+    tags |= {273: 8 + 2 + 12 * 10 + 4, 279: pixels.nbytes, 339: sample_format}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + pixels.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "sample_format", "photometric"),
+    [
+        ((65535 - RAMP * 257).astype("<u2"), 1, 0),
+        ((255 - RAMP).astype(np.uint8), 1, 0),
+        ((RAMP * 128.5).astype("<i2"), 2, 1),
+        ((RAMP / 2).astype(np.int8), 2, 1),
+    ],
+    ids=["16 bits, 0 is white", "8 bits, 0 is white", "signed, 16 bits", "signed, 8 bits"],
+)
+def test_odd_tiff_pictures_look_as_they_should(tmp_path, pixels, sample_format, photometric):
+    (tmp_path / "odd.tif").write_bytes(tiff(pixels, sample_format, photometric))
+    np.testing.assert_allclose(load_images([tmp_path], GREY).pixels[0, ..., 0], RAMP, atol=1)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.dtype("<i2")])
+def test_signed_pixels_below_zero_are_refused(tmp_path, kind):
+    (tmp_path / "odd.tif").write_bytes(tiff(RAMP.astype(kind) - 1, 2, 1))
+    with pytest.raises(FrontendError, match=r"odd.tif: its pixels go from -\d+ to \d+, expected none below 0"):
+        load_images([tmp_path], GREY)
+
+
+def test_colours_that_cannot_be_converted_are_refused(tmp_path):
+    Image.new("LAB", (8, 8)).save(tmp_path / "odd.tif")
+    for pre in (GREY, RGB):
+        with pytest.raises(FrontendError, match=r"odd.tif: its colours are LAB, expected grey or RGB"):
+            load_images([tmp_path], pre)
 
 
 def test_a_turned_photograph_is_upright(tmp_path):

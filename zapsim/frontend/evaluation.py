@@ -192,7 +192,7 @@ def run_methods(
     bar = progress_bar(CountColumn(), wanted=progress)
     task = bar.add_task("evaluating", total=len(images))
     with frozen(model), frozen(unmodified), bar:
-        for inputs, labels in images.batches():
+        for inputs, labels in images.batches(graph.at_once):
             on_device = inputs.to(device_of(model))
             expected = list(tensors_in(unmodified(on_device)))
             for tally in tallies:

@@ -144,7 +144,7 @@ def channel_weights(
         add(squares, site.name, ofmap.double().square().sum(dim=(0, 2, 3)))
 
     with frozen(model):
-        for inputs, _ in images.batches():
+        for inputs, _ in images.batches(graph.at_once):
             on_device = inputs.to(device_of(model))
             measured = contributions(model, graph, patterns, on_device, random, method=method, look=look)
             for name, values in measured.layers.items():

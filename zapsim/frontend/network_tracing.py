@@ -20,8 +20,7 @@ from zapsim.frontend.inputs import ImagesInput, NetworkInput, PointInput, Predic
 from zapsim.frontend.masks import GivenMasks, MasksInput
 from zapsim.frontend.measurement import open_points
 from zapsim.frontend.network import Network
-from zapsim.frontend.network.graph import Graph
-from zapsim.frontend.network.unsimulated import FULLY_CONNECTED, not_simulated
+from zapsim.frontend.network.unsimulated import not_simulated
 from zapsim.frontend.network.weights import weights_digest
 from zapsim.frontend.quality import measure_quality
 from zapsim.frontend.reorder import order_of_graph
@@ -148,7 +147,7 @@ def trace(  # noqa: PLR0913 (options, by name)
         **({} if evaluated is None else {"quality_images": inputs.describe(evaluated)}),
         **({"calibration": {"photographs": describe_photographs(calibration)}} if calibration else {}),
         **_adapted_provenance(own_weights, model),
-        **_unsimulated_provenance(graph),
+        **not_simulated(graph.unsimulated, graph.macs),
         **(provenance or {}),
     }
     kinds: tuple[ValueKind, ...] = ("early_exit_macs",) if values else ()
@@ -202,13 +201,6 @@ def _quality_images(
     if is_array_file(opened[0]) or class_folders(opened):
         return load_images(opened, pre, labels)
     return load_crops(opened, pre, crops, seed, labels)
-
-
-def _unsimulated_provenance(graph: Graph) -> dict[str, Any]:
-    """Return, for a trace's provenance, which layers it leaves out; fully connected ones alone go without saying."""
-    if all(layer.reason == FULLY_CONNECTED for layer in graph.unsimulated):
-        return {}
-    return not_simulated(graph.unsimulated, graph.macs)
 
 
 def _adapted_provenance(adapted: Sequence[AdaptedWeights], network: Network) -> dict[str, dict[str, dict[str, str]]]:

@@ -56,7 +56,7 @@ def measure_quality(
     device = device_of(network.model)
     tallies = {point.name: Tally() for point in points}
     with frozen(network.model):
-        for inputs, labels in images.batches():
+        for inputs, labels in images.batches(graph.at_once):
             on_device = inputs.to(device)
             expected = list(tensors_in(network.model(on_device)))
             for point in points:

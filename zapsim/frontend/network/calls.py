@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch.nn import functional
 
 Function = Callable[..., Any]
+
+CallKind = Literal["conv", "linear", "norm", "sum", "relu"]
+"""Kinds of calls that are counted: calls are known by their kind and their number among those of that kind."""
+
+NAMES: Mapping[CallKind, str] = {
+    "conv": "convolution",
+    "linear": "fully connected layer",
+    "norm": "batch normalisation",
+    "sum": "sum",
+    "relu": "ReLU",
+}
 
 CONV2D: Function = functional.conv2d
 LINEAR: Function = functional.linear
@@ -215,8 +226,31 @@ def relu_ceiling(function: Function, args: Sequence[Any], kwargs: Mapping[str, A
     if name in ("hardtanh", "clamp", "clip"):
         key, default = ("max_val", 1.0) if name == "hardtanh" else ("max", None)
         ceiling = _argument(args, kwargs, 2, key, default)
-        return None if ceiling is None else float(ceiling)
+        # A tensor may differ for the next picture. A ReLU without the ceiling is as good, since the call remains.
+        return None if ceiling is None or isinstance(ceiling, torch.Tensor) else float(ceiling)
     return None
+
+
+def kind_of(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> CallKind | None:
+    """Return of which kind a call is that is counted, or None.
+
+    Calls inside ``torch.vmap`` are of none: their tensors hide the dimension that is mapped over.
+    """
+    kind: CallKind
+    if function is CONV2D:
+        kind = "conv"
+    elif function is LINEAR:
+        kind = "linear"
+    elif function is BATCH_NORM:
+        kind = "norm"
+    elif function in SUMS:
+        kind = "sum"
+    elif is_relu(function, args, kwargs):
+        kind = "relu"
+    else:
+        return None
+    mapped = any(torch._C._functorch.is_batchedtensor(tensor) for tensor in tensors_in((args, kwargs)))
+    return None if mapped else kind
 
 
 def repeats_nearest(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:

@@ -13,9 +13,6 @@ from zapsim.errors import FrontendError
 from zapsim.frontend.network.calls import tensors_in
 from zapsim.frontend.network.recorder import Recorder
 
-_DIFFERENT = 1e-3
-"""Relative difference of two passes over one picture from which on a network on a GPU is random."""
-
 _LEAVES = (torch.Tensor, bool, int, float, str, type(None))
 
 
@@ -121,40 +118,5 @@ def check_pass(recorder: Recorder) -> None:
             )
 
 
-def check_repeatable(model: nn.Module, example: Sequence[torch.Tensor], recorder: Recorder) -> None:
-    """Refuse a network whose outputs do not follow from the picture alone.
-
-    It runs twice on one picture of noise, after the pass over another: what is random, counted or remembered shows.
-
-    Raises
-    ------
-    FrontendError
-        If the passes differ, with what is random in them.
-    """
-    generator = torch.Generator().manual_seed(0)
-    noise = [torch.randn(tensor.shape, generator=generator).to(tensor) for tensor in example]
-    first, second = (list(tensors_in(model(*noise))) for _ in range(2))
-    if len(first) == len(second) and all(map(_equal, first, second)):
-        return
-    if recorder.random:
-        what = ", ".join(dict.fromkeys(f"{node.name} {_in(node.module)}" for node in recorder.random[:3]))
-        why = f"random: {what}; random functions must be off in eval mode (dropout: training=self.training)"
-    else:
-        why = "it counts, remembers or draws something; outputs must follow from the picture alone"
-    raise FrontendError(f"two passes of the network over one picture differ ({why})")
-
-
 def _in(module: str) -> str:
     return f"in module '{module}'" if module else "in the network's own forward"
-
-
-def _equal(first: torch.Tensor, second: torch.Tensor) -> bool:
-    if first.shape != second.shape:
-        return False
-    if first.is_meta:  # a network of shapes alone has no values to compare
-        return True
-    same = (first == second) | (first.isnan() & second.isnan())
-    if bool(same.all()) or not first.is_cuda:
-        return bool(same.all())
-    scale = float(first.double().abs().max())
-    return float((first.double() - second.double()).abs().max()) <= _DIFFERENT * scale

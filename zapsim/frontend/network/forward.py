@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import nn
 
-from zapsim.errors import FrontendError
+from zapsim.errors import FrontendError, ZapsimError
 from zapsim.frontend.network.state import State
 
 _LONGEST_LINE = 200
+_PACKAGE = Path(__file__).parents[2]
 
 
 @contextmanager
-def frozen(model: nn.Module) -> Iterator[None]:
+def frozen(model: nn.Module, *, explained: bool = True) -> Iterator[None]:
     """Run `model` in eval mode and without gradients; flags, buffers and attributes come back, whatever is raised.
 
     Functions that were compiled run uncompiled meanwhile, as compiled ones hide their calls.
+
+    Raises
+    ------
+    FrontendError
+        In the place of what the network's own code raises, if `explained`.
     """
     state = State(model)
     try:
@@ -30,8 +38,25 @@ def frozen(model: nn.Module) -> Iterator[None]:
         with torch.no_grad(), uncompiled:
             to_eval_mode(model)
             yield
+    except Exception as error:
+        if explained and not isinstance(error, ZapsimError) and _by_the_network(error):
+            raise FrontendError(
+                f"the network's own code fails on these pictures ({first_line(error)}): it must take them as they are, "
+                "several at once"
+            ) from error
+        raise
     finally:
         state.restore()
+
+
+def _by_the_network(error: Exception) -> bool:
+    """Return whether a module that is not ours, or a function that it called, raised an error."""
+    frames = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+    ours = [place for place, code in enumerate(frames) if Path(code.co_filename).is_relative_to(_PACKAGE)]
+    last = ours[-1] if ours else 0
+    entered = [place for place, code in enumerate(frames) if code is nn.Module._call_impl.__code__]
+    watched = frames[last].co_name == "__torch_function__"  # where its calls pass through ours
+    return bool(entered) and (watched or entered[-1] > last)
 
 
 def to_eval_mode(model: nn.Module) -> None:

@@ -9,13 +9,19 @@ import torch
 from torch import nn
 
 from zapsim.errors import FrontendError, ZapsimError
-from zapsim.frontend.network.calls import Conv2dCall, tensors_of
-from zapsim.frontend.network.contract import check_model, check_outputs, check_pass, check_repeatable
+from zapsim.frontend.network.calls import CallKind, Conv2dCall, tensors_of
+from zapsim.frontend.network.contract import check_model, check_outputs, check_pass
 from zapsim.frontend.network.forward import first_line, frozen
 from zapsim.frontend.network.node import Node
 from zapsim.frontend.network.recorder import Recorder
+from zapsim.frontend.network.repeatable import check_repeatable, takes_several
 from zapsim.frontend.network.state import State
-from zapsim.frontend.network.unsimulated import FULLY_CONNECTED, UnsimulatedLayer, unsimulated_layers
+from zapsim.frontend.network.unsimulated import (
+    FULLY_CONNECTED,
+    UnsimulatedLayer,
+    maps_per_image,
+    unsimulated_layers,
+)
 from zapsim.frontend.network.way import Call, follow, layer_call
 from zapsim.workload import ConvShape
 
@@ -82,10 +88,29 @@ class ConvSite:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A network's convolutions in the order in which they run, and the layers that are not simulated."""
+    """A network's convolutions in the order in which they run, and the layers that are not simulated.
+
+    Attributes
+    ----------
+    sites
+        The convolutions.
+    unsimulated
+        The other layers.
+    order
+        Kinds of the calls by whose numbers the sites are known, in the order of the forward pass, up to the last that
+        matters: every pass must run the same.
+    passed_over
+        The conv2d calls that are no sites, by their number.
+    at_once
+        How many images a pass takes at most: 1 if the outputs for an image depend on those beside it; None for any
+        number.
+    """
 
     sites: tuple[ConvSite, ...]
     unsimulated: tuple[UnsimulatedLayer, ...] = ()
+    order: tuple[CallKind, ...] = ()
+    passed_over: frozenset[int] = frozenset()
+    at_once: int | None = None
 
     @property
     def macs(self) -> int:
@@ -96,6 +121,20 @@ class Graph:
     def eligible(self) -> tuple[ConvSite, ...]:
         """The convolutions that can have a predictor."""
         return tuple(site for site in self.sites if site.unpredicted is None)
+
+    def check_batch(self, images: int) -> None:
+        """Refuse steps of more images than a pass takes.
+
+        Raises
+        ------
+        FrontendError
+            Saying how many it takes.
+        """
+        if self.at_once is not None and images > self.at_once:
+            raise FrontendError(
+                "the network takes one image at a time (several at once change each other's outputs, or make it "
+                f"fail): expected a batch of 1, got {images}"
+            )
 
     def site(self, name: str) -> ConvSite:
         """Return the layer of that name."""
@@ -118,42 +157,70 @@ def trace_graph(model: nn.Module, *example: torch.Tensor, fully_connected: bool 
     """
     check_model(model)
     recorder = Recorder(model)
+    images = len(example[0])
     try:
-        with torch.random.fork_rng(devices=[]), frozen(model):
+        with torch.random.fork_rng(devices=[]), frozen(model, explained=False):
             before = State(model)
             with recorder:
                 outputs = model(*example)
             recorder.use_at_end(tensors_of(outputs), "output")
             recorder.use_at_end(tensors_of(list(before.kept())), "attribute")
             check_pass(recorder)
-            check_outputs(outputs, len(example[0]))
-            check_repeatable(model, example, recorder)
+            check_outputs(outputs, images)
+            graph = _graph(recorder, model, images, fully_connected)
+            alone = check_repeatable(model, example, graph.order, recorder)
+            graph = graph if takes_several(model, example, alone) else replace(graph, at_once=1)
     except ZapsimError:
         raise
     except Exception as error:  # a network's own code raises what it likes
         shapes = " and ".join(str(tuple(tensor.shape)) for tensor in example)
         raise FrontendError(f"the network does not run on an input {shapes}: {first_line(error)}") from error
-    sites = _sites(recorder, model, fully_connected)
-    unsimulated = unsimulated_layers(recorder, {site.call for site in sites})
-    if not sites:
-        kinds = ", ".join(dict.fromkeys(layer.reason for layer in unsimulated))
+    if not graph.sites:
+        kinds = ", ".join(dict.fromkeys(layer.reason for layer in graph.unsimulated))
         hint = "; zapsim trace --fully-connected takes these for 1×1 convolutions" if FULLY_CONNECTED in kinds else ""
         raise FrontendError(f"the network runs no 2-D convolution{f' (only: {kinds})' if kinds else ''}{hint}")
-    return Graph(sites, unsimulated)
+    return graph
 
 
-def _sites(recorder: Recorder, model: nn.Module, fully_connected: bool) -> tuple[ConvSite, ...]:
-    owners = {id(value): name.rpartition(".")[0] for name, value in model.named_parameters()}
+def _graph(recorder: Recorder, model: nn.Module, images: int, fully_connected: bool) -> Graph:
+    sites = _sites(recorder, model, images, fully_connected)
+    unsimulated = unsimulated_layers(recorder, {site.call for site in sites}, images)
+    return Graph(sites, unsimulated, *_order(recorder, sites))
+
+
+def _order(recorder: Recorder, sites: Sequence[ConvSite]) -> tuple[tuple[CallKind, ...], frozenset[int]]:
+    """Return the order of the calls that sites are known by, and the convolutions that are passed over."""
+    known = [call for site in sites for call in (site.call, site.output_call) if call is not None]
+    known += [("norm", norm) for site in sites for norm in site.norm_calls]
+    convs = {node.conv_call for node in recorder.nodes if node.conv_call is not None}
+    known += [("conv", number) for number in convs]
+    kinds = {kind for kind, _ in known}
+    numbers = dict.fromkeys(kinds, 0)
+    order: list[CallKind] = []
+    last = 0
+    for kind in recorder.order:
+        if kind in kinds:
+            order.append(kind)
+            last = len(order) if (kind, numbers[kind]) in known else last
+            numbers[kind] += 1
+    return tuple(order[:last]), frozenset(convs - {site.conv_call for site in sites if not site.fully_connected})
+
+
+def _sites(recorder: Recorder, model: nn.Module, images: int, fully_connected: bool) -> tuple[ConvSite, ...]:
+    owners: dict[int, list[str]] = {}  # two modules may share a weight
+    for name, value in model.named_parameters(remove_duplicate=False):
+        owners.setdefault(id(value), []).append(name.rpartition(".")[0])
     modules = {name for name, _ in model.named_modules()}
     calls: dict[str, int] = {}
     sites: list[tuple[Node, ConvSite]] = []
     for node in recorder.nodes:
         conv, weight = _convolution(node, fully_connected)
-        if conv is None:
+        if conv is None or node.fixed or maps_per_image(node, images) != 1:
             continue
         kind, number = layer_call(node)
         # A weight that is computed (weight norm, pruning) is no parameter; the module that runs is its owner.
-        name = owners.get(id(weight)) or node.module or _unnamed(kind, number, modules)
+        names = owners.get(id(weight), [node.module])
+        name = (node.module if node.module in names else names[0]) or _unnamed(kind, number, modules)
         calls[name] = calls.get(name, 0) + 1
         unique = name if calls[name] == 1 else f"{name}#{calls[name]}"
         shape = _shape(unique, conv)

@@ -16,19 +16,21 @@ from zapsim.frontend.network.calls import (
     BATCH_NORM,
     CONV2D,
     LINEAR,
-    SUMS,
+    NAMES,
+    CallKind,
     Conv2dCall,
     Function,
     features_as_map,
     fold_batch_norm,
-    is_relu,
+    kind_of,
     map_as_features,
     read_conv2d,
     read_linear,
     tensors_in,
 )
 from zapsim.frontend.network.graph import ConvSite, Graph
-from zapsim.frontend.network.way import Call, CallKind
+from zapsim.frontend.network.repeatable import DEPENDS, in_order, ran_all
+from zapsim.frontend.network.way import Call
 
 OnIfmap = Callable[[ConvSite, torch.Tensor], None]
 OnOfmap = Callable[[ConvSite, torch.Tensor], torch.Tensor | None]
@@ -63,6 +65,9 @@ class Interception(TorchFunctionMode):
         self, graph: Graph, on_ofmap: OnOfmap, on_ifmap: OnIfmap | None = None, on_conv: OnConv | None = None
     ) -> None:
         super().__init__()
+        self._order, self._kinds = graph.order, frozenset(graph.order)
+        self._place = 0
+        self._passed_over = graph.passed_over
         self._layers = {site.call: site for site in graph.sites}
         self._outputs = {site.output_call: site for site in graph.sites if site.output_call is not None}
         self._on_ofmap = on_ofmap
@@ -70,19 +75,14 @@ class Interception(TorchFunctionMode):
         self._on_conv = on_conv
         self._norms = {norm: site for site in self._outputs.values() for norm in site.norm_calls}
         self._running: dict[str, Conv2dCall] = {}
-        self._calls: dict[CallKind, int] = {"conv": 0, "linear": 0, "norm": 0, "sum": 0, "relu": 0}
+        self._calls: dict[CallKind, int] = dict.fromkeys(NAMES, 0)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         super().__exit__(kind, error, traceback)  # type: ignore[no-untyped-call]
-        expected = sum(called == "conv" for called, _ in self._layers)
-        ran = self._calls["conv"]
-        if kind is None and 0 < ran < expected:
-            raise FrontendError(
-                f"the network ran {ran} convolutions instead of {expected}: "
-                "its forward pass depends on the data or on the input's size"
-            )
+        if kind is None and self._place:
+            ran_all(self._order, self._place)
 
     def __torch_function__(
         self,
@@ -93,7 +93,7 @@ class Interception(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         call = self._number(func, args, kwargs)
-        if func is CONV2D:
+        if func is CONV2D and call is not None and call[1] not in self._passed_over:
             self._enter_layer("conv", read_conv2d(args, kwargs))
         elif func is LINEAR and call in self._layers:
             self._enter_layer("linear", read_linear(args, kwargs).as_conv2d())
@@ -105,19 +105,12 @@ class Interception(TorchFunctionMode):
 
     def _number(self, func: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call | None:
         """Return the call's kind and number, or None if it is of none of the kinds that are counted."""
-        kind: CallKind
-        if func is CONV2D:
-            kind = "conv"
-        elif func is LINEAR:
-            kind = "linear"
-        elif func is BATCH_NORM:
-            kind = "norm"
-        elif func in SUMS:
-            kind = "sum"
-        elif is_relu(func, args, kwargs):
-            kind = "relu"
-        else:
+        kind = kind_of(func, args, kwargs)
+        if kind is None:
             return None
+        if kind in self._kinds:
+            in_order(self._order, self._place, kind)
+            self._place += 1
         self._calls[kind] += 1
         return kind, self._calls[kind] - 1
 
@@ -126,8 +119,7 @@ class Interception(TorchFunctionMode):
         site = self._layers.get((kind, self._calls[kind] - 1))
         if site is None or tuple(ifmap.shape[1:]) != (site.shape.C, site.shape.H, site.shape.W):
             raise FrontendError(
-                f"the network ran another convolution than before as number {self._calls[kind]}: "
-                "its forward pass depends on the data or on the input's size"
+                f"the network ran another convolution than before as number {self._calls[kind]}: {DEPENDS}"
             )
         if self._on_ifmap is not None:
             self._on_ifmap(site, ifmap)

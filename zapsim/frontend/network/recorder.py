@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import torch
 from torch import nn
@@ -20,13 +20,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from zapsim.frontend.network.calls import (
-    BATCH_NORM,
-    CONV2D,
-    LINEAR,
-    SUMS,
+    CallKind,
     Function,
     function_name,
-    is_relu,
+    kind_of,
     read_conv2d,
     read_linear,
     relu_ceiling,
@@ -57,7 +54,8 @@ class Recorder:
         self._names = {id(module): name for name, module in model.named_modules()}
         self._modules: list[str] = []
         self._current: Node | None = None
-        self._calls = {"conv": 0, "linear": 0, "norm": 0, "sum": 0, "relu": 0}
+        self._calls: dict[CallKind, int] = dict.fromkeys(get_args(CallKind), 0)
+        self.order: list[CallKind] = []
         self._numbers = 0
         self._stack = ExitStack()
 
@@ -80,8 +78,8 @@ class Recorder:
 
     def owner(self, node: Node) -> str:
         """Return the name of the module whose weights a call used; an empty text if it used none."""
-        used = [self._weights[storage] for storage in node.touched if storage in self._weights]
-        return used[0].rpartition(".")[0] if used else ""
+        used = (name for storage, name in self._weights.items() if storage in node.touched)
+        return next(used, "").rpartition(".")[0]
 
     def _enter_module(self, module: nn.Module, _args: object) -> None:
         # A module that is not the model's own (made in the forward pass) counts as the one that calls it.
@@ -163,23 +161,22 @@ class Recorder:
         return result
 
     def _classify(self, node: Node, func: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        kind = None
-        if func is CONV2D:
-            kind, node.conv = "conv", read_conv2d(args, kwargs)
+        kind = kind_of(func, args, kwargs)
+        if kind == "conv":
+            node.conv = read_conv2d(args, kwargs)
             node.depth = 1
-        elif func is LINEAR:
-            kind, node.linear = "linear", read_linear(args, kwargs)
-        elif func is BATCH_NORM:
-            kind, node.batch_statistics = "norm", uses_batch_statistics(args, kwargs)
-        elif func in SUMS:
-            kind = "sum"
-        elif is_relu(func, args, kwargs):
-            kind, node.ceiling = "relu", relu_ceiling(func, args, kwargs)
+        elif kind == "linear":
+            node.linear = read_linear(args, kwargs)
+        elif kind == "norm":
+            node.batch_statistics = uses_batch_statistics(args, kwargs)
+        elif kind == "relu":
+            node.ceiling = relu_ceiling(func, args, kwargs)
         elif repeats_nearest(func, args, kwargs):
             node.name = "nearest_interpolate"
         if kind is not None:
             setattr(node, f"{kind}_call", self._calls[kind])
             self._calls[kind] += 1
+            self.order.append(kind)
 
     def operator(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Run an operator and record which memory it reads and writes."""

@@ -11,6 +11,7 @@ from zapsim.frontend.network.recorder import Recorder
 from zapsim.frontend.network.way import Call
 
 FULLY_CONNECTED = "fully connected layer"
+_MAP_DIMS = 4
 _KINDS = (
     ("quantized", "quantised layer"),
     ("conv_transpose", "transposed convolution"),
@@ -46,21 +47,28 @@ class UnsimulatedLayer:
     reason: str
 
 
-def unsimulated_layers(recorder: Recorder, simulated: Collection[Call]) -> tuple[UnsimulatedLayer, ...]:
+def unsimulated_layers(recorder: Recorder, simulated: Collection[Call], images: int) -> tuple[UnsimulatedLayer, ...]:
     """Return the layers whose MACs were seen, but not in a `simulated` call, in the order in which they ran."""
     calls: dict[str, int] = {}
     layers: list[UnsimulatedLayer] = []
     for node in recorder.nodes:
-        fully_connected = ("linear", node.linear_call) in simulated
-        if node.macs and node.conv is None and not fully_connected and not node.fixed:
+        listed = ("conv", node.conv_call) in simulated or ("linear", node.linear_call) in simulated
+        if node.macs and not listed and not node.fixed:
             name = recorder.owner(node) or node.module or node.name
             calls[name] = calls.get(name, 0) + 1
             unique = name if calls[name] == 1 else f"{name}#{calls[name]}"
-            layers.append(UnsimulatedLayer(unique, node.macs, _reason(node)))
+            layers.append(UnsimulatedLayer(unique, node.macs // images, _reason(node, images)))
     return tuple(layers)
 
 
-def _reason(node: Node) -> str:
+def maps_per_image(node: Node, images: int) -> float:
+    """Return on how many maps a convolution runs per image: several if tiles or views of it were made a batch."""
+    return 1.0 if node.conv is None or node.conv.ifmap.ndim != _MAP_DIMS else len(node.conv.ifmap) / images
+
+
+def _reason(node: Node, images: int) -> str:
+    if node.conv is not None:
+        return f"convolution of {maps_per_image(node, images):g} maps per image"
     if node.hidden:
         return "hidden in a scripted or compiled function"
     if node.operator and not node.quantised:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from zapsim.frontend.network.calls import ACTIVATIONS, MOVES, OBSTACLES
+from zapsim.frontend.network.calls import ACTIVATIONS, MOVES, OBSTACLES, CallKind
 from zapsim.frontend.network.node import Node, Place, Touch
 from zapsim.frontend.network.recorder import Recorder
 
@@ -15,9 +14,8 @@ USED_ELSEWHERE = "its output is used elsewhere before the ReLU"
 CHANGED = "its output is changed in place before the ReLU"
 SUM_OF_ANOTHER_SHAPE = "the sum behind it has another shape"
 BATCH_STATISTICS = "batch normalisation by the batch's own statistics between it and the ReLU"
-HIDDEN_RELU = "the ReLU behind it is hidden in a scripted or compiled function"
+HIDDEN_RELU = "the ReLU behind it is hidden in a scripted, compiled, exported or mapped function"
 
-CallKind = Literal["conv", "linear", "norm", "sum", "relu"]
 Call = tuple[CallKind, int]
 """A call of the forward pass: its kind, and its number among the calls of that kind."""
 
@@ -134,7 +132,7 @@ def _reason(recorder: Recorder, node: Node, conv: Node) -> str:
     relu, activation = _behind(recorder, place.storage, node.index)
     if relu is None:
         return NO_RELU if activation is None else f"{NO_RELU} but {activation}"
-    if relu.hidden:
+    if relu.hidden or relu.relu_call is None:
         return HIDDEN_RELU
     if any(touch.writes and touch.node.relu_call is None and touch.node.sum_call is None for touch in users):
         return CHANGED

@@ -115,6 +115,7 @@ def _has_statistics(module: nn.Module) -> bool:
 
 def _pass(work: nn.Module, graph: Graph, method: Method, images: ImageSet, batch: int, progress: bool) -> None:
     """Run `work` once over the whole batches of `images`, with skipping."""
+    graph.check_batch(batch)
     skip = method.skipping()
 
     def checked(site: ConvSite, ofmap: torch.Tensor) -> torch.Tensor | None:
@@ -200,6 +201,7 @@ def finetune(
     """
     options = options or FinetuningOptions()
     labels = _check(images, options)
+    graph.check_batch(options.batch)
     work = _trainable(model)
     optimiser = torch.optim.SGD(
         work.parameters(), lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay

@@ -228,6 +228,7 @@ def _check(graph: Graph, images: ImageSet, options: TrainingOptions) -> None:
             raise FrontendError(f"pattern for layer '{layer}': no such convolution{did_you_mean(layer, reasons)}")
         if reasons[layer] is not None:
             raise FrontendError(f"pattern for layer '{layer}': it has no predictor ({reasons[layer]})")
+    graph.check_batch(options.images_per_step)
     if len(images) < options.images_per_step:
         raise FrontendError(f"{len(images)} images are too few for batches of {options.images_per_step}")
 

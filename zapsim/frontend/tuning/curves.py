@@ -183,7 +183,7 @@ def measure_curves(
     bar = progress_bar(CountColumn(), wanted=progress)
     task = bar.add_task("measuring curves", total=len(images))
     with frozen(model), bar:
-        for inputs, _ in images.batches():
+        for inputs, _ in images.batches(graph.at_once):
             with Interception(graph, on_ofmap=add):
                 model(inputs.to(device_of(model)))
             bar.advance(task, len(inputs))

@@ -80,7 +80,7 @@ def measure_harm_curves(
     bar = progress_bar(CountColumn(), wanted=progress)
     task = bar.add_task("measuring harm", total=len(images))
     with frozen(model), bar:
-        for inputs, _ in images.batches():
+        for inputs, _ in images.batches(graph.at_once):
             on_device = inputs.to(device_of(model))
             measured = contributions(model, graph, histograms, on_device, random, method=method, look=look)
             norm += measured.norm

@@ -117,7 +117,7 @@ def measure_shares(
     bar = progress_bar(CountColumn())
     task = bar.add_task(f"ordering filters for {point.name}", total=len(images))
     with frozen(model), bar:
-        for inputs, _ in images.batches():
+        for inputs, _ in images.batches(graph.at_once):
             with Interception(graph, on_ofmap=count):
                 model(inputs.to(device_of(model)))
             bar.advance(task, len(inputs))

@@ -93,7 +93,7 @@ def _harm(
     bar = progress_bar(CountColumn(), wanted=progress)
     task = bar.add_task("measuring sensitivities", total=len(images))
     with frozen(model), bar:
-        for inputs, _ in images.batches():
+        for inputs, _ in images.batches(graph.at_once):
             on_device = inputs.to(device_of(model))
             expected = _outputs(model, on_device)
             norm += sum(float(reference.square().sum()) for reference in expected)
