@@ -24,6 +24,7 @@ from zapsim.frontend.network.bands import Axis, Band, fix, fixed_axis, free_axis
 from zapsim.frontend.network.calls import (
     CONV2D,
     LINEAR,
+    CallKind,
     Function,
     function_name,
     read_conv2d,
@@ -36,7 +37,7 @@ from zapsim.frontend.network.graph import Graph
 from zapsim.frontend.network.operator_call import Axes, OperatorCall
 from zapsim.frontend.network.operators import CHANGING, GROUPED, RULES, unknown
 from zapsim.frontend.network.state import State
-from zapsim.frontend.network.way import Call, CallKind
+from zapsim.frontend.network.way import Call
 from zapsim.workload import ConvShape
 
 INPUT = "the network's inputs keep their order"
