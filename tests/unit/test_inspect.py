@@ -191,3 +191,25 @@ def test_the_shipped_example_is_found_from_any_folder(inspect):
     assert inspect("mynet:plain", "--size", "8")[1].startswith("plain\n")
     sys.modules.pop("mynet")
     assert not any(path.endswith("/examples") for path in sys.path)
+
+
+def test_shapes_are_found_without_drawing_weights(inspect, tmp_path):
+    """Unless the network looks at its values, which are then real."""
+    from zapsim.frontend.inspection import inspect_network
+
+    with (tmp_path / "inspected.py").open("a") as module:
+        module.write(
+            "\nclass Choosy(nn.Module):\n"
+            "    def __init__(self):\n"
+            "        super().__init__()\n"
+            "        self.conv = nn.Conv2d(3, 4, 3)\n"
+            "    def forward(self, pictures):\n"
+            "        if self.conv.weight.std() < 1e-6:\n"
+            "            raise ValueError('no weights were drawn')\n"
+            "        return self.conv(pictures)\n"
+        )
+    plain, choosy = (inspect_network(f"inspected:{name}") for name in ("plain", "Choosy"))
+    assert [float(net.network.model.state_dict()[key].std()) > 1e-6 for net, key in (
+        (plain, "0.weight"), (choosy, "conv.weight"),
+    )] == [False, True]  # fmt: skip
+    assert choosy.graph.sites[0].shape.P == 222

@@ -28,6 +28,7 @@ from zapsim.cli import (
     validate,
     workloads,
 )
+from zapsim.cli._startup import lean_numba
 from zapsim.errors import ZapsimError, did_you_mean
 from zapsim.version import __version__
 
@@ -77,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, or 2 after a user's mistake (a line per fault on stderr, nothing written)."""
     args = build_parser().parse_args(arguments)
     try:
-        return int(args.execute(args))
+        with lean_numba():
+            return int(args.execute(args))
     except ZapsimError as error:
         for fault in str(error).splitlines():
             print(f"zapsim: {fault}", file=sys.stderr)

@@ -23,6 +23,9 @@ Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 BUNDLED_TRACE = shipped_folder("traces") / "vgg16_hed_chelsea_1_3.safetensors"
 """VGG-16 (HED weights) on one photograph: the trace that runs if none is named."""
 
+PATTERN_NAMES = ("1/4", "1/3", "1/3r", "1/3c", "2/5", "1/2", "1/2r", "1/2c", "3/5", "2/3", "3/4")
+"""The patterns, for help texts and choices; loading them takes numpy."""
+
 POLICY_HELP = f"what the hardware does with zeros: {', '.join(PRESETS)} (default: zap"
 """Begins the help of ``--policy``."""
 

@@ -130,6 +130,7 @@ def _simulate(args: argparse.Namespace, trace: Trace | DenseTrace, timed: list[T
     from rich.console import Console
     from rich.progress import Progress
 
+    from zapsim.kernels._jit import on_compile
     from zapsim.report.timeline_file import TimedLayer
     from zapsim.simulation import simulate
 
@@ -143,10 +144,11 @@ def _simulate(args: argparse.Namespace, trace: Trace | DenseTrace, timed: list[T
             if args.timeline:
                 timed.append(TimedLayer(name, timing.timeline))
 
-        return simulate(
-            args.arch, trace, args.policy, overrides=args.overrides, point=args.point, images=args.images,
-            batch=args.batch, engine=args.engine, progress=advance,
-        )  # fmt: skip
+        with on_compile(lambda: bar.update(task, description="compiling kernels, in the first run only")):
+            return simulate(
+                args.arch, trace, args.policy, overrides=args.overrides, point=args.point, images=args.images,
+                batch=args.batch, engine=args.engine, progress=advance,
+            )  # fmt: skip
 
 
 def _show(result: RunResult, form: str, view: View, out: Path | None) -> None:

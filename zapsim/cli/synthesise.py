@@ -5,8 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from zapsim.cli._arguments import Subparsers, add_command, check_outputs, open_workload, say_written
-from zapsim.patterns import PATTERNS
+from zapsim.cli._arguments import (
+    PATTERN_NAMES,
+    Subparsers,
+    add_command,
+    check_outputs,
+    open_workload,
+    say_written,
+)
 
 _EPILOG = """\
 examples:
@@ -42,7 +48,9 @@ def add_parser(commands: Subparsers) -> None:
         "--rates", type=Path, metavar="FILE",
         help="CSV with the columns layer, and density, skipped or both, in the place of --density and --skipped",
     )  # fmt: skip
-    parser.add_argument("--pattern", default="1/2", choices=PATTERNS, help="outputs to compute first (default: 1/2)")
+    parser.add_argument(
+        "--pattern", default="1/2", choices=PATTERN_NAMES, help="outputs to compute first (default: 1/2)"
+    )
     parser.add_argument(
         "--space", type=float, default=0.0, metavar="A", help="share of variance that neighbouring pixels share (0)"
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zapsim.cli._arguments import Subparsers
+from zapsim.cli._arguments import PATTERN_NAMES, Subparsers
 from zapsim.cli._frontend_arguments import (
     add_image_arguments,
     add_method_argument,
@@ -18,7 +18,6 @@ from zapsim.cli._frontend_arguments import (
     undecoded_on_stderr,
     wide_console,
 )
-from zapsim.patterns import PATTERNS
 
 if TYPE_CHECKING:
     from zapsim.frontend.api import TrainingResult
@@ -57,7 +56,7 @@ def add_parser(commands: Subparsers) -> None:
         nargs="+",
         default=["1/2"],
         metavar="[LAYER=]PATTERN",
-        help=f"outputs to compute first, in all layers or in LAYER: {', '.join(PATTERNS)} (default: 1/2)",
+        help=f"outputs to compute first, in all layers or in LAYER: {', '.join(PATTERN_NAMES)} (default: 1/2)",
     )
     parser.add_argument("--epochs", type=int, default=5, metavar="N", help="passes over the crops (default: 5)")
     parser.add_argument(
@@ -131,8 +130,8 @@ def execute(args: argparse.Namespace) -> int:
 def _pattern(text: str) -> str:
     """Check one value of --pattern: a pattern, or LAYER=PATTERN."""
     pattern = text.rpartition("=")[2]
-    if pattern not in PATTERNS:
-        raise argparse.ArgumentTypeError(f"unknown pattern '{pattern}'; known: {', '.join(PATTERNS)}")
+    if pattern not in PATTERN_NAMES:
+        raise argparse.ArgumentTypeError(f"unknown pattern '{pattern}'; known: {', '.join(PATTERN_NAMES)}")
     return text
 
 

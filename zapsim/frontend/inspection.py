@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from zapsim.errors import FrontendError, WorkloadError
+from zapsim.frontend.factory import load_object
+from zapsim.frontend.network.calls import CONV2D, Conv2dCall, read_conv2d
 from zapsim.frontend.network.graph import Graph, trace_graph
 from zapsim.frontend.network.network import Network, load_network
 from zapsim.workload import ConvShape, Workload
 from zapsim.workloads.layer_list import gemm
+
+_DRAWS = frozenset((
+    nn.init.kaiming_normal_, nn.init.kaiming_uniform_, nn.init.normal_, nn.init.trunc_normal_, nn.init.uniform_,
+    torch.Tensor.normal_, torch.Tensor.uniform_,
+))  # fmt: skip
+"""What draws the weights of layers."""
+
+_WEIGHT = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,8 +52,11 @@ class Inspection:
         return Workload(self.network.name, (*convolutions, *self.fully_connected.values()))
 
 
-def inspect_network(spec: str, size: int | None = None, weights: Path | None = None, seed: int = 0) -> Inspection:
-    """Make a network and find its layers.
+def inspect_network(spec: str, size: int | None = None, seed: int = 0) -> Inspection:
+    """Make a network and find its layers, without the work that shapes do not depend on.
+
+    At first, weights are not drawn and nothing is convolved (:class:`_ShapesAlone`). Should the network not run so, or
+    be refused, it is made and run again in earnest, which has the last word.
 
     Parameters
     ----------
@@ -49,24 +64,67 @@ def inspect_network(spec: str, size: int | None = None, weights: Path | None = N
         ``package.module:factory``.
     size
         Rows and columns of the picture (None: as the factory says, or ImageNet's 224).
-    weights
-        State dict to load (None: none; shapes do not depend on it).
     seed
         Of random weights.
+
+    Returns
+    -------
+    Inspection
+        Its network is good for its shapes only: weights that the factory drew may all be the same.
 
     Raises
     ------
     FrontendError
         If the network cannot be made, cannot work with zapsim, or runs no convolution.
     """
-    network = load_network(spec, weights, "cpu", seed)
+    if size is not None and size < 1:
+        raise FrontendError(f"--size must be at least 1, got {size}")
+    load_object(spec)  # what the module makes when it is imported is as it should be
+    try:
+        with _ShapesAlone():
+            return _inspect(spec, size, seed)
+    except Exception:  # whatever it is, the network in earnest says it in its own words
+        return _inspect(spec, size, seed)
+
+
+def _inspect(spec: str, size: int | None, seed: int) -> Inspection:
+    network = load_network(spec, None, "cpu", seed)
     refuse_compiled(network.model)
     if size is not None:
-        if size < 1:
-            raise FrontendError(f"--size must be at least 1, got {size}")
         pre = network.preprocessing
         network = replace(network, preprocessing=replace(pre, size=size, resize=max(size, pre.resize)))
     return Inspection(network, trace_graph(network.model, network.example()))
+
+
+class _ShapesAlone(TorchFunctionMode):
+    """Leaves out what takes time and changes no shape: weights are not drawn, and nothing is convolved.
+
+    All outputs of a convolution are the mean magnitude of its ifmap, so that outputs of the network still follow from
+    the picture, and what is random or remembered still shows.
+    """
+
+    def __torch_function__(
+        self, func: Any, _types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in _DRAWS:
+            weight: torch.Tensor = args[0] if args else kwargs["tensor"]
+            with torch.no_grad():
+                return weight.fill_(_WEIGHT)
+        if func is CONV2D:
+            conv = read_conv2d(args, kwargs)
+            if conv.ifmap.ndim == len(conv.padding) and conv.ifmap.shape[1] == conv.weight.shape[1] * conv.groups:
+                return _ofmap(conv)
+        return func(*args, **kwargs)
+
+
+def _ofmap(conv: Conv2dCall) -> torch.Tensor:
+    """Make a map of the ofmap's size, (N, K, P, Q), which every picture fills with its own value."""
+    shape = ConvShape(
+        "convolution", *conv.ifmap.shape[1:], *conv.weight.shape[:1], *conv.weight.shape[2:], stride=conv.stride,
+        padding=conv.padding, dilation=conv.dilation, groups=conv.groups,
+    )  # fmt: skip
+    return conv.ifmap.abs().mean((1, 2, 3), keepdim=True).expand(-1, shape.K, shape.P, shape.Q).contiguous()
 
 
 def network_workload(spec: str, size: int | None = None) -> Workload:
