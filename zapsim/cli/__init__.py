@@ -12,6 +12,7 @@ from zapsim.cli import (
     archs,
     area,
     compare,
+    demo,
     doctor,
     evaluate,
     explain,
@@ -33,7 +34,7 @@ from zapsim.errors import ZapsimError, did_you_mean
 from zapsim.version import __version__
 
 _COMMANDS = (
-    run, explain, explore, pareto, compare, train, tune, adapt, evaluate, trace, reorder, trace_info, archs, area,
+    demo, run, explain, explore, pareto, compare, train, tune, adapt, evaluate, trace, reorder, trace_info, archs, area,
     validate, workloads, inspect, synthesise, doctor,
 )  # fmt: skip
 
