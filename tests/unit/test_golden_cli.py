@@ -14,7 +14,7 @@ from tests.explore_support import space_of
 from zapsim.cli import main
 
 COMMANDS = (
-    "run", "explain", "explore", "pareto", "compare", "train", "tune", "adapt", "eval", "trace", "reorder",
+    "demo", "run", "explain", "explore", "pareto", "compare", "train", "tune", "adapt", "eval", "trace", "reorder",
     "trace-info", "archs", "area", "energy", "validate", "workloads", "inspect", "synthesise", "schema", "doctor",
 )  # fmt: skip
 

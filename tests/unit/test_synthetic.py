@@ -10,7 +10,9 @@ from zapsim.cli import main
 from zapsim.errors import WorkloadError, ZapsimError
 from zapsim.tracefile.reader import Trace
 from zapsim.workload import ConvShape, Workload
-from zapsim.workloads.synthetic import Likeness, Rates, read_rates, synthesise
+from zapsim.workloads.rates import Rates, rates_of, read_rates
+from zapsim.workloads.source import load_workload
+from zapsim.workloads.synthetic import Likeness, synthesise
 
 pytestmark = pytest.mark.kernels
 
@@ -218,6 +220,57 @@ def test_every_output_of_a_synthetic_trace_says_so(here, capsys):
     capsys.readouterr()
     assert "synthetic" in (here / "t.json").read_text()
     assert "synthetic" in (here / "p.svg").read_text()
+
+
+def test_masks_are_drawn_for_a_run(here, capsys):
+    """The same as through a file, and every output says what they are."""
+    drawn = "--workload little.yaml --density 0.4 --skipped 0.3 --channel 0.2 --seed 3"
+    assert main(f"synthesise {drawn} --out s.safetensors".split()) == 0
+    assert main(["run", "--arch", "lanes_256", "--trace", "s.safetensors", "--out", "of_file.json"]) == 0
+    assert main(f"run --arch lanes_256 {drawn} --out drawn.json --timeline t.json --plot p.svg".split()) == 0
+    of_file, of_run = (json.loads((here / name).read_text()) for name in ("of_file.json", "drawn.json"))
+    assert of_file["provenance"].pop("trace") == "s.safetensors"
+    assert of_run["provenance"].pop("trace") == "synthetic.safetensors"
+    assert of_run == of_file
+    assert of_run["network"] == "little (synthetic)"
+    assert all("synthetic" in (here / name).read_text() for name in ("t.json", "p.svg"))
+    for form in ("table", "csv", "markdown", "latex"):
+        capsys.readouterr()
+        assert main(f"run --arch lanes_256 {drawn} --format {form}".split()) == 0
+        assert "little (synthetic) on synthetic maps" in capsys.readouterr().out
+
+
+def test_densities_by_layer(here):
+    workload = load_workload(here / "little.yaml")
+    first, second = (layer.name for layer in workload.layers[:2])
+    last = workload.layers[-1].name
+    assert rates_of(["0.4"], workload, skipped=0.3) == Rates(0.4, 0.3)
+    assert rates_of([f"{second}=0.3"], workload) == {second: Rates(0.3)}
+    mixed = rates_of(["0.4", f"{second}=0.3"], workload)
+    assert (mixed[first], mixed[second], mixed.get(last, Rates(1.0))) == (Rates(0.4), Rates(0.3), Rates(1.0))
+    (here / "rates.csv").write_text(f"layer,skipped\n{second},0.2\n")
+    assert rates_of([str(here / "rates.csv")], workload) == {second: Rates(0.6, 0.2)}
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ("--density 0.4", "--density draws masks for shapes: name these with --workload"),
+        ("--workload little.yaml --pattern 1/3", "--pattern is for masks that are drawn: give --density, too"),
+        ("--workload little.yaml --density 0.4 0.5", "density: expected one share for all layers, got 0.4 and 0.5"),
+        ("--workload little.yaml --density 0.4 x=y", "density: expected a share such as 0.4, or LAYER=0.4, or one "),
+        ("--workload little.yaml --density secnd=0.4", "rates: little has no layer 'secnd' (did you mean 'second'?)"),
+        ("--workload little.yaml --density none.csv", "none.csv: "),
+        ("--workload little.yaml --density 0.4 --seed -1", "--seed must be at least 0, got -1"),
+        ("--workload little.yaml --density 0.4 --images 0", "--workload takes the place of a trace, so that --images"),
+    ],
+)
+def test_a_run_with_densities_that_cannot_be_used(here, capsys, options, fault):
+    assert main(["run", "--arch", "eyeriss", "--out", "r.json", *options.split()]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"zapsim: {fault}")
+    assert sorted(path.name for path in here.iterdir()) == ["little.yaml"]
 
 
 def test_a_front_of_a_synthetic_trace_says_so(here, capsys):

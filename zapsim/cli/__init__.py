@@ -13,6 +13,7 @@ from zapsim.cli import (
     archs,
     area,
     compare,
+    demo,
     doctor,
     energy,
     evaluate,
@@ -38,7 +39,7 @@ from zapsim.errors import ZapsimError, did_you_mean
 from zapsim.version import __version__
 
 _COMMANDS = (
-    run, explain, explore, pareto, compare, train, tune, adapt, evaluate, trace, reorder, trace_info, archs, area,
+    demo, run, explain, explore, pareto, compare, train, tune, adapt, evaluate, trace, reorder, trace_info, archs, area,
     energy, validate, workloads, inspect, synthesise, schema, doctor,
 )  # fmt: skip
 

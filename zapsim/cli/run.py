@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ from zapsim.cli._arguments import (
     table_view,
     write_output,
 )
+from zapsim.cli._synthetic_arguments import add_synthetic_arguments, check_synthetic, density_files, draw
 from zapsim.errors import ZapsimError
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ examples:
   zapsim run --arch eyeriss --set predictor.granularity=tile --timeline timeline.json
   zapsim run --arch systolic_16x16 --set dram.preset=ddr3-1600 --set buffers.prefetch.ifmap=0
   zapsim run --arch eyeriss --workload resnet50 --batch 4
+  zapsim run --arch lanes_256 --workload vgg16 --density 0.4 conv1_2=0.6 --channel 0.3
   zapsim run --arch my_chip.yaml --trace my_net.safetensors --images 0 1 2 --format json --out result.json
 
 `run_sim.py --arch X` is the same as `zapsim run --arch X`.
@@ -85,6 +89,7 @@ def add_parser(commands: Subparsers) -> None:
         help="engine of the timeline: compiled, or its slow, readable reference; both give the same result "
         "(default: fast)",
     )  # fmt: skip
+    add_synthetic_arguments(parser, "synthetic masks for --workload, drawn at random; results say `synthetic`")
     parser.set_defaults(execute=execute)
 
 
@@ -96,11 +101,13 @@ def execute(args: argparse.Namespace) -> int:
 
     if args.batch < 1:
         raise ZapsimError(f"--batch must be at least 1, got {args.batch}")
-    check_outputs((args.out, args.timeline), (args.plot,), design_files(args))
+    check_synthetic(args)
+    check_outputs((args.out, args.timeline), (args.plot,), (*design_files(args), *density_files(args)))
     timed: list[TimedLayer] = []
     form, view = args.format or _FORMAT_OF.get(args.out.suffix.lower() if args.out else "", "table"), table_view(args)
     check_view(form, view)
-    result = _simulate(args, _trace(args), timed)
+    with _trace(args) as trace:
+        result = _simulate(args, trace, timed)
     _show(result, form, view, args.out)
     if args.plot is not None:
         save_figure(result.plot(), args.plot)
@@ -110,19 +117,31 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _trace(args: argparse.Namespace) -> Trace | DenseTrace:
-    """Open the trace, or the workload in its place."""
+@contextmanager
+def _trace(args: argparse.Namespace) -> Iterator[Trace | DenseTrace]:
+    """Open the trace, or the workload in its place, with masks that are drawn if densities are given."""
+    from tempfile import TemporaryDirectory
+
     from zapsim.tracefile.dense import DenseTrace
     from zapsim.tracefile.reader import Trace
 
     if args.workload is None:
-        return Trace(args.trace)
+        if args.density is not None:
+            raise ZapsimError("--density draws masks for shapes: name these with --workload; a trace has its own masks")
+        yield Trace(args.trace)
+        return
     for option in ("trace", "point", "images"):
         if getattr(args, option) not in (None, BUNDLED_TRACE):  # indices are a list, which no set can hold
             raise ZapsimError(
                 f"--workload takes the place of a trace, so that --{option} has no meaning; leave one out"
             )
-    return DenseTrace(open_workload(args.workload))
+    if args.density is None:
+        yield DenseTrace(open_workload(args.workload))
+        return
+    with TemporaryDirectory(prefix="zapsim-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder) / "synthetic.safetensors"
+        draw(args, args.workload, path)
+        yield Trace(path)
 
 
 def _simulate(args: argparse.Namespace, trace: Trace | DenseTrace, timed: list[TimedLayer]) -> RunResult:

@@ -5,14 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from zapsim.cli._arguments import (
-    PATTERN_NAMES,
-    Subparsers,
-    add_command,
-    check_outputs,
-    open_workload,
-    say_written,
-)
+from zapsim.cli._arguments import Subparsers, add_command, check_outputs, say_written
+from zapsim.cli._synthetic_arguments import add_synthetic_arguments, check_synthetic, density_files, draw
+from zapsim.errors import ZapsimError
 
 _EPILOG = """\
 examples:
@@ -39,48 +34,27 @@ def add_parser(commands: Subparsers) -> None:
         "--workload", required=True, metavar="SOURCE",
         help="a name of `zapsim workloads`, a .yaml, .csv or .onnx file, or package.module:factory",
     )  # fmt: skip
-    parser.add_argument("--density", type=float, metavar="D", help="share of each layer's outputs that are not zero")
     parser.add_argument(
-        "--skipped", type=float, metavar="S",
-        help="share of each layer's outputs that are skipped (default: all zeros outside the pattern)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--rates", type=Path, metavar="FILE",
-        help="CSV with the columns layer, and density, skipped or both, in the place of --density and --skipped",
-    )  # fmt: skip
-    parser.add_argument(
-        "--pattern", default="1/2", choices=PATTERN_NAMES, help="outputs to compute first (default: 1/2)"
-    )
-    parser.add_argument(
-        "--space", type=float, default=0.0, metavar="A", help="share of variance that neighbouring pixels share (0)"
-    )
-    parser.add_argument(
-        "--channel", type=float, default=0.0, metavar="B", help="share of variance that a filter's outputs share (0)"
+        "--rates", type=Path, metavar="FILE", help="the file of --density: layer, and density, skipped or both"
     )
     parser.add_argument("--images", type=int, default=1, metavar="N", help="how many sets of maps to draw (default: 1)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all random numbers (default: 0)")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="trace to write")
+    add_synthetic_arguments(parser, "zeros")
     parser.set_defaults(execute=execute)
 
 
 def execute(args: argparse.Namespace) -> int:
     """Draw the maps and write the trace."""
-    from zapsim.errors import ZapsimError
-    from zapsim.workloads.synthetic import Likeness, Rates, read_rates, synthesise
-
     if (args.rates is None) == (args.density is None):
         raise ZapsimError("expected either --density or --rates")
-    if args.rates is not None and args.skipped is not None:
-        raise ZapsimError("--skipped goes with --density; --rates has a column of that name")
-    for option in ("images", "seed"):
-        if getattr(args, option) < (least := int(option == "images")):
-            raise ZapsimError(f"--{option} must be at least {least}, got {getattr(args, option)}")
-    check_outputs((args.out,), inputs=() if args.rates is None else (args.rates,))
-    rates = Rates(args.density, args.skipped) if args.rates is None else read_rates(args.rates, args.pattern)
-    likeness = Likeness(args.space, args.channel)
-    synthesise(
-        open_workload(args.workload), rates, args.out, pattern=args.pattern, likeness=likeness, images=args.images,
-        seed=args.seed,
-    )  # fmt: skip
+    if args.rates is not None:
+        if args.skipped is not None:
+            raise ZapsimError("--skipped goes with --density; --rates has a column of that name")
+        args.density = [str(args.rates)]
+    check_synthetic(args)
+    if args.images < 1:
+        raise ZapsimError(f"--images must be at least 1, got {args.images}")
+    check_outputs((args.out,), inputs=density_files(args))
+    draw(args, args.workload, args.out, args.images)
     say_written(args.out)
     return 0

@@ -22,7 +22,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.csvfile import read_table
 from zapsim.errors import WorkloadError, did_you_mean
 from zapsim.patterns import pattern_map
 from zapsim.tracefile.packed import PackedMap
@@ -36,6 +35,7 @@ from zapsim.tracefile.records import (
 )
 from zapsim.tracefile.writer import TraceWriter
 from zapsim.workload import ConvShape, Workload
+from zapsim.workloads.rates import Rates
 
 SYNTHETIC = "synthetic"
 """The word by which everything made from such a trace is known: name of the operating point, part of all others."""
@@ -47,28 +47,6 @@ _NOTHING = hashlib.sha256(b"").hexdigest()
 _SMALLEST_MAP = 4
 _CELL = 4
 """Pixels between the independent values of the smooth field."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """Shares of a layer's outputs.
-
-    Attributes
-    ----------
-    density
-        Outputs that are not zero after the ReLU; 1: there is no ReLU, so no predictor either.
-    skipped
-        Outputs that are skipped; None: the zeros outside the pattern, as a perfect predictor skips them.
-    """
-
-    density: float
-    skipped: float | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 < self.density <= 1:
-            raise WorkloadError(f"density: expected a share of more than 0 and at most 1, got {self.density:g}")
-        if self.skipped is not None and not 0 <= self.skipped < 1:
-            raise WorkloadError(f"skipped: expected a share from 0 to 1, got {self.skipped:g}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,41 +67,6 @@ class Likeness:
         if self == Likeness():
             return "uniform"
         return f"correlated, {self.space:g} in space, {self.channel:g} in channels"
-
-
-def read_rates(path: Path, pattern: str) -> dict[str, Rates]:
-    """Read a table of rates: columns `layer`, and `density` or `skipped` or both, as shares of 1.
-
-    Without a density, the zeros are those that the pattern allows to be skipped at this rate.
-
-    Raises
-    ------
-    ConfigError, WorkloadError
-        If the table cannot be used; rows are named by their lines.
-    """
-    rates: dict[str, Rates] = {}
-    outside = 1 - _share(pattern)
-    for row in read_table(path, ("layer",)):
-        layer = row.cells["layer"]
-        has = [column for column in ("density", "skipped") if row.cells.get(column)]
-        if not has:
-            raise WorkloadError(f"{row.where}: expected a density or a skipped share, got neither")
-        skipped = row.share("skipped") if "skipped" in has else None
-        if layer in rates:
-            raise WorkloadError(f"{row.where}: layer {layer} comes twice; leave one")
-        try:
-            if skipped is not None and "density" not in has:
-                rates[layer] = Rates(1 - min(skipped / outside, 1 - 1e-9), skipped)
-            else:
-                rates[layer] = Rates(row.share("density"), skipped)
-        except WorkloadError as error:
-            raise WorkloadError(f"{row.where}: {error}") from None
-    return rates
-
-
-def _share(pattern: str) -> float:
-    """Return the share of outputs in a pattern, on a map that holds whole tiles of all patterns."""
-    return float(pattern_map(pattern, 60, 60).mean())
 
 
 def synthesise(
