@@ -120,9 +120,10 @@ class _ShapesAlone(TorchFunctionMode):
 
 def _ofmap(conv: Conv2dCall) -> torch.Tensor:
     """Make a map of the ofmap's size, (N, K, P, Q), which every picture fills with its own value."""
+    (C, H, W), (K, _, R, S) = conv.ifmap.shape[1:], conv.weight.shape
     shape = ConvShape(
-        "convolution", *conv.ifmap.shape[1:], *conv.weight.shape[:1], *conv.weight.shape[2:], stride=conv.stride,
-        padding=conv.padding, dilation=conv.dilation, groups=conv.groups,
+        "convolution", C, H, W, K, R, S, stride=conv.stride, padding=conv.padding, dilation=conv.dilation,
+        groups=conv.groups,
     )  # fmt: skip
     return conv.ifmap.abs().mean((1, 2, 3), keepdim=True).expand(-1, shape.K, shape.P, shape.Q).contiguous()
 

@@ -53,8 +53,8 @@ class Node:
         Places of the tensors that it returned.
     fixed
         Whether its results follow from weights alone (as those of a weight norm), whatever the picture.
-    written, touched
-        Storages that it changed, and all that it read or changed.
+    written, touched, viewed
+        Storages that it changed, all that it read or changed, and those of which it made views.
     """
 
     index: int
@@ -80,6 +80,7 @@ class Node:
     fixed: bool = False
     written: set[int] = field(default_factory=set)
     touched: set[int] = field(default_factory=set)
+    viewed: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -194,7 +194,9 @@ class Recorder:
             arguments = list(tensors_in((args, kwargs)))
             sources = {self.place(tensor).storage for tensor in arguments}
             views = not written and any(self.place(tensor).storage in sources for tensor in made)
-            if not (views or _reads_shapes_only(func)):
+            if views:
+                node.viewed |= sources
+            elif not _reads_shapes_only(func):
                 for tensor in arguments:
                     self._touch(node, tensor, id(tensor) in written)
             node.macs += operator_macs(func, args, result)
@@ -217,7 +219,7 @@ class Recorder:
         node.results = tuple(self.place(tensor) for tensor in made)
         if made:
             node.shape, node.dtype = node.results[0].sizes, made[0].dtype
-        node.fixed = bool(node.touched) and node.touched <= self._fixed
+        node.fixed = bool(node.touched) and node.touched | node.viewed <= self._fixed
         if node.fixed:
             self._fixed |= {place.storage for place in node.results}
         for storage in {place.storage for place in node.results} | node.written:

@@ -168,7 +168,8 @@ def _behind(recorder: Recorder, storage: int, since: int) -> tuple[Node | None, 
     while waiting:
         touches: Sequence[Touch] = recorder.users(*waiting.pop(0))
         for node in (touch.node for touch in touches):
-            if node.index in seen or node.macs:
+            layer = node.macs or node.conv_call is not None or node.linear_call is not None
+            if layer or node.index in seen:
                 continue
             seen.add(node.index)
             if node.relu_call is not None or node.name in ("relu", "relu6"):
