@@ -140,8 +140,8 @@ def test_an_explanation():
     result = run(outcome(500, energy=0.95e6, compute=850))
     assert of_explanation(Explanation(result, cycles, energy)) == (
         "Zero outputs could save 50 % of the cycles and 40 % of the energy of chip; zap takes 15 % fewer cycles and "
-        "5.0 % less energy; most of the loss is due to zeros in the pattern in cycles, and to the clock network in "
-        "energy."
+        "5.0 % less energy; most of the loss of cycles is due to zeros in the pattern, and of energy to the "
+        "clock network."
     )
     lossless = Explanation(result, cycles[:1], energy[:1])
     assert of_explanation(lossless).endswith("; nothing is lost.")

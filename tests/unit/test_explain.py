@@ -12,7 +12,8 @@ from zapsim.arch.policy import preset
 from zapsim.cli import main
 from zapsim.errors import ZapsimError
 from zapsim.report.attribution import CYCLE_CAUSES, explain
-from zapsim.report.explanation import MEANINGS
+from zapsim.report.explanation import MEANINGS, render_explanation
+from zapsim.report.view import View
 from zapsim.simulation import simulate
 from zapsim.tracefile.reader import Trace
 
@@ -86,6 +87,27 @@ def test_on_the_command_line(tmp_path: Path, form: str, capsys):
     first = plot.read_bytes()
     assert main(command) == 0
     assert plot.read_bytes() == first
+
+
+def test_what_is_shown_can_be_chosen(capsys):
+    """Every figure has its unit, the table fits, and mistakes are refused before the work."""
+    oracle, perfect, predicted = runs("lanes_256")
+    explanation = explain(oracle, perfect, predicted)
+    text = render_explanation(explanation, "table", View())
+    assert text.startswith("Zero outputs could save ")
+    assert max(map(len, text.splitlines())) <= 100
+    assert "of the cycles, %  left, %" in text
+    totals = render_explanation(explanation, "table", View(columns=("amount",), totals=True))
+    saved = predicted.total.baseline.cycles.total - predicted.total.policy.cycles.total
+    row = next(line.split() for line in totals.splitlines() if line.startswith(" cycles saved"))
+    assert float(row[2].replace(",", "")) == pytest.approx(saved / 1e3, abs=0.05)  # in thousands
+    for options, words in (
+        (["--columns", "shares"], "--columns: no column 'shares' (did you mean 'share'?); known: share, left, amount"),
+        (["--wide", "--format", "csv"], "--format csv holds everything"),
+        (["--wide", "--columns", "share"], "--columns and --wide exclude each other"),
+    ):
+        assert main(["explain", "--arch", "lanes_256", "--trace", "digits_cnn", *options]) == 2
+        assert words in capsys.readouterr().err
 
 
 def test_a_plot_that_cannot_be_drawn_is_said_before_the_work(capsys):

@@ -22,6 +22,7 @@ from zapsim.cli._frontend_arguments import (
     undecoded_on_stderr,
     wide_console,
 )
+from zapsim.report.conclusion import of_evaluations
 from zapsim.report.plot import check_plot, save_figure
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ def execute(args: argparse.Namespace) -> int:
     if args.plot is not None:
         _plot(evaluated, args.plot, f"{evaluated.provenance['network']} {evaluated[0].note}")
     text = evaluated.render(args.format, None if args.out else wide_console().width)
+    if args.format in ("table", "markdown"):
+        text = f"{of_evaluations(evaluated, evaluated.reference)}\n\n{text}"
     if args.out is None:
         sys.stdout.write(text)
     else:

@@ -11,9 +11,11 @@ from zapsim.cli._arguments import (
     add_design_arguments,
     add_option,
     add_options,
+    add_table_arguments,
     check_outputs,
     design_files,
     say_written,
+    table_view,
     write_output,
 )
 
@@ -39,6 +41,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     add_design_arguments(parser)
     add_options(parser, "--format", "--out")
+    add_table_arguments(parser)
     add_option(parser, "--plot", help="also draw the steps as a waterfall (png, svg or pdf)")
     parser.set_defaults(execute=execute)
 
@@ -47,22 +50,31 @@ def execute(args: argparse.Namespace) -> int:
     """Run the three simulations, and show or write what becomes of the zeros."""
     from zapsim.arch.load import load_arch
     from zapsim.report.attribution import explain
-    from zapsim.report.explanation import plot_explanations, render_explanation
+    from zapsim.report.explanation import (
+        check_explanation_view,
+        plot_explanations,
+        print_explanation,
+        render_explanation,
+    )
+    from zapsim.report.terminal import stdout_console
     from zapsim.simulation import simulate
     from zapsim.tracefile.reader import Trace
 
     check_outputs((args.out,), (args.plot,), design_files(args))
+    view = table_view(args)
+    check_explanation_view(args.format, view)
     arch, trace = load_arch(args.arch, args.overrides), Trace(args.trace)
     oracle, perfect, predicted = (
         simulate(arch, trace, policy, point=args.point, images=args.images)
         for policy in ("oracle", "zap-perfect", "zap")
     )
     explanation = explain(oracle, perfect, predicted)
-    text = render_explanation(explanation, args.format)
-    if args.out is None:
-        sys.stdout.write(text)
+    if args.out is not None:
+        write_output(args.out, render_explanation(explanation, args.format, view))
+    elif args.format == "table" and sys.stdout.isatty():
+        print_explanation(explanation, stdout_console(), view)
     else:
-        write_output(args.out, text)
+        sys.stdout.write(render_explanation(explanation, args.format, view))
     if args.plot is not None:
         plot_explanations([explanation], args.plot)
         say_written(args.plot)

@@ -115,9 +115,10 @@ def of_explanation(explanation: Explanation) -> str:
         for steps in (explanation.cycles, explanation.energy)
     ]
     lost = {"cycles": _lost(explanation.cycles), "energy": _lost(explanation.energy)}
-    losses = [f"{majority(by_cause)} in {what}" for what, by_cause in lost.items() if any(by_cause.values())]
+    causes = {what: majority(by_cause) for what, by_cause in lost.items() if any(by_cause.values())}
+    parts = [f"of {what}{'' if place else ' is due'} to {named}" for place, (what, named) in enumerate(causes.items())]
+    cause = f"most of the loss {', and '.join(parts)}" if parts else "nothing is lost"
     masks = f" ({SYNTHETIC} masks)" if run.quality_note == SYNTHETIC_NOTE else ""
-    cause = f"most of the loss is due to {', and to '.join(losses)}" if losses else "nothing is lost"
     return (
         f"Zero outputs could save {percent(possible[0])} of the cycles and {percent(possible[1])} of the energy of "
         f"{run.arch}; {run.policy}{masks} takes {_takes(run.total)}; {cause}."
