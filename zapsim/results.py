@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from zapsim.columns import COLUMNS, FILE_COLUMNS, IMAGE_COLUMNS, Cell
 from zapsim.comparison import Comparison, Outcome
 from zapsim.confidence import OverImages, over_images
-from zapsim.errors import ZapsimError, check_extra
+from zapsim.errors import ZapsimError, check_extra, shown
 from zapsim.tracefile.quality import described
+from zapsim.version import __version__
 from zapsim.workload import ConvShape
 
 if TYPE_CHECKING:
@@ -221,7 +222,7 @@ class RunResult:
             return cls(**_tuples(fields), layers=layers, each_image=tuple(map(_comparison, record["each_image"])))
         except (ValueError, KeyError, TypeError, AttributeError, ZapsimError) as error:
             fault = f"{error} is missing" if isinstance(error, KeyError) else error
-            raise ZapsimError(f"not a result of `zapsim run --format json` ({fault})") from None
+            raise ZapsimError(f"not a result of `zapsim run --format json` ({fault}){_version_note(text)}") from None
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return the layer table as a data frame: one row per layer and a total, plain values as in CSV.
@@ -291,6 +292,17 @@ def _all_alike(layers: Sequence[LayerResult]) -> str:
     reasons = {layer.predictor for layer in layers}
     alike = len(layers) > 1 and len(reasons) == 1
     return f"all layers ({reasons.pop().removeprefix(_NOT_PREDICTED)})" if alike else ""
+
+
+def _version_note(text: str) -> str:
+    """Say which other version of zapsim wrote a result, as far as it can be read; else an empty text."""
+    try:
+        version = json.loads(text)["provenance"]["zapsim"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    if version == __version__:
+        return ""
+    return f"; zapsim {shown(version)} wrote it, and this is {__version__}: run it again, or install that version"
 
 
 def _plain(value: object) -> str:

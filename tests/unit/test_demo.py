@@ -8,6 +8,7 @@ import pytest
 
 from tests.optional import require
 from zapsim.cli import main
+from zapsim.patterns import pattern_map
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,6 +47,29 @@ def test_the_demonstration_then_the_lines_of_readme(tmp_path, monkeypatch, capsy
     (tmp_path / "zapsim-demo/notes.txt").touch()
     assert main(["demo"]) == 2
     assert "zapsim-demo: holds other things (notes.txt), which" in capsys.readouterr().err
+
+
+def test_thresholds_that_skip_all_or_nothing_are_pointed_out():
+    """Those of the bundled trace do neither."""
+    from zapsim.cli.trace import all_or_nothing
+    from zapsim.frontend.capture import LayerCounts, count_outputs
+    from zapsim.tracefile.reader import Trace
+
+    trace = Trace("digits_cnn")
+    point = trace.operating_point()
+    counts = count_outputs(trace, point.name)
+    assert all_or_nothing(trace.header, point, counts) == ""
+    none = {name: LayerCounts(counted.outputs, counted.zeros) for name, counted in counts.items()}
+    assert all_or_nothing(trace.header, point, none) == "nothing"
+    outside: dict[str, float] = {}
+    for layer in trace.header.layers:
+        if setting := point.predictors.get(layer.shape.name):
+            outside[layer.shape.name] = 1 - pattern_map(setting.pattern, layer.shape.P, layer.shape.Q).mean()
+    every = {
+        name: LayerCounts(counted.outputs, counted.zeros, round(counted.outputs * outside.get(name, 0)))
+        for name, counted in counts.items()
+    }
+    assert all_or_nothing(trace.header, point, every) == "everything outside the pattern"
 
 
 def test_a_place_that_will_not_do_is_refused(tmp_path, monkeypatch, capsys):

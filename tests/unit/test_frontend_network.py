@@ -56,6 +56,14 @@ def test_weights_from_files(mynet: str, tmp_path: Path):
     assert torch.equal(one.model[0].weight.cpu(), model[0].weight)
 
 
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod."])
+def test_weights_of_a_wrapped_network_say_how_to_save_them(tmp_path: Path, prefix: str):
+    model = small_network().model
+    torch.save({prefix + name: value for name, value in model.state_dict().items()}, tmp_path / "wrapped.pth")
+    with pytest.raises(FrontendError, match=rf"names begin with '{prefix}': save the network .*{prefix}state_dict"):
+        load_weights(model, tmp_path / "wrapped.pth")
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
@@ -96,7 +104,7 @@ def test_files_with_code_in_them_are_refused(tmp_path: Path, monkeypatch: pytest
     torch.save({"0.weight": Code()}, tmp_path / "code.pth")
     (tmp_path / "plain.pth").write_bytes(pickle.dumps(Code()))
     for name in ("code.pth", "plain.pth"):
-        with pytest.raises(FrontendError, match="pickled code, which is never loaded"):
+        with pytest.raises(FrontendError, match=r"pickled code, which is never loaded.*state_dict"):
             load_weights(model, tmp_path / name)
     assert not (tmp_path / "executed").exists()
 

@@ -62,6 +62,12 @@ def test_a_layer_that_takes_nothing_can_be_read_back(result):
     assert RunResult.from_json(odd.to_json()) == odd
 
 
+def test_a_result_of_another_version_says_so():
+    text = json.dumps({"provenance": {"zapsim": "0.0.1"}})
+    with pytest.raises(ZapsimError, match=r"is missing\); zapsim '0\.0\.1' wrote it, and this is .*: run it again"):
+        RunResult.from_json(text)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", '"text"', "{}"])
 def test_what_is_no_result_is_refused(text):
     with pytest.raises(ZapsimError, match=r"^not a result of `zapsim run --format json` \("):

@@ -177,7 +177,28 @@ def _print(trace: Trace) -> None:
         saved = macs_saved(trace.header, counts[point.name])
         measured = ", ".join(f"{figure} {value:.4f}" for figure, value in point.quality.items())
         console.print(f"{point.name}: {saved:.1%} of MACs skipped; {measured}", highlight=False)
+        if extreme := all_or_nothing(trace.header, point, counts[point.name]):
+            console.print(
+                f"{point.name}: {extreme} is skipped; `zapsim tune` chooses thresholds for an error that you name",
+                highlight=False,
+            )
     console.print(f"measured {points[0].quality_note}", highlight=False)
+
+
+def all_or_nothing(header: TraceHeader, point: OperatingPoint, counts: Mapping[str, LayerCounts]) -> str:
+    """Say whether thresholds skip nothing, or all that the pattern leaves; else return an empty text."""
+    from zapsim.patterns import NO_PATTERN, pattern_map
+
+    skipped, left = 0, 0.0
+    for layer in header.layers:
+        setting = point.predictors.get(layer.shape.name)
+        if setting is not None and setting.pattern != NO_PATTERN:
+            counted = counts[layer.shape.name]
+            skipped += counted.skipped
+            left += counted.outputs * (1 - float(pattern_map(setting.pattern, layer.shape.P, layer.shape.Q).mean()))
+    if not left or 0 < skipped < round(left):
+        return ""
+    return "everything outside the pattern" if skipped else "nothing"
 
 
 def macs_saved(header: TraceHeader, counts: Mapping[str, LayerCounts]) -> float:

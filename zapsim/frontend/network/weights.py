@@ -19,6 +19,13 @@ from zapsim.errors import FrontendError, shown
 from zapsim.frontend.network.forward import first_line
 
 _EXTRA_STATE = "_extra_state"
+_WRAPPERS = {
+    "module.": "save the network inside DataParallel, torch.save(model.module.state_dict(), FILE)",
+    "_orig_mod.": "save the network that was compiled, torch.save(model._orig_mod.state_dict(), FILE)",
+    "model.": "save the network itself, torch.save(trainer.model.state_dict(), FILE)",
+}
+"""Prefixes that wrappers put before the names of weights, and how to save without them."""
+
 _MOST_FAULTS = 4
 """Faults of a checkpoint that one message names."""
 
@@ -43,7 +50,10 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
             warnings.simplefilter("ignore")
             state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        raise FrontendError(f"{path}: holds pickled code, which is never loaded") from None
+        raise FrontendError(
+            f"{path}: holds pickled code, which is never loaded, such as a whole model; save its weights alone: "
+            "torch.save(model.state_dict(), 'weights.pth')"
+        ) from None
     except (RuntimeError, OSError, EOFError, ValueError) as error:
         raise FrontendError(f"{path}: not a torch weights file ({first_line(error)})") from None
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
@@ -91,8 +101,16 @@ def put_weights(model: nn.Module, state: Mapping[str, torch.Tensor], where: str)
     if faults:
         listed = ", ".join(faults[:_MOST_FAULTS])
         more = f" and {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
-        raise FrontendError(f"{where}: does not fit the network: {listed}{more}")
+        raise FrontendError(f"{where}: does not fit the network: {listed}{more}{_wrapped(state, wanted)}")
     model.load_state_dict(state)
+
+
+def _wrapped(state: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> str:
+    """Say how to save a network that was inside another module; an empty text if it was not."""
+    for prefix, remedy in _WRAPPERS.items():
+        if any(name.startswith(prefix) and name.removeprefix(prefix) in wanted for name in state):
+            return f"; names begin with '{prefix}': {remedy}"
+    return ""
 
 
 def _misfits(name: str, value: torch.Tensor, wanted: torch.Tensor) -> list[str]:

@@ -99,7 +99,9 @@ def _check_batch(images: ImageSet, batch: int) -> None:
     if batch < 2:
         raise FrontendError(f"recalibration needs batches of at least 2 images, got {batch}")
     if len(images) < batch:
-        raise FrontendError(f"{len(images)} images are too few for batches of {batch}")
+        raise FrontendError(
+            f"{len(images)} images are too few for batches of {batch}; give more images or a smaller --batch"
+        )
 
 
 def _norms(work: nn.Module) -> list[_BatchNorm]:
@@ -229,7 +231,9 @@ def _check(images: ImageSet, options: FinetuningOptions) -> torch.Tensor:
     if images.labels is None:
         raise FrontendError("fine-tuning needs labelled images")
     if len(images) < options.batch:
-        raise FrontendError(f"{len(images)} images are too few for batches of {options.batch}")
+        raise FrontendError(
+            f"{len(images)} images are too few for batches of {options.batch}; give more images or a smaller --batch"
+        )
     return torch.from_numpy(np.array(images.labels, dtype=np.int64))
 
 

@@ -222,7 +222,10 @@ def _check(graph: Graph, images: ImageSet, options: TrainingOptions) -> None:
     reasons = {site.name: site.unpredicted for site in graph.sites}
     if not graph.eligible:
         listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-        raise FrontendError(f"no convolution of the network can have a predictor ({listed})")
+        raise FrontendError(
+            f"no convolution of the network can have a predictor ({listed}): predictors guess the zeros of a ReLU or "
+            "ReLU6; train the network with one, or run its shapes dense with `zapsim run --workload`"
+        )
     for layer in options.layer_patterns:
         if layer not in reasons:
             raise FrontendError(f"pattern for layer '{layer}': no such convolution{did_you_mean(layer, reasons)}")
@@ -230,7 +233,10 @@ def _check(graph: Graph, images: ImageSet, options: TrainingOptions) -> None:
             raise FrontendError(f"pattern for layer '{layer}': it has no predictor ({reasons[layer]})")
     graph.check_batch(options.images_per_step)
     if len(images) < options.images_per_step:
-        raise FrontendError(f"{len(images)} images are too few for batches of {options.images_per_step}")
+        raise FrontendError(
+            f"{len(images)} images are too few for batches of {options.images_per_step}; give more (--crops, --images) "
+            "or a smaller --batch"
+        )
 
 
 def _run(model: nn.Module, images: ImageSet, options: TrainingOptions) -> dict[str, Any]:
