@@ -19,8 +19,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Final, Literal, Self, TypeAlias
+from typing import Annotated, Final, Literal, NamedTuple, Self, TypeAlias
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
@@ -64,8 +63,7 @@ def _energy(size: float) -> float:
     return max(registers, LEVEL * math.pow(size / 8192, EXPONENT))
 
 
-@dataclass(frozen=True, slots=True)
-class MemorySize:
+class MemorySize(NamedTuple):
     """The size of a memory as a price states it: so many words, or so many bytes."""
 
     amount: int

@@ -198,10 +198,10 @@ class ArchSpec(Section):
     @property
     def memory_sizes(self) -> dict[str, MemorySize]:
         """Size of the memory that each action reads or writes, as far as it has one that can be chosen."""
-        glb = MemorySize(self.buffers.glb.size, "B")  # mask bits lie in it
-        sizes = dict.fromkeys(("glb_reads", "glb_writes", "mask_bits_written", "mask_bits_read"), glb)
+        glb = MemorySize(self.buffers.glb.size, "B")
+        sizes = {"glb_reads": glb, "glb_writes": glb, "mask_bits_written": glb, "mask_bits_read": glb}  # bits lie in it
         for spad, words in self.array.spad_words.items():
-            sizes |= dict.fromkeys((f"{spad}_reads", f"{spad}_writes"), MemorySize(words, "words"))
+            sizes[f"{spad}_reads"] = sizes[f"{spad}_writes"] = MemorySize(words, "words")
         return sizes
 
     @property
