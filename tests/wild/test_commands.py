@@ -1,5 +1,8 @@
 """The commands on networks of every kind: the right numbers, or one line, exit code 2 and nothing written."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +13,7 @@ from tests.wild.networks import SmallNetwork
 from zapsim.cli import main
 from zapsim.frontend.data.preprocessing import Preprocessing
 from zapsim.frontend.network import Network
+from zapsim.frontend.training.predictor import load_predictors
 from zapsim.tracefile.reader import Trace
 
 pytestmark = pytest.mark.frontend
@@ -77,3 +81,40 @@ def test_a_random_network_is_refused_before_anything_is_written(tmp_path, images
     assert error[:-1].isprintable()
     assert len(error) <= 500
     assert list(tmp_path.iterdir()) == [tmp_path / "images.npz"]
+
+
+def of_spectra() -> nn.Module:
+    torch.manual_seed(0)
+    layers = nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 2, 1)
+    return nn.Sequential(*layers)
+
+
+def spectra_to_learn() -> torch.Tensor:
+    return torch.randn(12, 1, 9, 14, generator=torch.Generator().manual_seed(1))
+
+
+def other_spectra() -> list[torch.Tensor]:
+    return list(torch.randn(4, 2, 1, 9, 14, generator=torch.Generator().manual_seed(2)))
+
+
+def test_inputs_that_are_no_pictures_are_learnt_tuned_and_measured(tmp_path, capsys):
+    predictors, points = str(tmp_path / "p.safetensors"), str(tmp_path / "points.json")
+    common = ["--network", f"{__name__}:of_spectra", "--threads", "1"]
+    learn = [*common, "--inputs", f"{__name__}:spectra_to_learn"]
+    other = [*common, "--inputs", f"{__name__}:other_spectra", "--predictors", predictors]
+    assert main(["train", *learn, "--crops", "8", "--batch", "4", "--epochs", "1", "--out", predictors]) == 0
+    tune = ["--error", "0.2", "--out", points]
+    assert main(["tune", *learn, "--predictors", predictors, *tune]) == 2
+    assert "8 of the 12 photographs" in capsys.readouterr().err
+    assert main(["tune", *other, "--check", str(tmp_path), *tune]) == 2
+    assert "--check is for --images" in capsys.readouterr().err
+    assert not (tmp_path / "points.json").exists()
+    assert main(["tune", *other, *tune]) == 0
+    capsys.readouterr()
+    assert main(["eval", *other, "--points", points, "--format", "json"]) == 0
+    assert "e0.2" in capsys.readouterr().out
+    data = load_predictors(Path(predictors)).header.provenance["data"]["what"]
+    assert data == f"8 examples of {__name__}:spectra_to_learn"
+    recorded = json.loads(Path(points).read_text())["provenance"]
+    assert recorded["data"]["what"] == f"8 examples of {__name__}:other_spectra"
+    assert "crops" not in recorded["arguments"]

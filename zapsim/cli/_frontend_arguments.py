@@ -127,7 +127,7 @@ def add_method_argument(parser: argparse.ArgumentParser, note: str, *, several: 
 
 
 def images_or_inputs(args: argparse.Namespace) -> list[Path] | ImageSet:
-    """Return the paths of --images, or the tensors of --inputs."""
+    """Return the paths of --images, or the tensors of --inputs: the first --count or --crops of them, or all."""
     from zapsim.errors import FrontendError
     from zapsim.frontend.examples import load_examples
 
@@ -136,7 +136,9 @@ def images_or_inputs(args: argparse.Namespace) -> list[Path] | ImageSet:
         return paths
     if getattr(args, "labels", None) is not None:
         raise FrontendError("--labels is for --images; the function of --inputs gives its own classes")
-    return load_examples(args.inputs, args.count)
+    if getattr(args, "check", None) is not None:
+        raise FrontendError("--check is for --images, expected none with --inputs")
+    return load_examples(args.inputs, args.count if hasattr(args, "count") else args.crops)
 
 
 def load_common_points(args: argparse.Namespace, predictors: PredictorSet) -> tuple[OperatingPoint, ...]:

@@ -13,6 +13,7 @@ from zapsim.cli._frontend_arguments import (
     add_image_arguments,
     add_method_argument,
     add_network_arguments,
+    images_or_inputs,
     named_network,
     provenance,
     undecoded_on_stderr,
@@ -21,6 +22,9 @@ from zapsim.cli._frontend_arguments import (
 
 if TYPE_CHECKING:
     from zapsim.frontend.api import TrainingResult
+
+CROPS = 200
+"""Crops to learn from, if not said."""
 
 _EPILOG = """\
 examples:
@@ -46,9 +50,12 @@ def add_parser(commands: Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_network_arguments(parser)
-    add_image_arguments(parser)
+    add_image_arguments(parser, tensors=True)
     parser.add_argument(
-        "--crops", type=int, default=200, metavar="N", help="number of random crops to learn from (default: 200)"
+        "--crops",
+        type=int,
+        metavar="N",
+        help="number of random crops to learn from (default: 200), or of the first --inputs (default: all)",
     )
     parser.add_argument(
         "--pattern",
@@ -102,15 +109,16 @@ def execute(args: argparse.Namespace) -> int:
         print(f"zapsim: continuing from {checkpoint}", file=sys.stderr)
     # One pattern for all layers is written down as such, and the checkpoint is gone in the end.
     batch = BATCHES[args.recipe] if args.batch is None else args.batch
-    arguments = {**vars(args), "batch": batch, "checkpoint": None}
+    crops = CROPS if args.crops is None and args.inputs is None else args.crops
+    arguments = {**vars(args), "batch": batch, "checkpoint": None, "crops": crops}
     arguments["pattern"] = args.pattern if layer_patterns else pattern
     with undecoded_on_stderr():
         trained = api.train(
             named_network(args),
-            args.images,
+            images_or_inputs(args),
             pattern=pattern,
             layer_patterns=layer_patterns,
-            crops=args.crops,
+            crops=CROPS if crops is None else crops,
             epochs=args.epochs,
             batch=batch,
             lr=args.lr,

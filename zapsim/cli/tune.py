@@ -11,11 +11,15 @@ from zapsim.cli._frontend_arguments import (
     add_method_argument,
     add_network_arguments,
     add_predictors_argument,
+    images_or_inputs,
     named_network,
     provenance,
     undecoded_on_stderr,
 )
 from zapsim.cli._tuning_table import print_tuning
+
+CROPS = 64
+"""Crops to choose thresholds on, if not said."""
 
 _EPILOG = """\
 examples:
@@ -65,9 +69,12 @@ def add_parser(commands: Subparsers) -> None:
     )
     add_network_arguments(parser)
     add_predictors_argument(parser)
-    add_image_arguments(parser, "; other photographs than those of the training")
+    add_image_arguments(parser, "; other photographs than those of the training", tensors=True)
     parser.add_argument(
-        "--crops", type=int, default=64, metavar="N", help="number of random crops of the pictures (default: 64)"
+        "--crops",
+        type=int,
+        metavar="N",
+        help="number of random crops of the pictures (default: 64), or of the first --inputs (default: all)",
     )
     parser.add_argument(
         "--check",
@@ -190,11 +197,13 @@ def execute(args: argparse.Namespace) -> int:
     check_output(args.out)
     check_outputs((args.out,), (args.plot,), [] if args.arch is None else [Path(args.arch)])
     use_threads(args.threads)
+    crops = CROPS if args.crops is None and args.inputs is None else args.crops
+    said = {**vars(args), "crops": crops, "arch": None if args.arch is None else Path(args.arch)}
     with undecoded_on_stderr():
         tuned = api.tune(
             named_network(args),
             args.predictors,
-            args.images,
+            images_or_inputs(args),
             error=args.error,
             saving=args.saving,
             uniform=args.uniform,
@@ -208,7 +217,7 @@ def execute(args: argparse.Namespace) -> int:
             minimise=args.minimise,
             unit=args.unit,
             array_crops=args.array_crops,
-            crops=args.crops,
+            crops=CROPS if crops is None else crops,
             check=args.check,
             unseen=bool(args.unseen),
             allow_overlap=bool(args.allow_overlap),
@@ -217,7 +226,7 @@ def execute(args: argparse.Namespace) -> int:
             weights=args.weights,
             device=args.device,
             out=args.out,
-            provenance=provenance("tune", {**vars(args), "arch": None if args.arch is None else Path(args.arch)}),
+            provenance=provenance("tune", said),
         )
     print_tuning(tuned)
     if args.plot is not None:
