@@ -25,12 +25,12 @@ def trace(tmp_path):
     ("suffix", "start"),
     [
         (".csv", "# tiny on photo0, photo1 · pattern 1/2 · threshold 0.25 · "),
-        (".json", '{\n "headline": "tiny on '),
-        (".md", "tiny on photo0, photo1 · "),
+        (".json", '{\n "$schema": "urn:zapsim:schema:result",\n "headline": "tiny on '),
+        (".md", "Compared with gate-input, eyeriss under zap "),
         (".tex", "% Quality measured on: 4 pictures\n"),
-        (".txt", "tiny on photo0, photo1 · "),
-        (".JSON", '{\n "headline": "tiny on '),
-        ("", "tiny on photo0, photo1 · "),
+        (".txt", "Compared with gate-input, eyeriss under zap "),
+        (".JSON", '{\n "$schema": "urn:zapsim:schema:result",\n "headline": "tiny on '),
+        ("", "Compared with gate-input, eyeriss under zap "),
     ],
 )
 def test_the_ending_of_out_chooses_the_format(capsys, trace, suffix, start):
@@ -103,7 +103,7 @@ def test_run_sim_is_zapsim_run(trace):
         [sys.executable, "-c", code, "run", *arguments], capture_output=True, cwd=trace.parent, check=True
     )
     assert script.stdout == module.stdout
-    assert script.stdout.startswith(b"tiny on photo0, photo1")
+    assert script.stdout.startswith(b"Compared with gate-input, eyeriss under zap ")
     assert script.stderr == module.stderr == b""
 
 

@@ -106,12 +106,11 @@ def wrapped(lines: Iterable[str], view: View, width: int) -> list[str]:
 
 
 def footer(provenance: Mapping[str, Any]) -> str:
-    """Say in one line what ran: version, architecture, trace and seed; files hold everything."""
+    """Say in one line what ran: version, architecture, trace, methods and seed; files hold everything."""
     parts = [f"zapsim {provenance.get('zapsim', '?')}"]
     for name in ("arch", "trace"):
         digest = str(provenance.get(f"{name}_sha256", ""))[:8]
         file = f" {provenance['trace']}" if name == "trace" and "trace" in provenance else ""
         parts += [f"{name}{file} {digest}"] if digest else []
-    if provenance.get("seed") is not None:
-        parts.append(f"seed {provenance['seed']}")
+    parts += [f"{name} {provenance[name]}" for name in ("methods", "seed") if provenance.get(name) is not None]
     return " · ".join(parts)
