@@ -20,7 +20,7 @@ def cache_directory() -> Path:
     return Path(config.CACHE_DIR) if config.CACHE_DIR else user_cache_path("zapsim") / "numba"
 
 
-class _OnCompile(event.Listener):
+class _OnCompile(event.Listener):  # type: ignore[misc]
     """Says when a kernel is compiled, and not when it is loaded."""
 
     def __init__(self, say: Callable[[], None]) -> None:
