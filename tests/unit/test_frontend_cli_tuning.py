@@ -132,6 +132,12 @@ def test_tables_say_the_same_in_every_format(folder: Path, form: str, capsys: py
         assert float(records[1]["macs_saved"]) < float(records[0]["macs_saved"])
 
 
+def test_a_saving_out_of_reach_leaves_the_other_points(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(shlex.split(f"{TUNE} --saving 0.05 0.99 --out kept.json")) == 0
+    assert "zapsim: a saving of 99.0% cannot be reached: all thresholds at 1 save" in capsys.readouterr().err
+    assert [point["name"] for point in json.loads(Path("kept.json").read_text())["points"]] == ["s0.05"]
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [

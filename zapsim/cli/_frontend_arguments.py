@@ -184,12 +184,14 @@ def provenance(command: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def undecoded_on_stderr() -> Iterator[None]:
-    """Show warnings of pictures that did not decode, and of splits that overlap, as lines on stderr."""
+    """Show as lines on stderr: pictures that did not decode, splits that overlap, savings that cannot be reached."""
     from zapsim.frontend.inputs import UndecodedPicturesWarning
     from zapsim.frontend.splits import OverlapWarning
+    from zapsim.frontend.tuning.operating_points import UnreachableWarning
 
+    lines = (UndecodedPicturesWarning, OverlapWarning, UnreachableWarning)
     with warnings.catch_warnings():
-        for shown in (UndecodedPicturesWarning, OverlapWarning):
+        for shown in lines:
             warnings.simplefilter("always", shown)
         show = warnings.showwarning
 
@@ -201,7 +203,7 @@ def undecoded_on_stderr() -> Iterator[None]:
             file: TextIO | None = None,
             line: str | None = None,
         ) -> None:
-            if issubclass(category, (UndecodedPicturesWarning, OverlapWarning)):
+            if issubclass(category, lines):
                 print(f"zapsim: {message}", file=sys.stderr)
             else:
                 show(message, category, filename, lineno, file, line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,7 +21,7 @@ from zapsim.frontend.training.predictor import PredictorSet
 from zapsim.frontend.tuning.achieved import with_achieved
 from zapsim.frontend.tuning.array_points import Minimise
 from zapsim.frontend.tuning.array_tuning import ArrayGoal, Calibration, tune_for_array
-from zapsim.frontend.tuning.budgets import Budgets
+from zapsim.frontend.tuning.budgets import Budgets, reached
 from zapsim.frontend.tuning.curves import BINS, Curves, measure_curves
 from zapsim.frontend.tuning.harm_curves import choose_by_harm, measure_harm_curves
 from zapsim.frontend.tuning.operating_points import save_points
@@ -180,11 +181,12 @@ def tune(  # noqa: PLR0913 (options, by name)
         calibration = Calibration(model.model, graph, scorers, crop_set, curves, layer_weights)
         points = tune_for_array(calibration, budgets, goal, rules)
     elif harm == "output":
-        points = tuple(
-            choose_by_harm(model.model, graph, scorers, crop_set, curves, choose) for choose in budgets.choices()
+        points = reached(
+            partial(choose_by_harm, model.model, graph, scorers, crop_set, curves, choose)
+            for choose in budgets.choices()
         )
     else:
-        points = tuple(choose(curves) for choose in budgets.choices())
+        points = reached(partial(choose, curves) for choose in budgets.choices())
     chosen = {"calibrated_on": frozenset(crop_set.photographs()), "error_weights": layer_weights or {}}
     points = tuple(point.model_copy(update=chosen) for point in points)
     all_scorers = predictor_set.select()

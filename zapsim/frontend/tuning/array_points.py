@@ -30,6 +30,7 @@ from zapsim.errors import FrontendError
 from zapsim.frontend.tuning.array_cost import ArrayCosts, LayerCosts
 from zapsim.frontend.tuning.curves import Curves, LayerCurve
 from zapsim.frontend.tuning.knapsack import Options, choose_exactly
+from zapsim.frontend.tuning.operating_points import UnreachableError
 from zapsim.tracefile.decision_unit import DecisionUnit
 from zapsim.tracefile.records import OperatingPoint, PredictorSetting
 
@@ -111,7 +112,7 @@ class ArrayTradeOff:
 
         Raises
         ------
-        FrontendError
+        UnreachableError
             If no settings save that much.
         """
         if not (isfinite(saving) and 0 <= saving <= 1):
@@ -124,7 +125,7 @@ class ArrayTradeOff:
         if choice is None:
             least = sum(float(cost.min()) for cost in costs) / whole
             most = 1 - (least**2 if self.minimise == "edp" else least)
-            raise FrontendError(
+            raise UnreachableError(
                 f"a saving of {saving:.1%} cannot be reached: no thresholds save over {most:.2%} of the {self.named}"
             )
         return self._point(f"s{saving:g}", choice.taken, {f"asked_{self.figure}_saving": saving})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from zapsim.frontend.tuning.array_points import (
     with_expected,
 )
 from zapsim.frontend.tuning.array_units import units_of
-from zapsim.frontend.tuning.budgets import Budgets
+from zapsim.frontend.tuning.budgets import Budgets, reached
 from zapsim.frontend.tuning.curves import Curves, measure_curves
 from zapsim.frontend.tuning.operating_points import best_threshold
 from zapsim.frontend.tuning.ordering import learn_order, measure_shares
@@ -228,7 +229,8 @@ def _points(
         settings = settings_to_simulate(curves, most, goal.thresholds)
         costs = measure_array_costs(*network, settings, goal.arch, sample, order=order)
         options = ArrayTradeOff(curves, costs, goal.minimise)
-        points = (*map(options.for_error, budgets.errors), *map(options.for_saving, budgets.savings))
+        kinds = (budgets.errors, options.for_error), (budgets.savings, options.for_saving)
+        points = reached(partial(choose, value) for values, choose in kinds for value in values)
     points += tuple(_in_units(point, units[0]) for point in budgets.uniform_points(curves[units[0]]))
     points = tuple(point.model_copy(update={"order": order}) for point in points)
     runs = run_points(*network, points, goal.arch, sample)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from zapsim.errors import FrontendError
 from zapsim.frontend.tuning.curves import Curves
-from zapsim.frontend.tuning.operating_points import best_threshold, for_error, for_saving, for_threshold
+from zapsim.frontend.tuning.operating_points import (
+    UnreachableError,
+    UnreachableWarning,
+    best_threshold,
+    for_error,
+    for_saving,
+    for_threshold,
+)
 from zapsim.tracefile.records import OperatingPoint
 
 
@@ -61,6 +69,27 @@ class Budgets:
         """Return the points that have one threshold for all layers."""
         kinds = (self.uniforms, best_threshold), (self.thresholds, for_threshold)
         return tuple(choose(curves, value) for values, choose in kinds for value in values)
+
+
+def reached(choices: Iterable[Callable[[], OperatingPoint]]) -> tuple[OperatingPoint, ...]:
+    """Choose the points that can be reached, and warn of the others.
+
+    Raises
+    ------
+    UnreachableError
+        If there are choices, and none can be reached.
+    """
+    points, faults = [], []
+    for choose in choices:
+        try:
+            points.append(choose())
+        except UnreachableError as error:
+            faults.append(error)
+    if faults and not points:
+        raise faults[0]
+    for fault in faults:
+        warnings.warn(f"{fault}; the other points are kept", UnreachableWarning, stacklevel=3)
+    return tuple(points)
 
 
 def _choose(choose: Callable[[Curves, float], OperatingPoint], value: float, curves: Curves) -> OperatingPoint:

@@ -38,6 +38,14 @@ from zapsim.frontend.tuning.knapsack import Options, choose
 from zapsim.tracefile.records import OperatingPoint, PredictorSetting
 
 
+class UnreachableError(FrontendError):
+    """A saving that no thresholds reach."""
+
+
+class UnreachableWarning(UserWarning):
+    """A saving that no thresholds reach, beside others that are reached."""
+
+
 def for_error(curves: Curves, budget: float) -> OperatingPoint:
     """Return the thresholds that save the most MACs with a summed error of at most `budget` (point ``e0.2`` and so on).
 
@@ -59,7 +67,7 @@ def for_saving(curves: Curves, saving: float) -> OperatingPoint:
 
     Raises
     ------
-    FrontendError
+    UnreachableError
         If no thresholds save that much.
     """
     if not (isfinite(saving) and saving >= 0):
@@ -68,7 +76,7 @@ def for_saving(curves: Curves, saving: float) -> OperatingPoint:
     choice = choose([Options(layer.errors, layer.macs) for layer in _layers(curves)], budget)
     if choice is None:
         most = sum(float(layer.macs[0] - layer.macs.min()) for layer in _layers(curves)) / curves.dense_macs
-        raise FrontendError(
+        raise UnreachableError(
             f"a saving of {saving:.1%} cannot be reached: all thresholds at 1 save {most:.2%} of the MACs"
         )
     return _point(
