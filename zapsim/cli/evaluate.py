@@ -22,7 +22,6 @@ from zapsim.cli._frontend_arguments import (
     undecoded_on_stderr,
     wide_console,
 )
-from zapsim.report.conclusion import of_evaluations
 from zapsim.report.plot import check_plot, save_figure
 
 if TYPE_CHECKING:
@@ -95,6 +94,7 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.frontend.inputs import check_output
     from zapsim.frontend.network.forward import use_threads
     from zapsim.frontend.training.predictor import load_predictors
+    from zapsim.report.conclusion import of_evaluations
 
     check_output(args.out)
     if args.plot is not None:
