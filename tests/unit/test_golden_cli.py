@@ -14,7 +14,7 @@ from tests.explore_support import space_of
 from zapsim.cli import main
 
 COMMANDS = (
-    "run", "explain", "explore", "pareto", "compare", "train", "tune", "adapt", "eval", "trace", "reorder",
+    "run", "explain", "plot", "explore", "pareto", "compare", "train", "tune", "adapt", "eval", "trace", "reorder",
     "trace-info", "archs", "area", "validate", "workloads", "inspect", "synthesise", "doctor",
 )  # fmt: skip
 

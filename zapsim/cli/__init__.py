@@ -18,6 +18,7 @@ from zapsim.cli import (
     explore,
     inspect,
     pareto,
+    plot,
     reorder,
     run,
     synthesise,
@@ -32,7 +33,7 @@ from zapsim.errors import ZapsimError, did_you_mean
 from zapsim.version import __version__
 
 _COMMANDS = (
-    run, explain, explore, pareto, compare, train, tune, adapt, evaluate, trace, reorder, trace_info, archs, area,
+    run, explain, plot, explore, pareto, compare, train, tune, adapt, evaluate, trace, reorder, trace_info, archs, area,
     validate, workloads, inspect, synthesise, doctor,
 )  # fmt: skip
 

@@ -49,7 +49,10 @@ def add_parser(commands: Subparsers) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Compare and show."""
     from zapsim.exploration.compare import compare
-    from zapsim.report.compare import comparison_csv, plot_comparison, print_comparison
+    from zapsim.report.compare import comparison_csv, print_comparison
+    from zapsim.report.figures.comparison import draw_comparison
+    from zapsim.report.figures.synthetic import NOTE
+    from zapsim.report.style import Layout, save_figure
     from zapsim.report.terminal import stdout_console
     from zapsim.tracefile.reader import find_trace
 
@@ -66,6 +69,8 @@ def execute(args: argparse.Namespace) -> int:
     if args.csv is not None:
         write_output(args.csv, comparison_csv(records, sides.descriptions))
     if args.plot is not None:
-        plot_comparison(records, sides.descriptions, args.plot)
+        names = f"A: {sides.a.name}", f"B: {sides.b.name}"
+        note = NOTE if any(description.endswith(NOTE) for description in sides.descriptions) else ""
+        save_figure(draw_comparison(records, names, Layout("page"), note), args.plot)
         say_written(args.plot)
     return 0

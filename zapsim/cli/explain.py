@@ -47,7 +47,9 @@ def execute(args: argparse.Namespace) -> int:
     """Run the three simulations, and show or write what becomes of the zeros."""
     from zapsim.arch.load import load_arch
     from zapsim.report.attribution import explain
-    from zapsim.report.explanation import plot_explanations, render_explanation
+    from zapsim.report.explanation import render_explanation
+    from zapsim.report.figures.waterfall import Waterfall, draw_waterfall
+    from zapsim.report.style import Layout, save_figure
     from zapsim.simulation import simulate
     from zapsim.tracefile.reader import Trace
 
@@ -64,6 +66,6 @@ def execute(args: argparse.Namespace) -> int:
     else:
         write_output(args.out, text)
     if args.plot is not None:
-        plot_explanations([explanation], args.plot)
+        save_figure(draw_waterfall([Waterfall.of(explanation)], Layout("page")), args.plot)
         say_written(args.plot)
     return 0

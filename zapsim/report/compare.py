@@ -1,11 +1,10 @@
-"""Two designs side by side, as a table in a terminal, as CSV, and as bars."""
+"""Two designs side by side, as a table in a terminal and as CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from rich import box
@@ -14,7 +13,6 @@ from rich.table import Table
 
 from zapsim.columns import Column
 from zapsim.metrics import METRICS
-from zapsim.report.plot import save_figure
 from zapsim.report.terminal import print_in_parts
 
 Record: TypeAlias = Mapping[str, Any]
@@ -65,21 +63,3 @@ def comparison_csv(records: Sequence[Record], descriptions: Sequence[str]) -> st
     writer.writeheader()
     writer.writerows(records)
     return text.getvalue()
-
-
-def plot_comparison(records: Sequence[Record], descriptions: Sequence[str], path: Path) -> None:
-    """Draw time and energy of every layer of A and B as bars."""
-    from matplotlib.figure import Figure
-
-    layers = [record for record in records if record["layer"] != "total"]
-    figure = Figure(figsize=(max(6.0, 0.7 * len(layers)), 6.0), layout="constrained")
-    for axes, column in zip(figure.subplots(2, 1, sharex=True), _COLUMNS[:2], strict=True):
-        for offset, side, description in zip((-0.2, 0.2), "ab", descriptions, strict=True):
-            heights = [record[f"{column.metric.column}_{side}"] for record in layers]
-            axes.bar([place + offset for place in range(len(layers))], heights, width=0.4, label=description)
-        axes.set_ylabel(column.heading)
-        names = [record["layer"] for record in layers]
-        axes.set_xticks(range(len(layers)), names, rotation=45, ha="right", parse_math=False)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", fontsize=7)
-    save_figure(figure, path)
