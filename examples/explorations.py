@@ -24,8 +24,10 @@ from zapsim.exploration.progress import ProgressBar
 from zapsim.exploration.space import Space
 from zapsim.exploration.space_file import Budget
 from zapsim.files import write_atomically
+from zapsim.plotting import drawn_front
+from zapsim.report.figures.pareto import draw_pareto
 from zapsim.report.pareto import cell, front_csv
-from zapsim.report.pareto_plot import FrontPlot, plot_front
+from zapsim.report.style import Layout, save_figure
 
 HERE = Path(__file__).parent
 VGG16, FASHION = HERE / "eyeriss_vgg16.yaml", HERE / "codesign_fashion.yaml"
@@ -58,12 +60,8 @@ def main() -> None:
     write_atomically(args.out / "exploration-tables.md", text + "\n", parents=True)
     for path, front in ((VGG16, arrays), (FASHION, codesign)):
         write_atomically(args.out / f"exploration-{path.stem}.csv", front_csv(front.best, front.notes))
-        goals = [(goal.column, goal.maximise) for goal in front.goals]
-        title = f"{front.name}: {len(front.best):,} on the front of {len(front.rows):,} designs"
-        plot_front(
-            FrontPlot(title, front.rows, front.best, goals, ("arch", "policy")),
-            args.out / f"exploration-{path.stem}.png",
-        )
+        figure = draw_pareto([drawn_front(front)], Layout("page"))
+        save_figure(figure, args.out / f"exploration-{path.stem}.png")
 
 
 def explored(path: Path, work: Path, workers: int | None, quick: bool) -> Front:

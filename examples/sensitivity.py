@@ -19,7 +19,7 @@ from sensitivity_study.study import CASES, study
 
 import zapsim
 from zapsim.files import write_atomically
-from zapsim.report.plot import check_plot
+from zapsim.report.style import check_plot
 
 TRACES = Path(__file__).parents[1] / "traces"
 

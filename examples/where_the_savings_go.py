@@ -14,12 +14,15 @@ import csv
 import io
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import zapsim
 from zapsim.files import write_atomically
 from zapsim.report.attribution import Explanation, Step, explain
-from zapsim.report.explanation import MEANINGS, plot_explanations
+from zapsim.report.explanation import MEANINGS
+from zapsim.report.figures.waterfall import Waterfall, draw_waterfall
+from zapsim.report.style import Layout, save_figure
 
 TRACES = Path(__file__).parents[1] / "traces"
 BUNDLED = ("vgg16_hed_chelsea_1_3", "efficientnet_lite0_chelsea")
@@ -63,8 +66,8 @@ def main(arguments: list[str] | None = None) -> None:
             for what, steps in (("cycles", explanation.cycles), ("energy", explanation.energy))
             for step in steps
         ]
-        drawn = [explanations[name] for name in DRAWN if name in explanations]
-        plot_explanations(drawn, folder / f"where-the-savings-go-{path.stem}.png")
+        drawn = [replace(Waterfall.of(explanations[name]), arch=name) for name in DRAWN if name in explanations]
+        save_figure(draw_waterfall(drawn, Layout("page")), folder / f"where-the-savings-go-{path.stem}.png")
     write_atomically(folder / "where-the-savings-go.csv", csv_text(rows))
     tables = "\n".join(parts)
     write_atomically(folder / "where-the-savings-go-tables.md", tables)

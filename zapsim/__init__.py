@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from zapsim.arch.load import load_arch
     from zapsim.exploration.api import compare, explore
     from zapsim.frontend.api import evaluate, trace, train, tune
+    from zapsim.plotting import plot
     from zapsim.simulation import simulate
     from zapsim.tracefile.reader import Trace
 
 __all__ = [
-    "Trace", "__version__", "compare", "evaluate", "explore", "load_arch", "simulate", "trace", "train", "tune",
+    "Trace", "__version__", "compare", "evaluate", "explore", "load_arch", "plot", "simulate", "trace", "train", "tune",
 ]  # fmt: skip
 
 _MODULE_OF = {
@@ -32,6 +33,7 @@ _MODULE_OF = {
     "evaluate": "zapsim.frontend.api",
     "explore": "zapsim.exploration.api",
     "load_arch": "zapsim.arch.load",
+    "plot": "zapsim.plotting",
     "simulate": "zapsim.simulation",
     "trace": "zapsim.frontend.api",
     "train": "zapsim.frontend.api",

@@ -21,7 +21,6 @@ from zapsim.workload import ConvShape
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 SCHEMA = "urn:zapsim:schema:result"
 """What a JSON result names as its schema (``zapsim schema result`` prints it)."""
@@ -29,7 +28,6 @@ SCHEMA = "urn:zapsim:schema:result"
 _NOT_PREDICTED = "not predicted: "
 _NOTED = ("cycle_saving", "energy_saving", "mac_saving", "cycles", "energy_pj")
 _COLUMN = {column.key: column for column in IMAGE_COLUMNS}
-_SAVINGS = (("MACs", "mac_saving"), ("cycles", "cycle_saving"), ("energy", "energy_saving"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,30 +250,6 @@ class RunResult:
             + "\n".join(rows)
             + f"\n</tbody>\n</table>\n<p><small>{notes}</small></p>\n"
         )
-
-    def plot(self) -> Figure:
-        """Draw the MACs, cycles and energy saved in every layer and in total as bars, side by side.
-
-        Raises
-        ------
-        ZapsimError
-            If matplotlib is not installed.
-        """
-        check_extra("plots need", "report", "matplotlib")
-        from matplotlib.figure import Figure
-
-        bars = self.rows
-        figure = Figure(figsize=(max(6.0, 0.8 * len(bars)), 4.0), layout="constrained")
-        axes = figure.subplots()
-        for offset, (label, attribute) in zip((-0.27, 0.0, 0.27), _SAVINGS, strict=True):
-            heights = [100 * getattr(comparison, attribute) for _, comparison in bars]
-            axes.bar([place + offset for place in range(len(bars))], heights, width=0.27, label=f"{label} saved")
-        axes.axhline(0, color="black", linewidth=0.8)
-        axes.set_xticks(range(len(bars)), [name for name, _ in bars], rotation=45, ha="right", parse_math=False)
-        axes.set_ylabel("% of the baseline")
-        axes.set_title(self.headline, fontsize=7, wrap=True, parse_math=False)
-        axes.legend()
-        return figure
 
 
 FIELD_TYPES: dict[str, type] = {

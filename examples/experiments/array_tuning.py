@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from result_tables import csv_text
@@ -38,9 +38,12 @@ from zapsim.frontend.tuning.array_tuning import ArrayGoal, Calibration, tune_for
 from zapsim.frontend.tuning.budgets import Budgets
 from zapsim.frontend.tuning.curves import Curves, measure_curves
 from zapsim.frontend.tuning.sensitivity import measure_sensitivities, weighted
-from zapsim.report.plot import save_figure
+from zapsim.report.style import Layout, add_legend, grid, legend_handles, line_look, new_figure, save_figure, styled
 from zapsim.tracefile.order import Rule
 from zapsim.tracefile.records import OperatingPoint
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ARRAYS: dict[str, tuple[str, dict[str, object]]] = {
     "weight-stationary": ("systolic_16x16", {}),
@@ -228,7 +231,7 @@ predictors of pattern {pattern}. Savings are shares of the same array's cycles a
     args.out.mkdir(parents=True, exist_ok=True)
     write_atomically(args.out / "array_tuning.md", text)
     write_atomically(args.out / "array_tuning.csv", csv_text(rows))
-    _plot(rows, args.out / "array_tuning.png")
+    save_figure(_plot(rows), args.out / "array_tuning.png")
     print(text)
 
 
@@ -237,11 +240,10 @@ def _photographs(images: ImageSet) -> str:
     return f"{len(images)} crops of {len(names)} photographs ({', '.join(names)})"
 
 
-def _plot(rows: Sequence[Record], path: Path) -> None:
-    from matplotlib.figure import Figure
-
+@styled
+def _plot(rows: Sequence[Record]) -> Figure:
     arrays = list(dict.fromkeys(str(row["array"]) for row in rows))
-    figure = Figure(figsize=(3.4 * len(arrays), 5.6), layout="constrained")
+    figure = new_figure(Layout("page"), 3.6)
     panels = figure.subplots(2, len(arrays), sharex=True, squeeze=False)
     for column, array in enumerate(arrays):
         for panel, key in zip(panels[:, column], ("cycles", "energy"), strict=True):
@@ -249,14 +251,15 @@ def _plot(rows: Sequence[Record], path: Path) -> None:
                 points = [row for row in rows if (row["array"], row["method"]) == (array, method)]
                 points.sort(key=lambda row: row["error"])
                 across, up = ([100 * float(row[name]) for row in points] for name in ("error", key))
-                panel.plot(across, up, "o-", markersize=4, linewidth=1, color=f"C{number}", label=method)
+                panel.plot(across, up, label=method, **line_look(number))
             panel.axhline(0, color="black", linewidth=0.6)
-        panels[0, column].set_title(array, fontsize=10)
+            grid(panel, "both")
+        panels[0, column].set_title(array.replace(" ", "\n", 1))
         panels[1, column].set_xlabel("output error, %")
     for panel, key in zip(panels[:, 0], ("cycles", "energy"), strict=True):
         panel.set_ylabel(f"{key} saved, %")
-    panels[0, 0].legend(fontsize=7)
-    save_figure(figure, path)
+    add_legend(figure, legend_handles(panels[0, 0]), 4)
+    return figure
 
 
 def _arguments(given: list[str] | None) -> argparse.Namespace:

@@ -22,6 +22,7 @@ from functools import cached_property
 from itertools import product
 from math import floor, log
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -45,8 +46,11 @@ from zapsim.frontend.training.predictor import PredictorSet, load_predictors
 from zapsim.frontend.tuning.operating_points import save_points
 from zapsim.frontend.tuning.ordering import order_points
 from zapsim.patterns import PATTERNS
-from zapsim.report.plot import save_figure
+from zapsim.report.style import Layout, add_legend, grid, legend_handles, line_look, new_figure, save_figure, styled
 from zapsim.tracefile.order import Rule
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NETWORK = ("--network", "zapsim.frontend.networks.hed_vgg16:vgg16")
 BUNDLED = ("1/3", "2/5", "1/2")
@@ -296,7 +300,7 @@ of which 12 of 13 are predicted. All patterns are asked for an output error of {
     args.out.mkdir(parents=True, exist_ok=True)
     write_atomically(args.out / "hed_vgg16.md", text)
     write_atomically(args.out / "hed_vgg16.csv", csv_text(rows))
-    _plot(rows, args.out / "hed_vgg16.png")
+    save_figure(_plot(rows), args.out / "hed_vgg16.png")
     print(text)
 
 
@@ -305,24 +309,25 @@ def _photographs(images: ImageSet) -> str:
     return f"{len(images)} crops of {len(names)} others ({', '.join(names)})"
 
 
-def _plot(rows: Sequence[Record], path: Path) -> None:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5, 3.8), layout="constrained")
+@styled
+def _plot(rows: Sequence[Record]) -> Figure:
+    figure = new_figure(Layout("column", "VGG-16, calibration photographs; stars: test photographs"), 2.4)
     panel = figure.subplots()
-    for pattern, seed in dict.fromkeys((row["pattern"], row["seed"]) for row in rows):
+    lines = dict.fromkeys((row["pattern"], row["seed"]) for row in rows)
+    for index, (pattern, seed) in enumerate(lines):
         points = [row for row in rows if (row["pattern"], row["method"], row["seed"]) == (pattern, "ZAP", seed)]
         points.sort(key=lambda row: row["setting"])
         across, up = ([100 * float(row[key]) for row in points] for key in ("calibrate_skipped", "calibrate_error"))
-        (line,) = panel.plot(across, up, "o-", markersize=4, linewidth=1, label=f"{pattern}, seed {seed}")
+        shown = line_look(index)
+        panel.plot(across, up, label=f"{pattern}, seed {seed}", **shown)
         for row in (row for row in points if row["chosen"]):
             skipped, error = 100 * float(row["test_skipped"]), 100 * float(row["test_error"])
-            panel.plot(skipped, error, "*", markersize=9, color=line.get_color())
+            panel.plot(skipped, error, "*", markersize=8, color=shown["color"])
     panel.set_xlabel("MACs skipped, %")
     panel.set_ylabel("output error, %")
-    panel.set_title("VGG-16, calibration photographs; stars: test photographs", fontsize=10)
-    panel.legend(fontsize=8)
-    save_figure(figure, path)
+    grid(panel, "both")
+    add_legend(figure, legend_handles(panel), 3)
+    return figure
 
 
 if __name__ == "__main__":

@@ -6,13 +6,17 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from comparison import Experiment, Row
 from result_tables import POINTS, chosen_table, csv_text, summaries
 
 from zapsim.files import write_atomically
 from zapsim.frontend.evaluation_table import Record, markdown
-from zapsim.report.plot import save_figure
+from zapsim.report.style import Layout, add_legend, grid, legend_handles, line_look, new_figure, save_figure, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 METHODS = ("ZAP", "neighbours", "rule")
 
@@ -79,25 +83,24 @@ Measured on {experiment.test.description}: {photographs} photographs.
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / f"{page.name}.md", text)
     write_atomically(folder / f"{page.name}.csv", csv_text(records))
-    _plot(page, records, folder / f"{page.name}.png")
+    save_figure(_plot(page, records), folder / f"{page.name}.png")
     print(text)
 
 
-def _plot(page: Page, records: Sequence[Record], path: Path) -> None:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5, 3.8), layout="constrained")
+@styled
+def _plot(page: Page, records: Sequence[Record]) -> Figure:
+    figure = new_figure(Layout("column", f"{page.title}, pattern {page.pattern}"), 2.4)
     panel = figure.subplots()
-    for method in dict.fromkeys(str(record["method"]) for record in records):
+    for index, method in enumerate(dict.fromkeys(str(record["method"]) for record in records)):
         chosen = sorted(
             (record for record in records if record["method"] == method), key=lambda record: float(record["macs_saved"])
         )
         across = [100 * float(record["macs_saved"]) for record in chosen]
         up = [100 * float(record["value"]) for record in chosen]
-        panel.plot(across, up, "*" if method in ("perfect", "rule") else "o-", markersize=5, linewidth=1, label=method)
+        panel.plot(across, up, label=method, **line_look(index))
     panel.set_xlabel("MACs saved, net of the predictor's, %")
     panel.set_ylabel("output error, %")
     panel.set_ylim(-2, 60)
-    panel.set_title(f"{page.title}, pattern {page.pattern}", fontsize=10)
-    panel.legend(fontsize=8)
-    save_figure(figure, path)
+    grid(panel, "both")
+    add_legend(figure, legend_handles(panel), 2)
+    return figure

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from comparison import NO_SEED, Experiment, Row
@@ -15,7 +16,10 @@ from zapsim.files import write_atomically
 from zapsim.frontend.evaluation import Evaluation
 from zapsim.frontend.evaluation_table import Record, markdown
 from zapsim.frontend.quality import ImageOutcomes
-from zapsim.report.plot import save_figure
+from zapsim.report.style import Layout, add_legend, grid, legend_handles, line_look, new_figure, save_figure, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _FIGURE: tuple[tuple[str, str, str], ...] = (
     ("value", "lost", ".2%"),
@@ -178,19 +182,18 @@ def write_results(folder: Path, name: str, text: str, records: Sequence[Record],
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / f"{name}.md", text)
     write_atomically(folder / f"{name}.csv", csv_text(records))
-    plot(records, folder / f"{name}.png", title)
+    save_figure(plot(records, title), folder / f"{name}.png")
     print(text)
 
 
-def plot(records: Sequence[Record], path: Path, title: str) -> None:
+@styled
+def plot(records: Sequence[Record], title: str) -> Figure:
     """Draw lost accuracy over MACs skipped: a panel per pattern, a line per method."""
-    from matplotlib.figure import Figure
-
     patterns = list(dict.fromkeys(str(record["pattern"]) for record in records))
-    figure = Figure(figsize=(3.6 * len(patterns), 3.6), layout="constrained")
+    figure = new_figure(Layout("page", title), 2.4)
     panels = figure.subplots(1, len(patterns), sharey=True, squeeze=False)[0]
     for panel, pattern in zip(panels, patterns, strict=True):
-        for method in dict.fromkeys(str(record["method"]) for record in records):
+        for index, method in enumerate(dict.fromkeys(str(record["method"]) for record in records)):
             chosen = [record for record in records if (record["pattern"], record["method"]) == (pattern, method)]
             chosen.sort(key=lambda record: record["macs_saved"])
             across, up = ([100 * float(record[key]) for record in chosen] for key in ("macs_saved", "value"))
@@ -198,13 +201,12 @@ def plot(records: Sequence[Record], path: Path, title: str) -> None:
                 [100 * (float(record["value"]) - float(record["low"])) for record in chosen],
                 [100 * (float(record["high"]) - float(record["value"])) for record in chosen],
             ]
-            style = "*" if method == "perfect" else "o-"
-            panel.errorbar(across, up, yerr=bars, fmt=style, markersize=4, linewidth=1, capsize=2, label=method)
+            panel.errorbar(across, up, yerr=bars, capsize=1.5, elinewidth=0.7, label=method, **line_look(index))
         panel.axhline(0, color="black", linewidth=0.6)
         panel.set_title(f"pattern {pattern}")
-        panel.set_xlabel("MACs saved, net of the predictor's, %")
+        panel.set_xlabel("MACs saved, net of the\npredictor's, %")
         panel.set_ylim(-0.6, 4)
+        grid(panel, "both")
     panels[0].set_ylabel("top-1 lost, percentage points")
-    panels[0].legend(fontsize=8)
-    figure.suptitle(title, fontsize=9)
-    save_figure(figure, path)
+    add_legend(figure, legend_handles(panels[0]), 5)
+    return figure

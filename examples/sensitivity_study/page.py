@@ -5,10 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import zapsim
 from sensitivity_study.study import BEST, CHIP, OTHER_PRICES, SAVINGS, STEP, WATCHED, Case, Move, Pair, Savings
-from zapsim.report.plot import check_plot, save_figure
+from zapsim.report.style import GAIN, LOSS, OTHERS, Layout, check_plot, new_figure, save_figure, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def markdown(cases: list[Case], trace: zapsim.Trace, plot: bool) -> str:
@@ -191,32 +195,34 @@ def pair_table(cases: list[Case]) -> str:
 def tornado(cases: list[Case], path: Path) -> None:
     """Draw a bar per parameter, from its saving when moved down to that when moved up, and the range of all pairs."""
     check_plot(path)
-    from matplotlib.figure import Figure
+    save_figure(_tornado(cases), path)
 
+
+@styled
+def _tornado(cases: list[Case]) -> Figure:
     heights = [len(case.effects) + 1 for case in cases]
-    figure = Figure(figsize=(10.0, 1.5 * len(cases) + 0.2 * sum(heights)), layout="constrained")
+    note = (
+        f"orange: parameter {STEP:.0%} lower, blue: higher, grey: range over all pairs; "
+        "black line: as in the file, dashed line: no saving"
+    )
+    figure = new_figure(Layout("page"), 0.75 * len(cases) + 0.15 * sum(heights), note)
     grid = figure.subplots(len(cases), len(SAVINGS), squeeze=False, gridspec_kw={"height_ratios": heights})
     for row, case in zip(grid, cases, strict=True):
         for which, axes in enumerate(row):
             plain = 100 * case.plain[which]
             for place, effect in enumerate(reversed(case.effects)):
-                for saved, colour in ((effect.down, "tab:orange"), (effect.up, "tab:blue")):
+                for saved, look in ((effect.down, LOSS), (effect.up, GAIN)):
                     if saved:
-                        axes.barh(place, 100 * saved[which] - plain, left=plain, color=colour, height=0.7, alpha=0.8)
+                        axes.barh(place, 100 * saved[which] - plain, left=plain, color=look.colour, height=0.7,
+                                  alpha=0.8)  # fmt: skip
             axes.use_sticky_edges = False
             shares = [100 * pair.both[which] for pair in pairs_of(case, which)]
-            axes.barh(len(case.effects), max(shares) - min(shares), left=min(shares), color="tab:gray", height=0.7)
+            axes.barh(len(case.effects), max(shares) - min(shares), left=min(shares), color=OTHERS, height=0.7)
             axes.axvline(plain, color="black", linewidth=0.8)
-            axes.axvline(0, color="tab:red", linewidth=0.8, linestyle="--")
+            axes.axvline(0, color="black", linewidth=0.8, linestyle="--")
             labels = [*(effect.title for effect in reversed(case.effects)), "any two moved"]
-            axes.set_yticks(range(len(labels)), labels, fontsize=7)
-            axes.set_title(f"{case.title}\n{SAVINGS[which]} saved, %", fontsize=8, parse_math=False)
-            axes.tick_params(axis="x", labelsize=7)
+            axes.set_yticks(range(len(labels)), labels)
+            axes.set_title(f"{case.title}\n{SAVINGS[which]} saved, %")
             if which:
                 axes.set_yticklabels([])
-    figure.supxlabel(
-        f"orange: parameter {STEP:.0%} lower, blue: higher, grey: range over all pairs; "
-        "black line: as in the file, red line: no saving",
-        fontsize=8,
-    )
-    save_figure(figure, path)
+    return figure

@@ -17,7 +17,7 @@ from zapsim.exploration.api import explore
 from zapsim.exploration.fronts import compare_explorations
 from zapsim.exploration.hypervolume import attained_share, compare_fronts, hypervolume
 from zapsim.exploration.pareto import Front, Goal
-from zapsim.report.attainment import attainment_corners
+from zapsim.report.figures.fronts import attainment_corners
 
 CELLS = 6
 

@@ -14,8 +14,9 @@ from tests.explore_support import space_of
 from zapsim.cli import main
 
 COMMANDS = (
-    "demo", "run", "explain", "explore", "pareto", "compare", "train", "tune", "adapt", "eval", "trace", "reorder",
-    "trace-info", "archs", "area", "energy", "validate", "workloads", "inspect", "synthesise", "schema", "doctor",
+    "demo", "run", "explain", "plot", "explore", "pareto", "compare", "train", "tune", "adapt", "eval", "trace",
+    "reorder", "trace-info", "archs", "area", "energy", "validate", "workloads", "inspect", "synthesise", "schema",
+    "doctor",
 )  # fmt: skip
 
 PRINTED = {

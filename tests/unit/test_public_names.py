@@ -11,7 +11,19 @@ import zapsim
 from zapsim.errors import MissingExtraError, ZapsimError
 
 ROOT = Path(__file__).parents[2]
-PUBLIC = ["Trace", "__version__", "compare", "evaluate", "explore", "load_arch", "simulate", "trace", "train", "tune"]
+PUBLIC = [
+    "Trace",
+    "__version__",
+    "compare",
+    "evaluate",
+    "explore",
+    "load_arch",
+    "plot",
+    "simulate",
+    "trace",
+    "train",
+    "tune",
+]
 
 
 def test_the_public_names_are_these():

@@ -5,7 +5,6 @@ import io
 import json
 import math
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,9 +15,8 @@ from zapsim.columns import DEFAULT, FILE_COLUMNS
 from zapsim.comparison import Comparison, Outcome
 from zapsim.counts import Counts, Cycles
 from zapsim.energy.model import COMPONENTS
-from zapsim.errors import MissingExtraError, ZapsimError
+from zapsim.errors import ZapsimError
 from zapsim.report.formats import FORMATS, print_table, render
-from zapsim.report.plot import check_plot, save_figure
 from zapsim.report.view import View
 from zapsim.results import LayerResult, RunResult
 from zapsim.tracefile.reader import Trace
@@ -235,35 +233,7 @@ def test_a_layer_that_takes_nothing():
     assert unpriced.energy_saving == 0
 
 
-# --- plots ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("suffix", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
-def test_plots(tmp_path, suffix, magic):
-    pytest.importorskip("matplotlib")
-    path = tmp_path / f"savings.{suffix}"
-    result = replace(RESULT, network="$x$ net")
-    save_figure(result.plot(), path)
-    assert path.read_bytes().startswith(magic)
-    assert [one.name for one in tmp_path.iterdir()] == [path.name]
-    again = tmp_path / f"again.{suffix}"
-    save_figure(result.plot(), again)
-    assert again.read_bytes() == path.read_bytes()
-
-
-def test_plots_of_another_kind(tmp_path):
-    path = tmp_path / "savings.gif"
-    with pytest.raises(ZapsimError) as caught:
-        check_plot(path)
-    assert str(caught.value) == f"{path}: a plot's name must end in one of .png, .svg, .pdf"
-
-
-def test_plots_without_matplotlib(tmp_path, monkeypatch):
-    monkeypatch.setattr("zapsim.errors.find_spec", lambda _name: None)
-    for draw in (partial(check_plot, tmp_path / "savings.png"), RESULT.plot):
-        with pytest.raises(MissingExtraError) as caught:
-            draw()
-        assert str(caught.value) == "plots need matplotlib: pip install 'zapsim[report]'"
+# --- in a terminal ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])

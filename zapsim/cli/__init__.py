@@ -21,6 +21,7 @@ from zapsim.cli import (
     explore,
     inspect,
     pareto,
+    plot,
     reorder,
     run,
     schema,
@@ -39,8 +40,8 @@ from zapsim.errors import ZapsimError, did_you_mean
 from zapsim.version import __version__
 
 _COMMANDS = (
-    demo, run, explain, explore, pareto, compare, train, tune, adapt, evaluate, trace, reorder, trace_info, archs, area,
-    energy, validate, workloads, inspect, synthesise, schema, doctor,
+    demo, run, explain, plot, explore, pareto, compare, train, tune, adapt, evaluate, trace, reorder, trace_info, archs,
+    area, energy, validate, workloads, inspect, synthesise, schema, doctor,
 )  # fmt: skip
 
 _EPILOG = """\

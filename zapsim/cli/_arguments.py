@@ -166,7 +166,7 @@ def check_outputs(files: Iterable[Path | None], plots: Iterable[Path | None] = (
     for path in texts:
         check_writable(path, read)
     if pictures:
-        from zapsim.report.plot import check_plot
+        from zapsim.report.style import check_plot
 
         for path in pictures:
             check_plot(path)

@@ -85,13 +85,10 @@ def execute(args: argparse.Namespace) -> int:
 
 def _compare_designs(args: argparse.Namespace) -> int:
     from zapsim.exploration.compare import compare
-    from zapsim.report.compare import (
-        check_comparison_view,
-        comparison_csv,
-        plot_comparison,
-        print_comparison,
-        render_comparison,
-    )
+    from zapsim.report.compare import check_comparison_view, comparison_csv, print_comparison, render_comparison
+    from zapsim.report.figures.comparison import draw_comparison
+    from zapsim.report.figures.synthetic import NOTE
+    from zapsim.report.style import Layout, save_figure
     from zapsim.report.terminal import stdout_console
 
     view = table_view(args)
@@ -108,14 +105,18 @@ def _compare_designs(args: argparse.Namespace) -> int:
     if args.csv is not None:
         write_output(args.csv, comparison_csv(sides))
     if args.plot is not None:
-        plot_comparison(sides.records(), sides.descriptions, args.plot)
+        names = f"A: {sides.a.name}", f"B: {sides.b.name}"
+        note = NOTE if any(description.endswith(NOTE) for description in sides.descriptions) else ""
+        save_figure(draw_comparison(sides.records(), names, Layout("page"), note), args.plot)
         say_written(args.plot)
     return 0
 
 
 def _compare_fronts(args: argparse.Namespace) -> int:
     from zapsim.exploration.fronts import compare_explorations
-    from zapsim.report.attainment import fronts_csv, plot_fronts, print_fronts, render_fronts
+    from zapsim.report.attainment import fronts_csv, print_fronts, render_fronts
+    from zapsim.report.figures.fronts import draw_fronts
+    from zapsim.report.style import Layout, save_figure
     from zapsim.report.terminal import stdout_console
 
     for option, value in (("--columns", args.columns), ("--wide", args.wide), ("--totals", args.totals)):
@@ -134,7 +135,7 @@ def _compare_fronts(args: argparse.Namespace) -> int:
     if args.csv is not None:
         write_output(args.csv, fronts_csv(record))
     if args.plot is not None:
-        plot_fronts(record, args.plot)
+        save_figure(draw_fronts(record, Layout("page")), args.plot)
         say_written(args.plot)
     return 0
 

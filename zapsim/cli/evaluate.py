@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from zapsim.cli._arguments import Subparsers
 from zapsim.cli._frontend_arguments import (
@@ -22,13 +20,9 @@ from zapsim.cli._frontend_arguments import (
     undecoded_on_stderr,
     wide_console,
 )
-from zapsim.report.plot import check_plot, save_figure
-
-if TYPE_CHECKING:
-    from zapsim.frontend.evaluation import Evaluation
+from zapsim.report.style import Layout, check_plot, save_figure
 
 _BASELINES = ("perfect", "random", "neighbours")
-_PLOTTED = ("top1_accuracy", "top1_agreement", "relative_output_error")
 
 _EPILOG = """\
 examples:
@@ -83,7 +77,9 @@ def add_parser(commands: Subparsers) -> None:
         help="format of the tables (default: table)",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write to this file instead of the terminal")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw quality against MACs saved (.png, .svg, .pdf)")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw the error over the MACs saved (.png, .svg, .pdf)"
+    )
     parser.set_defaults(execute=execute)
 
 
@@ -95,6 +91,7 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.frontend.network.forward import use_threads
     from zapsim.frontend.training.predictor import load_predictors
     from zapsim.report.conclusion import of_evaluations
+    from zapsim.report.figures.curves import draw_curves, evaluated_curves
 
     check_output(args.out)
     if args.plot is not None:
@@ -119,7 +116,7 @@ def execute(args: argparse.Namespace) -> int:
             provenance=provenance("eval", vars(args)),
         )
     if args.plot is not None:
-        _plot(evaluated, args.plot, f"{evaluated.provenance['network']} {evaluated[0].note}")
+        save_figure(draw_curves(evaluated_curves(evaluated.records()), Layout("page")), args.plot)
     text = evaluated.render(args.format, None if args.out else wide_console().width)
     if args.format in ("table", "markdown"):
         text = f"{of_evaluations(evaluated, evaluated.reference)}\n\n{text}"
@@ -128,42 +125,3 @@ def execute(args: argparse.Namespace) -> int:
     else:
         write_atomically(args.out, text)
     return 0
-
-
-def _plot(evaluations: Sequence[Evaluation], path: Path, title: str) -> None:
-    """Draw every method as a point with its interval: top-1 if known, else agreement, else output error."""
-    from matplotlib.figure import Figure
-
-    figures = evaluations[0].figures
-    name = next(name for name in _PLOTTED if name in figures)
-    figure = Figure(figsize=(6.0, 4.0), layout="constrained")
-    axes = figure.subplots()
-    for family in dict.fromkeys(_family(evaluation) for evaluation in evaluations):
-        members = sorted(
-            (evaluation for evaluation in evaluations if _family(evaluation) == family),
-            key=lambda evaluation: evaluation.macs_saved,
-        )
-        estimates = [evaluation.figures[name] for evaluation in members]
-        below = [100 * (estimate.value - estimate.low) for estimate in estimates]
-        above = [100 * (estimate.high - estimate.value) for estimate in estimates]
-        saved = [100 * evaluation.macs_saved for evaluation in members]
-        values = [100 * estimate.value for estimate in estimates]
-        reach = [below, above]
-        axes.errorbar(saved, values, yerr=reach, fmt="o-", markersize=4, linewidth=1, capsize=2, label=family)
-        for evaluation, x, y in zip(members, saved, values, strict=True):
-            axes.annotate(evaluation.name, (x, y), textcoords="offset points", xytext=(4, 4), fontsize=6)
-    if "top1_accuracy_unmodified" in figures and name == "top1_accuracy":
-        axes.axhline(100 * figures["top1_accuracy_unmodified"].value, color="black", linewidth=0.8, linestyle=":")
-    axes.set_xlabel("MACs saved, net of the predictors' own, %")
-    axes.set_ylabel(f"{name.replace('_', ' ')}, %")
-    axes.set_title(title, fontsize=7, wrap=True, parse_math=False)
-    axes.legend(fontsize=8)
-    save_figure(figure, path)
-
-
-def _family(evaluation: Evaluation) -> str:
-    """Return the line that a method belongs to: the predictors' own, adapted weights, or a baseline."""
-    first, _, adapted = evaluation.name.split()[0].partition("-")
-    if first in ("perfect", "random", "neighbours"):
-        return first
-    return f"predictors, {adapted}" if adapted in ("recalibrated", "finetuned") else "predictors"

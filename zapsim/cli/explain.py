@@ -50,12 +50,9 @@ def execute(args: argparse.Namespace) -> int:
     """Run the three simulations, and show or write what becomes of the zeros."""
     from zapsim.arch.load import load_arch
     from zapsim.report.attribution import explain
-    from zapsim.report.explanation import (
-        check_explanation_view,
-        plot_explanations,
-        print_explanation,
-        render_explanation,
-    )
+    from zapsim.report.explanation import check_explanation_view, print_explanation, render_explanation
+    from zapsim.report.figures.waterfall import Waterfall, draw_waterfall
+    from zapsim.report.style import Layout, save_figure
     from zapsim.report.terminal import stdout_console
     from zapsim.simulation import simulate
     from zapsim.tracefile.reader import Trace
@@ -76,6 +73,6 @@ def execute(args: argparse.Namespace) -> int:
     else:
         sys.stdout.write(render_explanation(explanation, args.format, view))
     if args.plot is not None:
-        plot_explanations([explanation], args.plot)
+        save_figure(draw_waterfall([Waterfall.of(explanation)], Layout("page")), args.plot)
         say_written(args.plot)
     return 0

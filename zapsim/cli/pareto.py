@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from zapsim.cli._arguments import Subparsers, add_command, add_option, check_outputs, say_written, write_output
-from zapsim.errors import ZapsimError
+from zapsim.errors import ZapsimError, check_extra
 
 _EPILOG = """\
 examples:
@@ -57,32 +57,35 @@ def execute(args: argparse.Namespace) -> int:
 
     check_dependencies()
     from zapsim.exploration.pareto import load_front
+    from zapsim.plotting import drawn_front
+    from zapsim.report.figures.pareto import draw_pareto
+    from zapsim.report.figures.pareto_page import front_page
     from zapsim.report.pareto import front_csv, print_front
-    from zapsim.report.pareto_plot import FrontPlot, check_front_plot, plot_front
+    from zapsim.report.style import Layout, save_figure
     from zapsim.report.terminal import stdout_console
-    from zapsim.workloads.synthetic import SYNTHETIC, SYNTHETIC_NOTE
 
     if args.limit < 1:
         raise ZapsimError(f"--limit must be at least 1, got {args.limit}")
-    check_outputs((args.csv,))
-    for path in args.plot:
-        check_front_plot(path)
+    pages = [path for path in args.plot if path.suffix == ".html"]
+    check_outputs((args.csv, *pages), [path for path in args.plot if path not in pages])
+    if pages:
+        check_extra("interactive plots need", "report", "plotly")
     front = load_front(args.folder, args.minimise, args.maximise, args.where)
     if not front.best:
         raise ZapsimError(f"{args.folder}: no design meets the constraints")
-    goals = [(goal.column, goal.maximise) for goal in front.goals]
+    drawn = drawn_front(front)
     counts = ", ".join(f"{count:,} {status}" for status, count in sorted(front.statuses.items()))
-    title = f"{front.name}: {len(front.best):,} of {len(front.rows):,} designs on the front"
-    if any(note.endswith(SYNTHETIC_NOTE) for note in front.notes):
-        title += f", {SYNTHETIC} masks"
     console = stdout_console()
-    console.print(f"{title} ({counts})", highlight=False)
-    print_front(front.best, front.choices, goals, console, args.limit)
+    console.print(f"{drawn.headline} ({counts})", highlight=False)
+    print_front(front.best, front.choices, drawn.goals, console, args.limit)
     for note in front.notes:
         console.print(f"Quality of {note}", style="dim", highlight=False, soft_wrap=True)
     if args.csv is not None:
         write_output(args.csv, front_csv(front.best, front.notes))
     for path in args.plot:
-        plot_front(FrontPlot(title, front.rows, front.best, goals, front.choices), path)
-        say_written(path)
+        if path in pages:
+            write_output(path, front_page(drawn))
+        else:
+            save_figure(draw_pareto([drawn], Layout("page")), path)
+            say_written(path)
     return 0

@@ -95,8 +95,9 @@ def add_parser(commands: Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Run the simulation, and show or write its result."""
+    from zapsim.report.figures.savings import draw_savings
     from zapsim.report.formats import check_view
-    from zapsim.report.plot import save_figure
+    from zapsim.report.style import Layout, save_figure
     from zapsim.report.timeline_file import timeline_json
 
     if args.batch < 1:
@@ -110,7 +111,7 @@ def execute(args: argparse.Namespace) -> int:
         result = _simulate(args, trace, timed)
     _show(result, form, view, args.out)
     if args.plot is not None:
-        save_figure(result.plot(), args.plot)
+        save_figure(draw_savings([result], Layout("page")), args.plot)
         say_written(args.plot)
     if args.timeline is not None:
         write_output(args.timeline, timeline_json(timed, result.clock_hz, result.headline))

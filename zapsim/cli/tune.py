@@ -187,8 +187,8 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.frontend import api
     from zapsim.frontend.inputs import check_output
     from zapsim.frontend.network.forward import use_threads
-    from zapsim.report.plot import save_figure
-    from zapsim.report.points_plot import draw_points
+    from zapsim.report.figures.curves import draw_curves, point_curve
+    from zapsim.report.style import Layout, save_figure
 
     if not (args.error or args.saving or args.uniform or args.threshold):
         raise FrontendError("nothing to tune for: give --error, --saving, --uniform or --threshold")
@@ -230,6 +230,8 @@ def execute(args: argparse.Namespace) -> int:
         )
     print_tuning(tuned)
     if args.plot is not None:
-        save_figure(draw_points(tuned.points, "summed error" if tuned.weights is None else "weighted error"), args.plot)
+        curve = point_curve("operating points", [point.quality for point in tuned.points])
+        names = {} if tuned.weights is None else {"summed_error": "weighted error"}
+        save_figure(draw_curves([curve], Layout("page"), names), args.plot)
         say_written(args.plot)
     return 0

@@ -1,4 +1,4 @@
-"""Two designs side by side, as a table, CSV, JSON, Markdown, LaTeX, and as bars."""
+"""Two designs side by side, as a table, CSV, JSON, Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
 from rich import box
@@ -14,10 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from zapsim.columns import ALIASES, BY_NAME, Column
-from zapsim.metrics import METRICS, Known, Metric, Value
+from zapsim.metrics import Known, Metric, Value
 from zapsim.report.conclusion import Design, of_comparison
 from zapsim.report.formats import latex_table, markdown_table
-from zapsim.report.plot import save_figure
 from zapsim.report.terminal import plain_console, print_in_parts
 from zapsim.report.view import WIDTH, View, footer, wrapped
 
@@ -39,8 +37,6 @@ _EVERY: Final = (
 )
 _DISPENSABLE: Final = ("bound", "dram_words")
 """Columns that are left out, in this order, for the table to fit."""
-
-_DRAWN: Final = (Column(METRICS["latency"], "ms", 1e6), Column(METRICS["energy"], "mJ", 1e9))
 
 
 class Compared(Design, Protocol):
@@ -233,21 +229,3 @@ def comparison_csv(pair: Pair) -> str:
     writer.writeheader()
     writer.writerows(records)
     return text.getvalue()
-
-
-def plot_comparison(records: Sequence[Record], descriptions: Sequence[str], path: Path) -> None:
-    """Draw time and energy of every layer of A and B as bars."""
-    from matplotlib.figure import Figure
-
-    layers = [record for record in records if record["layer"] != "total"]
-    figure = Figure(figsize=(max(6.0, 0.7 * len(layers)), 6.0), layout="constrained")
-    for axes, column in zip(figure.subplots(2, 1, sharex=True), _DRAWN, strict=True):
-        for offset, side, description in zip((-0.2, 0.2), "ab", descriptions, strict=True):
-            heights = [record[f"{column.metric.column}_{side}"] for record in layers]
-            axes.bar([place + offset for place in range(len(layers))], heights, width=0.4, label=description)
-        axes.set_ylabel(column.heading)
-        names = [record["layer"] for record in layers]
-        axes.set_xticks(range(len(layers)), names, rotation=45, ha="right", parse_math=False)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", fontsize=7)
-    save_figure(figure, path)

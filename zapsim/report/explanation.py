@@ -1,4 +1,4 @@
-"""An explanation of savings as a table, CSV, JSON or Markdown, and as a waterfall plot."""
+"""An explanation of savings as a table, CSV, JSON or Markdown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from rich import box
@@ -18,7 +17,6 @@ from zapsim.columns import BY_NAME
 from zapsim.report.attribution import Explanation, Step
 from zapsim.report.conclusion import of_explanation
 from zapsim.report.formats import markdown_table
-from zapsim.report.plot import check_plot, save_figure
 from zapsim.report.terminal import plain_console
 from zapsim.report.view import View, footer, wrapped
 
@@ -179,6 +177,8 @@ def _csv(explanation: Explanation, _view: View) -> str:
 def _json(explanation: Explanation, _view: View) -> str:
     whole = {
         "headline": explanation.run.headline,
+        "arch": explanation.run.arch,
+        "quality_note": explanation.run.quality_note,
         **{name: {step.cause: step.share for step in steps} for name, steps in _sections(explanation)},
         "saved": {name: _saved(steps) for name, steps in _sections(explanation)},
         "provenance": explanation.run.provenance,
@@ -202,39 +202,3 @@ FORMATS: dict[str, Callable[[Explanation, View], str]] = {
     "markdown": _markdown,
 }
 """Renderers by the name that ``--format`` takes."""
-
-
-def plot_explanations(explanations: Sequence[Explanation], path: Path) -> None:
-    """Draw waterfalls: one row per explanation, cycles on the left and energy on the right.
-
-    Raises
-    ------
-    ZapsimError
-        If the file cannot be drawn (:func:`zapsim.report.plot.check_plot`).
-    """
-    check_plot(path)
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11.0, 0.6 + 3.0 * len(explanations)), layout="constrained")
-    grid = figure.subplots(len(explanations), 2, squeeze=False)
-    for row, explanation in zip(grid, explanations, strict=True):
-        for axes, (name, steps) in zip(row, _sections(explanation), strict=True):
-            reached = 0.0
-            for place, step in enumerate(steps):
-                axes.bar(place, 100 * step.share, bottom=100 * reached, color="C2" if step.share >= 0 else "C3")
-                top = 100 * max(reached, reached + step.share)
-                axes.annotate(f"{100 * step.share:+.1f}", (place, top), fontsize=6, ha="center", va="bottom")
-                reached += step.share
-            axes.bar(len(steps), 100 * reached, color="C0")
-            axes.annotate(
-                f"{100 * reached:.1f}", (len(steps), max(100 * reached, 0.0)), fontsize=6, ha="center", va="bottom"
-            )
-            axes.margins(y=0.08)
-            axes.axhline(0, color="black", linewidth=0.8)
-            labels = [*(step.cause for step in steps), "saved"]
-            axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right", fontsize=7)
-            axes.set_ylabel(f"% of the {name}", fontsize=8)
-            axes.set_title(
-                f"{explanation.run.arch} ({explanation.run.arch_summary}): {reached:.1%} saved", fontsize=7, wrap=True
-            )
-    save_figure(figure, path)

@@ -29,7 +29,12 @@ class TimedLayer:
 
 
 def timeline_json(layers: Sequence[TimedLayer], clock_hz: float, title: str) -> str:
-    """Write the timeline of layers that run one after the other; times are in µs, with the cycles beside them.
+    """Write the timeline of layers as JSON: :func:`timeline_record`."""
+    return json.dumps(timeline_record(layers, clock_hz, title), ensure_ascii=False) + "\n"
+
+
+def timeline_record(layers: Sequence[TimedLayer], clock_hz: float, title: str) -> dict[str, Any]:
+    """Gather the timeline of layers that run one after the other; times are in µs, with the cycles beside them.
 
     Slices of one kind that follow one another without a gap become one slice, which says how many they are.
     """
@@ -49,7 +54,7 @@ def timeline_json(layers: Sequence[TimedLayer], clock_hz: float, title: str) -> 
                 "args": {"layer": layer.name, "cycle": offset + begin, "cycles": end - begin, "tiles": count},
             })  # fmt: skip
         offset += layer.timeline.times.end
-    return json.dumps({"displayTimeUnit": "ns", "traceEvents": events}, ensure_ascii=False) + "\n"
+    return {"displayTimeUnit": "ns", "traceEvents": events}
 
 
 def _slices(layer: TimedLayer) -> Iterator[Slice]:
