@@ -22,7 +22,6 @@ from harm_page import METHODS, page
 from result_tables import csv_text
 
 from zapsim.files import write_atomically
-from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.evaluation import Evaluation, run_methods
 from zapsim.frontend.evaluation_table import Record
 from zapsim.frontend.methods.neighbours import NeighbourRule
@@ -47,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     args.work.mkdir(parents=True, exist_ok=True)
     for name in args.networks:
         for seed in args.seeds:
-            case = CASES[name](args, seed)
+            case = replace(CASES[name](args, seed), harm_images=args.harm_images)
             graph = trace_graph(case.network.model, case.network.example())
             sizes = {"learning": len(case.learning), "calibration": len(case.calibration), "n": len(case.test)}
             about: Record = {"network": name, "seed": seed, **sizes}
@@ -90,14 +89,10 @@ def _curves(case: Case, graph: Graph, scorers: Mapping[str, Scorer], harm: str) 
     """Measure the curves of one kind of predictor; those of the output, in the unmodified network."""
     model, images = case.network.model, case.calibration
     if harm == "output":
-        return measure_harm_curves(model, graph, scorers, _few(case))
+        return measure_harm_curves(model, graph, scorers, images.first(min(len(images), case.harm_images)))
     curves = measure_curves(model, graph, scorers, images)
     few = images.first(min(len(images), 500))
     return weighted(curves, measure_sensitivities(model, graph, scorers, curves, few))
-
-
-def _few(case: Case) -> ImageSet:
-    return case.calibration.first(min(len(case.calibration), 256))
 
 
 def _joined(curves: Sequence[Curves]) -> Curves:
@@ -111,7 +106,8 @@ def _skipping(
     """Return what makes a method of a budget: by harm, from curves that are measured anew at the middle point."""
     if harm == "output":
         middle = for_error(curves, case.middle)
-        curves = measure_harm_curves(case.network.model, graph, scorers, _few(case), point=middle)
+        few = case.calibration.first(min(len(case.calibration), case.harm_images))
+        curves = measure_harm_curves(case.network.model, graph, scorers, few, point=middle)
     return lambda budget: predicting(scorers, for_error(curves, budget))
 
 
@@ -176,6 +172,7 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--base-epochs", type=int, default=3, metavar="N", help="of a network")
     parser.add_argument("--learning", type=int, default=3000, metavar="N", help="images that predictors learn from")
     parser.add_argument("--calibration", type=int, default=3000, metavar="N", help="images for thresholds")
+    parser.add_argument("--harm-images", type=int, default=256, metavar="N", help="of these, to measure harm on")
     parser.add_argument("--test", type=int, default=5000, metavar="N", help="images to measure on")
     parser.add_argument("--size", type=int, metavar="N", help="side of crops of photographs (default: the network's)")
     parser.add_argument("--epochs", type=int, default=4, metavar="N", help="of predictors")

@@ -43,6 +43,8 @@ class Case:
         The error of the output at whose operating point harm is measured.
     batch
         Images per step of the training.
+    harm_images
+        On how many of the calibration images harm is measured at most.
     """
 
     network: Network
@@ -53,6 +55,7 @@ class Case:
     errors: tuple[float, float] = (0.015, 0.6)
     middle: float = 0.1
     batch: int = 32
+    harm_images: int = 256
 
 
 def _digits(args: argparse.Namespace, seed: int) -> Case:
