@@ -13,6 +13,7 @@ from zapsim.cli._arguments import (
     say_written,
     write_output,
 )
+from zapsim.cli._reports import write_comparison_report
 
 _EPILOG = """\
 examples:
@@ -43,6 +44,7 @@ def add_parser(commands: Subparsers) -> None:
         add_option(parser, "--set", f"--set-{letter}", dest=f"set_{letter}", help=summary)
     add_option(parser, "--csv", help="also write all metrics as CSV")
     add_option(parser, "--plot", help="also draw time and energy (png, svg or pdf)")
+    add_option(parser, "--report")
     parser.set_defaults(execute=execute)
 
 
@@ -53,7 +55,7 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.report.terminal import stdout_console
     from zapsim.tracefile.reader import find_trace
 
-    check_outputs((args.csv,), (args.plot,), (find_trace(args.trace),))
+    check_outputs((args.csv,), (args.plot,), (find_trace(args.trace),), args.report)
     sides = compare(
         args.a, args.b, trace=args.trace, point=args.point, policy=args.policy,
         overrides_a=args.set_a, overrides_b=args.set_b,
@@ -68,4 +70,6 @@ def execute(args: argparse.Namespace) -> int:
     if args.plot is not None:
         plot_comparison(records, sides.descriptions, args.plot)
         say_written(args.plot)
+    if args.report is not None:
+        write_comparison_report(args.report, sides)
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from zapsim.cli._arguments import (
     Subparsers,
@@ -16,10 +17,15 @@ from zapsim.cli._arguments import (
     say_written,
     write_output,
 )
+from zapsim.cli._reports import write_explanation_report
+
+if TYPE_CHECKING:
+    from zapsim.timing.layer import LayerTiming
 
 _EPILOG = """\
 examples:
   zapsim explain --arch eyeriss
+  zapsim explain --arch eyeriss --report page.html
   zapsim explain --arch lanes_256 --set array.sync=cluster --plot lanes.png
   zapsim explain --arch systolic_16x16 --set array.dataflow=input-stationary --format markdown --out is.md
 
@@ -40,6 +46,7 @@ def add_parser(commands: Subparsers) -> None:
     add_design_arguments(parser)
     add_options(parser, "--format", "--out")
     add_option(parser, "--plot", help="also draw the steps as a waterfall (png, svg or pdf)")
+    add_option(parser, "--report")
     parser.set_defaults(execute=execute)
 
 
@@ -48,15 +55,21 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.arch.load import load_arch
     from zapsim.report.attribution import explain
     from zapsim.report.explanation import plot_explanations, render_explanation
+    from zapsim.report.timeline_file import TimedLayer
     from zapsim.simulation import simulate
     from zapsim.tracefile.reader import Trace
 
-    check_outputs((args.out,), (args.plot,), design_files(args))
+    check_outputs((args.out,), (args.plot,), design_files(args), args.report)
     arch, trace = load_arch(args.arch, args.overrides), Trace(args.trace)
-    oracle, perfect, predicted = (
-        simulate(arch, trace, policy, point=args.point, images=args.images)
-        for policy in ("oracle", "zap-perfect", "zap")
+    timed: list[TimedLayer] = []
+
+    def keep(name: str, timing: LayerTiming) -> None:
+        timed.append(TimedLayer(name, timing.timeline))
+
+    oracle, perfect = (
+        simulate(arch, trace, policy, point=args.point, images=args.images) for policy in ("oracle", "zap-perfect")
     )
+    predicted = simulate(arch, trace, "zap", point=args.point, images=args.images, progress=keep)
     explanation = explain(oracle, perfect, predicted)
     text = render_explanation(explanation, args.format)
     if args.out is None:
@@ -66,4 +79,6 @@ def execute(args: argparse.Namespace) -> int:
     if args.plot is not None:
         plot_explanations([explanation], args.plot)
         say_written(args.plot)
+    if args.report is not None:
+        write_explanation_report(args.report, args, explanation, timed)
     return 0

@@ -5,7 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from zapsim.cli._arguments import Subparsers, add_command, add_option, check_outputs, say_written, write_output
+from zapsim.cli._arguments import (
+    REPORT_HELP,
+    Subparsers,
+    add_command,
+    add_option,
+    check_outputs,
+    say_written,
+    write_output,
+)
+from zapsim.cli._reports import write_exploration_report
 from zapsim.errors import ZapsimError
 
 _EPILOG = """\
@@ -48,6 +57,7 @@ def add_parser(commands: Subparsers) -> None:
     add_option(parser, "--csv", help="also write the front with all columns as CSV")
     summary = "also draw the front (png, svg, pdf; html: interactive); may be repeated"
     add_option(parser, "--plot", action="append", default=[], help=summary)
+    add_option(parser, "--report", help=f"{REPORT_HELP}: every design with filters and its command line")
     parser.set_defaults(execute=execute)
 
 
@@ -56,6 +66,7 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.exploration import check_dependencies
 
     check_dependencies()
+    from zapsim.exploration.manifest import space_of_folder
     from zapsim.exploration.pareto import load_front
     from zapsim.report.pareto import front_csv, print_front
     from zapsim.report.pareto_plot import FrontPlot, check_front_plot, plot_front
@@ -64,7 +75,7 @@ def execute(args: argparse.Namespace) -> int:
 
     if args.limit < 1:
         raise ZapsimError(f"--limit must be at least 1, got {args.limit}")
-    check_outputs((args.csv,))
+    check_outputs((args.csv,), report=args.report)
     for path in args.plot:
         check_front_plot(path)
     front = load_front(args.folder, args.minimise, args.maximise, args.where)
@@ -85,4 +96,6 @@ def execute(args: argparse.Namespace) -> int:
     for path in args.plot:
         plot_front(FrontPlot(title, front.rows, front.best, goals, front.choices), path)
         say_written(path)
+    if args.report is not None:
+        write_exploration_report(args.report, "zapsim pareto", space_of_folder(args.folder), front)
     return 0
