@@ -69,7 +69,9 @@ def execute(args: argparse.Namespace) -> int:
     oracle, perfect = (
         simulate(arch, trace, policy, point=args.point, images=args.images) for policy in ("oracle", "zap-perfect")
     )
-    predicted = simulate(arch, trace, "zap", point=args.point, images=args.images, progress=keep)
+    predicted = simulate(
+        arch, trace, "zap", point=args.point, images=args.images, progress=keep if args.report else None
+    )
     explanation = explain(oracle, perfect, predicted)
     text = render_explanation(explanation, args.format)
     if args.out is None:
