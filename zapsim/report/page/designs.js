@@ -31,7 +31,7 @@ function exploreDesigns(data) {
   const tests = []; // functions from the index of a row to whether it passes
 
   function addChoiceFilter(column) {
-    const boxes = column.values.map((option, index) => element("input", { type: "checkbox", checked: true, value: String(index) }));
+    const boxes = column.values.map((option, index) => element("input", { type: "checkbox", defaultChecked: true, value: String(index) }));
     const labels = boxes.map((box, index) => element("label", {}, box, String(column.values[index])));
     find(".choices").append(element("fieldset", {}, element("legend", { textContent: column.label }), ...labels));
     tests.push((row) => raw(row, column) === null || boxes[raw(row, column)].checked);
