@@ -46,12 +46,19 @@ def load_arch(name_or_path: str | Path, overrides: Mapping[str, object] | Sequen
     ConfigError
         With every fault, each one line; see its `faults`.
     """
-    path = find_arch(name_or_path)
-    values = _with_bases(path, ())
+    return check_arch(arch_values(name_or_path, overrides), find_arch(name_or_path).name)
+
+
+def arch_values(name_or_path: str | Path, overrides: Mapping[str, object] | Sequence[str] = ()) -> Document:
+    """Read the values of an architecture as its files have them, each with its source, not checked yet.
+
+    Parameters and errors are those of :func:`load_arch`.
+    """
+    values = _with_bases(find_arch(name_or_path), ())
     texts = [f"{key}={value}" for key, value in overrides.items()] if isinstance(overrides, Mapping) else overrides
     for text in texts:
         values = _overridden(values, text)
-    return check_arch(values, path.name)
+    return values
 
 
 def read_arch(name_or_path: str | Path, beside: Path | None = None) -> tuple[Document, str]:

@@ -29,6 +29,9 @@ PATTERN_NAMES = ("1/4", "1/3", "1/3r", "1/3c", "2/5", "1/2", "1/2r", "1/2c", "3/
 POLICY_HELP = f"what the hardware does with zeros: {', '.join(PRESETS)} (default: zap"
 """Begins the help of ``--policy``."""
 
+REPORT_HELP = "also write a page to send, one HTML file that needs no network"
+"""Begins the help of ``--report``."""
+
 _OPTIONS: dict[str, dict[str, Any]] = {
     "--arch": {"metavar": "FILE", "help": "architecture file, or the name of a shipped architecture"},
     "--set": {
@@ -59,6 +62,10 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--totals": {"action": "store_true", "help": "show the totals only"},
     "--csv": {"type": Path, "metavar": "FILE", "help": "also write all columns as CSV"},
     "--plot": {"type": Path, "metavar": "FILE", "help": "also draw the result (png, svg or pdf)"},
+    "--report": {
+        "type": Path, "metavar": "FILE.html",
+        "help": f"{REPORT_HELP}: tables and plots",
+    },
 }  # fmt: skip
 
 
@@ -146,7 +153,12 @@ def design_files(args: argparse.Namespace) -> tuple[Path, ...]:
     return find_trace(args.trace), find_arch(args.arch)
 
 
-def check_outputs(files: Iterable[Path | None], plots: Iterable[Path | None] = (), inputs: Iterable[Path] = ()) -> None:
+def check_outputs(
+    files: Iterable[Path | None],
+    plots: Iterable[Path | None] = (),
+    inputs: Iterable[Path] = (),
+    report: Path | None = None,
+) -> None:
     """Check before the work that every output of a command can be written.
 
     Parameters
@@ -155,6 +167,8 @@ def check_outputs(files: Iterable[Path | None], plots: Iterable[Path | None] = (
         Where results and plots go (None: an option that was not given).
     inputs
         Files that the command reads, which no output may replace.
+    report
+        Where the page goes (None: there is none).
 
     Raises
     ------
@@ -170,7 +184,12 @@ def check_outputs(files: Iterable[Path | None], plots: Iterable[Path | None] = (
 
         for path in pictures:
             check_plot(path)
-    places = [os.path.realpath(path) for path in (*texts, *pictures) if not is_special(path)]
+    if report is not None:
+        from zapsim.report.page.render import check_report
+
+        check_report(report, read)
+    pages = [] if report is None else [report]
+    places = [os.path.realpath(path) for path in (*texts, *pictures, *pages) if not is_special(path)]
     for place in places:
         if places.count(place) > 1:
             raise ZapsimError(f"{place}: cannot be written (two results would go there)")

@@ -18,6 +18,7 @@ from zapsim.cli._arguments import (
     table_view,
     write_output,
 )
+from zapsim.cli._reports import write_comparison_report
 from zapsim.errors import ZapsimError
 
 _EPILOG = """\
@@ -68,6 +69,7 @@ def add_parser(commands: Subparsers) -> None:
     add_table_arguments(parser)
     add_option(parser, "--csv", help="also write all metrics as CSV (of two explorations: both fronts)")
     add_option(parser, "--plot", help="also draw time and energy, or both fronts (png, svg or pdf)")
+    add_option(parser, "--report")
     parser.set_defaults(execute=execute)
 
 
@@ -75,7 +77,7 @@ def execute(args: argparse.Namespace) -> int:
     """Compare and show."""
     from zapsim.tracefile.reader import find_trace
 
-    check_outputs((args.out, args.csv), (args.plot,), (find_trace(args.trace),))
+    check_outputs((args.out, args.csv), (args.plot,), (find_trace(args.trace),), args.report)
     if Path(args.a).is_dir() and Path(args.b).is_dir():
         return _compare_fronts(args)
     if args.minimise or args.maximise or args.reference:
@@ -109,6 +111,8 @@ def _compare_designs(args: argparse.Namespace) -> int:
         note = NOTE if any(description.endswith(NOTE) for description in sides.descriptions) else ""
         save_figure(draw_comparison(sides.records(), names, Layout("page"), note), args.plot)
         say_written(args.plot)
+    if args.report is not None:
+        write_comparison_report(args.report, sides)
     return 0
 
 
@@ -122,6 +126,8 @@ def _compare_fronts(args: argparse.Namespace) -> int:
     for option, value in (("--columns", args.columns), ("--wide", args.wide), ("--totals", args.totals)):
         if value:
             raise ZapsimError(f"{option} has no meaning for two explorations; leave it out")
+    if args.report is not None:
+        raise ZapsimError("--report shows designs; of two explorations, --plot draws the fronts")
     if args.set_a or args.set_b:
         raise ZapsimError("--set-a and --set-b change architectures, not explorations; leave them out")
     record = compare_explorations(

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from zapsim.cli._arguments import Subparsers
+from zapsim.cli._arguments import Subparsers, add_option, check_outputs
 from zapsim.cli._frontend_arguments import (
     add_image_arguments,
     add_method_argument,
@@ -20,6 +20,7 @@ from zapsim.cli._frontend_arguments import (
     undecoded_on_stderr,
     wide_console,
 )
+from zapsim.cli._reports import write_evaluation_report
 from zapsim.report.style import Layout, check_plot, save_figure
 
 _BASELINES = ("perfect", "random", "neighbours")
@@ -80,6 +81,7 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw the error over the MACs saved (.png, .svg, .pdf)"
     )
+    add_option(parser, "--report")
     parser.set_defaults(execute=execute)
 
 
@@ -96,6 +98,7 @@ def execute(args: argparse.Namespace) -> int:
     check_output(args.out)
     if args.plot is not None:
         check_plot(args.plot)
+    check_outputs((), report=args.report)
     use_threads(args.threads)
     predictors = load_predictors(args.predictors)
     points, adapted = load_all_points(args, predictors)
@@ -124,4 +127,6 @@ def execute(args: argparse.Namespace) -> int:
         sys.stdout.write(text)
     else:
         write_atomically(args.out, text)
+    if args.report is not None:
+        write_evaluation_report(args.report, evaluated)
     return 0

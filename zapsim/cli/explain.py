@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from zapsim.cli._arguments import (
     Subparsers,
@@ -18,10 +19,15 @@ from zapsim.cli._arguments import (
     table_view,
     write_output,
 )
+from zapsim.cli._reports import write_explanation_report
+
+if TYPE_CHECKING:
+    from zapsim.timing.layer import LayerTiming
 
 _EPILOG = """\
 examples:
   zapsim explain --arch eyeriss
+  zapsim explain --arch eyeriss --report page.html
   zapsim explain --arch lanes_256 --set array.sync=cluster --plot lanes.png
   zapsim explain --arch systolic_16x16 --set array.dataflow=input-stationary --format markdown --out is.md
 
@@ -43,6 +49,7 @@ def add_parser(commands: Subparsers) -> None:
     add_options(parser, "--format", "--out")
     add_table_arguments(parser)
     add_option(parser, "--plot", help="also draw the steps as a waterfall (png, svg or pdf)")
+    add_option(parser, "--report")
     parser.set_defaults(execute=execute)
 
 
@@ -54,16 +61,24 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.report.figures.waterfall import Waterfall, draw_waterfall
     from zapsim.report.style import Layout, save_figure
     from zapsim.report.terminal import stdout_console
+    from zapsim.report.timeline_file import TimedLayer
     from zapsim.simulation import simulate
     from zapsim.tracefile.reader import Trace
 
-    check_outputs((args.out,), (args.plot,), design_files(args))
+    check_outputs((args.out,), (args.plot,), design_files(args), args.report)
     view = table_view(args)
     check_explanation_view(args.format, view)
     arch, trace = load_arch(args.arch, args.overrides), Trace(args.trace)
-    oracle, perfect, predicted = (
-        simulate(arch, trace, policy, point=args.point, images=args.images)
-        for policy in ("oracle", "zap-perfect", "zap")
+    timed: list[TimedLayer] = []
+
+    def keep(name: str, timing: LayerTiming) -> None:
+        timed.append(TimedLayer(name, timing.timeline))
+
+    oracle, perfect = (
+        simulate(arch, trace, policy, point=args.point, images=args.images) for policy in ("oracle", "zap-perfect")
+    )
+    predicted = simulate(
+        arch, trace, "zap", point=args.point, images=args.images, progress=keep if args.report else None
     )
     explanation = explain(oracle, perfect, predicted)
     if args.out is not None:
@@ -75,4 +90,6 @@ def execute(args: argparse.Namespace) -> int:
     if args.plot is not None:
         save_figure(draw_waterfall([Waterfall.of(explanation)], Layout("page")), args.plot)
         say_written(args.plot)
+    if args.report is not None:
+        write_explanation_report(args.report, args, explanation, timed)
     return 0

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zapsim.cli._arguments import Subparsers
+from zapsim.cli._arguments import REPORT_HELP, Subparsers, add_option, check_outputs
+from zapsim.cli._reports import write_exploration_report
 
 if TYPE_CHECKING:
     from zapsim.exploration.driver import Summary
@@ -48,6 +49,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument("--layers", action="store_true", help="also write the metrics of every layer")
     parser.add_argument("--yes", action="store_true", help="evaluate the whole grid, however large it is")
+    add_option(parser, "--report", help=f"{REPORT_HELP}: every design with filters and its command line")
     parser.set_defaults(execute=execute)
 
 
@@ -56,8 +58,10 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.exploration import check_dependencies
 
     check_dependencies()
+    check_outputs((), report=args.report)
     from zapsim.exploration.driver import RunOptions, run_space
     from zapsim.exploration.load import load_space
+    from zapsim.exploration.pareto import load_front
     from zapsim.exploration.progress import ProgressBar
 
     space = load_space(args.space)
@@ -66,6 +70,8 @@ def execute(args: argparse.Namespace) -> int:
         summary, _ = run_space(space, args.out, options, watcher)
     for line in summary_lines(summary, space, args.out):
         print(line, file=sys.stderr)
+    if args.report is not None:
+        write_exploration_report(args.report, "zapsim explore", space, load_front(args.out))
     return 0
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from zapsim.cli._arguments import Subparsers, add_command, add_option, check_outputs, say_written, write_output
+from zapsim.cli._arguments import (
+    REPORT_HELP,
+    Subparsers,
+    add_command,
+    add_option,
+    check_outputs,
+    say_written,
+    write_output,
+)
+from zapsim.cli._reports import write_exploration_report
 from zapsim.errors import ZapsimError, check_extra
 
 _EPILOG = """\
@@ -48,6 +57,7 @@ def add_parser(commands: Subparsers) -> None:
     add_option(parser, "--csv", help="also write the front with all columns as CSV")
     summary = "also draw the front (png, svg, pdf; html: interactive); may be repeated"
     add_option(parser, "--plot", action="append", default=[], help=summary)
+    add_option(parser, "--report", help=f"{REPORT_HELP}: every design with filters and its command line")
     parser.set_defaults(execute=execute)
 
 
@@ -56,6 +66,7 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.exploration import check_dependencies
 
     check_dependencies()
+    from zapsim.exploration.manifest import space_of_folder
     from zapsim.exploration.pareto import load_front
     from zapsim.plotting import drawn_front
     from zapsim.report.figures.pareto import draw_pareto
@@ -67,7 +78,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.limit < 1:
         raise ZapsimError(f"--limit must be at least 1, got {args.limit}")
     pages = [path for path in args.plot if path.suffix == ".html"]
-    check_outputs((args.csv, *pages), [path for path in args.plot if path not in pages])
+    check_outputs((args.csv, *pages), [path for path in args.plot if path not in pages], report=args.report)
     if pages:
         check_extra("interactive plots need", "report", "plotly")
     front = load_front(args.folder, args.minimise, args.maximise, args.where)
@@ -88,4 +99,6 @@ def execute(args: argparse.Namespace) -> int:
         else:
             save_figure(draw_pareto([drawn], Layout("page")), path)
             say_written(path)
+    if args.report is not None:
+        write_exploration_report(args.report, "zapsim pareto", space_of_folder(args.folder), front)
     return 0

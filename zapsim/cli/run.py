@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from zapsim.cli._arguments import (
     BUNDLED_TRACE,
     POLICY_HELP,
+    REPORT_HELP,
     Subparsers,
     add_command,
     add_design_arguments,
@@ -24,10 +25,12 @@ from zapsim.cli._arguments import (
     table_view,
     write_output,
 )
+from zapsim.cli._reports import write_run_report
 from zapsim.cli._synthetic_arguments import add_synthetic_arguments, check_synthetic, density_files, draw
 from zapsim.errors import ZapsimError
 
 if TYPE_CHECKING:
+    from zapsim.report.attribution import Explanation
     from zapsim.report.timeline_file import TimedLayer
     from zapsim.report.view import View
     from zapsim.results import RunResult
@@ -45,6 +48,7 @@ examples:
   zapsim run --arch systolic_16x16 --set array.rows=8 --set array.cols=32 --out table.csv
   zapsim run --arch eyeriss --set predictor.granularity=tile --timeline timeline.json
   zapsim run --arch systolic_16x16 --set dram.preset=ddr3-1600 --set buffers.prefetch.ifmap=0
+  zapsim run --arch eyeriss --report page.html
   zapsim run --arch eyeriss --workload resnet50 --batch 4
   zapsim run --arch lanes_256 --workload vgg16 --density 0.4 conv1_2=0.6 --channel 0.3
   zapsim run --arch my_chip.yaml --trace my_net.safetensors --images 0 1 2 --format json --out result.json
@@ -80,6 +84,9 @@ def add_parser(commands: Subparsers) -> None:
     add_option(parser, "--out")
     add_table_arguments(parser)
     add_option(parser, "--plot", help="also draw the MACs, cycles and energy saved (png, svg or pdf)")
+    add_option(
+        parser, "--report", help=f"{REPORT_HELP}: tables, plots and, under zap, where the savings go (two more runs)",
+    )  # fmt: skip
     parser.add_argument(
         "--timeline", type=Path, metavar="FILE",
         help="also write when each tile is loaded, computed and stored: JSON for ui.perfetto.dev or chrome://tracing",
@@ -103,19 +110,38 @@ def execute(args: argparse.Namespace) -> int:
     if args.batch < 1:
         raise ZapsimError(f"--batch must be at least 1, got {args.batch}")
     check_synthetic(args)
-    check_outputs((args.out, args.timeline), (args.plot,), (*design_files(args), *density_files(args)))
+    check_outputs((args.out, args.timeline), (args.plot,), (*design_files(args), *density_files(args)), args.report)
     timed: list[TimedLayer] = []
     form, view = args.format or _FORMAT_OF.get(args.out.suffix.lower() if args.out else "", "table"), table_view(args)
     check_view(form, view)
     with _trace(args) as trace:
         result = _simulate(args, trace, timed)
+        explanation = _explanation(args, trace, result) if args.report else None
     _show(result, form, view, args.out)
     if args.plot is not None:
         save_figure(draw_savings([result], Layout("page")), args.plot)
         say_written(args.plot)
     if args.timeline is not None:
         write_output(args.timeline, timeline_json(timed, result.clock_hz, result.headline))
+    if args.report is not None:
+        write_run_report(args.report, args, result, timed, explanation)
     return 0
+
+
+def _explanation(args: argparse.Namespace, trace: Trace | DenseTrace, result: RunResult) -> Explanation | None:
+    """Run the two policies that explain the savings of the predictor; None if something else ran."""
+    from zapsim.report.attribution import explain
+    from zapsim.simulation import simulate
+
+    if result.policy != "zap":
+        return None
+    oracle, perfect = (
+        simulate(
+            args.arch, trace, policy, overrides=args.overrides, point=args.point, images=args.images, batch=args.batch
+        )
+        for policy in ("oracle", "zap-perfect")
+    )
+    return explain(oracle, perfect, result)
 
 
 @contextmanager
@@ -146,7 +172,7 @@ def _trace(args: argparse.Namespace) -> Iterator[Trace | DenseTrace]:
 
 
 def _simulate(args: argparse.Namespace, trace: Trace | DenseTrace, timed: list[TimedLayer]) -> RunResult:
-    """Run with a progress bar on stderr (only in a terminal, gone when done); with --timeline, fill `timed`."""
+    """Run with a progress bar on stderr (only in a terminal, gone when done); fill `timed` if it is shown."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -161,7 +187,7 @@ def _simulate(args: argparse.Namespace, trace: Trace | DenseTrace, timed: list[T
 
         def advance(name: str, timing: LayerTiming) -> None:
             bar.update(task, advance=1, description=name)
-            if args.timeline:
+            if args.timeline or args.report:
                 timed.append(TimedLayer(name, timing.timeline))
 
         with on_compile(lambda: bar.update(task, description="compiling kernels, in the first run only")):

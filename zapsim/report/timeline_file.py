@@ -47,7 +47,7 @@ def timeline_record(layers: Sequence[TimedLayer], clock_hz: float, title: str) -
     ]
     offset = 0
     for layer in layers:
-        for tid, name, begin, end, count in _slices(layer):
+        for tid, name, begin, end, count in slices(layer):
             events.append({
                 "ph": "X", "pid": 1, "tid": tid, "name": name,
                 "ts": (offset + begin) * 1e6 / clock_hz, "dur": (end - begin) * 1e6 / clock_hz,
@@ -57,7 +57,7 @@ def timeline_record(layers: Sequence[TimedLayer], clock_hz: float, title: str) -
     return {"displayTimeUnit": "ns", "traceEvents": events}
 
 
-def _slices(layer: TimedLayer) -> Iterator[Slice]:
+def slices(layer: TimedLayer) -> Iterator[Slice]:
     """Yield track, name, first cycle, end and number of tiles of every slice of a layer."""
     plan, times = layer.timeline.schedule, layer.timeline.times
     yield 0, layer.name, 0, times.end, len(plan.cycles)
