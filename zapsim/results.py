@@ -15,6 +15,7 @@ from zapsim.columns import COLUMNS, FILE_COLUMNS, IMAGE_COLUMNS, Cell
 from zapsim.comparison import Comparison, Outcome
 from zapsim.confidence import OverImages, over_images
 from zapsim.errors import ZapsimError, check_extra, shown
+from zapsim.reading.json_text import parse_json
 from zapsim.tracefile.quality import described
 from zapsim.version import __version__
 from zapsim.workload import ConvShape
@@ -208,7 +209,7 @@ class RunResult:
             If the text is not what :meth:`to_json` returns.
         """
         try:
-            record = json.loads(text)
+            record = parse_json(text)
             record = {"filter_order": "", "order_note": "", **record}
             fields: dict[str, Any] = {name: record[name] for name in FIELD_TYPES}
             if wrong := [name for name, value in fields.items() if not isinstance(value, FIELD_TYPES[name])]:

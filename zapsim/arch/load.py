@@ -11,10 +11,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from zapsim.arch.document import Document, KeyPath, Leaf, document, prefixes, read_mapping, read_scalar
+from zapsim.arch.document import Document, KeyPath, Leaf, document, prefixes
 from zapsim.arch.faults import known_keys, translate
 from zapsim.arch.spec import ArchSpec
 from zapsim.errors import ConfigError, did_you_mean, shown
+from zapsim.reading.yaml_text import read_mapping, read_value
 from zapsim.shipped import find_file, shipped_folder, shipped_names
 
 _NOT_A_KEY = "sources"
@@ -184,7 +185,7 @@ def _overridden(base: Document, text: str) -> Document:
     if not equals or not value_text or not all(keys):
         return _with_fault(base, f"{OVERRIDE_ORIGIN}: expected PATH=VALUE such as 'array.rows=16', got {shown(text)}")
     try:
-        value = read_scalar(value_text)
+        value = read_value(value_text)
     except ValueError as error:
         return _with_fault(base, f"{OVERRIDE_ORIGIN}: {dotted}: {error}")
     if keys == ["base"]:

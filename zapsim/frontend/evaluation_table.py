@@ -208,7 +208,7 @@ class EvaluationTable(Sequence[Evaluation]):
             tables = [markdown(shown, columns), markdown(shown, differences), markdown(layers, _LAYERS)]
             return "\n".join([*tables, *self._left_out, f"M{basis}.\n"])
         text = io.StringIO()
-        console = Console(file=text, width=width or 200, highlight=False)
+        console = Console(file=text, width=width or 200, highlight=False, markup=False, emoji=False)
         console.print(_table(shown, columns))
         console.print(_table(shown, differences))
         console.print(_table(layers, _LAYERS))

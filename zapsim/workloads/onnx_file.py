@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from zapsim.errors import WorkloadError, check_extra, printable
+from zapsim.reading.regular_file import MOST_OF_ONNX, check_regular
 from zapsim.workload import ConvShape, Workload
 from zapsim.workloads.layer_list import gemm
 
@@ -58,8 +59,7 @@ def read_onnx(path: Path) -> Workload:
     import onnx
 
     name = printable(path.name)
-    if not path.is_file():
-        raise WorkloadError(f"{printable(str(path))}: no such ONNX file")
+    check_regular(path, MOST_OF_ONNX, "ONNX", WorkloadError)
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf's own exceptions, which are not of one class in all of its versions
