@@ -75,7 +75,7 @@ def test_a_name_too_long_for_the_file_system_is_unknown():
         ("name: x\narray: {rows: 3", "a.yaml: line 2, column 16: expected ',' or '}', but got '<stream end>'"),
         ("name: a: b", "a.yaml: line 1, column 8: mapping values are not allowed here"),
         ("name: x\n---\nname: y", "a.yaml: line 2, column 1: but found another document"),
-        ("name: !!python/name:os.system x", "a.yaml: line 1, column 7: tags (tag:yaml.org,2002:python/name:os.system) are not read; write the value as it "
+        ("name: !!python/name:os.system x", "a.yaml: line 1, column 7: tags (tag:yaml.org,2002:python/name:os.system) are not read; write the value as it "  # noqa: E501
          "is"),
         ("name: a\nclock: 1\nname: b", "a.yaml: line 3: key 'name' is given twice (first on line 1)"),
         ("3: x", "a.yaml: line 1: a key must be text, got '3' (put it in quotes)"),
@@ -85,7 +85,7 @@ def test_a_name_too_long_for_the_file_system_is_unknown():
         ("a: &a {b: *a}", "a.yaml: line 1, column 4: this section is used again by an alias (*); write it out"),
         ("name: 2016-13-45", "a.yaml: line 1, column 7: YAML 1.1 reads '2016-13-45' as a date; put it in quotes"),
         ("name: \x07", "a.yaml: character 7: special characters are not allowed"),
-        ("a: " + "[" * 1200, "a.yaml: line 1, column 43: nested too deeply"),
+        ("a: " + "[" * 1200, "a.yaml: nested too deeply"),
     ],
 )  # fmt: skip
 def test_files_that_are_no_architecture(tmp_path, text, message):

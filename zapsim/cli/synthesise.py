@@ -37,7 +37,9 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument(
         "--rates", type=Path, metavar="FILE", help="the file of --density: layer, and density, skipped or both"
     )
-    parser.add_argument("--images", type=COUNT, default=1, metavar="N", help="how many sets of maps to draw (default: 1)")
+    parser.add_argument(
+        "--images", type=COUNT, default=1, metavar="N", help="how many sets of maps to draw (default: 1)"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="trace to write")
     add_synthetic_arguments(parser, "zeros")
     parser.set_defaults(execute=execute)

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from zapsim.frontend.evaluation import Evaluation
+from zapsim.reading.escape import csv_cell
 from zapsim.tracefile.records import OperatingPoint
 
 Cell = str | int | float
@@ -265,7 +266,7 @@ def _csv(records: Sequence[Record]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(records[0]) if records else [], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows({name: csv_cell(value) for name, value in record.items()} for record in records)
     return text.getvalue()
 
 

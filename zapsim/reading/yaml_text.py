@@ -19,12 +19,13 @@ from zapsim.reading.regular_file import MOST_OF_YAML, os_fault, read_utf8
 from zapsim.reading.text import text_fault
 
 _DEEPEST = 40
-_MOST_NODES = 100_000
+_MOST_NODES = 20_000
 _MOST_DIGITS = 18
 _LONGEST_KEY = 200
 _SECTION = "tag:yaml.org,2002:"
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)")
 _FRACTION = re.compile(r"[-+]?(?:[0-9][0-9_]*)?\.?[0-9_]*(?:[eE][-+]?[0-9]+)?")
+_BRACKETS = re.compile(rf"(?:[\[{{]\s*){{{_DEEPEST + 1}}}")
 _EXAMPLE = "expected keys and values such as 'clock: 200 MHz'"
 
 
@@ -161,6 +162,8 @@ def _load(text: str) -> tuple[object, list[str]]:
     ValueError
         With place and problem of the first fault that ends the reading.
     """
+    if _BRACKETS.search(text):  # PyYAML would take long to find out
+        raise ValueError("nested too deeply")
     loader = None
     try:
         loader = _PlainLoader(text)
