@@ -12,7 +12,7 @@ from random import Random
 
 from tests.fuzz.mutations import mutated, mutated_tree
 from tests.fuzz.outcome import ACCEPTED, REFUSED, outcome
-from tests.fuzz.readers import Reader, make_readers
+from tests.fuzz.readers import GROUPS, Reader
 
 MEMORY = 16 * 2**30
 """Address space of the process: what takes more, fails."""
@@ -55,9 +55,11 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     failed = 0
     with tempfile.TemporaryDirectory() as name:
-        readers = make_readers(Path(name))
-        for kind in args.readers or readers:
-            outcomes, files = fuzz(readers[kind], args.tries, args.seconds, args.seed, Path(name))
+        readers = ((kind, reader) for group in GROUPS for kind, reader in group(Path(name)).items())
+        for kind, reader in readers:
+            if args.readers and kind not in args.readers:
+                continue
+            outcomes, files = fuzz(reader, args.tries, args.seconds, args.seed, Path(name))
             bad = {found: count for found, count in outcomes.items() if found not in (ACCEPTED, REFUSED)}
             print(f"{kind}: {outcomes.total()} tries, {outcomes[ACCEPTED]} accepted, {outcomes[REFUSED]} refused, "
                   f"{sum(bad.values())} failed", flush=True)  # fmt: skip

@@ -78,11 +78,6 @@ def absurdity(value: Any, depth: int = 0) -> str | None:
     return None
 
 
-def make_readers(folder: Path) -> dict[str, Reader]:
-    """Make all readers; files that several need lie in `folder`."""
-    return {**_models(folder), **_tables(folder), **_networks(folder), **_pictures(folder), **_explorations(folder)}
-
-
 def _models(folder: Path) -> dict[str, Reader]:
     trace = write_trace(folder / "seed.safetensors")
     shipped = [
@@ -133,7 +128,7 @@ def _networks(folder: Path) -> dict[str, Reader]:
     network = small_network()
     graph = small_graph(network)
     predictors = random_predictors(network.model, graph)
-    made = save_predictors(folder / "p.safetensors", network.title, network.weights_sha256, predictors, {"seed": 0})
+    made = save_predictors(folder / "p.safetensors", network.name, network.weights_sha256, predictors, {"seed": 0})
     points = uniform_points([0.1], made.predictors)
     save_points(folder / "p.json", points, made, {"weights": {}})
     state = {name: value for name, value in network.model.state_dict().items()}
@@ -270,3 +265,7 @@ def _onnx() -> bytes:
     model = helper.make_model(helper.make_graph(nodes, "g", ends[:1], ends[1:], [weights]))
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+GROUPS: tuple[Callable[[Path], dict[str, Reader]], ...] = (_models, _tables, _networks, _pictures, _explorations)
+"""What makes the readers of a group by name; files that several need lie in the given folder."""
