@@ -11,6 +11,7 @@ from zapsim.errors import ZapsimError
 
 SLOW_S = 10.0
 MOST_CHARACTERS = 3000
+"""Of a line of a message; the command line cuts at 480."""
 ACCEPTED, REFUSED = "accepted", "refused"
 
 

@@ -91,8 +91,14 @@ def _models(folder: Path) -> dict[str, Reader]:
             list(opened.layers(point.name))
         return opened.header.model_dump(mode="json")
 
-    def seal(_seed: bytes, tree: Any, place: Path) -> bytes:
-        return tamper(trace, place, lambda header: tree).read_bytes()
+    def seal(seed: bytes, tree: Any, place: Path) -> bytes:
+        place.write_bytes(seed)
+
+        def put(header: dict[str, Any]) -> None:
+            header.clear()
+            header.update(tree)
+
+        return tamper(place, header=put).read_bytes()
 
     small = b"name: n\nlayers:\n  - {name: a, C: 3, H: 8, W: 8, K: 4, R: 3, S: 3, padding: same}\n  - {C: 9, K: 2}\n"
     topology = b"layer, h, w, r, s, c, k, stride,\nconv1, 8, 8, 3, 3, 3, 4, 1,\n"
@@ -153,7 +159,7 @@ def _networks(folder: Path) -> dict[str, Reader]:
 
 
 def _pictures(folder: Path) -> dict[str, Reader]:
-    pre = Preprocessing(size=8, mean=(0.0,), std=(1.0,), colours="L")
+    pre = Preprocessing(size=8, resize=8, mean=(0.0,), std=(1.0,), colours="L")
     pixels = np.arange(2 * 8 * 8, dtype=np.uint8).reshape(2, 8, 8)
     np.savez(folder / "i.npz", images=pixels, labels=np.array([1, 2]), subjects=np.array(["a", "b"]))
     np.savez_compressed(folder / "c.npz", x=pixels)

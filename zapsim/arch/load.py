@@ -28,6 +28,8 @@ _DRAM_PRESET: KeyPath = ("dram", "preset")
 OVERRIDE_SOURCE = "set on the command line"
 """What :attr:`zapsim.arch.spec.ArchSpec.sources` says of a value that an override sets."""
 
+_LONGEST_PATH = 200
+
 OVERRIDE_ORIGIN = "--set"
 """What messages about an override name instead of a file."""
 
@@ -182,7 +184,7 @@ def _overridden(base: Document, text: str) -> Document:
     """Apply an override such as ``array.rows=16`` to `base`; a malformed one becomes a fault."""
     dotted, equals, value_text = (part.strip() for part in text.partition("="))
     keys = [key.strip() for key in dotted.split(".")]
-    if not equals or not value_text or not all(keys):
+    if not equals or not value_text or not all(keys) or not dotted.isprintable() or len(dotted) > _LONGEST_PATH:
         return _with_fault(base, f"{OVERRIDE_ORIGIN}: expected PATH=VALUE such as 'array.rows=16', got {shown(text)}")
     try:
         value = read_value(value_text)

@@ -20,6 +20,7 @@ from zapsim.frontend.network.forward import first_line
 from zapsim.reading.json_text import parse_json
 from zapsim.reading.regular_file import MOST_OF_ARRAYS, check_regular, os_fault
 from zapsim.reading.tensor_file import open_tensors
+from zapsim.reading.text import text_fault
 
 _EXTRA_STATE = "_extra_state"
 _WRAPPERS = {
@@ -71,6 +72,8 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
 def _finite(path: Path, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return the tensors if each lies in memory and holds finite numbers."""
     for name, value in tensors.items():
+        if fault := text_fault(name):
+            raise FrontendError(f"{path}: name of a tensor: {fault}")
         if value.layout != torch.strided or value.device.type != "cpu":
             raise FrontendError(f"{path}: {shown(name)} is sparse or without data; store plain tensors")
         if value.untyped_storage().nbytes() < value.numel() * value.element_size() and value.dtype.itemsize:
