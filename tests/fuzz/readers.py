@@ -159,7 +159,7 @@ def _networks(folder: Path) -> dict[str, Reader]:
 
 
 def _pictures(folder: Path) -> dict[str, Reader]:
-    pre = Preprocessing(size=8, resize=8, mean=(0.0,), std=(1.0,), colours="L")
+    pre = Preprocessing(size=8, resize=8, mean=(0.0,), std=(1.0,))
     pixels = np.arange(2 * 8 * 8, dtype=np.uint8).reshape(2, 8, 8)
     np.savez(folder / "i.npz", images=pixels, labels=np.array([1, 2]), subjects=np.array(["a", "b"]))
     np.savez_compressed(folder / "c.npz", x=pixels)
