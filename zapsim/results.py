@@ -276,7 +276,7 @@ def _all_alike(layers: Sequence[LayerResult]) -> str:
 def _version_note(text: str) -> str:
     """Say which other version of zapsim wrote a result, as far as it can be read; else an empty text."""
     try:
-        version = json.loads(text)["provenance"]["zapsim"]
+        version = parse_json(text)["provenance"]["zapsim"]
     except (ValueError, KeyError, TypeError):
         return ""
     if version == __version__:

@@ -9,12 +9,16 @@ from pathlib import Path
 
 from zapsim.errors import ZapsimError, printable
 from zapsim.files import is_same_file
-from zapsim.shipped import FOLDERS, find_file
+from zapsim.shipped import Folder, find_file
 
 OUTPUTS = frozenset({"out", "out_predictors", "checkpoint", "csv", "plot", "timeline", "report", "bundle"})
 """Names of the options that name files to write; every other argument that names a file names an input."""
 
-_SUFFIXES = {"arch_configs": ".yaml", "validation": ".yaml", "traces": ".safetensors", "examples": ".yaml"}
+_SHIPPED: tuple[tuple[Folder, str], ...] = (
+    ("arch_configs", ".yaml"), ("validation", ".yaml"), ("traces", ".safetensors"), ("examples", ".yaml"),
+)  # fmt: skip
+"""Folders whose files can be named as inputs, and how their names end."""
+
 _MOST_BASES = 20
 
 
@@ -57,8 +61,8 @@ def _inputs(values: Iterable[object]) -> Iterator[Path]:
         candidates = [path, Path(name.rpartition("@")[0] or name)]
         if ":" in name:  # package.module:factory
             candidates.append(Path(name.partition(":")[0].replace(".", "/") + ".py"))
-        for folder in FOLDERS:
-            shipped = find_file(name, folder, _SUFFIXES[folder])
+        for folder, suffix in _SHIPPED:
+            shipped = find_file(name, folder, suffix)
             candidates += [] if shipped is None else [shipped]
         for candidate in dict.fromkeys(candidates):
             if os.path.isfile(candidate) or os.path.isdir(candidate):
