@@ -84,6 +84,8 @@ class Outcome:
         whole = [*cycles.values(), *counts.values(), *single]
         if {type(count) for count in whole} != {int} or not {type(pj) for pj in energy_pj.values()} <= {int, float}:
             raise TypeError("a count is not a whole number, or an energy is not a number")
+        if min(whole) < 0 or min(energy_pj.values(), default=0) < 0:
+            raise TypeError("a count or an energy is negative")
         return cls(Cycles(**cycles), Counts(**counts), dict(energy_pj), *single)
 
 

@@ -10,6 +10,8 @@ from math import isfinite
 from pathlib import Path
 
 from zapsim.errors import ConfigError, did_you_mean, printable, shown
+from zapsim.reading.regular_file import MOST_OF_CSV, read_regular
+from zapsim.reading.text import LONGEST_LINE
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MOST = 10**9
@@ -69,9 +71,7 @@ def read_table(path: Path, required: Collection[str]) -> list[TableRow]:
         name; a row has other cells than the heading; a cell is more than one printable line; or there is no row.
     """
     name = printable(path.name)
-    if not path.is_file():
-        raise ConfigError(f"{printable(str(path))}: no such CSV file")
-    rows = _rows(_decode(path.read_bytes(), name), name)
+    rows = _rows(_decode(read_regular(path, MOST_OF_CSV, "CSV", ConfigError), name), name)
     line, heading = next(rows, (1, []))
     for number, column in enumerate(heading, start=1):
         if not column:
@@ -103,9 +103,7 @@ def read_text_lines(path: Path) -> list[str]:
     ConfigError
         If the file is missing or of another encoding.
     """
-    if not path.is_file():
-        raise ConfigError(f"{printable(str(path))}: no such CSV file")
-    text = _decode(path.read_bytes(), printable(path.name))
+    text = _decode(read_regular(path, MOST_OF_CSV, "CSV", ConfigError), printable(path.name))
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
@@ -144,6 +142,9 @@ def _rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
             raise ConfigError(f"{name}: line {line}: not CSV ({printable(str(error))})") from None
         first = line - sum(cell.count("\n") for cell in cells)
         for cell in cells:
-            if not cell.isprintable():
-                raise ConfigError(f"{name}: line {first}: a cell must be one printable line, got {shown(cell)}")
+            if not cell.isprintable() or len(cell) > LONGEST_LINE:
+                raise ConfigError(
+                    f"{name}: line {first}: a cell must be one printable line of at most {LONGEST_LINE:,} characters, "
+                    f"got {shown(cell)}"
+                )
         yield line, [cell.strip() for cell in cells]

@@ -8,7 +8,11 @@ from importlib.util import find_spec
 
 
 class ZapsimError(Exception):
-    """A mistake that the user can correct; the message says how."""
+    """A mistake that the user can correct; the message says how, in printable lines."""
+
+    def __init__(self, message: str = "") -> None:
+        # What is quoted (names of files, keys) may hold what controls a terminal.
+        super().__init__("\n".join(map(printable, message.split("\n"))))
 
 
 class UnitError(ZapsimError):
@@ -29,7 +33,7 @@ class ConfigError(ZapsimError):
     """
 
     def __init__(self, faults: str | Iterable[str]) -> None:
-        self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
+        self.faults = tuple(map(printable, (faults,) if isinstance(faults, str) else faults))
         super().__init__("\n".join(self.faults))
 
 

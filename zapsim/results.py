@@ -15,6 +15,8 @@ from zapsim.columns import COLUMNS, FILE_COLUMNS, IMAGE_COLUMNS, Cell
 from zapsim.comparison import Comparison, Outcome
 from zapsim.confidence import OverImages, over_images
 from zapsim.errors import ZapsimError, check_extra, shown
+from zapsim.reading.json_text import parse_json
+from zapsim.reading.regular_file import os_fault
 from zapsim.tracefile.quality import described
 from zapsim.version import __version__
 from zapsim.workload import ConvShape
@@ -208,7 +210,7 @@ class RunResult:
             If the text is not what :meth:`to_json` returns.
         """
         try:
-            record = json.loads(text)
+            record = parse_json(text)
             record = {"filter_order": "", "order_note": "", **record}
             fields: dict[str, Any] = {name: record[name] for name in FIELD_TYPES}
             if wrong := [name for name, value in fields.items() if not isinstance(value, FIELD_TYPES[name])]:
@@ -217,10 +219,13 @@ class RunResult:
                 LayerResult(ConvShape(**_tuples(layer["shape"])), str(layer["predictor"]), _comparison(layer))
                 for layer in record["layers"]
             )
-            return cls(**_tuples(fields), layers=layers, each_image=tuple(map(_comparison, record["each_image"])))
-        except (ValueError, KeyError, TypeError, AttributeError, ZapsimError) as error:
-            fault = f"{error} is missing" if isinstance(error, KeyError) else error
-            raise ZapsimError(f"not a result of `zapsim run --format json` ({fault}){_version_note(text)}") from None
+            result = cls(**_tuples(fields), layers=layers, each_image=tuple(map(_comparison, record["each_image"])))
+            _ = result.headline, result.notes, result.to_json()  # what cannot be shown is no result
+        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, ZapsimError) as error:
+            fault = f"{os_fault(error)} is missing" if isinstance(error, KeyError) else os_fault(error)
+        else:
+            return result
+        raise ZapsimError(f"not a result of `zapsim run --format json` ({fault}){_version_note(text)}")
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return the layer table as a data frame: one row per layer and a total, plain values as in CSV.
@@ -271,7 +276,7 @@ def _all_alike(layers: Sequence[LayerResult]) -> str:
 def _version_note(text: str) -> str:
     """Say which other version of zapsim wrote a result, as far as it can be read; else an empty text."""
     try:
-        version = json.loads(text)["provenance"]["zapsim"]
+        version = parse_json(text)["provenance"]["zapsim"]
     except (ValueError, KeyError, TypeError):
         return ""
     if version == __version__:

@@ -10,18 +10,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from zapsim.arch.faults import known_keys, translate
 from zapsim.arch.load import load_arch
+from zapsim.arch.section import Prose
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import WHOLE_LAYER, Demand, StageResult
 from zapsim.arrays.engines import ENGINES
 from zapsim.arrays.gating import expected_window_nonzero
 from zapsim.csvfile import TableRow, read_table
 from zapsim.energy.model import energy_by_component
-from zapsim.errors import ConfigError, WorkloadError, did_you_mean
+from zapsim.errors import ConfigError, WorkloadError, did_you_mean, shown
+from zapsim.reading.text import Line
+from zapsim.reading.yaml_text import read_mapping
 from zapsim.shipped import find_file, shipped_names
 from zapsim.timing.dram import expected_coded_words
 from zapsim.timing.layer import LayerTiming, combine_stages
@@ -86,14 +90,17 @@ PUBLISHED_METRICS: dict[str, Callable[[DenseLayer], float]] = {
 the whole batch."""
 
 
+Accepted = Annotated[float, Field(ge=0, le=1e6, strict=True, allow_inf_nan=False)]
+
+
 class Target(BaseModel):
     """Largest errors that a validation accepts, as shares of 1: of each layer, on average, and of the layers' sum."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    layer: float | None = None
-    mean: float | None = None
-    sum: float | None = None
+    layer: Accepted | None = None
+    mean: Accepted | None = None
+    sum: Accepted | None = None
 
     @property
     def is_set(self) -> bool:
@@ -106,12 +113,12 @@ class ValidationSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
-    source: str
-    arch: str
-    figures: str
+    name: Prose
+    source: Prose
+    arch: Line
+    figures: Line
     targets: dict[str, Target] = Field(min_length=1)
-    notes: str = ""
+    notes: Prose = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,14 +195,15 @@ def validate(name_or_path: str) -> Validation:
     spec = _read_spec(path)
     table = path.parent / spec.figures
     rows = read_table(table, ("layer", "C", "H", "W", "K", "R", "S", *spec.targets))
+    published = {metric: [_published(row, metric) for row in rows] for metric in spec.targets}
     layers = [_time_layer(spec, row) for row in rows]
     metrics = []
     for metric, target in spec.targets.items():
         compute = PUBLISHED_METRICS[metric]
         figures = [
-            Figure(layer.shape.name, compute(layer), _published(row, metric))
-            for layer, row in zip(layers, rows, strict=True)
-            if row.cells[metric]
+            Figure(layer.shape.name, compute(layer), figure)
+            for layer, figure in zip(layers, published[metric], strict=True)
+            if figure is not None
         ]
         if not figures:
             raise ConfigError(f"{table.name}: column {metric}: expected at least one published figure, got none")
@@ -213,14 +221,14 @@ def _find(name_or_path: str) -> Path:
 
 
 def _read_spec(path: Path) -> ValidationSpec:
+    tree = read_mapping(path)
     try:
-        spec = ValidationSpec.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path.name}: not YAML ({' '.join(str(error).split())})") from None
+        spec = ValidationSpec.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(
-            f"{path.name}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
-        ) from None
+        faults = translate(error, ValidationSpec, known_keys(ValidationSpec))
+        raise ConfigError(f"{path.name}: {'.'.join(place)}: {fault}" for place, fault in faults) from None
+    if Path(spec.figures).name != spec.figures:
+        raise ConfigError(f"{path.name}: figures: expected the name of a CSV file beside it, got {shown(spec.figures)}")
     unknown = [metric for metric in spec.targets if metric not in PUBLISHED_METRICS]
     if unknown:
         hint, known = did_you_mean(unknown[0], PUBLISHED_METRICS), ", ".join(PUBLISHED_METRICS)
@@ -228,7 +236,10 @@ def _read_spec(path: Path) -> ValidationSpec:
     return spec
 
 
-def _published(row: TableRow, metric: str) -> float:
+def _published(row: TableRow, metric: str) -> float | None:
+    """Read a published figure; None for an empty cell."""
+    if not row.cells[metric]:
+        return None
     value = row.number(metric)
     if value <= 0:
         raise ConfigError(f"{row.where}, column {metric}: a published figure must be above 0, got {value:g}")

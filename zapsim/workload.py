@@ -9,6 +9,10 @@ from zapsim.errors import WorkloadError
 
 MAX_EXACT_COUNT = 2**53
 """Counts stay below this, so that int64, float64 and every JSON reader hold them exactly."""
+_LARGEST = {"channels": 2**20, "step": 2**16, "pixels": 2**26, "values": 2**31}
+"""Largest sizes of a layer of one image, far beyond any network, so that what is allocated by a shape has a bound:
+channels, filters and groups; rows and columns of a filter, stride, dilation and padding; pixels of a padded ifmap or an
+ofmap; and values of a padded ifmap, an ofmap or all filters."""
 _SIZES = ("N", "C", "H", "W", "K", "R", "S", "groups")
 _TUPLE_LENGTHS = {"stride": 2, "dilation": 2, "padding": 4}
 
@@ -36,7 +40,8 @@ class ConvShape:
     ------
     WorkloadError
         If a dimension is not a whole number of at least one, the ofmap is empty, the groups do not divide C and K, or
-        counts would not be exact (2**53 or more).
+        counts would not be exact (2**53 or more), or a size is over its bound (2**20 channels, steps of 2**16, 2**26
+        pixels, 2**31 values).
     """
 
     name: str
@@ -75,6 +80,24 @@ class ConvShape:
             if count >= MAX_EXACT_COUNT:
                 raise WorkloadError(
                     f"layer {self.name}: {count} {counted} are over 2**53, so counts would not be exact"
+                )
+        self._check_bounds()
+
+    def _check_bounds(self) -> None:
+        """Refuse sizes by which memory would be taken without a bound."""
+        pixels, outputs = self.H_padded * self.W_padded, self.P * self.Q
+        sizes = (
+            ("channels", "C", self.C), ("channels", "K", self.K),
+            ("step", "R", self.R), ("step", "S", self.S), ("step", "stride", max(self.stride)),
+            ("step", "dilation", max(self.dilation)), ("step", "padding", max(self.padding)),
+            ("pixels", "pixels of the padded ifmap", pixels), ("pixels", "pixels of the ofmap", outputs),
+            ("values", "values of the padded ifmap", self.C * pixels), ("values", "outputs", self.K * outputs),
+            ("values", "weights", self.filter_words),
+        )  # fmt: skip
+        for bound, what, size in sizes:
+            if size > _LARGEST[bound]:
+                raise WorkloadError(
+                    f"layer {self.name}: {what}: {size:,} is over {_LARGEST[bound]:,}, the most that is simulated"
                 )
 
     def _check_types(self) -> None:

@@ -43,24 +43,32 @@ def faults(folder: Path, text: str, base: str | None = "eyeriss") -> list[str]:
          "buffers.glb.size: expected a size such as '108 KiB', got '108K' (units: B, kB, MB, GB, KiB, MiB, GiB)"),
         ("buffers: {glb: {size: 0 KiB}}", "buffers.glb.size: must be more than 0"),
         ("word: 16", "word: expected a width such as '16 bit', got 16 (units: bit, bits)"),
-        ("word: .nan", "word: expected a width such as '16 bit', got nan (units: bit, bits)"),
-        ("clock: .inf", "clock: expected a frequency such as '200 MHz', got inf (units: Hz, kHz, MHz, GHz)"),
+        ("word: .nan", "line 2, column 7: expected a finite number in decimal, got '.nan' (in quotes if it is text)"),
+        ("clock: .inf", "line 2, column 8: expected a finite number in decimal, got '.inf' (in quotes if it is text)"),
         ("clock: 0 Hz", "clock: must be more than 0"),
         ("clock: -1 MHz", "clock: expected a frequency such as '200 MHz', got '-1 MHz', which is negative"),
-        ("clock: yes", "clock: expected a frequency such as '200 MHz', got true (units: Hz, kHz, MHz, GHz)"),
+        ("clock: yes", "line 2, column 8: YAML 1.1 reads 'yes' as true; write true, a number, or in quotes as text"),
         ("clock: [1]", "clock: expected a frequency such as '200 MHz', got a list (units: Hz, kHz, MHz, GHz)"),
         ("predictor: {latency: 8}",
          "predictor.latency: expected a latency in cycles such as '8 cycles', got 8 (units: cycle, cycles)"),
         ("array: {rows: 16.5}", "array.rows: expected a whole number, got 16.5"),
-        ("array: {rows: yes}", "array.rows: expected a whole number, got true"),
+        ("array: {rows: yes}", "line 2, column 15: YAML 1.1 reads 'yes' as true; write true, a number, or in quotes as text"),  # noqa: E501
+        ("array: {rows: true}", "array.rows: expected a whole number, got true"),
+        ("array: {rows: 010}", "line 2, column 15: YAML 1.1 reads '010' as 8; write 10 or 8 in decimal, or in quotes as text"),  # noqa: E501
+        ("array: {rows: 1:20}", "line 2, column 15: YAML 1.1 reads '1:20' as 80; write 80 in decimal, or in quotes as text"),  # noqa: E501
+        ("dram: {refresh: true}", "dram.refresh: expected a number, got true"),
         ("array: {rows: '16'}", "array.rows: expected a whole number, got '16'"),
-        ("array: {rows: .inf}", "array.rows: expected a whole number, got inf"),
-        ("array: {rows: .nan}", "array.rows: expected a whole number, got nan"),
+        ("array: {rows: .inf}", "line 2, column 15: expected a finite number in decimal, got '.inf' (in quotes if it is text)"),  # noqa: E501
+        ("array: {rows: .nan}", "line 2, column 15: expected a finite number in decimal, got '.nan' (in quotes if it is text)"),  # noqa: E501
         ("array: {rows: -3}", "array.rows: expected at least 1, got -3"),
         ("array: {rows: }", "array.rows: expected a whole number, got nothing"),
         ("array: {rows: 2_000_000}", "array.rows: expected at most 1,000,000, got 2000000"),
         ("array: {rows: {a: 1}}", "array.rows: expected a whole number, got a section"),
-        (f"array: {{rows: 0x{'f' * 5000}}}", "array.rows: expected at most 1,000,000, got a number of over 60 digits"),
+        (f"array: {{rows: 0x{'f' * 5000}}}", f"line 2, column 15: YAML 1.1 reads '0x{'f' * 58}…' in another base than ten; "  # noqa: E501
+         "write it in decimal, or in quotes as text"),
+        (f"array: {{rows: {'9' * 500}}}", "line 2, column 15: a number of 500 digits is out of range"),
+        ("array: {rows: !!int ''}", "line 2, column 15: tags (tag:yaml.org,2002:int) are not read; write the value as it is"),  # noqa: E501
+        ("array: {<<: 3}", "line 2: merge keys (<<) are not read; write the section out, or use base:"),
         ("name: 3", "name: expected text in quotes, got 3"),
         ("array: {rowz: 3}", "array.rowz: unknown key (did you mean 'rows'?); keys of this section: dataflow, rows, "
          "cols, spads, buses, balance, psums, masks, mapping"),
@@ -78,7 +86,7 @@ def faults(folder: Path, text: str, base: str | None = "eyeriss") -> list[str]:
         ("inputs: sparse", f"inputs: expected one of: {INPUTS}, got 'sparse'"),
         ("predictor: {unit: dedicatd}",
          "predictor.unit: expected one of: dedicated, array, ideal, got 'dedicatd' (did you mean 'dedicated'?)"),
-        ("dram: {compression: no}", "dram.compression: expected one of: none, rlc, bitmask, got false"),
+        ("dram: {compression: no}", "line 2, column 21: YAML 1.1 reads 'no' as false; write false, a number, or in quotes as text"),  # noqa: E501
         ("predictor: 3",
          "predictor: expected a section with the keys unit, layers, arithmetic, lanes, latency, weights, granularity, "
          "got 3"),

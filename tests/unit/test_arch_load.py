@@ -75,15 +75,15 @@ def test_a_name_too_long_for_the_file_system_is_unknown():
         ("name: x\narray: {rows: 3", "a.yaml: line 2, column 16: expected ',' or '}', but got '<stream end>'"),
         ("name: a: b", "a.yaml: line 1, column 8: mapping values are not allowed here"),
         ("name: x\n---\nname: y", "a.yaml: line 2, column 1: but found another document"),
-        ("name: !!python/name:os.system x", "a.yaml: line 1, column 7: could not determine a constructor for the tag "
-         "'tag:yaml.org,2002:python/name:os.system'"),
+        ("name: !!python/name:os.system x", "a.yaml: line 1, column 7: tags (tag:yaml.org,2002:python/name:os.system) are not read; write the value as it "  # noqa: E501
+         "is"),
         ("name: a\nclock: 1\nname: b", "a.yaml: line 3: key 'name' is given twice (first on line 1)"),
-        ("3: x", "a.yaml: line 1: a key must be text, got 3 (put it in quotes)"),
-        ("on: x", "a.yaml: line 1: a key must be text, got true (put it in quotes)"),
-        ("? [a]\n: x", "a.yaml: line 1: a key must be text, got a list (put it in quotes)"),
+        ("3: x", "a.yaml: line 1: a key must be text, got '3' (put it in quotes)"),
+        ("on: x", "a.yaml: line 1: a key must be text, got 'on' (put it in quotes)"),
+        ("? [a]\n: x", "a.yaml: line 1: a key must be text, got a list or a section (put it in quotes)"),
         ("a: &a {b: 1}\nc: *a", "a.yaml: line 1, column 4: this section is used again by an alias (*); write it out"),
         ("a: &a {b: *a}", "a.yaml: line 1, column 4: this section is used again by an alias (*); write it out"),
-        ("name: 2016-13-45", "a.yaml: a value that YAML cannot read: month must be in 1..12"),
+        ("name: 2016-13-45", "a.yaml: line 1, column 7: YAML 1.1 reads '2016-13-45' as a date; put it in quotes"),
         ("name: \x07", "a.yaml: character 7: special characters are not allowed"),
         ("a: " + "[" * 1200, "a.yaml: nested too deeply"),
     ],
@@ -111,8 +111,8 @@ def test_a_file_that_cannot_be_opened(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     path = write(tmp_path, "a.yaml", "name: a")
-    monkeypatch.setattr(Path, "read_text", deny)
-    assert faults(path) == [f"{path}: cannot be read: Permission denied"]
+    monkeypatch.setattr(Path, "open", deny)
+    assert faults(path) == [f"{path}: cannot be read (Permission denied)"]
 
 
 def test_base_is_found_beside_the_file_and_merged_deeply(tmp_path, monkeypatch):
@@ -205,7 +205,7 @@ def test_overrides_reach_names_with_dots(tmp_path):
         ("array.rows={a: 1}", "--set: array.rows: '{a: 1}' is not one YAML value"),
         ("array.rows=~", "--set: array.rows: '~' is not one YAML value"),
         ("array.rows=[", "--set: array.rows: '[' is not one YAML value"),
-        ("array.rows=2016-13-45", "--set: array.rows: '2016-13-45' is not one YAML value"),
+        ("array.rows=2016-13-45", "--set: array.rows: YAML 1.1 reads '2016-13-45' as a date; put it in quotes"),
         ("array.rows.x=3", "--set: array.rows.x: array.rows is a value, not a section"),
         ("base=tpu_128x128", "--set: base: only a file can have one"),
         ("buffers=3", "--set: buffers: expected a section with the keys glb, filters, prefetch, got 3"),

@@ -186,7 +186,7 @@ def test_compare_refuses(explored, capsys, tmp_path):
     line = fault(capsys, "compare", odd, "eyeriss", *trace)
     assert line.startswith(f"{odd}: not a result of `zapsim run --format json` (")
     none = tmp_path / "none.json"
-    assert fault(capsys, "compare", none, "eyeriss", *trace) == f"{none}: cannot be read (No such file or directory)"
+    assert fault(capsys, "compare", none, "eyeriss", *trace) == f"{none}: no such JSON result file"
     line = fault(capsys, "compare", "eyeris", "eyeriss", *trace)
     assert line.startswith("eyeris: no such architecture (did you mean 'eyeriss'?)")
     line = fault(capsys, "compare", f"{explored / 'out'}@zz", "eyeriss", *trace)

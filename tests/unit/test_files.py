@@ -2,13 +2,14 @@
 
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
 from tests.builders import trace_header, write_trace
 from zapsim.cli import main
 from zapsim.errors import TraceError, ZapsimError
-from zapsim.files import check_writable, write_atomically
+from zapsim.files import check_writable, process_start, write_atomically
 from zapsim.tracefile.writer import TraceWriter
 
 
@@ -116,3 +117,48 @@ def test_permission_is_checked_before_the_work(tmp_path, monkeypatch):
         with pytest.raises(ZapsimError) as caught:
             check_writable(path)
         assert str(caught.value) == f"{path}: cannot be written (Permission denied)"
+
+
+def test_leftovers_of_dead_processes_are_removed_and_those_of_living_ones_stay(tmp_path):
+    """A process number may be used again; then the start of the process tells that it is another one."""
+    own, start = os.getpid(), process_start(os.getpid())
+    living, reused, dead, foreign = (
+        tmp_path / name for name in (f".a.{own}-{start}.part", f".a.{own}-1.part", ".a.999999999-5.part", ".a.part")
+    )
+    for path in (living, reused, dead, foreign):
+        path.write_text("half")
+    write_atomically(tmp_path / "b", "whole")
+    left = {living, foreign, tmp_path / "b"} | ({reused} if start is None else set())
+    assert set(tmp_path.iterdir()) == left
+
+
+def test_names_that_are_no_text_are_written_as_escapes(tmp_path):
+    write_atomically(tmp_path / "a.json", '"a\udcff"')
+    assert (tmp_path / "a.json").read_bytes() == b'"a\\udcff"'
+
+
+@pytest.mark.parametrize("command", ["train", "tune", "trace", "eval"])
+def test_no_command_overwrites_what_it_reads(tmp_path, monkeypatch, capsys, command):
+    """By the path itself, another spelling, a hard link or a symbolic one; nor one result another."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.npz").write_bytes(b"input")
+    os.link("in.npz", "hard")
+    (tmp_path / "soft").symlink_to("in.npz")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(b"picture")
+    more = [] if command == "train" else ["--predictors", "in.npz"]
+    for out in ("in.npz", "./in.npz", str(tmp_path / "in.npz"), "hard", "soft", "photos/a.png"):
+        given = ["--network", "n:f", "--images", "in.npz", "photos", "--out", out, *more]
+        assert main([command, *given]) == 2
+        assert capsys.readouterr().err == f"zapsim: {Path(out)}: cannot be written (it is read in the same run)\n"
+    assert (tmp_path / "in.npz").read_bytes() == b"input"
+    assert main(["run", "--arch", "eyeriss", "--out", "r", "--timeline", "./r"]) == 2
+    assert capsys.readouterr().err == "zapsim: r: cannot be written (two results would go there)\n"
+
+
+def test_the_base_of_an_architecture_is_an_input(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "below.yaml").write_text("base: eyeriss\n")
+    (tmp_path / "top.yaml").write_text("base: below.yaml\n")
+    assert main(["run", "--arch", "top.yaml", "--out", "below.yaml"]) == 2
+    assert capsys.readouterr().err == "zapsim: below.yaml: cannot be written (it is read in the same run)\n"

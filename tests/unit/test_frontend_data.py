@@ -108,7 +108,7 @@ def test_npz_files_that_cannot_be_used(tmp_path: Path, arrays: dict[str, np.ndar
 
 def test_an_npz_file_that_is_none(tmp_path: Path):
     (tmp_path / "d.npz").write_bytes(b"PK broken")
-    for path, fault in ((tmp_path / "d.npz", "not an npz file"), (tmp_path / "no.npz", "no such file")):
+    for path, fault in ((tmp_path / "d.npz", "not an npz file"), (tmp_path / "no.npz", "no such npz file")):
         with pytest.raises(FrontendError, match=fault):
             load_images([path], GREY)
 

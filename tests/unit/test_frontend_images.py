@@ -132,7 +132,7 @@ def test_images_of_another_size_or_number_than_wanted_are_refused(tmp_path: Path
         load_images([images, picture(tmp_path / "a.png")], GREY)
     with pytest.raises(FrontendError, match="labels go with an idx file"):
         load_images([picture(tmp_path / "a.png")], RGB, images)
-    with pytest.raises(FrontendError, match="no such file"):
+    with pytest.raises(FrontendError, match="no such idx file"):
         load_images([tmp_path / "missing-ubyte"], GREY)
 
 

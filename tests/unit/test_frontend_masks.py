@@ -134,7 +134,7 @@ def good() -> dict[str, np.ndarray]:
             {"6": np.ones((3, 8, 8, 8), dtype=np.uint8)},
             r"layer '6': a mask must be bool \(True = computed\), got uint8",
         ),
-        ({"6": np.array([None])}, r"a mask must be bool \(True = computed\), got object"),
+        ({"6": np.array([None])}, "an array of type object is not read"),
         ({"6": np.asfortranarray(good()["6"])}, "columns come first"),
         ({}, "holds no mask"),
     ],
@@ -148,7 +148,7 @@ def test_bad_masks_are_refused_and_nothing_is_written(tmp_path: Path, masks: dic
 
 def test_damaged_files_and_foreign_questions_are_refused(tmp_path: Path):
     path, network = tmp_path / "m.npz", small_network()
-    with pytest.raises(FrontendError, match="no such file of masks"):
+    with pytest.raises(FrontendError, match="no such masks file"):
         trace(network, None, IMAGES, tmp_path / "t", masks=path)
     path.write_bytes(b"\x80\x04K\x01.")  # a pickle
     with pytest.raises(FrontendError, match="not an npz file of plain arrays"):

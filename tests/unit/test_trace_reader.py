@@ -270,7 +270,7 @@ def test_a_changed_header_is_refused(tmp_path):
 
 def test_a_file_without_read_permission(tmp_path, monkeypatch):
     path = write_trace(tmp_path / "trace")
-    monkeypatch.setattr("zapsim.tracefile.reader.os.access", lambda *_args: False)
+    monkeypatch.setattr("zapsim.reading.regular_file.os.access", lambda *_args: False)
     with pytest.raises(TraceError) as caught:
         Trace(path)
     assert str(caught.value) == f"{path}: cannot be read (Permission denied)"

@@ -56,12 +56,12 @@ def test_errors_and_targets() -> None:
     ("yaml", "csv", "fault"),
     [
         (YAML.replace("cycles:", "cycle:"), CSV, "chip.yaml: targets.cycle: unknown metric (did you mean 'cycles'?)"),
-        (YAML.replace("arch:", "arc:"), CSV, "chip.yaml: arch: Field required"),
+        (YAML.replace("arch:", "arc:"), CSV, "chip.yaml: arch: missing"),
         (YAML.replace("chip.csv", "none.csv"), CSV, "none.csv: no such CSV file"),
         (YAML, CSV.replace(",cycles", ",cyc"), "chip.csv: line 2: missing column cycles"),
         (YAML, CSV.replace("one,1", "one,x"), "chip.csv: line 3, column C: expected a finite number, got 'x'"),
         (YAML, "# nothing\n", "chip.csv: expected a heading and at least one row of figures, got no row"),
-        ("a: [", CSV, "chip.yaml: not YAML"),
+        ("a: [", CSV, "chip.yaml: line 1, column 5: expected the node content"),
     ],
 )
 def test_faults_are_named(chip: Path, yaml: str, csv: str, fault: str) -> None:

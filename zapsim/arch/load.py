@@ -11,10 +11,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from zapsim.arch.document import Document, KeyPath, Leaf, document, prefixes, read_mapping, read_scalar
+from zapsim.arch.document import Document, KeyPath, Leaf, document, prefixes
 from zapsim.arch.faults import known_keys, translate
 from zapsim.arch.spec import ArchSpec
 from zapsim.errors import ConfigError, did_you_mean, shown
+from zapsim.reading.yaml_text import read_mapping, read_value
 from zapsim.shipped import find_file, shipped_folder, shipped_names
 
 _NOT_A_KEY = "sources"
@@ -26,6 +27,8 @@ _DRAM_PRESET: KeyPath = ("dram", "preset")
 
 OVERRIDE_SOURCE = "set on the command line"
 """What :attr:`zapsim.arch.spec.ArchSpec.sources` says of a value that an override sets."""
+
+_LONGEST_PATH = 200
 
 OVERRIDE_ORIGIN = "--set"
 """What messages about an override name instead of a file."""
@@ -188,10 +191,10 @@ def _overridden(base: Document, text: str) -> Document:
     """Apply an override such as ``array.rows=16`` to `base`; a malformed one becomes a fault."""
     dotted, equals, value_text = (part.strip() for part in text.partition("="))
     keys = [key.strip() for key in dotted.split(".")]
-    if not equals or not value_text or not all(keys):
+    if not equals or not value_text or not all(keys) or not dotted.isprintable() or len(dotted) > _LONGEST_PATH:
         return _with_fault(base, f"{OVERRIDE_ORIGIN}: expected PATH=VALUE such as 'array.rows=16', got {shown(text)}")
     try:
-        value = read_scalar(value_text)
+        value = read_value(value_text)
     except ValueError as error:
         return _with_fault(base, f"{OVERRIDE_ORIGIN}: {dotted}: {error}")
     if keys == ["base"]:

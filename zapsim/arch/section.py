@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from zapsim import units
 from zapsim.arch.faults import AT_KEY
 from zapsim.errors import UnitError
+from zapsim.reading.text import one_line
 
 
 def _quantity(parse: Callable[[object], float]) -> BeforeValidator:
@@ -37,6 +38,11 @@ def _share(value: float) -> float:
     return value
 
 
+def _unfolded(value: object) -> object:
+    """Join the lines of a text, which YAML may hold folded."""
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
 Size = Annotated[int, _quantity(units.parse_size), AfterValidator(_positive)]
 Width = Annotated[int, _quantity(units.parse_width), AfterValidator(_positive)]
 Words = Annotated[int, _quantity(units.parse_words), AfterValidator(_positive)]
@@ -49,10 +55,11 @@ Energy = Annotated[float, _quantity(units.parse_energy)]
 Node = Annotated[float, _quantity(units.parse_node), AfterValidator(_positive)]
 Voltage = Annotated[float, _quantity(units.parse_voltage), AfterValidator(_positive)]
 Area = Annotated[float, _quantity(units.parse_area)]
-Share = Annotated[float, AfterValidator(_share)]
+Share = Annotated[float, Field(strict=True), AfterValidator(_share)]
+Prose = Annotated[str, BeforeValidator(_unfolded), AfterValidator(one_line)]
 Positive = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 Depth = Annotated[int, Field(ge=0, le=1_000, strict=True)]
-Overhead = Annotated[float, Field(ge=0, lt=1)]
+Overhead = Annotated[float, Field(ge=0, lt=1, strict=True)]
 
 
 def blame(key: str, fault: str) -> PydanticCustomError:

@@ -18,6 +18,7 @@ from zapsim.arch.section import (
     Depth,
     Frequency,
     Overhead,
+    Prose,
     Section,
     Size,
     Time,
@@ -26,6 +27,7 @@ from zapsim.arch.section import (
     blame,
 )
 from zapsim.arch.tables import AreaTable, EnergyTable
+from zapsim.reading.text import Line
 
 
 class GlobalBuffer(Section):
@@ -145,8 +147,8 @@ class ArchSpec(Section):
         Gathered from the file; not a key of it.
     """
 
-    name: str
-    description: str
+    name: Line
+    description: Prose
     array: Array
     word: Width
     clock: Frequency

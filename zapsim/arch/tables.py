@@ -9,7 +9,7 @@ from pydantic import AfterValidator, WithJsonSchema, model_validator
 
 from zapsim.arch.memory_energy import ActionPrice
 from zapsim.arch.scaling import Scale
-from zapsim.arch.section import Area, Section, Share, Words, blame
+from zapsim.arch.section import Area, Prose, Section, Share, Words, blame
 from zapsim.counts import ACTIONS
 from zapsim.errors import did_you_mean
 
@@ -66,7 +66,7 @@ class EnergyTable(Section):
         pJ of one of each of :data:`ENERGY_ACTIONS`; the price of a memory may say the size that it is for.
     """
 
-    technology: str
+    technology: Prose
     include_dram: bool = True
     scale: Scale | None = None
     actions: dict[Annotated[str, _one_of(ENERGY_ACTIONS, "action"), _names(ENERGY_ACTIONS)], ActionPrice]
@@ -102,7 +102,7 @@ class AreaTable(Section):
         µm² of one of each of :data:`AREA_PARTS`.
     """
 
-    technology: str
+    technology: Prose
     density: Density
     predictor_buffer: Words
     parts: dict[Annotated[str, _one_of(AREA_PARTS, "part"), _names(AREA_PARTS)], Area]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
+import unicodedata
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from zapsim.cli import (
     adapt,
@@ -34,15 +36,20 @@ from zapsim.cli import (
     workloads,
 )
 from zapsim.cli._completion import SHELLS, PrintCompletion
+from zapsim.cli._files import check_files
 from zapsim.cli._quiet import quietly
 from zapsim.cli._startup import lean_numba
-from zapsim.errors import ZapsimError, did_you_mean
+from zapsim.cli._streams import OutputLostError, TerminatedError, replace_streams, terminating
+from zapsim.errors import ZapsimError, did_you_mean, printable, shown
 from zapsim.version import __version__
 
 _COMMANDS = (
     demo, run, explain, plot, explore, pareto, compare, train, tune, adapt, evaluate, trace, reorder, trace_info, archs,
     area, energy, validate, workloads, inspect, synthesise, schema, doctor,
 )  # fmt: skip
+
+_MOST_FAULTS, _LONGEST_FAULT = 20, 480
+"""Lines of a message, and characters of a line."""
 
 _EPILOG = """\
 examples:
@@ -54,7 +61,12 @@ examples:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Refuse unknown arguments with this command's usage, and suggest the option that was meant."""
+    """Refuse arguments in one line, and suggest the option that was meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the arguments, and exit."""
+        line = printable(message)[:_LONGEST_FAULT]
+        self.exit(2, f"{self.prog}: {line} ({self.prog} --help shows the options)\n")
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
         """Parse all arguments; a rest is an error, since no other parser follows."""
@@ -79,6 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--print-completion", action=PrintCompletion, choices=SHELLS, metavar="SHELL",
         help="print the script that makes a shell (bash, zsh or tcsh) complete commands and options",
     )  # fmt: skip
+    parser.add_argument("--debug", action="store_true", help="show where an error comes from (a traceback)")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add_parser(commands)
@@ -101,18 +114,89 @@ def _add_quiet(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, or 2 after a user's mistake (a line per fault on stderr, nothing written)."""
-    args = build_parser().parse_args(arguments)
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments
+        Of the command line; None: those of this process, whose streams and signals are then looked after, too.
+
+    Returns
+    -------
+    int
+        0; 2 after a mistake of the user's (a line per fault on stderr, nothing written) or where the results cannot be
+        written; 130 after an interrupt, 143 after SIGTERM; 1 after a fault of zapsim's own.
+    """
+    if arguments is not None:
+        return _run(arguments)
+    replace_streams()
+    with terminating():
+        return _run(sys.argv[1:])
+
+
+def _run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 (a line per kind of end)
+    """Run one command, and turn whatever ends it into an exit code and a line."""
+    debug = "--debug" in arguments
     try:
-        with quietly(args.quiet), lean_numba():
-            return int(args.execute(args))
-    except ZapsimError as error:
-        for fault in str(error).splitlines():
-            print(f"zapsim: {fault}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("zapsim: interrupted", file=sys.stderr)
-        return 130
+        code = _execute([text for text in arguments if text != "--debug"])
+        sys.stdout.flush()
+        return code
+    except OutputLostError as error:
+        return _failed(f"stdout: cannot be written ({error})", debug) if str(error) else 0
     except BrokenPipeError:  # the reader closed the pipe, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except ZapsimError as error:
+        return _failed(str(error), debug)
+    except OSError as error:
+        name = f"{os.fspath(error.filename)!s}: " if error.filename is not None else ""
+        return _failed(f"{name}{error.strerror or type(error).__name__}", debug)
+    except ModuleNotFoundError as error:
+        return _failed(f"{error}; `zapsim doctor` lists what is missing, and how to get it", debug)
+    except MemoryError:
+        return _failed("not enough memory for this; take fewer or smaller images, or fewer designs", debug)
+    except KeyboardInterrupt:
+        return _failed("interrupted", debug, 130)
+    except TerminatedError:
+        return _failed("terminated", debug, 143)
+    except Exception as error:
+        if debug:
+            raise
+        return _failed(f"a fault of zapsim ({type(error).__name__}: {error}); --debug shows where", debug, 1)
+
+
+def _execute(arguments: Sequence[str]) -> int:
+    """Parse and execute one command.
+
+    Raises
+    ------
+    ZapsimError
+        For arguments that cannot be printed, a working directory that is gone, or what the command says.
+    """
+    for text in arguments:
+        if any(unicodedata.category(char) == "Cc" for char in text):
+            raise ZapsimError(f"argument {shown(text)}: has control characters; give files plain names")
+    try:
+        args = build_parser().parse_args(arguments)
+    except SystemExit:  # after a help text, or a fault
+        sys.stdout.flush()
+        raise
+    try:
+        os.getcwd()
+    except OSError:
+        raise ZapsimError("the working directory is gone; change to another one") from None
+    check_files(args)
+    with quietly(args.quiet), lean_numba():
+        return int(args.execute(args))
+
+
+def _failed(message: str, debug: bool, code: int = 2) -> int:
+    """Say what ended a command, one printable line per fault; return the exit code."""
+    faults = [fault for fault in message.split("\n") if fault.strip()] or ["failed"]
+    more = [f"and {len(faults) - _MOST_FAULTS} more faults"] if len(faults) > _MOST_FAULTS else []
+    if debug:
+        traceback.print_exc()
+    for fault in [*faults[:_MOST_FAULTS], *more]:
+        line = printable(fault)
+        print(f"zapsim: {line if len(line) <= _LONGEST_FAULT else line[:_LONGEST_FAULT] + '...'}", file=sys.stderr)
+    return code

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from zapsim.arch.policy import PRESETS
-from zapsim.errors import ZapsimError
+from zapsim.errors import ZapsimError, shown
 from zapsim.files import check_writable, is_special, write_atomically
 from zapsim.shipped import shipped_folder
 
@@ -32,6 +32,42 @@ POLICY_HELP = f"what the hardware does with zeros: {', '.join(PRESETS)} (default
 REPORT_HELP = "also write a page to send, one HTML file that needs no network"
 """Begins the help of ``--report``."""
 
+_LARGEST = 1e6
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """Make the type of an option that is a whole number of a range."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {least:,} to {most:,}, got {shown(text)}")
+        return value
+
+    return parse
+
+
+COUNT: Final = whole(0, 1_000_000)
+"""Type of an option that counts images, crops, epochs or rows."""
+
+SEED: Final = whole(0, 2**32 - 1)
+"""Type of an option that is a seed: what all generators of random numbers take."""
+
+
+def number(text: str) -> float:
+    """Read an option that is a finite number of a sensible size; its meaning has its own limits."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not abs(value) <= _LARGEST:
+        raise argparse.ArgumentTypeError(f"expected a number of at most {_LARGEST:g}, got {shown(text)}")
+    return value
+
+
 _OPTIONS: dict[str, dict[str, Any]] = {
     "--arch": {"metavar": "FILE", "help": "architecture file, or the name of a shipped architecture"},
     "--set": {
@@ -44,7 +80,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--point": {"metavar": "NAME", "help": "operating point of the trace (default: its first)"},
     "--images": {
-        "type": int, "nargs": "+", "metavar": "I", "help": "indices of images in the trace (default: all)",
+        "type": COUNT, "nargs": "+", "metavar": "I", "help": "indices of images in the trace (default: all)",
     },
     "--policy": {
         "default": "zap", "metavar": "NAME",

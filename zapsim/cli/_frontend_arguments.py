@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from zapsim.cli._arguments import COUNT, SEED, number
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -25,11 +27,14 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--network", required=True, metavar="MODULE:FACTORY", help="function that builds the network")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="state dict: .safetensors, or .pth (weights only)")
     parser.add_argument(
-        "--size", type=int, metavar="N", help="rows and columns of the network's input (default: as the network says)"
+        "--size",
+        type=COUNT,
+        metavar="N",
+        help="rows and columns of the network's input (default: as the network says)",
     )
     for name, what in (("mean", "mean"), ("std", "standard deviation")):
         parser.add_argument(
-            f"--{name}", type=float, nargs="+", metavar="X",
+            f"--{name}", type=number, nargs="+", metavar="X",
             help=f"{what} of the pixels (0 to 255), a value per channel (default: as the network says)",
         )  # fmt: skip
     parser.add_argument(
@@ -38,8 +43,8 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="where the network runs (default: a GPU if torch sees one)",
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: torch's choice)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all random choices (default: 0)")
+    parser.add_argument("--threads", type=COUNT, metavar="N", help="CPU threads (default: torch's choice)")
+    parser.add_argument("--seed", type=SEED, default=0, metavar="N", help="seed of all random choices (default: 0)")
 
 
 def named_network(args: argparse.Namespace) -> str | NamedNetwork:
@@ -90,7 +95,7 @@ def add_point_arguments(parser: argparse.ArgumentParser, *, adapted: bool) -> No
     """Declare the operating points; with `adapted` also those of `zapsim adapt`."""
     parser.add_argument(
         "--threshold",
-        type=float,
+        type=number,
         nargs="+",
         metavar="T",
         help="thresholds; each makes an operating point with the same threshold in all layers",
@@ -216,4 +221,4 @@ def wide_console() -> Console:
     """Return a console that does not break lines where the output is not a terminal."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 200)
+    return Console(width=None if sys.stdout.isatty() else 200, markup=False, emoji=False)

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from zapsim.cli._arguments import PATTERN_NAMES
+from zapsim.cli._arguments import PATTERN_NAMES, SEED, number
 from zapsim.errors import ZapsimError
 
 _DEFAULTS = {"skipped": None, "pattern": "1/2", "space": 0.0, "channel": 0.0, "seed": 0}
@@ -22,13 +22,15 @@ def add_synthetic_arguments(parser: argparse.ArgumentParser, title: str) -> None
         "layer, and density, skipped or both",
     )  # fmt: skip
     group.add_argument(
-        "--skipped", type=float, metavar="S",
+        "--skipped", type=number, metavar="S",
         help="share of each layer's outputs that are skipped (default: all zeros outside the pattern)",
     )  # fmt: skip
     group.add_argument("--pattern", choices=PATTERN_NAMES, help="outputs to compute first (default: 1/2)")
-    group.add_argument("--space", type=float, metavar="A", help="share of variance that neighbouring pixels share (0)")
-    group.add_argument("--channel", type=float, metavar="B", help="share of variance that a filter's outputs share (0)")
-    group.add_argument("--seed", type=int, metavar="N", help="seed of all random numbers (default: 0)")
+    group.add_argument("--space", type=number, metavar="A", help="share of variance that neighbouring pixels share (0)")
+    group.add_argument(
+        "--channel", type=number, metavar="B", help="share of variance that a filter's outputs share (0)"
+    )
+    group.add_argument("--seed", type=SEED, metavar="N", help="seed of all random numbers (default: 0)")
 
 
 def check_synthetic(args: argparse.Namespace) -> None:

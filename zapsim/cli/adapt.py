@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zapsim.cli._arguments import Subparsers
+from zapsim.cli._arguments import COUNT, Subparsers, number
 from zapsim.cli._frontend_arguments import (
     add_image_arguments,
     add_network_arguments,
@@ -62,7 +62,7 @@ def add_parser(commands: Subparsers) -> None:
     add_image_arguments(parser, labels=True)
     parser.add_argument(
         "--crops",
-        type=int,
+        type=COUNT,
         metavar="N",
         help=f"number of random crops of pictures (default: {_CROPS}), or of whole images from an idx or npz file "
         "(default: all)",
@@ -75,11 +75,17 @@ def add_parser(commands: Subparsers) -> None:
         "32; paper: as published, statistics move on, also the predictors', --finetune takes 5 epochs at batch 128",
     )
     parser.add_argument(
-        "--epochs", type=int, metavar="N", help="passes over the images with --finetune (default: the recipe's)"
+        "--epochs",
+        type=COUNT,
+        metavar="N",
+        help="passes over the images with --finetune (default: the recipe's)",
     )
-    parser.add_argument("--lr", type=float, metavar="X", help="learning rate of --finetune (default: 1e-4)")
+    parser.add_argument("--lr", type=number, metavar="X", help="learning rate of --finetune (default: 1e-4)")
     parser.add_argument(
-        "--batch", type=int, metavar="N", help="images per step (default: the recipe's with --finetune, else 128)"
+        "--batch",
+        type=COUNT,
+        metavar="N",
+        help="images per step (default: the recipe's with --finetune, else 128)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="adapted weights to write")
     parser.set_defaults(execute=execute)

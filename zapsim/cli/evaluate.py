@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from zapsim.cli._arguments import Subparsers, add_option, check_outputs
+from zapsim.cli._arguments import COUNT, Subparsers, add_option, check_outputs
 from zapsim.cli._frontend_arguments import (
     add_image_arguments,
     add_method_argument,
@@ -57,7 +57,7 @@ def add_parser(commands: Subparsers) -> None:
     add_point_arguments(parser, adapted=True)
     add_method_argument(parser, "prediction method of --threshold (default: the first of the predictor file)")
     add_image_arguments(parser, labels=True, tensors=True)
-    parser.add_argument("--count", type=int, metavar="N", help="use only the first N images (default: all)")
+    parser.add_argument("--count", type=COUNT, metavar="N", help="use only the first N images (default: all)")
     parser.add_argument(
         "--baselines",
         nargs="+",

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zapsim.cli._arguments import Subparsers, add_command, is_factory
+from zapsim.cli._arguments import COUNT, Subparsers, add_command, is_factory
 
 _EPILOG = """\
 examples:
@@ -45,7 +45,10 @@ def add_parser(commands: Subparsers) -> None:
         "source", help="package.module:factory, a .onnx, .yaml or .csv file, a built-in workload, or a trace"
     )
     parser.add_argument(
-        "--size", type=int, metavar="N", help="rows and columns of the picture, for a factory (default: as it says)"
+        "--size",
+        type=COUNT,
+        metavar="N",
+        help="rows and columns of the picture, for a factory (default: as it says)",
     )
     parser.set_defaults(execute=execute)
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from zapsim.cli._arguments import (
+    COUNT,
     REPORT_HELP,
     Subparsers,
     add_command,
@@ -53,7 +54,7 @@ def add_parser(commands: Subparsers) -> None:
         metavar="CONDITION",
         help="condition that designs must meet; may be repeated",
     )
-    parser.add_argument("--limit", type=int, default=30, metavar="N", help="largest number of rows (default: 30)")
+    parser.add_argument("--limit", type=COUNT, default=30, metavar="N", help="largest number of rows (default: 30)")
     add_option(parser, "--csv", help="also write the front with all columns as CSV")
     summary = "also draw the front (png, svg, pdf; html: interactive); may be repeated"
     add_option(parser, "--plot", action="append", default=[], help=summary)

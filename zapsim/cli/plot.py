@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from zapsim.cli._arguments import Subparsers, add_command, add_option, check_outputs, say_written
+from zapsim.cli._arguments import COUNT, Subparsers, add_command, add_option, check_outputs, say_written
 
 _EPILOG = """\
 examples:
@@ -56,7 +56,7 @@ def add_parser(commands: Subparsers) -> None:
     add_option(parser, "--set")
     add_option(parser, "--policy", default=None, help="policy under which a trace runs (default: zap)")
     add_option(parser, "--point")
-    parser.add_argument("--image", type=int, metavar="I", help="index of the image in the trace")
+    parser.add_argument("--image", type=COUNT, metavar="I", help="index of the image in the trace")
     parser.add_argument("--layer", nargs="+", default=[], dest="layers", metavar="NAME", help="layers to show")
     parser.add_argument(
         "--channel", nargs="+", type=int, default=[], dest="channels", metavar="K",

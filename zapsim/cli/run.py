@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from zapsim.cli._arguments import (
     BUNDLED_TRACE,
+    COUNT,
     POLICY_HELP,
     REPORT_HELP,
     Subparsers,
@@ -73,7 +74,7 @@ def add_parser(commands: Subparsers) -> None:
         help="run shapes alone, without masks, in the place of a trace: a name of `zapsim workloads`, a .yaml, .csv or "
         ".onnx file, or package.module:factory",
     )  # fmt: skip
-    parser.add_argument("--batch", type=int, default=1, metavar="N", help="images that run together (default: 1)")
+    parser.add_argument("--batch", type=COUNT, default=1, metavar="N", help="images that run together (default: 1)")
     add_option(
         parser,
         "--format",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from zapsim.cli._arguments import Subparsers, add_command, check_outputs, say_written
+from zapsim.cli._arguments import COUNT, Subparsers, add_command, check_outputs, say_written
 from zapsim.cli._synthetic_arguments import add_synthetic_arguments, check_synthetic, density_files, draw
 from zapsim.errors import ZapsimError
 
@@ -37,7 +37,9 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument(
         "--rates", type=Path, metavar="FILE", help="the file of --density: layer, and density, skipped or both"
     )
-    parser.add_argument("--images", type=int, default=1, metavar="N", help="how many sets of maps to draw (default: 1)")
+    parser.add_argument(
+        "--images", type=COUNT, default=1, metavar="N", help="how many sets of maps to draw (default: 1)"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="trace to write")
     add_synthetic_arguments(parser, "zeros")
     parser.set_defaults(execute=execute)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zapsim.cli._arguments import Subparsers
+from zapsim.cli._arguments import COUNT, Subparsers
 from zapsim.cli._frontend_arguments import (
     add_image_arguments,
     add_method_argument,
@@ -66,7 +66,7 @@ def add_parser(commands: Subparsers) -> None:
     add_network_arguments(parser)
     add_predictors_argument(parser, " (default: none, every output is computed)", required=False)
     add_image_arguments(parser, tensors=True)
-    parser.add_argument("--count", type=int, metavar="N", help="trace only the first N images (default: all)")
+    parser.add_argument("--count", type=COUNT, metavar="N", help="trace only the first N images (default: all)")
     add_point_arguments(parser, adapted=True)
     parser.add_argument("--masks", type=Path, metavar="FILE", help="masks of another predictor (.npz), for point masks")
     parser.add_argument(
@@ -85,7 +85,11 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument("--eval-labels", type=Path, metavar="FILE", help="idx file with the classes of --eval-images")
     parser.add_argument(
-        "--eval-crops", type=int, default=16, metavar="N", help="number of random crops of --eval-images (default: 16)"
+        "--eval-crops",
+        type=COUNT,
+        default=16,
+        metavar="N",
+        help="number of random crops of --eval-images (default: 16)",
     )
     parser.add_argument(
         "--values",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zapsim.cli._arguments import PATTERN_NAMES, Subparsers
+from zapsim.cli._arguments import COUNT, PATTERN_NAMES, Subparsers, number
 from zapsim.cli._frontend_arguments import (
     add_image_arguments,
     add_method_argument,
@@ -53,7 +53,7 @@ def add_parser(commands: Subparsers) -> None:
     add_image_arguments(parser, tensors=True)
     parser.add_argument(
         "--crops",
-        type=int,
+        type=COUNT,
         metavar="N",
         help="number of random crops to learn from (default: 200), or of the first --inputs (default: all)",
     )
@@ -65,12 +65,15 @@ def add_parser(commands: Subparsers) -> None:
         metavar="[LAYER=]PATTERN",
         help=f"outputs to compute first, in all layers or in LAYER: {', '.join(PATTERN_NAMES)} (default: 1/2)",
     )
-    parser.add_argument("--epochs", type=int, default=5, metavar="N", help="passes over the crops (default: 5)")
+    parser.add_argument("--epochs", type=COUNT, default=5, metavar="N", help="passes over the crops (default: 5)")
     parser.add_argument(
-        "--batch", type=int, metavar="N", help="crops per training step (default: 8, or 128 with the paper's recipe)"
+        "--batch",
+        type=COUNT,
+        metavar="N",
+        help="crops per training step (default: 8, or 128 with the paper's recipe)",
     )
     parser.add_argument(
-        "--lr", type=float, metavar="X", help="Adam's learning rate (default: 0.03, or 0.01 with the paper's recipe)"
+        "--lr", type=number, metavar="X", help="Adam's learning rate (default: 0.03, or 0.01 with the paper's recipe)"
     )
     parser.add_argument(
         "--recipe",

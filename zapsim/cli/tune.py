@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from zapsim.cli._arguments import Subparsers, add_option, check_outputs, say_written
+from zapsim.cli._arguments import COUNT, Subparsers, add_option, check_outputs, number, say_written
 from zapsim.cli._frontend_arguments import (
     add_image_arguments,
     add_method_argument,
@@ -72,7 +72,7 @@ def add_parser(commands: Subparsers) -> None:
     add_image_arguments(parser, "; other photographs than those of the training", tensors=True)
     parser.add_argument(
         "--crops",
-        type=int,
+        type=COUNT,
         metavar="N",
         help="number of random crops of the pictures (default: 64), or of the first --inputs (default: all)",
     )
@@ -97,11 +97,11 @@ def add_parser(commands: Subparsers) -> None:
         help="tune on photographs of the training, too (default: refuse them)",
     )
     parser.add_argument(
-        "--error", type=float, nargs="+", default=[], metavar="E", help="error budgets, with thresholds per layer"
+        "--error", type=number, nargs="+", default=[], metavar="E", help="error budgets, with thresholds per layer"
     )
     parser.add_argument(
         "--saving",
-        type=float,
+        type=number,
         nargs="+",
         default=[],
         metavar="S",
@@ -109,14 +109,14 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument(
         "--uniform",
-        type=float,
+        type=number,
         nargs="+",
         default=[],
         metavar="E",
         help="error budgets, with one threshold for all layers",
     )
     parser.add_argument(
-        "--threshold", type=float, nargs="+", default=[], metavar="T", help="thresholds, each for all layers"
+        "--threshold", type=number, nargs="+", default=[], metavar="T", help="thresholds, each for all layers"
     )
     add_method_argument(
         parser,
@@ -145,7 +145,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument(
         "--bins",
-        type=int,
+        type=COUNT,
         default=2048,
         metavar="N",
         help="number of threshold steps from -1 to 1, a power of two (default: 2048)",
@@ -172,7 +172,7 @@ def _add_array_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--array-crops",
-        type=int,
+        type=COUNT,
         metavar="N",
         help="how many of the images are simulated; needs --arch (default: 8, or all if there are fewer)",
     )

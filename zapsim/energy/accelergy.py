@@ -15,8 +15,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
-from zapsim.arch.document import read_mapping
 from zapsim.errors import ConfigError, did_you_mean, shown
+from zapsim.reading.yaml_text import read_mapping
 
 ROLES: Final[dict[str, dict[str, str]]] = {
     "mac": {

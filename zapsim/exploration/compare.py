@@ -18,6 +18,7 @@ from zapsim.errors import ConfigError, ZapsimError
 from zapsim.exploration import check_dependencies
 from zapsim.exploration.conditions import Conditions, conditions_of, differences, quality_of
 from zapsim.metrics import METRICS, Metric, Simulated, Value
+from zapsim.reading.regular_file import MOST_OF_JSON, read_utf8
 from zapsim.results import RunResult
 from zapsim.simulation import simulate
 from zapsim.tracefile.reader import Trace
@@ -248,10 +249,9 @@ def _side_of_result(result: RunResult, description: str = "") -> Side:
 
 def _side_of_file(path: Path) -> Side:
     """Read a JSON result."""
+    text = read_utf8(path, MOST_OF_JSON, "JSON result")
     try:
-        return _side_of_result(RunResult.from_json(path.read_bytes().decode(errors="replace")))
-    except OSError as error:
-        raise ZapsimError(f"{path}: cannot be read ({error.strerror})") from None
+        return _side_of_result(RunResult.from_json(text))
     except ZapsimError as error:
         raise ZapsimError(f"{path}: {error}") from None
 

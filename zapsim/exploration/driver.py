@@ -15,7 +15,8 @@ from threadpoolctl import threadpool_limits
 from zapsim.errors import ConfigError, ZapsimError
 from zapsim.exploration.backends import Backend, Finished, Processes, Serial, Task, cores
 from zapsim.exploration.evaluate import EvaluatedDesign, FailedDesign
-from zapsim.exploration.manifest import open_folder
+from zapsim.exploration.lock import one_writer
+from zapsim.exploration.manifest import check_free, open_folder
 from zapsim.exploration.space import Space
 from zapsim.exploration.store import MemoryStore, Store
 from zapsim.exploration.strategies import Strategy, check_size, grid, random, sobol
@@ -24,6 +25,9 @@ _CHUNK_SECONDS = 0.4
 """Time that a task should take: long enough to hide its way to a worker and back, short enough to lose little."""
 
 _MOST_PER_TASK = 64
+
+MOST_WORKERS = 256
+"""Processes that one exploration starts on a machine, or asks of a Dask cluster."""
 
 _DESIGNS_PER_WORKER = 100
 """Designs that justify another process, if nobody says how many to start."""
@@ -222,13 +226,21 @@ def run_space(space: Space, folder: Path | None, options: RunOptions, watcher: W
     Raises
     ------
     ZapsimError
-        Before any work, for a folder of something else, too large a grid, or workers that cannot start.
+        Before any work, for a folder of something else or that another process writes to, too large a grid, or workers
+        that cannot start.
     """
-    if options.workers is not None and options.workers < 1:
-        raise ConfigError(f"workers must be at least 1, got {options.workers}")
+    if options.workers is not None and not 1 <= options.workers <= MOST_WORKERS:
+        raise ConfigError(f"workers must be 1 to {MOST_WORKERS}, got {options.workers}")
     check_size(space, options.yes)
-    if folder is not None:
+    if folder is None:
+        return _run(space, None, options, watcher)
+    check_free(folder)
+    with one_writer(folder):
         open_folder(folder, space)
+        return _run(space, folder, options, watcher)
+
+
+def _run(space: Space, folder: Path | None, options: RunOptions, watcher: Watcher) -> tuple[Summary, pa.Table]:
     store = MemoryStore(space) if folder is None else Store(folder, space)
     most = min(space.lattice.size, space.budget.points or space.lattice.size)
     # The matrices of a search are small: several threads of linear algebra would mostly wait for one another.

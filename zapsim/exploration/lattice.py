@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 from math import prod
 from typing import TypeAlias
 
@@ -20,6 +19,8 @@ Design: TypeAlias = tuple[int, ...]
 
 HEAVY = 2
 """From this weight on, a change along an axis repeats most of an evaluation."""
+
+_MOST_COMBINATIONS = 100_000
 
 MOST_DESIGNS = 2**62
 """Designs are numbered in int64."""
@@ -118,8 +119,7 @@ class Lattice:
         """Tell for each axis whether it is active in `design`."""
         active = [False] * len(self.axes)
         for axis in self.order:
-            needs = self.axes[axis].needs
-            active[axis] = all(active[need.axis] and design[need.axis] in need.choices for need in needs)
+            active[axis] = self._is_active(axis, design, active)
         return tuple(active)
 
     def canonical(self, design: Sequence[int]) -> Design:
@@ -129,18 +129,64 @@ class Lattice:
 
     @cached_property
     def size(self) -> int:
-        """Number of designs."""
-        deciding = [one for one in self.order if one in self.deciding]
+        """Number of designs, counted without walking through them.
+
+        Axes that do not depend on one another multiply. Of an axis on which others depend, all choices count alike that
+        meet the same needs.
+        """
+        return prod(self._count(group, [0] * len(self.axes), [False] * len(self.axes), 1) for group in self._groups())
+
+    def _groups(self) -> list[list[int]]:
+        """Group the axes that depend on one another, each group in the order of :attr:`order`."""
+        group_of = list(range(len(self.axes)))
+        for one, axis in enumerate(self.axes):
+            for need in axis.needs:
+                joined = group_of[need.axis]
+                group_of = [group_of[one] if group == joined else group for group in group_of]
+        return [[one for one in self.order if group_of[one] == group] for group in dict.fromkeys(group_of)]
+
+    def _count(self, axes: Sequence[int], design: list[int], active: list[bool], combinations: int) -> int:
+        """Count the choices of `axes`, those before them being made."""
+        if not axes:
+            return 1
+        here, *rest = axes
+        active[here] = self._is_active(here, design, active)
+        if not active[here]:
+            return self._count(rest, design, active, combinations)
+        if here not in self.deciding:
+            return self.axes[here].size * self._count(rest, design, active, combinations)
+        alike = self._alike[here]
+        combinations *= len(alike)
+        if combinations > _MOST_COMBINATIONS:
+            raise ConfigError(
+                f"{self.axes[here].name}: too many combinations of choices on which 'when' depends (over "
+                f"{_MOST_COMBINATIONS:,}); name fewer of them"
+            )
         total = 0
-        for choices in product(*(range(self.axes[one].size) for one in deciding)):
-            design = [0] * len(self.axes)
-            for one, choice in zip(deciding, choices, strict=True):
-                design[one] = choice
-            active = self.active(tuple(design))
-            if any(design[one] and not active[one] for one in deciding):
-                continue
-            total += prod(axis.size for one, axis in enumerate(self.axes) if active[one] and one not in self.deciding)
+        for choice, number in alike:
+            design[here] = choice
+            total += number * self._count(rest, design, active, combinations)
         return total
+
+    def _is_active(self, here: int, design: Sequence[int], active: Sequence[bool]) -> bool:
+        return all(active[need.axis] and design[need.axis] in need.choices for need in self.axes[here].needs)
+
+    @cached_property
+    def _alike(self) -> dict[int, list[tuple[int, int]]]:
+        """For each deciding axis: one of the choices that meet the same needs, and their number."""
+        alike: dict[int, list[tuple[int, int]]] = {}
+        for deciding in self.deciding:
+            needed = [need.choices for axis in self.axes for need in axis.needs if need.axis == deciding]
+            named = frozenset().union(*needed)
+            kinds: dict[tuple[bool, ...], list[int]] = {}
+            for choice in named:
+                kinds.setdefault(tuple(choice in choices for choices in needed), []).append(choice)
+            alike[deciding] = [(choices[0], len(choices)) for choices in kinds.values()]
+            size = self.axes[deciding].size
+            if len(named) < size:
+                other = next(choice for choice in range(size) if choice not in named)
+                alike[deciding].append((other, size - len(named)))
+        return alike
 
     def walk(self) -> Iterator[Design]:
         """Yield every design once; the lightest axis changes fastest."""
@@ -152,7 +198,7 @@ class Lattice:
             return
         here = self.order[depth]
         axis = self.axes[here]
-        active[here] = all(active[need.axis] and design[need.axis] in need.choices for need in axis.needs)
+        active[here] = self._is_active(here, design, active)
         for choice in range(axis.size if active[here] else 1):
             design[here] = choice
             yield from self._walk(design, active, depth + 1)

@@ -3,18 +3,45 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zapsim.errors import ZapsimError, shown
 from zapsim.exploration.load import load_space
+from zapsim.exploration.lock import LOCK, OWNER
 from zapsim.exploration.space import Space
-from zapsim.files import write_atomically
+from zapsim.files import is_leftover, write_atomically
+from zapsim.reading.json_text import read_json
+from zapsim.reading.text import Line
 
 FILE = "exploration.json"
 FORMAT = 2
+
+
+class _Manifest(BaseModel):
+    """What readers need of a manifest; it has more."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    class Objective(BaseModel):
+        """An objective."""
+
+        text: Line
+        maximise: bool
+
+    name: Line
+    space: Line
+    objectives: Annotated[list[Objective], Field(min_length=1)]
+    parameters: list[Line]
+    quality_notes: dict[str, str]
+    identity: dict[str, Any]
+    source: dict[str, Any]
+    folder: str
 
 
 def open_folder(folder: Path, space: Space) -> None:
@@ -29,10 +56,7 @@ def open_folder(folder: Path, space: Space) -> None:
     if path.is_file():
         _check_same(folder, space, "choose another folder")
         return
-    if folder.exists() and not folder.is_dir():
-        raise ZapsimError(f"{folder}: is a file, not a folder")
-    if folder.is_dir() and any(folder.iterdir()):
-        raise ZapsimError(f"{folder}: holds other files; choose a new or an empty folder")
+    check_free(folder)
     orders = {f"{one.trace}/{one.point}": one.filter_order for one in space.workloads if one.filter_order}
     manifest = {
         "format": FORMAT,
@@ -50,6 +74,22 @@ def open_folder(folder: Path, space: Space) -> None:
         "folder": str(space.folder),
     }
     write_atomically(path, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", parents=True)
+
+
+def check_free(folder: Path) -> None:
+    """Refuse a folder of something else than results, before anything is written to it.
+
+    Raises
+    ------
+    ZapsimError
+        If it is a file, or holds files but no manifest.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ZapsimError(f"{folder}: is a file, not a folder")
+    if (folder / FILE).is_file() or not folder.is_dir():
+        return
+    if any(entry.name not in (LOCK, OWNER) and not is_leftover(entry.name) for entry in folder.iterdir()):
+        raise ZapsimError(f"{folder}: holds other files; choose a new or an empty folder")
 
 
 def space_of_folder(folder: Path) -> Space:
@@ -83,18 +123,21 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         If it holds no exploration, or one of another format.
     """
     path = folder / FILE
-    try:
-        manifest: Any = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ZapsimError(f"{folder}: holds no results of `zapsim explore` (no {FILE})") from None
-    except (OSError, ValueError) as error:
-        raise ZapsimError(f"{path}: cannot be read ({error})") from None
+    if not os.path.exists(path):
+        raise ZapsimError(f"{folder}: holds no results of `zapsim explore` (no {FILE})")
+    manifest: Any = read_json(path, "manifest")
     if not isinstance(manifest, dict) or "identity" not in manifest:
         raise ZapsimError(f"{path}: not a manifest of `zapsim explore`")
     if manifest.get("format") != FORMAT:
         raise ZapsimError(
             f"{path}: expected format {FORMAT}, got {shown(manifest.get('format'))}; choose another folder"
         )
+    try:
+        _Manifest.model_validate(manifest)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ZapsimError(f"{path}: not a whole manifest: {place}: {first['msg'].lower()}; explore it anew") from None
     return manifest
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.errors import ConfigError, ZapsimError, did_you_mean
+from zapsim.errors import ConfigError, ZapsimError, did_you_mean, shown
 from zapsim.exploration.expression import parse
 from zapsim.exploration.manifest import read_manifest
 from zapsim.exploration.space import CHOICES
@@ -32,7 +33,7 @@ class Goal:
     def cost(self, row: Row) -> float | None:
         """Return what is to be minimised; None if the design has no such value."""
         value = row[self.column]
-        return None if value is None else -value if self.maximise else value
+        return None if value is None or isnan(value) else -value if self.maximise else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,13 @@ def load_front(
     ]
     if not goals:
         goals = [Goal(_objective_column(one["text"], names), one["maximise"]) for one in manifest["objectives"]]
+    for column in (*(goal.column for goal in goals), *manifest["parameters"], *CHOICES):
+        if column not in names:
+            raise ZapsimError(f"{folder}: the results have no column {shown(column)}, which its manifest names")
+    for goal in goals:
+        if str(table.schema.field(goal.column).type) not in {"int64", "double"}:
+            numbers = [field.name for field in table.schema if str(field.type) in {"int64", "double"}]
+            raise ConfigError(f"'{goal.column}': is text, expected one of the columns of numbers: {', '.join(numbers)}")
     rows = table.to_pylist()
     eligible = [row for row in _meeting(rows, where, names) if all(goal.cost(row) is not None for goal in goals)]
     costs = [[goal.cost(row) or 0.0 for goal in goals] for row in eligible]

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from zapsim.arch.document import read_mapping
 from zapsim.arch.faults import known_keys, translate
 from zapsim.arch.section import Positive, Section
 from zapsim.errors import ConfigError
+from zapsim.reading.text import Line
+from zapsim.reading.yaml_text import read_mapping
 
 Strategy = Literal["grid", "random", "sobol", "search"]
 STRATEGIES: tuple[Strategy, ...] = ("grid", "random", "sobol", "search")
@@ -45,13 +46,13 @@ class Budget(Section):
     """When to stop: after so many designs (`points`), or so many minutes, whichever comes first."""
 
     points: Positive | None = None
-    minutes: Annotated[float, Field(gt=0)] | None = None
+    minutes: Annotated[float, Field(gt=0, le=10_000_000, strict=True, allow_inf_nan=False)] | None = None
 
 
 class SpaceFile(Section):
     """The keys of a space file."""
 
-    name: str = ""
+    name: Line = ""
     arch: Texts
     trace: Texts
     point: Texts | None = None

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from zapsim.errors import ZapsimError
+from zapsim.errors import ZapsimError, printable, shown
 from zapsim.exploration.evaluate import LAYER_METRICS, EvaluatedDesign
+from zapsim.exploration.lock import keep_alive
 from zapsim.exploration.space import CHOICES, Space
 from zapsim.exploration.strategies import Costs
 from zapsim.files import write_atomically
-from zapsim.metrics import METRICS, Metric
+from zapsim.metrics import BY_COLUMN, METRICS, Metric
+from zapsim.reading.regular_file import check_regular, os_fault
+from zapsim.reading.text import text_fault
 
 DESIGNS, LAYERS = "designs", "layers"
 """Folders of the two tables."""
+
+_REQUIRED: dict[str, dict[str, pa.DataType]] = {
+    DESIGNS: {"design": pa.int64(), "id": pa.string(), "status": pa.string()},
+    LAYERS: {"design": pa.int64(), "id": pa.string(), "layer": pa.string()},
+}
+"""Columns of each table that have no empty cell."""
+
+_STATUSES = {"ok", "invalid", "infeasible", "error"}
+_PART = re.compile(r"(?:part|merged)-(?P<number>[0-9]{8,18})(?:-[0-9a-f]{8})?\.parquet")
+_MOST_ROWS = 50_000_000
+_MOST_BYTES = 16 * 1024**3
+_TRIES = 20
 
 _MOST_PARTS = 200
 """Part files are merged when there are more."""
@@ -38,6 +56,7 @@ class Store:
         self._folder, self._space = folder, space
         self._schema = schema(space)
         self._layer_schema = layer_schema()
+        self._writer = uuid4().hex[:8]
         self._next = 1 + max((_place(path) for path in parts(folder, DESIGNS)), default=0)
         self.done: dict[int, Costs] = self._read_done()
 
@@ -62,11 +81,12 @@ class Store:
         """Merge the many small files of each table; a crash in between leaves rows twice, which reading drops."""
         for kind in (DESIGNS, LAYERS):
             small = [path for path in parts(self._folder, kind) if not path.name.startswith("merged")]
-            if len(small) < 2:
+            tables = {path: table for path in small if (table := _read_part(path, kind)) is not None}
+            if len(tables) < 2:
                 continue
-            table = pa.concat_tables([pq.read_table(path) for path in small])
-            self._put(kind, f"merged-{self._next:08d}.parquet", table)
-            for path in small:
+            _check_alike({path: table.schema for path, table in tables.items()})
+            self._put(kind, self._name("merged"), pa.concat_tables(list(tables.values())))
+            for path in tables:
                 with suppress(OSError):  # rows that stay behind are only copies
                     path.unlink()
         self._next += 1
@@ -79,9 +99,14 @@ class Store:
 
     def _write(self, kind: str, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
         if rows:
-            self._put(kind, f"part-{self._next:08d}.parquet", pa.Table.from_pylist(rows, schema=schema))
+            self._put(kind, self._name("part"), pa.Table.from_pylist(rows, schema=schema))
+
+    def _name(self, what: str) -> str:
+        """Name the next file of a table; no other writer's file can have the name."""
+        return f"{what}-{self._next:08d}-{self._writer}.parquet"
 
     def _put(self, kind: str, name: str, table: pa.Table) -> None:
+        keep_alive(self._folder)
         content = io.BytesIO()
         pq.write_table(table, content, compression="zstd")
         try:
@@ -165,13 +190,25 @@ def _type(values: Iterable[object]) -> pa.DataType:
 
 
 def parts(folder: Path, kind: str) -> list[Path]:
-    """Return the files of a table, oldest first."""
-    return sorted((folder / kind).glob("*.parquet"), key=lambda path: (_place(path), path.name))
+    """Return the files of a table, oldest first.
+
+    Raises
+    ------
+    ZapsimError
+        If there is a Parquet file that zapsim did not name.
+    """
+    paths = list((folder / kind).glob("*.parquet"))
+    for path in paths:
+        if _PART.fullmatch(path.name) is None:
+            raise ZapsimError(
+                f"{printable(str(path))}: not a file of these results (part-NUMBER.parquet); move it away"
+            )
+    return sorted(paths, key=lambda path: (_place(path), path.name))
 
 
 def _place(path: Path) -> int:
-    number = path.stem.rpartition("-")[2]
-    return int(number) if number.isdigit() else 0
+    match = _PART.fullmatch(path.name)
+    return int(match["number"]) if match else 0
 
 
 def read_table(folder: Path, kind: str, columns: Sequence[str] | None = None) -> pa.Table | None:
@@ -180,20 +217,107 @@ def read_table(folder: Path, kind: str, columns: Sequence[str] | None = None) ->
     Raises
     ------
     ZapsimError
-        If a file cannot be read.
+        If a file cannot be read, is too large, or holds other columns than the results' or than its neighbours.
     """
-    tables = []
-    for path in parts(folder, kind):
-        try:
-            tables.append(pq.read_table(path, columns=None if columns is None else list(columns)))
-        except (OSError, pa.ArrowException) as error:
-            raise ZapsimError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from None
-    if not tables:
+    for _ in range(_TRIES):
+        tables = {path: _read_part(path, kind) for path in parts(folder, kind)}
+        if None not in tables.values():
+            break  # else an exploration that goes on merged files meanwhile
+    whole = {path: table for path, table in tables.items() if table is not None}
+    if not whole:
         return None
-    table = pa.concat_tables(tables, promote_options="permissive")
+    _check_alike({path: table.schema for path, table in whole.items()})
+    table = pa.concat_tables(list(whole.values()))
+    if columns is not None:
+        missing = [name for name in columns if name not in table.column_names]
+        if missing:
+            raise ZapsimError(f"{next(iter(whole))}: has no column {shown(missing[0])}; move it away, or explore anew")
+        table = table.select(list(columns))
     keys = ["design"] if kind == DESIGNS else ["design", "layer"]
     first: dict[tuple[object, ...], int] = {}
     for index, key in enumerate(zip(*(table[name].to_pylist() for name in keys), strict=True)):
         first.setdefault(key, index)
     numbers = table["design"].to_pylist()
     return table.take(sorted(first.values(), key=lambda index: int(numbers[index])))
+
+
+def _read_part(path: Path, kind: str) -> pa.Table | None:
+    """Read one file of a table; None if it is gone, because another process has merged it.
+
+    Raises
+    ------
+    ZapsimError
+        As :func:`read_table`.
+    """
+    if not os.path.lexists(path):
+        return None
+    check_regular(path, _MOST_BYTES, "Parquet")
+    name = printable(str(path))
+    try:
+        file = pq.ParquetFile(path)
+        if file.metadata.num_rows > _MOST_ROWS or _unpacked(file.metadata) > _MOST_BYTES:
+            raise ZapsimError(f"{name}: holds {file.metadata.num_rows:,} rows; at most {_MOST_ROWS:,} are read")
+        _check_columns(name, file.schema_arrow, kind)
+        table = file.read()
+        table.validate(full=True)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, pa.ArrowException, MemoryError) as error:
+        raise ZapsimError(f"{name}: cannot be read ({os_fault(error)}); move it away, and explore again") from None
+    for column in _REQUIRED[kind]:
+        if table[column].null_count:
+            raise ZapsimError(f"{name}: column {column} has an empty cell; move it away, and explore again")
+    if kind == DESIGNS and (other := set(table["status"].to_pylist()) - _STATUSES):
+        raise ZapsimError(f"{name}: column status: expected {', '.join(sorted(_STATUSES))}, got {shown(min(other))}")
+    _check_texts(name, table)
+    return table
+
+
+def _unpacked(metadata: pq.FileMetaData) -> int:
+    return sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+
+
+def _check_columns(name: str, schema: pa.Schema, kind: str) -> None:
+    """Refuse a file without the columns that every reader needs, or with one of another type than zapsim writes."""
+    required = _REQUIRED[kind]
+    for column in (*required, *schema.names):
+        if schema.names.count(column) != 1:
+            state = "twice" if column in schema.names else "not"
+            raise ZapsimError(f"{name}: column {shown(column)} is {state} there; move the file away, and explore again")
+    for field in schema:
+        expected = _expected_type(field.name, required)
+        if field.type not in expected:
+            types = " or ".join(map(str, expected))
+            raise ZapsimError(f"{name}: column {shown(field.name)} must be {types}, got {shown(str(field.type))}")
+
+
+def _expected_type(column: str, required: Mapping[str, pa.DataType]) -> tuple[pa.DataType, ...]:
+    if column in required:
+        return (required[column],)
+    if column in BY_COLUMN:
+        return (_metric_type(BY_COLUMN[column]),)
+    if column.startswith("objective.") or column == "seconds":
+        return (pa.float64(),)
+    if column in (*CHOICES, "reason", "arch_sha256", "trace_sha256", "zapsim", "finished"):
+        return (pa.string(),)
+    return pa.int64(), pa.float64(), pa.string()
+
+
+def _check_alike(schemas: Mapping[Path, pa.Schema]) -> None:
+    """Refuse files of which one has other columns than the first."""
+    (first, schema), *others = schemas.items()
+    for path, other in others:
+        if not other.equals(schema):
+            odd = sorted({*map(str, schema)} ^ {*map(str, other)}) or ["their order"]
+            raise ZapsimError(
+                f"{path}: has other columns than {first.name} ({printable(odd[0])[:60]}); move one of them away"
+            )
+
+
+def _check_texts(name: str, table: pa.Table) -> None:
+    """Refuse text that is not one printable line of bounded length; it is shown in tables."""
+    for column in table.schema.names:
+        if table.schema.field(column).type == pa.string():
+            for text in table[column].unique().to_pylist():
+                if text is not None and (fault := text_fault(text)):
+                    raise ZapsimError(f"{name}: column {shown(column)}: {fault}")

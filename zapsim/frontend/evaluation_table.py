@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from zapsim.frontend.evaluation import Evaluation
+from zapsim.reading.escape import csv_cell
 from zapsim.tracefile.records import OperatingPoint
 
 Cell = str | int | float
@@ -208,7 +209,7 @@ class EvaluationTable(Sequence[Evaluation]):
             tables = [markdown(shown, columns), markdown(shown, differences), markdown(layers, _LAYERS)]
             return "\n".join([*tables, *self._left_out, f"M{basis}.\n"])
         text = io.StringIO()
-        console = Console(file=text, width=width or 200, highlight=False)
+        console = Console(file=text, width=width or 200, highlight=False, markup=False, emoji=False)
         console.print(_table(shown, columns))
         console.print(_table(shown, differences))
         console.print(_table(layers, _LAYERS))
@@ -265,7 +266,7 @@ def _csv(records: Sequence[Record]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(records[0]) if records else [], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows({name: csv_cell(value) for name, value in record.items()} for record in records)
     return text.getvalue()
 
 

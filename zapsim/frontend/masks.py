@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -21,6 +20,8 @@ from numpy.typing import NDArray
 from zapsim.errors import FrontendError, did_you_mean, printable, shown
 from zapsim.frontend.network.graph import ConvSite, Graph
 from zapsim.patterns import NO_PATTERN
+from zapsim.reading.archive import open_archive, read_header
+from zapsim.reading.regular_file import MOST_OF_ARRAYS, check_regular, os_fault
 from zapsim.tracefile.predictor_work import GIVEN_WORK
 from zapsim.tracefile.records import GIVEN, OperatingPoint, PredictorSetting
 
@@ -29,8 +30,6 @@ MasksInput: TypeAlias = "str | Path | Mapping[str, NDArray[np.bool_] | torch.Ten
 
 POINT = "masks"
 """Name of the operating point at which a network runs with masks from elsewhere."""
-
-_DAMAGED = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, SyntaxError, NotImplementedError)
 
 
 class GivenMasks:
@@ -139,7 +138,7 @@ class _NpzArray:
         self._next = 0
         name = member.removesuffix(".npy")
         with archive.open(member) as stream:
-            self.shape, fortran, dtype = _read_header(stream)
+            self.shape, fortran, dtype = read_header(stream)
             start = stream.tell()
         _check_bool(where, name, dtype)
         if fortran:
@@ -158,14 +157,14 @@ class _NpzArray:
             if self._stream is None or index < self._next:
                 self.close()
                 self._stream = self._archive.open(self._member)
-                _read_header(self._stream)
+                read_header(self._stream)
                 self._next = 0
             while self._next < index:
                 self._stream.read(size)
                 self._next += 1
             data = self._stream.read(size)
-        except _DAMAGED as error:
-            raise FrontendError(f"{self._where}: damaged at {shown(self._member)} ({error})") from None
+        except Exception as error:  # damaged archives raise what zlib, struct and codecs do
+            raise FrontendError(f"{self._where}: damaged at {shown(self._member)} ({os_fault(error)})") from None
         self._next += 1
         values = np.frombuffer(data, dtype=np.uint8)
         if len(values) < size or (size and values.max() > 1):
@@ -179,24 +178,14 @@ class _NpzArray:
 
 
 def _open_npz(path: Path) -> dict[str, _NpzArray]:
+    archive = open_archive(path, "masks", FrontendError)
+    members = [name for name in archive.namelist() if name.endswith(".npy")]
     try:
-        archive = zipfile.ZipFile(path)
-        members = [name for name in archive.namelist() if name.endswith(".npy")]
-        if len(set(members)) < len(members):
-            raise ValueError("two arrays have one name")
         return {name.removesuffix(".npy"): _NpzArray(archive, name, printable(path.name)) for name in members}
     except FrontendError:
         raise
-    except _DAMAGED as error:
-        raise FrontendError(f"{path}: not an npz file of plain arrays ({error})") from None
-
-
-def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Return shape, whether columns come first, and type of an array in numpy's format."""
-    version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(stream)
-    return tuple(shape), bool(fortran), dtype
+    except Exception as error:  # damaged archives raise what zlib, struct and codecs do
+        raise FrontendError(f"{printable(str(path))}: not an npz file of plain arrays ({os_fault(error)})") from None
 
 
 def _check_bool(where: str, name: str, dtype: np.dtype[Any]) -> None:
@@ -205,8 +194,7 @@ def _check_bool(where: str, name: str, dtype: np.dtype[Any]) -> None:
 
 
 def _file_sha256(path: Path) -> str:
-    if not path.is_file():
-        raise FrontendError(f"{path}: no such file of masks")
+    check_regular(path, MOST_OF_ARRAYS, "masks", FrontendError)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

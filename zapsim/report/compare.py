@@ -13,7 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from zapsim.columns import ALIASES, BY_NAME, Column
+from zapsim.errors import printable
 from zapsim.metrics import Known, Metric, Value
+from zapsim.reading.escape import csv_cell
 from zapsim.report.conclusion import Design, of_comparison
 from zapsim.report.formats import latex_table, markdown_table
 from zapsim.report.terminal import plain_console, print_in_parts
@@ -224,8 +226,8 @@ def comparison_csv(pair: Pair) -> str:
     """Return all metrics, one row per layer and a total; lines that begin with ``#`` describe A and B, and warn."""
     text, records = io.StringIO(), pair.records()
     for line in (*pair.descriptions, *(f"warning: {warning}" for warning in pair.warnings)):
-        text.write(f"# {line}\n")
+        text.write(f"# {printable(line)}\n")
     writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows({name: csv_cell(value) for name, value in record.items()} for record in records)
     return text.getvalue()

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from zapsim.columns import BY_NAME
+from zapsim.errors import printable
+from zapsim.reading.escape import csv_cell
 from zapsim.report.attribution import Explanation, Step
 from zapsim.report.conclusion import of_explanation
 from zapsim.report.formats import markdown_table
@@ -167,10 +169,12 @@ def _unit(name: str, whole: float) -> tuple[str, float]:
 def _csv(explanation: Explanation, _view: View) -> str:
     text = io.StringIO()
     for line in (explanation.run.headline, *explanation.run.notes):
-        text.write(f"# {line}\n")
+        text.write(f"# {printable(line)}\n")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["of", "cause", "share"])
-    writer.writerows([name, step.cause, step.share] for name, steps in _sections(explanation) for step in steps)
+    writer.writerows(
+        [csv_cell(name), step.cause, step.share] for name, steps in _sections(explanation) for step in steps
+    )
     return text.getvalue()
 
 

@@ -12,6 +12,8 @@ from rich.table import Table
 
 from zapsim.columns import ALIASES, BY_NAME, DEFAULT, DISPENSABLE, FILE_COLUMNS, Column
 from zapsim.comparison import Comparison
+from zapsim.errors import printable
+from zapsim.reading.escape import csv_cell, latex, markdown
 from zapsim.report.conclusion import of_run
 from zapsim.report.terminal import plain_console, print_in_parts
 from zapsim.report.view import WIDTH, View, footer, wrapped
@@ -50,13 +52,13 @@ def print_table(result: RunResult, console: Console, view: View = View()) -> Non
     """Print the terminal table under its conclusion: one row per layer and a total."""
     columns = _fitted(result, view.chosen(BY_NAME, DEFAULT, _EVERY, ALIASES), view)
     shown = _within_width(result, columns, view) if view.fits else columns
-    for line in wrapped([of_run(result), "", result.headline], view, console.width):
+    for line in wrapped(map(printable, [of_run(result), "", result.headline]), view, console.width):
         console.print(line, soft_wrap=True)
     print_in_parts(console, shown, lambda some: _grid(result, some, view))
     left_out = [column.metric.heading for column in columns if column not in shown]
     notes = [f"Left out to fit {WIDTH} columns: {', '.join(left_out)} (--wide shows all)."] if left_out else []
     notes += result.notes if view.whole_provenance else [*result.notes[:-1], footer(result.provenance)]
-    for line in wrapped(notes, view, console.width):
+    for line in wrapped(map(printable, notes), view, console.width):
         console.print(line, style="dim", soft_wrap=True)
 
 
@@ -90,7 +92,7 @@ def _grid(result: RunResult, columns: Sequence[Column], view: View) -> Table:
         if name == "total":
             table.add_section()
         cells = (column.text(comparison, result.clock_hz) for column in columns)
-        table.add_row(name, *cells, style="bold" if name == "total" else "")
+        table.add_row(printable(name), *cells, style="bold" if name == "total" else "")
     return table
 
 
@@ -108,11 +110,11 @@ def _csv(result: RunResult, view: View) -> str:
     columns = view.chosen(BY_NAME, _EVERY, _EVERY, ALIASES)
     text = io.StringIO()
     for line in (result.headline, *result.notes):
-        text.write(f"# {line}\n")
+        text.write(f"# {printable(line)}\n")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["layer", *(column.key for column in columns)])
     for name, comparison in _rows(result, view):
-        writer.writerow([name, *(column.value(comparison, result.clock_hz) for column in columns)])
+        writer.writerow([csv_cell(name), *(column.value(comparison, result.clock_hz) for column in columns)])
     statistics = result.image_statistics
     for kind in ("mean", "deviation", "low", "high") if statistics else ():
         cells = (getattr(statistics[column.key], kind) if column.key in statistics else "" for column in columns)
@@ -132,7 +134,7 @@ def _text_rows(result: RunResult, view: View) -> tuple[list[Column], list[list[s
 def _markdown(result: RunResult, view: View) -> str:
     columns, rows = _text_rows(result, view)
     table = markdown_table(rows, _aligned_left(columns))
-    return "\n\n".join([of_run(result), result.headline, table, *result.notes]) + "\n"
+    return "\n\n".join([*map(markdown, (of_run(result), result.headline)), table, *map(markdown, result.notes)]) + "\n"
 
 
 def _aligned_left(columns: Sequence[Column]) -> list[bool]:
@@ -141,19 +143,9 @@ def _aligned_left(columns: Sequence[Column]) -> list[bool]:
 
 def markdown_table(rows: Sequence[Sequence[str]], left: Sequence[bool]) -> str:
     """Return a Markdown table; the first row holds the headings, `left` tells which columns are aligned to the left."""
-    lines = [[cell.replace("|", r"\|") for cell in row] for row in rows]
+    lines = [[markdown(cell) for cell in row] for row in rows]
     lines.insert(1, ["---" if one else "---:" for one in left])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-_LATEX_SPECIAL = {char: "\\" + char for char in "&%$#_{}"} | {
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}",
-    "×": r"$\times$", "µ": r"$\mu$", "·": r"$\cdot$",
-}  # fmt: skip
-
-
-def _escape(text: str) -> str:
-    return "".join(_LATEX_SPECIAL.get(char, char) for char in text)
 
 
 def _latex(result: RunResult, view: View) -> str:
@@ -173,12 +165,12 @@ def latex_table(rows: Sequence[Sequence[str]], left: Sequence[bool], caption: st
     caption, notes
         Plain text: what LaTeX would take for commands is escaped in the caption.
     """
-    body = [" & ".join(_escape(cell) for cell in row) + r" \\" for row in rows]
+    body = [" & ".join(latex(cell) for cell in row) + r" \\" for row in rows]
     return "\n".join(
         [
-            *(f"% {line}" for line in notes),
+            *(f"% {printable(line)}" for line in notes),
             r"\begin{table}",
-            rf"\caption{{{_escape(caption)}}}",
+            rf"\caption{{{latex(caption)}}}",
             rf"\begin{{tabular}}{{{''.join('l' if one else 'r' for one in left)}}}",
             r"\toprule",
             body[0],

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from zapsim.tracefile.fields import Line, Record
+from zapsim.reading.text import Line
+from zapsim.tracefile.fields import Record
 from zapsim.workload import ConvShape
 
 Rule = Literal["density", "deal"]
@@ -58,7 +59,7 @@ class FilterOrder(Record):
                 if layer not in shapes:
                     raise ValueError(f"the order of filters names unknown layer '{layer}'")
                 size = shapes[layer].K if field == "filters" else shapes[layer].C
-                if sorted(order) != list(range(size)):
+                if len(order) != size or sorted(order) != list(range(size)):
                     raise ValueError(f"the order of {field} of layer {layer} is no permutation of 0 to {size - 1}")
         for layer in {**self.filters, **self.channels}:
             shape = shapes[layer]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
 
 from zapsim.errors import TraceError, WorkloadError, did_you_mean
+from zapsim.reading.json_text import parse_json
+from zapsim.reading.tensor_file import open_tensors
 from zapsim.shipped import find_file, shipped_names
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.records import (
@@ -47,12 +47,7 @@ class Trace:
 
     def __init__(self, path: str | Path) -> None:
         self.path = find_trace(path)
-        if not os.access(self.path, os.R_OK):  # safetensors would report a missing file
-            raise TraceError(f"{self.path}: cannot be read (Permission denied)")
-        try:
-            self._file = safe_open(self.path, framework="numpy")
-        except (SafetensorError, OSError) as error:
-            raise TraceError(f"{self.path}: not a whole safetensors file ({error})") from None
+        self._file = open_tensors(self.path, "numpy", "trace", TraceError)
         self.header = self._read_header()
         self._check_tensors()
         self._bytes, self._entries = _memory_map(self.path)
@@ -64,13 +59,14 @@ class Trace:
             raise TraceError(f"{self.path}: a safetensors file, but not a zapsim trace (no '{METADATA_KEY}' metadata)")
         try:
             header = TraceHeader.model_validate_json(text)
+            parse_json(text)  # what the model leaves open: the provenance's texts, numbers and depth
         except ValidationError as error:
             first = error.errors()[0]
             path_in_header = ".".join(str(part) for part in first["loc"]) or "header"
             hint = f" (this zapsim reads versions 1 to {FORMAT_VERSION})" if path_in_header == "version" else ""
             fault = first["msg"].removeprefix("Value error, ")
             raise TraceError(f"{self.path}: {path_in_header}: {fault}{hint}") from None
-        except WorkloadError as error:
+        except (WorkloadError, ValueError) as error:
             raise TraceError(f"{self.path}: {error}") from None
         if metadata.get(DIGEST_KEY) != text_digest(text):
             raise TraceError(f"{self.path}: the header does not match its digest: the file was damaged or changed")

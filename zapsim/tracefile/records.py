@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from zapsim.errors import TraceError
 from zapsim.patterns import NO_PATTERN, PATTERNS, pattern_map
+from zapsim.reading.text import Line, one_line
 from zapsim.tracefile.decision_unit import DecisionUnit
-from zapsim.tracefile.fields import Line, one_line
 from zapsim.tracefile.fields import Record as _Record
 from zapsim.tracefile.order import FilterOrder
 from zapsim.tracefile.packed import PackedMap

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.errors import TraceError
-from zapsim.files import is_special, target_and_partial
+from zapsim.files import is_special, remove_leftovers, replace_durably, target_and_partial
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.records import ExitCounts, MapKind, TraceHeader, ValueKind, tensor_name
 
@@ -73,6 +73,7 @@ class TraceWriter:
         self._target, self._partial = target_and_partial(self.path)
         with self._writing():
             self._target.parent.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(self._target.parent)
             self._file = self._partial.open("wb+")
         # The header's length is rounded up to a multiple of 8, so that the maps are aligned.
         self._data_start = len(self._preamble(self._header, 0)) + -(-self._spare_bytes // 8) * 8
@@ -162,7 +163,8 @@ class TraceWriter:
             self._file.write(self._preamble(header, self._data_start))
             self._file.flush()
             os.fsync(self._file.fileno())
-            os.replace(self._partial, self._target)
+            self._file.close()
+            replace_durably(self._partial, self._target)
 
     def _preamble(self, header: TraceHeader, size: int) -> bytes:
         """Encode the safetensors header: its length (8 bytes, little endian), then its JSON; at least `size` bytes."""

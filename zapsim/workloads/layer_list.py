@@ -17,8 +17,8 @@ from math import isqrt
 from pathlib import Path
 from typing import Any
 
-from zapsim.arch.document import read_mapping
 from zapsim.errors import WorkloadError, did_you_mean, shown
+from zapsim.reading.yaml_text import read_mapping
 from zapsim.workload import ConvShape, Workload
 
 _KEYS = ("name", "C", "H", "W", "K", "R", "S", "stride", "padding", "dilation", "groups", "gemm")

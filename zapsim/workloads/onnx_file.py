@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from zapsim.errors import WorkloadError, check_extra, printable
+from zapsim.reading.regular_file import MOST_OF_ONNX, check_regular
 from zapsim.workload import ConvShape, Workload
 from zapsim.workloads.layer_list import gemm
 
@@ -58,18 +59,19 @@ def read_onnx(path: Path) -> Workload:
     import onnx
 
     name = printable(path.name)
-    if not path.is_file():
-        raise WorkloadError(f"{printable(str(path))}: no such ONNX file")
+    check_regular(path, MOST_OF_ONNX, "ONNX", WorkloadError)
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf's own exceptions, which are not of one class in all of its versions
         raise WorkloadError(f"{name}: not an ONNX file ({_first_line(error)})") from None
-    _fix_batch(model.graph, name)
     try:
+        _fix_batch(model.graph, name)
         graph = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
-    except Exception as error:  # onnx raises an exception of its C++ library
+        layers = _layers(graph, onnx.helper.get_attribute_value, name)
+    except WorkloadError:
+        raise
+    except Exception as error:  # onnx raises an exception of its C++ library, and attributes may be of any type
         raise WorkloadError(f"{name}: no valid ONNX model ({_first_line(error)})") from None
-    layers = _layers(graph, onnx.helper.get_attribute_value, name)
     if not layers:
         raise WorkloadError(f"{name}: has no convolution, fully connected layer or matrix product")
     return Workload(printable(model.graph.name) or path.stem, tuple(layers))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import zipfile
+import io
+import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -20,6 +21,8 @@ from zapsim.frontend.data.image_set import ImageSet, ImageStore
 from zapsim.frontend.data.photographs import photograph_digest, subject_digest
 from zapsim.frontend.data.pixels import to_8_bits
 from zapsim.frontend.data.preprocessing import Preprocessing, centre_crop
+from zapsim.reading.archive import MOST_OF_MEMORY, read_arrays
+from zapsim.reading.regular_file import read_regular
 
 _IMAGES, _LABELS, _SUBJECTS = ("images", "x"), ("labels", "y"), ("photographs", "subjects")
 
@@ -140,13 +143,7 @@ def _pixels(image: object, pre: Preprocessing, index: int) -> tuple[NDArray[Any]
 
 def _read_npz(path: Path) -> tuple[NDArray[np.uint8], NDArray[Any] | None, tuple[str, ...]]:
     """Return pixels (images, rows, columns, channels), classes if there are any, and digests of named subjects."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files if name in _IMAGES + _LABELS + _SUBJECTS}
-    except FileNotFoundError:
-        raise FrontendError(f"{path}: no such file") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise FrontendError(f"{path}: not an npz file of plain arrays ({error})") from None
+    arrays = read_arrays(path, _IMAGES + _LABELS + _SUBJECTS, "npz", FrontendError)
     pixels = next((arrays[name] for name in _IMAGES if name in arrays), None)
     if pixels is None:
         raise FrontendError(f"{path}: holds no array '{_IMAGES[0]}' (nor '{_IMAGES[1]}')")
@@ -187,12 +184,13 @@ def read_idx(path: Path, dims: int) -> NDArray[np.uint8]:
         If the file is missing, truncated, not idx, not of bytes or of another number of dimensions.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular(path, MOST_OF_MEMORY, "idx", FrontendError)
         if data.startswith(_GZIP_MAGIC):
-            data = gzip.decompress(data)
-    except FileNotFoundError:
-        raise FrontendError(f"{path}: no such file") from None
-    except (OSError, EOFError, zlib.error) as error:
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+                data = stream.read(MOST_OF_MEMORY + 1)
+            if len(data) > MOST_OF_MEMORY:
+                raise FrontendError(f"{path}: unpacks to over {MOST_OF_MEMORY:,} bytes")
+    except (OSError, EOFError, zlib.error, ValueError, struct.error) as error:
         raise FrontendError(f"{path}: cannot be read ({error})") from None
     if len(data) < _HEADER_START or data[:2] != b"\0\0":
         raise FrontendError(f"{path}: not an idx file")

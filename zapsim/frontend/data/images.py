@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from zapsim.frontend.data.image_set import ImageSet, ImageStore
 from zapsim.frontend.data.photographs import photograph_digest
 from zapsim.frontend.data.pixels import to_8_bits
 from zapsim.frontend.data.preprocessing import Preprocessing, centre_crop, random_crop
+from zapsim.reading.archive import MOST_OF_MEMORY
+from zapsim.reading.regular_file import check_regular
 
 
 def load_images(
@@ -117,11 +120,9 @@ def _name(path: Path, classes: Sequence[int] | None) -> str:
 
 def _decodes(path: Path) -> bool:
     try:
-        with Image.open(path) as picture:
-            picture.load()
-    except Exception:  # as in `decode`
-        return False
-    return True
+        return decode(path, "L") is not None
+    except FrontendError:
+        return True  # it decodes, and :func:`decode` says what is wrong with its pixels
 
 
 def _photograph(path: Path, pre: Preprocessing) -> str | None:
@@ -140,6 +141,9 @@ def _listed(names: Sequence[str], at_most: int = 40) -> str:
     shown = ", ".join(names[:at_most])
     return shown if len(names) <= at_most else f"{shown} and {len(names) - at_most} more"
 
+
+FORMATS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM", "TGA", "PCX", "ICO", "JPEG2000")
+"""Formats that are decoded: pictures of pixels only, none that another program is run for (as for EPS)."""
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 """Files of a folder that are taken for pictures; a file that is named itself may have any name."""
@@ -202,9 +206,12 @@ def decode(path: Path, mode: str) -> Image.Image | None:
         If it decodes, but its pixels cannot be scaled to 8 bits.
     """
     try:
-        with Image.open(path) as picture:
-            picture.load()
-            return to_8_bits(picture, mode, printable(path.name))
+        check_regular(path, MOST_OF_MEMORY, "picture", FrontendError)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)  # over 89 million pixels: does not decode
+            with Image.open(path, formats=FORMATS) as picture:
+                picture.load()
+                return to_8_bits(picture, mode, printable(path.name))
     except FrontendError:
         raise
     # Pillow's decoders raise what they like on damaged files (struct.error, IndexError, ...).

@@ -8,15 +8,19 @@ import pickle
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import nn
 
 from zapsim.errors import FrontendError, shown
 from zapsim.frontend.network.forward import first_line
+from zapsim.reading.json_text import parse_json
+from zapsim.reading.regular_file import MOST_OF_ARRAYS, check_regular, os_fault
+from zapsim.reading.tensor_file import open_tensors
+from zapsim.reading.text import text_fault
 
 _EXTRA_STATE = "_extra_state"
 _WRAPPERS = {
@@ -38,13 +42,9 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     FrontendError
         If the file is missing, damaged, holds no state dict, or would have to run code to be read.
     """
-    if not path.is_file():
-        raise FrontendError(f"{path}: no such weights file")
     if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise FrontendError(f"{path}: not a whole safetensors file ({error})") from None
+        return _finite(path, _tensors(path, open_tensors(path, "pt", "weights", FrontendError)))
+    check_regular(path, MOST_OF_ARRAYS, "weights", FrontendError)
     try:
         with warnings.catch_warnings():  # the error, if there is one, says it better
             warnings.simplefilter("ignore")
@@ -54,8 +54,8 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
             f"{path}: holds pickled code, which is never loaded, such as a whole model; save its weights alone: "
             "torch.save(model.state_dict(), 'weights.pth')"
         ) from None
-    except (RuntimeError, OSError, EOFError, ValueError) as error:
-        raise FrontendError(f"{path}: not a torch weights file ({first_line(error)})") from None
+    except Exception as error:  # a damaged archive makes torch raise what its pickle and its C++ code do
+        raise FrontendError(f"{path}: not a torch weights file ({os_fault(error)})") from None
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
     if not isinstance(state, Mapping):
@@ -66,7 +66,29 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
         raise FrontendError(
             f"{path}: expected a state dict (names to tensors), but {shown(other)} is a {type(tensors[other]).__name__}"
         )
+    return _finite(path, tensors)
+
+
+def _finite(path: Path, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the tensors if each lies in memory and holds finite numbers."""
+    for name, value in tensors.items():
+        if fault := text_fault(name):
+            raise FrontendError(f"{path}: name of a tensor: {fault}")
+        if value.layout != torch.strided or value.device.type != "cpu":
+            raise FrontendError(f"{path}: {shown(name)} is sparse or without data; store plain tensors")
+        if value.untyped_storage().nbytes() < value.numel() * value.element_size() and value.dtype.itemsize:
+            raise FrontendError(f"{path}: {shown(name)} repeats its numbers; store plain tensors (contiguous())")
+        if value.is_floating_point() and not bool(torch.isfinite(value.float()).all()):
+            raise FrontendError(f"{path}: {shown(name)} holds numbers that are not finite (NaN or infinite)")
     return tensors
+
+
+def _tensors(path: Path, file: Any) -> dict[str, torch.Tensor]:
+    """Read all tensors of an open safetensors file."""
+    try:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except Exception as error:  # types that torch does not have, or no memory
+        raise FrontendError(f"{path}: not a whole safetensors file ({os_fault(error)})") from None
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -199,17 +221,15 @@ def read_tensors(path: Path, key: str, kind: str) -> tuple[str, dict[str, torch.
     FrontendError
         If it is missing, damaged or of another kind.
     """
-    if not path.is_file():
-        raise FrontendError(f"{path}: no such {kind} file")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError) as error:
-        raise FrontendError(f"{path}: not a whole safetensors file ({error})") from None
-    if key not in metadata:
+    file = open_tensors(path, "pt", kind, FrontendError)
+    header = (file.metadata() or {}).get(key)
+    if header is None:
         raise FrontendError(f"{path}: a safetensors file, but no {kind} file of zapsim (no '{key}' metadata)")
-    return metadata[key], tensors
+    try:
+        parse_json(header)  # bounded, and every text of it one printable line
+    except ValueError as error:
+        raise FrontendError(f"{path}: the header is not JSON ({error})") from None
+    return header, _finite(path, _tensors(path, file))
 
 
 def header_fault(path: Path, error: ValidationError, newest: int = 1) -> FrontendError:
@@ -237,5 +257,5 @@ def digest(tensors: Mapping[str, torch.Tensor]) -> str:
     """Return a SHA-256 over names and values."""
     sha256 = hashlib.sha256()
     for name in sorted(tensors):
-        sha256.update(name.encode() + tensors[name].numpy().tobytes())
+        sha256.update(name.encode() + _bytes(tensors[name]))
     return sha256.hexdigest()

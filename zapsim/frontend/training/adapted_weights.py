@@ -28,6 +28,7 @@ from zapsim.frontend.network.weights import (
 )
 from zapsim.frontend.skipping import operating_point
 from zapsim.frontend.training.predictor import PredictorSet
+from zapsim.reading.text import Line
 from zapsim.tracefile.records import OperatingPoint
 
 METADATA_KEY = "zapsim_adapted"
@@ -47,9 +48,9 @@ class AdaptedHeader(_Record):
     """
 
     version: Literal[2, 3] = 2
-    network: str
-    weights_sha256: str
-    predictors_sha256: str
+    network: Line
+    weights_sha256: Line
+    predictors_sha256: Line
     points: tuple[OperatingPoint, ...] = Field(min_length=1)
     how: dict[str, Adaptation]
     provenance: dict[str, Any]
@@ -131,6 +132,9 @@ def load_adapted(path: Path, predictors: PredictorSet) -> tuple[AdaptedWeights, 
         raise header_fault(path, error, newest=3) from None
     except ValueError as error:
         raise FrontendError(f"{path}: the header is not JSON ({error})") from None
+    names = [point.name for point in header.points]
+    if sorted(header.how) != sorted(set(names)) or len(set(names)) < len(names):
+        raise FrontendError(f"{path}: how: expected a word for each of the points {', '.join(names)}, and no other")
     check_digest(path, tensors, header.tensors_sha256)
     _check_predictors(path, header.model_dump(), predictors)
     seen = {"calibrated_on": described_photographs(header.provenance)}

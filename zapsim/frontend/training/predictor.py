@@ -25,6 +25,7 @@ from zapsim.frontend.network.graph import Graph
 from zapsim.frontend.network.weights import check_digest, digest, header_fault, read_tensors, tensor_file
 from zapsim.frontend.skipping import scorer_key
 from zapsim.patterns import PATTERNS
+from zapsim.reading.text import Line
 
 METADATA_KEY = "zapsim_predictors"
 
@@ -40,7 +41,7 @@ class LayerPredictor(_Record):
     """Which predictors a layer has: one of each of the file's methods."""
 
     pattern: Literal[PATTERNS]  # type: ignore[valid-type]
-    channels: int = Field(gt=0)
+    channels: int = Field(gt=0, le=2**20)
 
 
 class PredictorHeader(_Record):
@@ -51,10 +52,10 @@ class PredictorHeader(_Record):
     """
 
     version: Literal[1] = 1
-    network: str
+    network: Line
     weights_sha256: _Sha256
-    layers: dict[str, LayerPredictor] = Field(min_length=1)
-    methods: tuple[str, ...] = Field(default=_ZAP_ALONE, min_length=1)
+    layers: dict[Line, LayerPredictor] = Field(min_length=1)
+    methods: tuple[Line, ...] = Field(default=_ZAP_ALONE, min_length=1)
     provenance: dict[str, Any]
     tensors_sha256: _Sha256
 
@@ -223,6 +224,10 @@ def load_predictors(path: Path) -> PredictorSet:
                 f"{path}: methods: this zapsim has no method '{method}'{did_you_mean(method, METHODS)}; "
                 f"known: {', '.join(METHODS)}"
             )
+    channels = sum(about.channels for about in header.layers.values())
+    numbers = sum(value.numel() for value in tensors.values())
+    if any(METHODS[method].trained for method in header.methods) and channels > numbers:
+        raise FrontendError(f"{path}: the header has {channels:,} channels, but the file only {numbers:,} numbers")
     by_method = {
         method: {
             layer: METHODS[method](channels=about.channels, pattern=about.pattern)
@@ -240,6 +245,11 @@ def load_predictors(path: Path) -> PredictorSet:
     if stored != expected:
         odd = sorted(name for name in stored.keys() | expected.keys() if stored.get(name) != expected.get(name))[0]
         raise FrontendError(f"{path}: {odd} does not fit the layers of the header")
+    types = {f"{prefix}{name}": value.dtype for prefix, each in parts.items() for name, value in each.tensors().items()}
+    for name, value in tensors.items():
+        if value.dtype != types[name]:
+            stored_type, type_ = (str(dtype).removeprefix("torch.") for dtype in (value.dtype, types[name]))
+            raise FrontendError(f"{path}: {name} is {stored_type}, expected {type_}")
     check_digest(path, tensors, header.tensors_sha256)
     for prefix, predictor in parts.items():
         predictor.load_tensors({name: tensors[f"{prefix}{name}"] for name in predictor.tensors()})

@@ -18,7 +18,6 @@ quality is therefore what the curves expect of it:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -35,6 +34,8 @@ from zapsim.frontend.data.photographs import described_photographs
 from zapsim.frontend.training.predictor import PredictorSet
 from zapsim.frontend.tuning.curves import Curves, LayerCurve
 from zapsim.frontend.tuning.knapsack import Options, choose
+from zapsim.reading.json_text import read_json
+from zapsim.reading.text import Line
 from zapsim.tracefile.records import OperatingPoint, PredictorSetting
 
 
@@ -221,9 +222,9 @@ class PointsFile(_Record):
 
     kind: Literal["zapsim operating points"] = "zapsim operating points"
     version: Literal[2, 3] = 2
-    network: str
-    weights_sha256: str
-    predictors_sha256: str
+    network: Line
+    weights_sha256: Line
+    predictors_sha256: Line
     points: tuple[OperatingPoint, ...] = Field(min_length=1)
     provenance: dict[str, Any]
 
@@ -262,13 +263,8 @@ def load_points(path: Path, predictors: PredictorSet, names: Sequence[str] | Non
     FrontendError
         If it is missing, not such a file, made for other predictors, or has no point of a name.
     """
+    document = read_json(path, "file of operating points", FrontendError)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text"
-        raise FrontendError(f"{path}: cannot be read ({reason})") from None
-    try:
-        document = json.loads(text)
         if isinstance(document, dict) and document.get("version") == 1:
             document = _upgraded(document, path, predictors)
         file = PointsFile.model_validate(document)
@@ -276,8 +272,6 @@ def load_points(path: Path, predictors: PredictorSet, names: Sequence[str] | Non
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "file"
         raise FrontendError(f"{path}: not a file of operating points: {where}: {first['msg']}") from None
-    except ValueError as error:
-        raise FrontendError(f"{path}: not a file of operating points: not JSON ({error})") from None
     weights = file.provenance.get("weights")
     chosen = {
         "calibrated_on": described_photographs(file.provenance),
@@ -305,8 +299,8 @@ def _checked(point: OperatingPoint, path: Path, file: PointsFile, predictors: Pr
 class _Version1Point(_Record):
     """An operating point as version 1 of the file held it: without patterns."""
 
-    name: str
-    thresholds: dict[str, float]
+    name: Line
+    thresholds: dict[Line, float]
     macs_saved: float
     error: float
     bound: float | None = None
