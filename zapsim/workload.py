@@ -9,7 +9,7 @@ from zapsim.errors import WorkloadError
 
 MAX_EXACT_COUNT = 2**53
 """Counts stay below this, so that int64, float64 and every JSON reader hold them exactly."""
-_LARGEST = {"channels": 2**20, "step": 2**16, "pixels": 2**26, "values": 2**31}
+_LARGEST = {"channels": 2**20, "step": 2**16, "pixels": 2**26, "values": 2**41}
 """Largest sizes of a layer of one image, far beyond any network, so that what is allocated by a shape has a bound:
 channels, filters and groups; rows and columns of a filter, stride, dilation and padding; pixels of a padded ifmap or an
 ofmap; and values of a padded ifmap, an ofmap or all filters."""
@@ -41,7 +41,7 @@ class ConvShape:
     WorkloadError
         If a dimension is not a whole number of at least one, the ofmap is empty, the groups do not divide C and K, or
         counts would not be exact (2**53 or more), or a size is over its bound (2**20 channels, steps of 2**16, 2**26
-        pixels, 2**31 values).
+        pixels, 2**41 values).
     """
 
     name: str

@@ -147,7 +147,7 @@ def test_a_saving_out_of_reach_leaves_the_other_points(folder: Path, capsys: pyt
         (f"{TUNE} --error 0.1 --crops 50 --out p.json", "50 images wanted, but 40 images"),
         (f"{EVAL}", "no operating point: give --threshold, --points or --adapted"),
         (f"{EVAL} --points tuning_net.py", "tuning_net.py: not a file of operating points"),
-        (f"{EVAL} --points missing.json", "missing.json: cannot be read (No such file or directory)"),
+        (f"{EVAL} --points missing.json", "missing.json: no such file of operating points"),
         (f"{EVAL} --threshold 0 --plot e.jpg", "a plot's name must end in one of .png, .svg, .pdf"),
     ],
 )

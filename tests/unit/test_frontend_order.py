@@ -201,7 +201,7 @@ def test_reorder_from_end_to_end(folder: Path, monkeypatch: pytest.MonkeyPatch, 
         ("--point t0.5 --out w2.safetensors", "operating point t0.5 has no order of filters"),
         ("--point t0.5-deal --out w2.safetensors", "no operating point 't0.5-deal' (did you mean 't0.5-density'?)"),
         ("--point t0.5-density --out w2.pth", "end the name in .safetensors"),
-        ("--point t0.5-density --out w2.safetensors --out-predictors w2.safetensors", "name the same file"),
+        ("--point t0.5-density --out w2.safetensors --out-predictors w2.safetensors", "two results would go there"),
     ],
 )
 def test_mistakes_are_one_line_and_write_nothing(

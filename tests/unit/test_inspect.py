@@ -137,9 +137,8 @@ def test_what_cannot_work_is_refused_at_once(inspect, source, fault):
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("size", ["0", "-3"])
-def test_a_size_below_one_is_refused(inspect, size):
-    assert inspect("inspected:plain", "--size", size) == (2, "", f"zapsim: --size must be at least 1, got {size}\n")
+def test_a_size_below_one_is_refused(inspect):
+    assert inspect("inspected:plain", "--size", "0") == (2, "", "zapsim: --size must be at least 1, got 0\n")
 
 
 def test_a_size_is_for_factories(inspect):

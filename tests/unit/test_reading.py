@@ -14,7 +14,8 @@ from zapsim.reading.json_text import parse_json
 from zapsim.reading.regular_file import check_regular, read_regular
 from zapsim.reading.text import LONGEST_LINE, one_line
 from zapsim.reading.yaml_text import read_mapping, read_value
-from zapsim.workload import ConvShape
+from zapsim.tracefile.dense import DenseTrace
+from zapsim.workload import ConvShape, Workload
 
 
 def test_only_regular_files_of_a_bounded_size_are_read(tmp_path):
@@ -137,7 +138,7 @@ def test_an_archive_takes_no_more_memory_than_it_says(tmp_path):
         ({"padding": (2**24, 0, 0, 0)}, "padding: 16,777,216 is over 65,536"),
         ({"stride": (2**40, 1)}, "stride: 1,099,511,627,776 is over 65,536"),
         ({"H": 2**20, "W": 2**20}, "pixels of the padded ifmap: 1,099,511,627,776 is over 67,108,864"),
-        ({"H": 2**13, "W": 2**13, "K": 2**10}, "outputs: 68,719,476,736 is over 2,147,483,648"),
+        ({"H": 2**13, "W": 2**13, "K": 2**18}, "outputs: 17,592,186,044,416 is over 2,199,023,255,552"),
     ],
 )
 def test_a_layer_has_bounds_that_memory_follows_from(dims, fault):
@@ -145,3 +146,9 @@ def test_a_layer_has_bounds_that_memory_follows_from(dims, fault):
     with pytest.raises(WorkloadError) as caught:
         ConvShape("l", **sizes)
     assert fault in str(caught.value)
+
+
+def test_maps_that_take_too_much_memory_are_refused_before_it_is_taken():
+    layer = ConvShape("l", C=2**20, H=2**10, W=2**10, K=1, R=1, S=1)
+    with pytest.raises(TraceError, match="layer l: a map of 1,099,511,627,776 values is over 34,359,738,368"):
+        DenseTrace(Workload("w", (layer,)))

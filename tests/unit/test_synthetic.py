@@ -261,7 +261,6 @@ def test_densities_by_layer(here):
         ("--workload little.yaml --density 0.4 x=y", "density: expected a share such as 0.4, or LAYER=0.4, or one "),
         ("--workload little.yaml --density secnd=0.4", "rates: little has no layer 'secnd' (did you mean 'second'?)"),
         ("--workload little.yaml --density none.csv", "none.csv: "),
-        ("--workload little.yaml --density 0.4 --seed -1", "--seed must be at least 0, got -1"),
         ("--workload little.yaml --density 0.4 --images 0", "--workload takes the place of a trace, so that --images"),
     ],
 )
@@ -292,7 +291,6 @@ def test_a_front_of_a_synthetic_trace_says_so(here, capsys):
         ("--density 0.5 --rates r.csv", "expected either --density or --rates"),
         ("--rates r.csv --skipped 0.2", "--skipped goes with --density; --rates has a column of that name"),
         ("--density 0.5 --images 0", "--images must be at least 1, got 0"),
-        ("--density 0.5 --seed -1", "--seed must be at least 0, got -1"),
         ("--density nan", "density: expected a share of more than 0 and at most 1, got nan"),
         (
             "--density 0.5 --space 0.7 --channel 0.4",

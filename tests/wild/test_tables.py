@@ -46,7 +46,10 @@ WRONG = {
     ),
     "cell too many": (HEADING + ROW + ",5", "line 2: expected 8 cells, as in the heading, got 9 (quote"),
     "cell too few": (HEADING + "conv1,1", "line 2: expected 8 cells, as in the heading, got 2"),
-    "cell of two lines": (HEADING + '"a\nb",1,8,8,4,3,3,9', "line 2: a cell must be one printable line, got 'a\\nb'"),
+    "cell of two lines": (
+        HEADING + '"a\nb",1,8,8,4,3,3,9',
+        "line 2: a cell must be one printable line of at most 2,000 characters, got 'a",
+    ),
     "escape": (HEADING + ROW.replace("conv1", "\x1b[31m"), "line 2: a cell must be one printable line"),
     "open quote": (HEADING + '"conv1,1,8', "not CSV (unexpected end of data)"),
     "no row": (HEADING, "expected a heading and at least one row"),

@@ -47,7 +47,8 @@ def check_regular(path: Path, most: int, kind: str, error: type[ZapsimError] = Z
     try:
         status = os.stat(path)
     except FileNotFoundError:
-        raise error(f"{name}: no such {kind} file") from None
+        what = kind if kind.startswith("file") else f"{kind} file"
+        raise error(f"{name}: no such {what}") from None
     except (OSError, ValueError) as fault:
         raise error(f"{name}: cannot be read ({os_fault(fault)})") from None
     if not stat.S_ISREG(status.st_mode):

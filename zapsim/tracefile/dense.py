@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from zapsim.errors import TraceError
+from zapsim.reading.archive import MOST_OF_MEMORY
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.records import Image, LayerTrace, Network, OperatingPoint, TracedLayer, TraceHeader
 from zapsim.workload import Workload
@@ -14,6 +15,7 @@ from zapsim.workload import Workload
 _NOTHING = hashlib.sha256(b"").hexdigest()
 SHAPES_ALONE = "shapes alone"
 """What stands in the place of a picture's name."""
+_MOST_VALUES = 8 * MOST_OF_MEMORY
 
 
 class DenseTrace:
@@ -25,10 +27,22 @@ class DenseTrace:
         As a trace's, with one operating point, in which nothing is predicted.
     path
         Names the workload; there is no such file.
+
+    Raises
+    ------
+    TraceError
+        If the bits of a layer's map would take more than :data:`zapsim.reading.archive.MOST_OF_MEMORY`.
     """
 
     def __init__(self, workload: Workload) -> None:
         self.path = Path(workload.name)
+        for layer in workload.layers:
+            values = max(layer.C * layer.H * layer.W, layer.K * layer.P * layer.Q)
+            if values > _MOST_VALUES:
+                raise TraceError(
+                    f"{self.path}: layer {layer.name}: a map of {values:,} values is over {_MOST_VALUES:,}, the most "
+                    "that is held in memory; cut the layer into smaller ones"
+                )
         self.header = TraceHeader(
             network=Network(name=workload.name, weights_sha256=_NOTHING, source="no weights"),
             images=(Image(name=SHAPES_ALONE, sha256=_NOTHING, source="no picture"),),

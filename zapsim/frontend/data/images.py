@@ -142,8 +142,9 @@ def _listed(names: Sequence[str], at_most: int = 40) -> str:
     return shown if len(names) <= at_most else f"{shown} and {len(names) - at_most} more"
 
 
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM", "TGA", "PCX", "ICO", "JPEG2000")
-"""Formats that are decoded: pictures of pixels only, none that another program is run for (as for EPS)."""
+FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM", "TGA", "PCX", "ICO", "JPEG2000")
+"""Formats that are decoded: pictures of pixels only, none that another program is run for (as for EPS). Pictures of
+several views (MPO) are among those of JPEG."""
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 """Files of a folder that are taken for pictures; a file that is named itself may have any name."""
