@@ -82,7 +82,6 @@ def drawn(files, name, **changes):
     return zapsim.plot(kind, *(files.get(source, source) for source in sources), **{**options, **changes})
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize("name", DRAWN)
 def test_every_kind(request, files, tmp_path, name):
     """One figure: its size, its text, its picture."""

@@ -45,6 +45,7 @@ units = st.one_of(
 )
 
 
+@pytest.mark.kernels
 @settings(max_examples=60)
 @given(
     unit=units,
@@ -77,6 +78,7 @@ def test_a_unit_of_one_output_with_a_positive_score_decides_as_the_output():
         assert (scorer_at(single, setting, 1).mask(scores, threshold) == single.mask(scores, threshold)).all()
 
 
+@pytest.mark.kernels
 def test_a_quota_leaves_all_lanes_with_as_many_outputs():
     ofmap = torch.from_numpy(np.random.default_rng(3).normal(size=(1, 8, 12, 12)).astype(np.float32)).relu()
     scorer = UnitScorer(NeighbourRule("1/2"), DecisionUnit(filters=4, pixels=6, quota="block"), 1)

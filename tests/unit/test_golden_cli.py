@@ -76,7 +76,6 @@ def without_what_varies(text: str, places: dict[str, str]) -> str:
     return re.sub(r"[0-9.,]+ (designs )?(a|per) (second|s|minute)\b", "RATE", text)
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize("name", PRINTED)
 def test_prints(golden, capsys, places, name):
     capsys.readouterr()

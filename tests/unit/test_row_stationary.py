@@ -240,6 +240,7 @@ def test_every_kind_of_layer_is_mapped(shape: ConvShape) -> None:
 
 
 @pytest.mark.kernels
+@pytest.mark.slow
 def test_counts_near_the_largest_are_exact() -> None:
     """2**52 MACs: 2**20 filters, 2**20 channels, 64 × 64 outputs of a 1 × 1 filter."""
     shape = ConvShape("large", C=2**20, H=64, W=64, K=2**20, R=1, S=1)
