@@ -12,7 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.kernels import schedule as kernels
+from zapsim.kernels import shares as sharing
+from zapsim.kernels import timeline as kernels
 
 Ints = NDArray[np.int64]
 
@@ -138,12 +139,12 @@ def shared_out(total: int, weights: Ints) -> Ints:
     The first i entries get ceil(total · their weight / all weight) in sum. Without any weight, nothing is shared out.
     """
     shares = np.empty(len(weights), dtype=np.int64)
-    kernels.share_out(total, weights, shares)
+    sharing.share_out(total, weights, shares)
     return shares
 
 
 def even_shares(totals: Ints, parts: Ints) -> Ints:
     """Divide each total into its number of parts as evenly as whole numbers allow: int64 (sum of parts,)."""
     shares = np.empty(int(parts.sum()), dtype=np.int64)
-    kernels.even_shares(totals, parts, shares)
+    sharing.even_shares(totals, parts, shares)
     return shares

@@ -6,33 +6,54 @@ is timed: demands of the stages, mapping, tiles, loads, predictor, timeline, sum
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import NamedTuple
 
 import numpy as np
 
 from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec, ClockGating
 from zapsim.arrays.engine import Demand, Engine, Mapping, StageResult
+from zapsim.arrays.tiles import Tiles
 from zapsim.counts import Counts, Cycles
 from zapsim.errors import MappingError
-from zapsim.timing.predictor import PredictorResult, run_predictor
+from zapsim.kernels import timeline as kernels
+from zapsim.timing.predictor import Prediction, PredictorResult, run_predictor
 from zapsim.timing.residency import NOTHING_STAYS, Loads, Residency, operand_loads
 from zapsim.timing.stages import even_mask, layer_mask, ofmap_dram_words, stage_demands, stage_shares
-from zapsim.timing.timeline.fast import run_fast
-from zapsim.timing.timeline.schedule import Schedule, build_schedule
+from zapsim.timing.timeline.fast import check_end, run_fast
+from zapsim.timing.timeline.schedule import Schedule, build_schedule, layer_plan
 from zapsim.timing.timeline.times import Stalls, TimelineEngine, Times, stalls
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.records import LayerTrace
 from zapsim.workload import ConvShape
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Timeline:
-    """What ran, and when."""
+    """What ran, and when: worked out when it is asked for, since a layer's cycles need only the sums.
 
-    schedule: Schedule
-    times: Times
+    Parameters
+    ----------
+    schedule
+        Makes the schedule.
+    engine
+        Runs it.
+    """
+
+    def __init__(self, schedule: Callable[[], Schedule], engine: TimelineEngine) -> None:
+        self._schedule, self._engine = schedule, engine
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """The tiles in order."""
+        return self._schedule()
+
+    @cached_property
+    def times(self) -> Times:
+        """When everything happens."""
+        return self._engine(self.schedule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,17 +277,14 @@ def combine_stages(
         The engine that puts tiles in time.
     """
     plan = predictor.prediction
-    schedule = build_schedule(arch, [stage.tiles for stage in stages], loads, ofmap_words, plan)
-    times = timeline(schedule)
-    cycles = _layer_cycles(stages, stalls(schedule, times), plan.array_cycles, plan.concurrent_cycles - times.end)
+    ran = _timeline(arch, [stage.tiles for stage in stages], loads, ofmap_words, plan, timeline)
+    cycles = _layer_cycles(stages, ran.waits, plan.array_cycles, plan.concurrent_cycles - ran.end)
     on_array = Counts.sum_of((*(stage.counts for stage in stages), predictor.counts))
     array_cycles = sum(stage.cycles.total for stage in stages)
-    psums_read = sum(int(stage.tiles.psum_words.sum()) for stage in stages)
-    psums_written = sum(int(stage.tiles.spilled_words.sum()) for stage in stages)
     counts = on_array + Counts(
         macs_skipped=shape.macs - on_array.macs_executed - on_array.macs_gated,
-        dram_reads=sum(words.words for words in loads) + psums_read + plan.dram_reads,
-        dram_writes=ofmap_words + psums_written + plan.spilled_words,
+        dram_reads=ran.words_read + plan.dram_reads,
+        dram_writes=ofmap_words + ran.words_written + plan.spilled_words,
         pe_active_cycles=clocked_cycles(arch.clock_gating, on_array.pe_active_cycles, array_cycles, cycles),
     )
     return LayerTiming(
@@ -275,8 +293,38 @@ def combine_stages(
         demanded_macs,
         predictor.busy_cycles,
         max((stage.active_pes for stage in stages), default=0),
-        Timeline(schedule, times),
+        ran.timeline,
     )
+
+
+class _Ran(NamedTuple):
+    """A layer's timeline as far as its sums need it: end, waits, and words of operands and psums that DRAM moves."""
+
+    end: int
+    waits: Stalls
+    words_read: int
+    words_written: int
+    timeline: Timeline
+
+
+def _timeline(
+    arch: ArchSpec,
+    stages: Sequence[Tiles],
+    loads: Sequence[Loads],
+    ofmap_words: int,
+    prediction: Prediction,
+    engine: TimelineEngine,
+) -> _Ran:
+    """Run the timeline; the fast engine does it in one call, for which no schedule need be kept."""
+    ran = Timeline(partial(build_schedule, arch, stages, loads, ofmap_words, prediction), engine)
+    if engine is run_fast:
+        out = kernels.run_layer(*layer_plan(arch, stages, loads, ofmap_words, prediction)).tolist()
+        end, read, write, buffer, predictor, loaded, psums, spilled = out
+        check_end(end)
+        return _Ran(end, Stalls(read, write, buffer, predictor), loaded + psums, spilled, ran)
+    words_read = sum(words.words for words in loads) + sum(int(tiles.psum_words.sum()) for tiles in stages)
+    words_written = sum(int(tiles.spilled_words.sum()) for tiles in stages)
+    return _Ran(ran.times.end, stalls(ran.schedule, ran.times), words_read, words_written, ran)
 
 
 def clocked_cycles(gating: ClockGating, pe_cycles: int, array_cycles: int, cycles: Cycles) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.tiles import Ints, Tiles
-from zapsim.kernels import schedule as kernels
+from zapsim.kernels import timeline as kernels
 from zapsim.kernels.loads import largest_block, words_beyond
 from zapsim.timing.predictor import blocks_on_chip
 from zapsim.workload import ConvShape

@@ -13,7 +13,7 @@ import numpy as np
 from zapsim.arrays.lanes.use_kernels import strip_table
 from zapsim.arrays.lanes.work import LaneWork
 from zapsim.arrays.tiles import Tiles
-from zapsim.kernels.schedule import share_out
+from zapsim.kernels.shares import share_out
 from zapsim.workload import ConvShape
 
 MOST_TILES = 2**12

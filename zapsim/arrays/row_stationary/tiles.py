@@ -19,7 +19,7 @@ from zapsim.arrays.row_stationary.pass_kernels import block_table, count_passes,
 from zapsim.arrays.row_stationary.sets import FilterSets
 from zapsim.arrays.row_stationary.strips import Pixels, stage_rows, strips_of
 from zapsim.arrays.tiles import Tiles
-from zapsim.kernels.schedule import share_out
+from zapsim.kernels.shares import share_out
 from zapsim.workload import ConvShape
 
 MOST_TILES = 2**17

@@ -17,7 +17,7 @@ from zapsim.arrays.systolic.pace import Pace, tile_cycles
 from zapsim.arrays.systolic.tile_kernels import AT_ONCE, fold_table
 from zapsim.arrays.systolic.work import Counters, Work, one_by_one
 from zapsim.arrays.tiles import Tiles, shared_out
-from zapsim.kernels.schedule import share_out
+from zapsim.kernels.shares import share_out
 from zapsim.workload import ConvShape
 
 FEW_FOLDS, MOST_PIECES = 2**10, 2**4
