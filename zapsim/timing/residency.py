@@ -113,8 +113,10 @@ def operand_loads(
         )
         for operand, (stays, coded, apart) in enumerate(operands):
             loaded, used = tables[0][operand], tables[1][operand]
+            if apart:
+                continue
             held = 0 if stays else ceil(on_chip * largest_block(loaded, a.block, blocks) / coded)
-            if held <= free_words and not apart:
+            if held <= free_words:
                 words_beyond(loaded, used, a.block, b.block, blocks, rest[operand])
                 free_words -= held
         tables[1] = rest
