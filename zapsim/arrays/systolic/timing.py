@@ -70,7 +70,7 @@ class SystolicEngine:
             ran = walked(frame, work_table(work) if table is None and work is not None else table)
         else:
             assert work is not None
-            ran = _side_by_side(shape, arch, mapping, work, part, demand)
+            ran = stage_on_arrays(shape, arch, mapping, work, part, demand)
         switching, outputs = _switching(shape, mapping, demand, ran.totals.outputs, issued), ran.totals.outputs
         demanded = shape.outputs if demand.mask is None else demand.mask.count()
         occupying = demanded if masked else shape.outputs  # gated outputs take their cycles, too
@@ -86,10 +86,10 @@ class SystolicEngine:
         return StageResult(ran.cycles, counts, ran.active_pes, ran.tiles, ran.imbalance)
 
 
-def _side_by_side(
+def stage_on_arrays(
     shape: ConvShape, arch: ArchSpec, mapping: SystolicMapping, work: Work, part: bool, demand: Demand
 ) -> Walked:
-    """Time a stage on arrays side by side."""
+    """Time a stage on any number of arrays, step by step; on one array, :func:`walked` does the same in one call."""
     pace = stage_cycles(mapping, work, part)
     tiles = fold_tiles(shape, mapping, work, pace, stage_pixels(shape, demand), arch.glb_words, demand.ifmap_coded_words)
     totals = Totals(
