@@ -24,29 +24,28 @@ class _Sum:
     @classmethod
     def sum_of(cls, records: Iterable[Self]) -> Self:
         """Add records field by field; at least one."""
-        first, *others = (record.values() for record in records)
-        return cls.of(reduce(_added, others, first))
+        return cls.of(reduce(_added, (record.values() for record in records)))
 
     def __add__(self, other: Self) -> Self:
         return self.of(map(operator.add, self.values(), other.values()))
 
     def plus(self, **amounts: int) -> Self:
         """Add to some fields, by name."""
-        values, places = list(self.values()), _places(type(self))
+        values, places = list(self.values()), _places(cast(Hashable, type(self)))
         for name, amount in amounts.items():
             values[places[name]] += amount
         return self.of(values)
 
     def values(self) -> tuple[int, ...]:
         """List the fields' values in their order of definition."""
-        return _getter(type(self))(self)
+        return _getter(cast(Hashable, type(self)))(self)
 
     def as_dict(self) -> dict[str, int]:
         """Map the fields' names to their values, in their order of definition."""
         return dict(zip(self.__dataclass_fields__, self.values(), strict=True))
 
 
-def _added(some: tuple[int, ...], others: tuple[int, ...]) -> tuple[int, ...]:
+def _added(some: Iterable[int], others: Iterable[int]) -> Iterable[int]:
     return tuple(map(operator.add, some, others))
 
 
@@ -58,7 +57,7 @@ def _getter(cls: Any) -> Callable[[object], tuple[int, ...]]:
 
 @cache
 def _places(cls: Any) -> dict[str, int]:
-    """Number the fields of a record."""
+    """Give each field of a record its place."""
     return {name: place for place, name in enumerate(cls.__dataclass_fields__)}
 
 

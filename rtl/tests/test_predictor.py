@@ -11,9 +11,9 @@ from rtl.bench.hexfile import read_words
 from rtl.bench.simulator import BENCHES, ROOT, Testbench, build, job_folder, lint
 from rtl.quantised_predictor import FoldedPredictor, load_folded, quantise
 from rtl.tests.predictor_jobs import MEMORIES, NUMBERS, PredictorJob, Unit
+from zapsim.patterns import PATTERNS, pattern_map
 from zapsim.timing.timeline.fast import run_fast
 from zapsim.timing.timeline.schedule import Schedule
-from zapsim.patterns import PATTERNS, pattern_map
 
 PREDICTORS = ROOT / "traces" / "vgg16_hed_1_2.zap.safetensors"
 CROPS = BENCHES / "vgg16_crops.npz"

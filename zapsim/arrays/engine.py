@@ -81,7 +81,11 @@ class Demand:
         return OrderedDict()
 
     def once(
-        self, make: Callable[[ConvShape, ArchSpec, Any, Demand], Made], shape: ConvShape, arch: ArchSpec, mapping: object
+        self,
+        make: Callable[[ConvShape, ArchSpec, Any, Demand], Made],
+        shape: ConvShape,
+        arch: ArchSpec,
+        mapping: object,
     ) -> Made:
         """Return ``make(shape, arch, mapping, self)``, which is computed once per architecture and mapping.
 

@@ -6,8 +6,8 @@ A tile is what is on the array at one time: a pass (row-stationary), a fold (sys
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,9 @@ class Tiles:
         Whether no ifmap word serves two ofmap pixels, so that the stages of a layer load different words.
     ifmap_stays, filters_stay
         Whether the GLB holds all of the operand that the stage has loaded until its end, outside `free_words`.
+    made
+        What was made of these tiles as a layer's first stage (loads, timelines), for designs of an exploration that
+        share them.
     """
 
     table: Ints
@@ -60,6 +63,7 @@ class Tiles:
     ifmap_apart: bool = False
     ifmap_stays: bool = False
     filters_stay: bool = False
+    made: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
 
     def _row(self, row: int) -> Ints:
         values: Ints = self.table[row]

@@ -22,15 +22,20 @@ _OCCURRED = (*Counts().as_dict(), "pe_idle_cycles", "pe_control_cycles", "cycles
 
 _PLACES: dict[str, itemgetter[tuple[Any, ...]]] = {
     # With the zero, so that a component with one action gives a tuple, too.
-    component: itemgetter(len(_OCCURRED), *(_OCCURRED.index(name) for name in ACTIONS if COMPONENT_OF[name] == component))
+    component: itemgetter(
+        len(_OCCURRED), *(_OCCURRED.index(name) for name in ACTIONS if COMPONENT_OF[name] == component)
+    )
     for component in COMPONENTS
 }
 """Takes the energies of a component's actions, and the zero behind them, out of those of :data:`_OCCURRED`."""
 
 
 class _PriceList(NamedTuple):
-    """Prices of an architecture: pJ of everything in :data:`_OCCURRED` (0 without a price); the components that count;
-    places of the actions without a price; number of PEs."""
+    """Prices of an architecture.
+
+    pJ of everything in :data:`_OCCURRED` (0 without a price); the components that count; the places of actions without
+    a price; the number of PEs.
+    """
 
     prices: tuple[float, ...]
     components: tuple[tuple[str, itemgetter[tuple[Any, ...]]], ...]
@@ -74,7 +79,9 @@ def energy_by_component(arch: ArchSpec, counts: Counts, total_cycles: int) -> di
     missing = [place for place in unpriced if occurred[place]]
     if missing:
         order = list(ACTIONS)
-        named = sorted(((_OCCURRED[place], occurred[place]) for place in missing), key=lambda entry: order.index(entry[0]))
+        named = sorted(
+            ((_OCCURRED[place], occurred[place]) for place in missing), key=lambda entry: order.index(entry[0])
+        )
         raise ConfigError(
             f"{arch.name}: energy.actions.{action}: missing, and it occurred {times} times; "
             "set its energy (such as '1 pJ'; '0 pJ' if it shall not count)"

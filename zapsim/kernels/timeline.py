@@ -1,8 +1,8 @@
 """The timeline of a layer: its tiles in order, when each runs on array, DRAM channel and predictor, and what stalls.
 
 First the tiles are put in the array's order, with the cycles of the channel that each takes (:func:`order`). Then one
-walk over them says when everything happens (:func:`run`), and another to which cause each wait belongs (:func:`stalls`).
-All work in one table, a row per tile, so that nothing is copied between them.
+walk over them says when everything happens (:func:`run`), and another to which cause each wait belongs
+(:func:`stalls`). All work in one table, a row per tile, so that nothing is copied between them.
 
 The channel serves one request at a time, in the order in which the requests are made. Of requests made in the same
 cycle, the one of the older tile is served first, and loads are served before the store. Every request is made when a
@@ -79,8 +79,10 @@ class Plan(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """How far the channel works ahead of the array for each tensor, and behind it for stores, in tiles; and latencies:
-    cycles from the last word on the channel to its use, and from the end of a job to the use of its mask bits.
+    """How far the channel works ahead of the array for each tensor, and behind it for stores, in tiles; and latencies.
+
+    Latencies are cycles from the last word on the channel to its use, and from the end of a job to the use of its mask
+    bits.
     """
 
     ifmap: int
@@ -398,7 +400,7 @@ def _is_asked_for(work: Ints, tile: int, first: int, limits: Limits) -> bool:
     for tensor in range(TENSORS):
         if work[tile, LOAD + tensor] and max(tile - depths[tensor] - 1, -1) >= first:
             return True
-    for earlier in range(max(first, 0), max(tile - limits.stores, 0)):
+    for earlier in range(max(first, 0), max(tile - limits.stores, 0)):  # noqa: SIM110 (a kernel)
         if work[earlier, STORE]:
             return True
     return False

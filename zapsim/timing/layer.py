@@ -145,9 +145,7 @@ _MOST_SETTLED = 16
 """Architectures for which a layer's demands remember what is settled."""
 
 
-def settled_on(
-    engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy: Policy, made: LayerDemands
-) -> _Settled:
+def settled_on(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy: Policy, made: LayerDemands) -> _Settled:
     """Settle what does not change when a layer runs again on an architecture: checks, mappings, the predictor's work.
 
     It is kept with the demands; an entry holds its architecture, so that no other can take the place.
@@ -185,13 +183,23 @@ def _time_demands(
         engine.time_stage(shape, arch, mapping, demand)
         for mapping, demand in zip(known.mappings, made.demands, strict=True)
     ]
-    loads, free_words = operand_loads(arch, [stage.tiles for stage in stages], resident, made.coded_share)
+    loads, free_words = _loads(arch, [stage.tiles for stage in stages], resident, made.coded_share)
     predictor = NO_PREDICTION
     if known.unit is not None:
         pattern, gated = layer.pattern_outputs, policy.outputs == "gate"
         predictor = predictor_result(engine, arch, shape, pattern, stages[0].tiles, free_words, known.unit, gated=gated)
     ofmap_words = 0 if resident.ofmap else made.ofmap_words
     return combine_stages(arch, shape, stages, loads, predictor, ofmap_words, made.demanded_macs, timeline)
+
+
+def _loads(arch: ArchSpec, stages: Sequence[Tiles], resident: Residency, coded_share: float) -> tuple[list[Loads], int]:
+    """Decide what DRAM loads; once for the same tiles, which designs of an exploration share."""
+    key = id(stages[-1]), arch.predictor.granularity, arch.predictor.unit, resident, coded_share
+    before = stages[0].made.get(key)
+    if before is None:  # the entry holds the tiles that its key names, so that no others take their place
+        before = stages[0].made[key] = operand_loads(arch, stages, resident, coded_share), stages[1:]
+    loads: tuple[list[Loads], int] = before[0]
+    return loads
 
 
 def _is_predicted(
@@ -363,8 +371,14 @@ def _timeline(
     """Run the timeline; the fast engine does it in one call, for which no schedule need be kept."""
     ran = Timeline(partial(build_schedule, arch, stages, loads, ofmap_words, prediction), engine)
     if engine is run_fast:
-        out = kernels.run_layer(*layer_plan(arch, stages, loads, ofmap_words, prediction)).tolist()
-        end, read, write, buffer, predictor, loaded, psums, spilled = out
+        plan = layer_plan(arch, stages, loads, ofmap_words, prediction)
+        # Tiles that designs share have run before with the same loads and numbers in one design of three.
+        key = id(plan.loads_a), id(plan.loads_b), plan.numbers.tobytes()
+        before = stages[0].made.get(key)
+        if before is None:
+            # The entry holds the arrays that its key names, so that no others take their place.
+            before = stages[0].made[key] = kernels.run_layer(*plan).tolist(), plan
+        end, read, write, buffer, predictor, loaded, psums, spilled = before[0]
         check_end(end)
         return _Ran(end, Stalls(read, write, buffer, predictor), loaded + psums, spilled, ran)
     words_read = sum(words.words for words in loads) + sum(int(tiles.psum_words.sum()) for tiles in stages)

@@ -358,7 +358,6 @@ class LayerTrace(BaseModel):
         """What was computed from the maps together; it disappears with the layer."""
         return {}
 
-
     @cached_property
     def has_pattern(self) -> bool:
         """Whether outputs of a pattern are computed before the rest is known."""

@@ -60,7 +60,7 @@ def filter_sets(
     pointers
         Words that point to them, broadcast to the same.
     """
-    ifmap_strip, psum_strip, _ = glb_strips(shape, mapping.e, array, stage)
+    ifmap_strip, _, _ = glb_strips(shape, mapping.e, array, stage)
     room = array.glb_words - mapping.n * mapping.q * mapping.r * ifmap_strip
     if array.compact and stage.by_mask:
         ends, most = np.empty(outputs.shape, dtype=np.int64), np.empty(2, dtype=np.int64)

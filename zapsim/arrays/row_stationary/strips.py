@@ -14,7 +14,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zapsim.arrays.row_stationary.mapping import Ints, Resources
 from zapsim.workload import ConvShape
@@ -132,7 +131,9 @@ def _strip_sizes(shape: ConvShape, y: Ints, rows_per_column: int) -> tuple[int, 
     """Count the ofmap rows `y` of a strip, and the different ifmap rows that they read: see :class:`Strips`."""
     taps = np.arange(shape.R) * shape.dilation[0]
     in_first_turn = -(-len(y) // rows_per_column)
-    first, later = (np.unique(part[:, np.newaxis] * shape.stride[0] + taps) for part in (y[:in_first_turn], y[in_first_turn:]))
+    first, later = (
+        np.unique(part[:, np.newaxis] * shape.stride[0] + taps) for part in (y[:in_first_turn], y[in_first_turn:])
+    )
     held = np.union1d(first, later)
     read = int(((held >= shape.padding[0]) & (held < shape.padding[0] + shape.H)).sum())
     return len(y), len(first) + len(later), len(first), len(held), read
@@ -141,7 +142,8 @@ def _strip_sizes(shape: ConvShape, y: Ints, rows_per_column: int) -> tuple[int, 
 def strips_of(shape: ConvShape, e: int, pixels: Pixels = None, rows_per_column: int = 1) -> Strips:
     """Cut the rows of a stage into strips of `e`, and count what each reads."""
     sizes, of_strip = _told_apart(shape, e, pixels, rows_per_column)
-    return Strips(*np.ascontiguousarray(sizes[of_strip].T), _pixels_of_strips(shape, e, pixels))
+    rows, streamed, first, held, read = np.ascontiguousarray(sizes[of_strip].T)
+    return Strips(rows, streamed, first, held, read, _pixels_of_strips(shape, e, pixels))
 
 
 def _pixels_of_strips(shape: ConvShape, e: int, pixels: Pixels) -> Ints:

@@ -162,9 +162,7 @@ def stage_passes(frame: StageFrame, demand: Demand) -> StagePasses:
     else:
         busiest, psums = work_per_pass(shape, frame.mapping, demand.mask, frame.balance, frame.stage.pixels)
     cycles = np.empty((2, *frame.grid), dtype=np.int64)
-    sums = pass_sums(
-        sizes.filters, sizes.channels, sizes.images, frame.strips, frame.numbers, busiest, psums, cycles
-    )
+    sums = pass_sums(sizes.filters, sizes.channels, sizes.images, frame.strips, frame.numbers, busiest, psums, cycles)
     if sets is None:
         sets = filter_sets(shape, frame.array, frame.mapping, frame.stage, psums, frame.pointers)
     return StagePasses(shape, frame.mapping, frame.stage.pixels, sizes, psums, cycles, sums, sets)

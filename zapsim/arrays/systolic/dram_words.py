@@ -46,8 +46,10 @@ def dram_words(shape: ConvShape, mapping: SystolicMapping, tiles: Work, glb_word
 
 
 def operand_numbers(shape: ConvShape, mapping: SystolicMapping, glb_words: int) -> tuple[int, ...]:
-    """Gather what the kernels take: :func:`zapsim.arrays.systolic.tile_kernels.whole_operands`, or, for a mapping that
-    says what stays, :func:`zapsim.arrays.systolic.tile_kernels.blocked_operands`.
+    """Gather the numbers that the kernels take.
+
+    They are :func:`zapsim.arrays.systolic.tile_kernels.whole_operands`, or, for a mapping that says what stays,
+    :func:`zapsim.arrays.systolic.tile_kernels.blocked_operands`.
     """
     array, by_psums = mapping.array, mapping.array.dataflow == "output-stationary"
     by_filters = array.dataflow == "weight-stationary"

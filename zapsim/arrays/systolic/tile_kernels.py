@@ -228,10 +228,9 @@ class Stage(NamedTuple):
     `by_psums`, `by_filters`: what is stationary. `rows`, `cols`: of the array. `Sr`, `T`, `row_folds`, `col_folds`: as
     in :class:`zapsim.arrays.systolic.mapping.SystolicMapping`. `given`: 1 if folds and pairs are given. `block_size`:
     vectors of a block (0: no blocks), `piece_size`: of a piece (0: no pieces). `overlapped_fill`, `overlapped_drain`,
-    `full_folds`: settings of the array. `once`: cycles that a stage takes once. `in_group`: blocks of a group. `by_rows`:
-    1 if every fold finishes outputs. `most_tiles`: folds that are told apart. `coded`, `ifmap`: words of the whole ifmap
-    as DRAM holds it, and plain. `operands`: where the numbers of :func:`whole_operands` or :func:`blocked_operands`
-    begin, behind these.
+    `full_folds`: settings of the array. `once`: cycles that a stage takes once. `in_group`: blocks of a group.
+    `by_rows`: 1 if every fold finishes outputs. `most_tiles`: folds that are told apart. `coded`, `ifmap`: words of the
+    whole ifmap as DRAM holds it (-1: as they are), and plain.
     """
 
     by_psums: int
@@ -258,8 +257,8 @@ class Stage(NamedTuple):
 
 COMPUTE, RAMP, ACTIVE_PES, VECTORS, COL_BLOCKS, COL_PAIRS, COL_FOLDS, ISSUED, FREE_WORDS, STAYS = range(10)
 """What :func:`walk_stage` adds up: two kinds of cycles; the most PEs at work; sums over the tiles of vectors, columns ×
-blocks, columns × pairs of rows, columns × folds, and vectors × columns; words of the buffer that stay free (if no mapping
-says so); 1 if it holds all that streams."""
+blocks, columns × pairs of rows, columns × folds, and vectors × columns; words of the buffer that stay free (if no
+mapping says so); 1 if it holds all that streams."""
 
 
 @kernel
@@ -273,8 +272,8 @@ def _pairs(rows: int, vectors: int) -> int:
 def walk_stage(work: Ints, numbers: Ints) -> tuple[Ints, Ints]:
     """Count cycles, words and tiles of a stage on one array.
 
-    :mod:`zapsim.arrays.systolic.pace`, ``work`` and ``tiles`` are the readable pages of it, also for arrays side by side;
-    a test holds both to the same numbers.
+    :mod:`zapsim.arrays.systolic.pace`, ``work`` and ``tiles`` are the readable pages of it, also for arrays side by
+    side; a test holds both to the same numbers.
 
     Parameters
     ----------

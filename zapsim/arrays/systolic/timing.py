@@ -20,8 +20,8 @@ from zapsim.arrays.systolic.blocking import blocked
 from zapsim.arrays.systolic.mapping import SystolicMapping, map_systolic, systolic_array
 from zapsim.arrays.systolic.pace import stage_cycles
 from zapsim.arrays.systolic.tiles import fold_tiles
-from zapsim.arrays.systolic.walk import Totals, Walked, stage_frame, stage_pixels, walked, work_table
 from zapsim.arrays.systolic.walk import VECTORS as VECTORS_ROW
+from zapsim.arrays.systolic.walk import Totals, Walked, stage_frame, stage_pixels, walked, work_table
 from zapsim.arrays.systolic.work import Work, dense_work, masked_work, one_by_one, vectors_by_tile
 from zapsim.counts import Counts
 from zapsim.workload import ConvShape
@@ -54,23 +54,23 @@ class SystolicEngine:
         that has only some of the pixels is a part of the layer like a block, and counted in full.
         """
         masked = demand.mask is not None and not demand.gate
-        frame = demand.once(stage_frame, shape, arch, mapping) if mapping.array.count == 1 else None
-        work, issued, table = None, None, None
-        if frame is not None and not masked:
-            table = frame.dense
-        elif frame is not None and demand.mask is not None and demand.window_nonzero is None and frame.counts_only:
-            table = frame.dense.copy()
-            table[VECTORS_ROW] = demand.mask.summary(vectors_by_tile, mapping.array.cols, mapping.groups)
-        elif masked and demand.mask is not None:
-            work, issued = masked_work(mapping, demand.mask, demand.window_nonzero is not None, demand.positions)
-        else:
-            work = dense_work(mapping)
         part = mapping.array.blocking == "searched" and masked and demand.positions is not None
-        if frame is not None:
-            ran = walked(frame, work_table(work) if table is None and work is not None else table)
+        work, issued, counts_only = None, None, False
+        frame = demand.once(stage_frame, shape, arch, mapping) if mapping.array.count == 1 else None
+        if masked and demand.mask is not None:
+            counts_only = frame is not None and frame.counts_only and demand.window_nonzero is None
+            if not counts_only:
+                work, issued = masked_work(mapping, demand.mask, demand.window_nonzero is not None, demand.positions)
+        if frame is None:
+            ran = stage_on_arrays(shape, arch, mapping, work or dense_work(mapping), part, demand)
+        elif work is not None:
+            ran = walked(frame, work_table(work))
         else:
-            assert work is not None
-            ran = stage_on_arrays(shape, arch, mapping, work, part, demand)
+            table = frame.dense
+            if counts_only and demand.mask is not None:
+                table = table.copy()
+                table[VECTORS_ROW] = demand.mask.summary(vectors_by_tile, mapping.array.cols, mapping.groups)
+            ran = walked(frame, table)
         switching, outputs = _switching(shape, mapping, demand, ran.totals.outputs, issued), ran.totals.outputs
         demanded = shape.outputs if demand.mask is None else demand.mask.count()
         occupying = demanded if masked else shape.outputs  # gated outputs take their cycles, too
@@ -91,7 +91,9 @@ def stage_on_arrays(
 ) -> Walked:
     """Time a stage on any number of arrays, step by step; on one array, :func:`walked` does the same in one call."""
     pace = stage_cycles(mapping, work, part)
-    tiles = fold_tiles(shape, mapping, work, pace, stage_pixels(shape, demand), arch.glb_words, demand.ifmap_coded_words)
+    tiles = fold_tiles(
+        shape, mapping, work, pace, stage_pixels(shape, demand), arch.glb_words, demand.ifmap_coded_words
+    )
     totals = Totals(
         work.total(work.vectors),
         work.total(work.cols * work.blocks),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,8 +124,11 @@ def layer_plan(
         ),
         dtype=np.int64,
     )  # fmt: skip
-    loads_b = loads[1].table if len(stages) == 2 else NO_TILES.table[:2]
+    loads_b = loads[1].table if len(stages) == 2 else _NO_LOADS
     return LayerPlan(first.table, loads[0].table, rest.table, loads_b, first.reach, numbers)
+
+
+_NO_LOADS: Final = np.zeros((2, 0), dtype=np.int64)
 
 
 @once_per_object
