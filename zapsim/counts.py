@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, fields
-from functools import cache
+from functools import cache, reduce
 from typing import Any, Final, Self, cast
 
 
@@ -24,24 +24,41 @@ class _Sum:
     @classmethod
     def sum_of(cls, records: Iterable[Self]) -> Self:
         """Add records field by field; at least one."""
-        return cls.of(map(sum, zip(*(record.values() for record in records), strict=True)))
+        return cls.of(reduce(_added, (record.values() for record in records)))
 
     def __add__(self, other: Self) -> Self:
         return self.of(map(operator.add, self.values(), other.values()))
 
+    def plus(self, **amounts: int) -> Self:
+        """Add to some fields, by name."""
+        values, places = list(self.values()), _places(cast(Hashable, type(self)))
+        for name, amount in amounts.items():
+            values[places[name]] += amount
+        return self.of(values)
+
     def values(self) -> tuple[int, ...]:
         """List the fields' values in their order of definition."""
-        return _getter(tuple(self.__dataclass_fields__))(self)
+        return _getter(cast(Hashable, type(self)))(self)
 
     def as_dict(self) -> dict[str, int]:
         """Map the fields' names to their values, in their order of definition."""
         return dict(zip(self.__dataclass_fields__, self.values(), strict=True))
 
 
+def _added(some: Iterable[int], others: Iterable[int]) -> Iterable[int]:
+    return tuple(map(operator.add, some, others))
+
+
 @cache
-def _getter(names: tuple[str, ...]) -> Callable[[object], tuple[int, ...]]:
+def _getter(cls: Any) -> Callable[[object], tuple[int, ...]]:
     """Make a function that reads all fields at once; cached, since a run adds records hundreds of times."""
-    return operator.attrgetter(*names)
+    return operator.attrgetter(*cls.__dataclass_fields__)
+
+
+@cache
+def _places(cls: Any) -> dict[str, int]:
+    """Give each field of a record its place."""
+    return {name: place for place, name in enumerate(cls.__dataclass_fields__)}
 
 
 @cache

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, lru_cache
+from typing import Any
 
 from zapsim.errors import WorkloadError
 
@@ -17,9 +18,11 @@ _SIZES = ("N", "C", "H", "W", "K", "R", "S", "groups")
 _TUPLE_LENGTHS = {"stride": 2, "dilation": 2, "padding": 4}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ConvShape:
     """One convolution; a fully connected layer is the 1×1 convolution on a 1×1 map.
+
+    What follows from the dimensions is computed once per shape, since a run asks for it hundreds of times.
 
     Attributes
     ----------
@@ -110,62 +113,62 @@ class ConvShape:
             if type(size) is not int:  # numpy's integers overflow silently
                 raise WorkloadError(f"layer {self.name}: {dim} must be a whole number, got {size!r}")
 
-    @property
+    @cached_property
     def H_padded(self) -> int:
         """Rows of the padded ifmap."""
         return self.H + self.padding[0] + self.padding[1]
 
-    @property
+    @cached_property
     def W_padded(self) -> int:
         """Columns of the padded ifmap."""
         return self.W + self.padding[2] + self.padding[3]
 
-    @property
+    @cached_property
     def P(self) -> int:
         """Rows of the ofmap."""
         return (self.H_padded - self.dilation[0] * (self.R - 1) - 1) // self.stride[0] + 1
 
-    @property
+    @cached_property
     def Q(self) -> int:
         """Columns of the ofmap."""
         return (self.W_padded - self.dilation[1] * (self.S - 1) - 1) // self.stride[1] + 1
 
-    @property
+    @cached_property
     def C_per_group(self) -> int:
         """Input channels that one output sees."""
         return self.C // self.groups
 
-    @property
+    @cached_property
     def K_per_group(self) -> int:
         """Filters of one group."""
         return self.K // self.groups
 
-    @property
+    @cached_property
     def macs_per_output(self) -> int:
         """MACs of one output: C/groups · R · S; products with padding count, as usual in the field."""
         return self.C_per_group * self.R * self.S
 
-    @property
+    @cached_property
     def outputs(self) -> int:
         """Outputs of the layer: N · K · P · Q."""
         return self.N * self.K * self.P * self.Q
 
-    @property
+    @cached_property
     def macs(self) -> int:
         """Dense MACs of the layer: outputs · MACs per output."""
         return self.outputs * self.macs_per_output
 
-    @property
+    @cached_property
     def filter_words(self) -> int:
         """Weights of the layer: K · C/groups · R · S."""
         return self.K * self.macs_per_output
 
-    @property
+    @cached_property
     def ifmap_words(self) -> int:
         """Values of the unpadded ifmaps: N · C · H · W."""
         return self.N * self.C * self.H * self.W
 
-    @property
+    @cached_property
     def ifmap_words_read(self) -> int:
         """Values of the unpadded ifmaps that some output reads; a stride wider than the filter leaves others unread."""
         rows, columns = (
@@ -184,6 +187,17 @@ class ConvShape:
             f", {self.groups} groups" if self.groups > 1 else "",
         ]
         return f"{self.C}×{self.H}×{self.W} → {self.K}×{self.P}×{self.Q}, {self.R}×{self.S}{''.join(parts)}"
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(tuple(getattr(self, field.name) for field in fields(self)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what was computed: texts have other hashes in other processes."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def batch(self, N: int) -> ConvShape:
         """Copy the layer with a batch of N images."""

@@ -11,8 +11,9 @@ from rtl.bench.hexfile import read_words
 from rtl.bench.simulator import BENCHES, ROOT, Testbench, build, job_folder, lint
 from rtl.quantised_predictor import FoldedPredictor, load_folded, quantise
 from rtl.tests.predictor_jobs import MEMORIES, NUMBERS, PredictorJob, Unit
-from zapsim.kernels.timeline import run_tiles
 from zapsim.patterns import PATTERNS, pattern_map
+from zapsim.timing.timeline.fast import run_fast
+from zapsim.timing.timeline.schedule import Schedule
 
 PREDICTORS = ROOT / "traces" / "vgg16_hed_1_2.zap.safetensors"
 CROPS = BENCHES / "vgg16_crops.npz"
@@ -160,12 +161,12 @@ def test_jobs_of_tiles_end_when_the_timeline_says(bench: Testbench, unit: Unit, 
 
 def job_end(tile_cycles: np.ndarray, job_cycles: np.ndarray) -> int:
     """Return when the last job ends on zapsim's timeline, every tile of the array being a job's input."""
-    count = len(tile_cycles)
-    none, ahead = np.zeros(count, dtype=np.int64), np.zeros((count, 3), dtype=np.int64)
-    ends = [np.empty_like(none), np.empty_like(ahead), np.empty_like(none), np.empty_like(none)]
-    depths, latencies = np.ones(4, dtype=np.int64), np.zeros(2, dtype=np.int64)
-    run_tiles(tile_cycles, ahead, none, none - 1, np.arange(count), job_cycles, depths, latencies, *ends)
-    return int(ends[3][-1])
+    none = np.zeros_like(tile_cycles)
+    schedule = Schedule(
+        cycles=tile_cycles, stage=none, loads=np.zeros((len(none), 3), dtype=np.int64), stores=none, waits_for=none - 1,
+        job_after=np.arange(len(none)), job_cycles=job_cycles, depths=(1, 1, 1, 1), latency=0, job_latency=0,
+    )  # fmt: skip
+    return int(run_fast(schedule).job_end[-1])
 
 
 @pytest.mark.parametrize(

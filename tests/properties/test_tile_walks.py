@@ -8,19 +8,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import arch, conv
-from tests.reference import row_stationary_passes, systolic_tiles, timeline_schedule
+from tests.reference import row_stationary_passes, systolic_cases, systolic_tiles, timeline_schedule
+from zapsim.arrays.engine import Demand
 from zapsim.arrays.engines import ENGINES
 from zapsim.arrays.lanes import use_kernels
 from zapsim.arrays.row_stationary.pass_kernels import SUMS
 from zapsim.arrays.systolic.dram_words import dram_words
 from zapsim.arrays.systolic.mapping import Blocking, map_systolic, systolic_array
 from zapsim.arrays.systolic.tile_kernels import fold_table
-from zapsim.arrays.systolic.work import Work
+from zapsim.arrays.systolic.timing import stage_on_arrays
+from zapsim.arrays.systolic.walk import stage_frame, walked, work_table
+from zapsim.arrays.systolic.work import Work, dense_work, masked_work, one_by_one
 from zapsim.arrays.tiles import Tiles, tile_table
 from zapsim.kernels.loads import largest_block, words_beyond
 from zapsim.timing.predictor import Prediction
 from zapsim.timing.residency import Loads
 from zapsim.timing.timeline.schedule import build_schedule
+from zapsim.tracefile.packed import PackedMap
 
 pytestmark = [pytest.mark.kernels, pytest.mark.reference]
 
@@ -108,6 +112,34 @@ def test_dram_words_of_systolic_tiles(data: st.DataObject) -> None:
     assert found.table.tolist() == [row.astype(np.int64).tolist() for row in rows]
     for name in ("free_words", "ifmap_stays", "filters_stay"):
         assert getattr(found, name) == getattr(wanted, name), name
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_systolic_stages_walked_and_step_by_step(data: st.DataObject) -> None:
+    """Any dataflow, option, mask and coding: cycles, sums and every fold."""
+    draw = data.draw
+    shape, array = draw(systolic_cases.shapes()), draw(systolic_cases.arrays())
+    array = array.model_copy(update={"count": 1})
+    spec = systolic_cases.arch_of(array, draw(st.sampled_from(["64 B", "300 B", "1 MiB"])))
+    mapping = ENGINES[array.dataflow].map_stages(shape, spec)[0]
+    coded = draw(st.sampled_from([None, shape.ifmap_words // 2 + 1]))
+    demand, work, part = Demand(ifmap_coded_words=coded), one_by_one(dense_work(mapping)), False
+    if draw(st.booleans()):
+        mask, positions = PackedMap.from_bool(draw(systolic_cases.masks(shape))), None
+        if draw(st.booleans()):
+            positions = mask.unpack().any(axis=(0, 3))
+            part = array.blocking == "searched"
+        demand = Demand(mask, positions, ifmap_coded_words=coded)
+        work, _ = masked_work(mapping, mask, False, positions)
+    found = walked(stage_frame(shape, spec, mapping, demand), work_table(work))
+    wanted = stage_on_arrays(shape, spec, mapping, work, part, demand)
+    assert found.tiles.table.tolist() == wanted.tiles.table.tolist()
+    for name in ("cycles", "active_pes", "totals", "imbalance"):
+        assert getattr(found, name) == getattr(wanted, name), name
+    for name in ("blocks", "visits", "free_words", "ifmap_apart", "ifmap_stays", "filters_stay"):
+        assert getattr(found.tiles, name) == getattr(wanted.tiles, name), name
+    assert found.tiles.reach.tolist() == wanted.tiles.reach.tolist()
 
 
 @settings(max_examples=40)

@@ -27,7 +27,7 @@ from zapsim.arrays.row_stationary.mapping import (
 from zapsim.arrays.row_stationary.sets import filter_sets
 from zapsim.arrays.row_stationary.strips import Pixels, Stage, strips_of
 from zapsim.arrays.row_stationary.tiles import StagePasses
-from zapsim.arrays.row_stationary.timing import _stage_passes, work_per_pass
+from zapsim.arrays.row_stationary.timing import stage_frame, stage_passes, work_per_pass
 from zapsim.workload import ConvShape
 
 
@@ -86,7 +86,7 @@ def draw_stage(draw: DrawFn) -> tuple[ConvShape, ArchSpec, PassParameters, Deman
 
 def walked(shape: ConvShape, spec: ArchSpec, mapping: PassParameters, demand: Demand) -> StagePasses:
     """Walk over the passes of the stage."""
-    return _stage_passes(shape, spec, Resources.of(spec), mapping, demand)
+    return stage_passes(stage_frame(shape, spec, mapping, demand), demand)
 
 
 def on_arrays(shape: ConvShape, spec: ArchSpec, mapping: PassParameters, demand: Demand) -> OnArrays:

@@ -1,5 +1,6 @@
 """Row-stationary passes by hand, and what is said about mappings that do not fit."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from zapsim.arch.arrays import PassParameters
 from zapsim.arch.load import load_arch
 from zapsim.arrays.engine import Demand, StageResult, StageShare
 from zapsim.arrays.row_stationary.bounds import Candidates, layer_totals
-from zapsim.arrays.row_stationary.limits import check_mapping
+from zapsim.arrays.row_stationary.limits import check_mappable, check_mapping
 from zapsim.arrays.row_stationary.mapping import Resources, sets_beside
 from zapsim.arrays.row_stationary.search import Objective, search, search_prices
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine
@@ -269,3 +270,16 @@ def test_a_mapping_s_energy_is_what_results_say_of_it() -> None:
         assert score == pytest.approx(energy)
         found.append(energy)
     assert len(set(found)) == 3
+
+
+def test_memory_is_that_of_different_strips() -> None:
+    """A tall filter on a tall map takes no memory for every row of the one and every row of the other (19 GB)."""
+    tall, array = ConvShape("tall", C=1, H=100_000, W=1, K=4, R=50_000, S=1), Resources.of(load_arch("eyeriss"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(MappingError, match=r"^layer tall cannot be mapped: 50000 filter rows R do not fit 12"):
+            check_mappable(tall, array)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 * 2**20

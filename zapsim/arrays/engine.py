@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol, TypeVar
+from functools import cached_property
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +22,17 @@ from zapsim.tracefile.records import ExitCounts
 from zapsim.workload import ConvShape
 
 Mapping = TypeVar("Mapping")
+Made = TypeVar("Made")
+
+_MOST_MADE = 16
+"""Architectures and mappings for which a demand remembers what an engine makes of it."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Demand:
     """What one stage of a layer demands of the array.
+
+    It remembers what an engine makes of it alone (:meth:`once`), for as long as the layer lives.
 
     Attributes
     ----------
@@ -58,8 +66,43 @@ class Demand:
     exit_macs: ExitCounts | None = None
     ifmap_coded_words: int | None = None
 
+    @cached_property
+    def pixels(self) -> tuple[int, ...] | None:
+        """Pixels of each ofmap row in which the stage may compute (P numbers); None: all."""
+        return None if self.positions is None else tuple(self.positions.sum(axis=1).tolist())
 
-@dataclass(frozen=True, slots=True)
+    @cached_property
+    def pixel_count(self) -> int | None:
+        """Pixels of an image in which the stage may compute; None: all."""
+        return None if self.pixels is None else sum(self.pixels)
+
+    @cached_property
+    def _made(self) -> OrderedDict[tuple[object, int, int], tuple[object, object, Any]]:
+        return OrderedDict()
+
+    def once(
+        self,
+        make: Callable[[ConvShape, ArchSpec, Any, Demand], Made],
+        shape: ConvShape,
+        arch: ArchSpec,
+        mapping: object,
+    ) -> Made:
+        """Return ``make(shape, arch, mapping, self)``, which is computed once per architecture and mapping.
+
+        For what does not change from run to run: sizes of tiles, limits, constants of kernels. What the stage costs is
+        not remembered, since the next design asks something else.
+        """
+        key = make, id(arch), id(mapping)
+        entry = self._made.get(key)
+        if entry is None:  # an entry holds what its key names, so that no other object takes its place
+            entry = self._made[key] = arch, mapping, make(shape, arch, mapping, self)
+            if len(self._made) > _MOST_MADE:
+                self._made.popitem(last=False)
+        made: Made = entry[2]
+        return made
+
+
+@dataclass(frozen=True)
 class StageShare:
     """What is known of a stage when the layer is mapped, before there are masks.
 
@@ -79,6 +122,17 @@ class StageShare:
     pixels: tuple[int, ...] | None = None
     by_mask: bool = False
     name: Literal["", "A", "B"] = ""
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.share, self.pixels, self.by_mask, self.name))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the hash, which is another one in another process."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
 
 WHOLE_LAYER: Final = (StageShare(),)

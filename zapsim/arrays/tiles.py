@@ -6,13 +6,14 @@ A tile is what is on the array at one time: a pass (row-stationary), a fold (sys
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.kernels import schedule as kernels
+from zapsim.kernels import shares as sharing
+from zapsim.kernels import timeline as kernels
 
 Ints = NDArray[np.int64]
 
@@ -49,6 +50,9 @@ class Tiles:
         Whether no ifmap word serves two ofmap pixels, so that the stages of a layer load different words.
     ifmap_stays, filters_stay
         Whether the GLB holds all of the operand that the stage has loaded until its end, outside `free_words`.
+    made
+        What was made of these tiles as a layer's first stage (loads, timelines), for designs of an exploration that
+        share them.
     """
 
     table: Ints
@@ -59,6 +63,7 @@ class Tiles:
     ifmap_apart: bool = False
     ifmap_stays: bool = False
     filters_stay: bool = False
+    made: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
 
     def _row(self, row: int) -> Ints:
         values: Ints = self.table[row]
@@ -138,12 +143,12 @@ def shared_out(total: int, weights: Ints) -> Ints:
     The first i entries get ceil(total · their weight / all weight) in sum. Without any weight, nothing is shared out.
     """
     shares = np.empty(len(weights), dtype=np.int64)
-    kernels.share_out(total, weights, shares)
+    sharing.share_out(total, weights, shares)
     return shares
 
 
 def even_shares(totals: Ints, parts: Ints) -> Ints:
     """Divide each total into its number of parts as evenly as whole numbers allow: int64 (sum of parts,)."""
     shares = np.empty(int(parts.sum()), dtype=np.int64)
-    kernels.even_shares(totals, parts, shares)
+    sharing.even_shares(totals, parts, shares)
     return shares

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from operator import itemgetter, mul
+from typing import Any, NamedTuple
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.counts import ACTIONS, Counts
 from zapsim.errors import ConfigError
+from zapsim.remembered import once_per_object
 
 COMPONENT_OF: dict[str, str] = {name: action.component for name, action in ACTIONS.items()}
 """Component of each action."""
@@ -17,11 +20,40 @@ COMPONENTS: tuple[str, ...] = tuple(dict.fromkeys(COMPONENT_OF.values()))
 _OCCURRED = (*Counts().as_dict(), "pe_idle_cycles", "pe_control_cycles", "cycles")
 """What can occur, in the order in which :func:`energy_by_component` lists it."""
 
-_ACTIONS_OF: dict[str, list[tuple[str, int]]] = {
-    component: [(action, _OCCURRED.index(action)) for action in ACTIONS if COMPONENT_OF[action] == component]
+_PLACES: dict[str, itemgetter[tuple[Any, ...]]] = {
+    # With the zero, so that a component with one action gives a tuple, too.
+    component: itemgetter(
+        len(_OCCURRED), *(_OCCURRED.index(name) for name in ACTIONS if COMPONENT_OF[name] == component)
+    )
     for component in COMPONENTS
 }
-"""The actions of each component, and their places in :data:`_OCCURRED`."""
+"""Takes the energies of a component's actions, and the zero behind them, out of those of :data:`_OCCURRED`."""
+
+
+class _PriceList(NamedTuple):
+    """Prices of an architecture.
+
+    pJ of everything in :data:`_OCCURRED` (0 without a price); the components that count; the places of actions without
+    a price; the number of PEs.
+    """
+
+    prices: tuple[float, ...]
+    components: tuple[tuple[str, itemgetter[tuple[Any, ...]]], ...]
+    unpriced: tuple[int, ...]
+    pes: int
+
+
+@once_per_object
+def _price_list(arch: ArchSpec) -> _PriceList:
+    table = arch.prices
+    components = tuple(entry for entry in _PLACES.items() if entry[0] != "dram" or arch.energy.include_dram)
+    counted = {name for name in ACTIONS if COMPONENT_OF[name] in dict(components)}
+    return _PriceList(
+        tuple(table.get(name, 0.0) for name in _OCCURRED),
+        components,
+        tuple(place for place, name in enumerate(_OCCURRED) if name in counted and name not in table),
+        arch.array.pe_count,
+    )
 
 
 def energy_by_component(arch: ArchSpec, counts: Counts, total_cycles: int) -> dict[str, float]:
@@ -42,26 +74,18 @@ def energy_by_component(arch: ArchSpec, counts: Counts, total_cycles: int) -> di
         If actions occurred for which the architecture's table has no price; it names them all.
     """
     active = counts.pe_active_cycles
-    occurred = (*counts.values(), max(arch.array.pe_count * total_cycles - active, 0), active, total_cycles)
-    table, with_dram = arch.prices, arch.energy.include_dram
-    energies: dict[str, float] = {}
-    missing: list[tuple[str, int]] = []
-    for component, actions in _ACTIONS_OF.items():
-        if component == "dram" and not with_dram:
-            continue
-        terms = []
-        for action, place in actions:
-            price = table.get(action)
-            if price is not None:
-                terms.append(occurred[place] * price)
-            elif occurred[place]:
-                missing.append((action, occurred[place]))
-        energies[component] = math.fsum(terms)
+    prices, components, unpriced, pes = _price_list(arch)
+    occurred = (*counts.values(), max(pes * total_cycles - active, 0), active, total_cycles)
+    missing = [place for place in unpriced if occurred[place]]
     if missing:
         order = list(ACTIONS)
+        named = sorted(
+            ((_OCCURRED[place], occurred[place]) for place in missing), key=lambda entry: order.index(entry[0])
+        )
         raise ConfigError(
             f"{arch.name}: energy.actions.{action}: missing, and it occurred {times} times; "
             "set its energy (such as '1 pJ'; '0 pJ' if it shall not count)"
-            for action, times in sorted(missing, key=lambda entry: order.index(entry[0]))
+            for action, times in named
         )
-    return energies
+    energies = (*map(mul, occurred, prices), 0.0)
+    return {component: math.fsum(of_component(energies)) for component, of_component in components}

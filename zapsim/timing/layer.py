@@ -6,33 +6,61 @@ is timed: demands of the stages, mapping, tiles, loads, predictor, timeline, sum
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec, ClockGating
-from zapsim.arrays.engine import Demand, Engine, Mapping, StageResult
+from zapsim.arrays.engine import Demand, Engine, StageResult
+from zapsim.arrays.tiles import Tiles
 from zapsim.counts import Counts, Cycles
-from zapsim.errors import MappingError
-from zapsim.timing.predictor import PredictorResult, run_predictor
+from zapsim.errors import MappingError, PolicyError
+from zapsim.kernels import timeline as kernels
+from zapsim.timing.predictor import (
+    NO_PREDICTION,
+    Prediction,
+    PredictorResult,
+    UnitWork,
+    predictor_result,
+    unit_work,
+)
 from zapsim.timing.residency import NOTHING_STAYS, Loads, Residency, operand_loads
-from zapsim.timing.stages import even_mask, layer_mask, ofmap_dram_words, stage_demands, stage_shares
-from zapsim.timing.timeline.fast import run_fast
-from zapsim.timing.timeline.schedule import Schedule, build_schedule
+from zapsim.timing.stages import LayerDemands, even_mask, layer_demands, stage_demands
+from zapsim.timing.timeline.fast import check_end, run_fast
+from zapsim.timing.timeline.schedule import Schedule, build_schedule, layer_plan
 from zapsim.timing.timeline.times import Stalls, TimelineEngine, Times, stalls
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.records import LayerTrace
 from zapsim.workload import ConvShape
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Timeline:
-    """What ran, and when."""
+    """What ran, and when: worked out when it is asked for, since a layer's cycles need only the sums.
 
-    schedule: Schedule
-    times: Times
+    Parameters
+    ----------
+    schedule
+        Makes the schedule.
+    engine
+        Runs it.
+    """
+
+    def __init__(self, schedule: Callable[[], Schedule], engine: TimelineEngine) -> None:
+        self._schedule, self._engine = schedule, engine
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """The tiles in order."""
+        return self._schedule()
+
+    @cached_property
+    def times(self) -> Times:
+        """When everything happens."""
+        return self._engine(self.schedule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +91,7 @@ class LayerTiming:
 
 
 def time_layer(
-    engine: Engine[Mapping],
+    engine: Engine[Any],
     arch: ArchSpec,
     layer: LayerTrace,
     policy: Policy,
@@ -89,68 +117,109 @@ def time_layer(
     MappingError
         If the layer cannot be mapped.
     """
-    engine.served.check(arch.array.dataflow, policy)
-    check_buffer(arch)
-    mask = layer_mask(layer, policy)
-    demands = stage_demands(arch, layer, policy, mask)
-    mask_comes_first = mask is not None and not layer.has_pattern and policy.knowledge != "oracle"
-    may_be_left = len(demands) == 2 or (mask_comes_first and policy.outputs == "skip")
-    if may_be_left and not _is_predicted(engine, arch, layer, policy, demands, resident):
-        mask, demands = None, stage_demands(arch, layer, policy, None)
-    return _time_demands(engine, arch, layer, policy, mask, demands, resident, timeline)
+    try:
+        made = layer_demands(arch, layer, policy)
+    except PolicyError:  # whether the array serves the policy at all is said first
+        engine.served.check(arch.array.dataflow, policy)
+        check_buffer(arch)
+        raise
+    known = settled_on(engine, arch, layer, policy, made)
+    mask_comes_first = made.mask is not None and not layer.has_pattern and policy.knowledge != "oracle"
+    may_be_left = len(made.demands) == 2 or (mask_comes_first and policy.outputs == "skip")
+    if may_be_left and not _is_predicted(engine, arch, layer, policy, made, resident):
+        made = layer_demands(arch, layer, policy, predicted=False)
+        known = settled_on(engine, arch, layer, policy, made)
+    return _time_demands(engine, arch, layer, policy, made, known, resident, timeline)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Settled:
+    """What is settled for a layer on an architecture before any stage runs: mappings, and the work of the predictor."""
+
+    arch: ArchSpec
+    mappings: Sequence[Any]
+    unit: UnitWork | None
+
+
+_MOST_SETTLED = 16
+"""Architectures for which a layer's demands remember what is settled."""
+
+
+def settled_on(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy: Policy, made: LayerDemands) -> _Settled:
+    """Settle what does not change when a layer runs again on an architecture: checks, mappings, the predictor's work.
+
+    It is kept with the demands; an entry holds its architecture, so that no other can take the place.
+    """
+    key = engine, id(arch), policy
+    known: _Settled | None = made.settled.get(key)
+    if known is None:
+        engine.served.check(arch.array.dataflow, policy)
+        check_buffer(arch)
+        mappings = engine.map_stages(layer.shape, arch, made.shares, made.coded_share)
+        unit = None
+        if made.mask is not None and policy.knowledge != "oracle" and arch.predictor.unit != "ideal":
+            assert layer.setting is not None
+            outputs = layer.pattern_outputs().count()
+            unit = unit_work(arch, layer.shape, outputs, work=layer.setting.work, decision=layer.setting.unit)
+        known = made.settled[key] = _Settled(arch, mappings, unit)
+        if len(made.settled) > _MOST_SETTLED:
+            made.settled.popitem(last=False)
+    return known
 
 
 def _time_demands(
-    engine: Engine[Mapping],
+    engine: Engine[Any],
     arch: ArchSpec,
     layer: LayerTrace,
     policy: Policy,
-    mask: PackedMap | None,
-    demands: Sequence[Demand],
+    made: LayerDemands,
+    known: _Settled,
     resident: Residency,
     timeline: TimelineEngine,
 ) -> LayerTiming:
-    """Time a layer from the demands of its stages on; `mask` marks the outputs of all of them, None: all outputs."""
+    """Time a layer from the demands of its stages on."""
     shape = layer.shape
-    coded_words = demands[0].ifmap_coded_words
-    coded_share = 1.0 if coded_words is None else coded_words / shape.ifmap_words
-    mappings = engine.map_stages(shape, arch, stage_shares(shape, demands), coded_share)
     stages = [
-        engine.time_stage(shape, arch, mapping, demand) for mapping, demand in zip(mappings, demands, strict=True)
+        engine.time_stage(shape, arch, mapping, demand)
+        for mapping, demand in zip(known.mappings, made.demands, strict=True)
     ]
-    loads, free_words = operand_loads(arch, [stage.tiles for stage in stages], resident, coded_share)
-    predictor = PredictorResult()
-    if mask is not None and policy.knowledge != "oracle":
-        assert layer.setting is not None
-        predictor = run_predictor(
-            engine, arch, shape, layer.pattern_outputs(), stages[0].tiles, free_words,
-            work=layer.setting.work, gated=policy.outputs == "gate", decision=layer.setting.unit,
-        )  # fmt: skip
-    ofmap_words = 0 if resident.ofmap else ofmap_dram_words(arch, layer, mask)
-    demanded = shape.outputs if mask is None else mask.count()
-    return combine_stages(
-        arch, shape, stages, loads, predictor, ofmap_words, demanded * shape.macs_per_output, timeline
-    )
+    loads, free_words = _loads(arch, [stage.tiles for stage in stages], resident, made.coded_share)
+    predictor = NO_PREDICTION
+    if known.unit is not None:
+        pattern, gated = layer.pattern_outputs, policy.outputs == "gate"
+        predictor = predictor_result(engine, arch, shape, pattern, stages[0].tiles, free_words, known.unit, gated=gated)
+    ofmap_words = 0 if resident.ofmap else made.ofmap_words
+    return combine_stages(arch, shape, stages, loads, predictor, ofmap_words, made.demanded_macs, timeline)
+
+
+def _loads(arch: ArchSpec, stages: Sequence[Tiles], resident: Residency, coded_share: float) -> tuple[list[Loads], int]:
+    """Decide what DRAM loads; once for the same tiles, which designs of an exploration share."""
+    key = id(stages[-1]), arch.predictor.granularity, arch.predictor.unit, resident, coded_share
+    before = stages[0].made.get(key)
+    if before is None:  # the entry holds the tiles that its key names, so that no others take their place
+        before = stages[0].made[key] = operand_loads(arch, stages, resident, coded_share), stages[1:]
+    loads: tuple[list[Loads], int] = before[0]
+    return loads
 
 
 def _is_predicted(
-    engine: Engine[Mapping],
+    engine: Engine[Any],
     arch: ArchSpec,
     layer: LayerTrace,
     policy: Policy,
-    demands: Sequence[Demand],
+    made: LayerDemands,
     resident: Residency,
 ) -> bool:
     """Say whether a layer that has a predictor uses it (``predictor.layers``)."""
     if arch.predictor.layers == "all":
         return True
     if arch.predictor.layers == "paying":
-        return prediction_pays(engine, arch, layer, policy, demands, resident)
+        return prediction_pays(engine, arch, layer, policy, made.demands, resident)
     return layer.shape.name in arch.predictor.layers
 
 
 def prediction_pays(
-    engine: Engine[Mapping],
+    engine: Engine[Any],
     arch: ArchSpec,
     layer: LayerTrace,
     policy: Policy,
@@ -177,14 +246,17 @@ def prediction_pays(
     expected = even_mask(rest.mask, positions)
     union = expected.summary(PackedMap.__or__, layer.pattern_outputs())
     stages = [*pattern, replace(rest, mask=expected)]
-    predicted = _time_demands(engine, arch, layer, policy, union, stages, resident, run_fast)
-    everything = stage_demands(arch, layer, policy, None)
-    dense = _time_demands(engine, arch, layer, policy, None, everything, resident, run_fast)
-    return predicted.cycles.total < dense.cycles.total
+
+    def cycles(made: LayerDemands) -> int:
+        known = settled_on(engine, arch, layer, policy, made)
+        return _time_demands(engine, arch, layer, policy, made, known, resident, run_fast).cycles.total
+
+    dense = layer_demands(arch, layer, policy, predicted=False)
+    return cycles(LayerDemands.of(arch, layer, union, stages)) < cycles(dense)
 
 
 def time_in_two_stages(
-    engine: Engine[Mapping],
+    engine: Engine[Any],
     arch: ArchSpec,
     layer: LayerTrace,
     policy: Policy,
@@ -210,7 +282,9 @@ def time_in_two_stages(
         replace(everything, mask=PackedMap.of_pattern(part, layer.shape.N, layer.shape.K), positions=part)
         for part in (positions, ~positions)
     ]
-    return _time_demands(engine, arch, layer, policy, None, demands, resident, timeline)
+    made = LayerDemands.of(arch, layer, None, demands)
+    known = settled_on(engine, arch, layer, policy, made)
+    return _time_demands(engine, arch, layer, policy, made, known, resident, timeline)
 
 
 def check_buffer(arch: ArchSpec) -> None:
@@ -256,17 +330,14 @@ def combine_stages(
         The engine that puts tiles in time.
     """
     plan = predictor.prediction
-    schedule = build_schedule(arch, [stage.tiles for stage in stages], loads, ofmap_words, plan)
-    times = timeline(schedule)
-    cycles = _layer_cycles(stages, stalls(schedule, times), plan.array_cycles, plan.concurrent_cycles - times.end)
+    ran = _timeline(arch, [stage.tiles for stage in stages], loads, ofmap_words, plan, timeline)
+    cycles = _layer_cycles(stages, ran.waits, plan.array_cycles, plan.concurrent_cycles - ran.end)
     on_array = Counts.sum_of((*(stage.counts for stage in stages), predictor.counts))
     array_cycles = sum(stage.cycles.total for stage in stages)
-    psums_read = sum(int(stage.tiles.psum_words.sum()) for stage in stages)
-    psums_written = sum(int(stage.tiles.spilled_words.sum()) for stage in stages)
-    counts = on_array + Counts(
+    counts = on_array.plus(
         macs_skipped=shape.macs - on_array.macs_executed - on_array.macs_gated,
-        dram_reads=sum(words.words for words in loads) + psums_read + plan.dram_reads,
-        dram_writes=ofmap_words + psums_written + plan.spilled_words,
+        dram_reads=ran.words_read + plan.dram_reads,
+        dram_writes=ofmap_words + ran.words_written + plan.spilled_words,
         pe_active_cycles=clocked_cycles(arch.clock_gating, on_array.pe_active_cycles, array_cycles, cycles),
     )
     return LayerTiming(
@@ -275,8 +346,44 @@ def combine_stages(
         demanded_macs,
         predictor.busy_cycles,
         max((stage.active_pes for stage in stages), default=0),
-        Timeline(schedule, times),
+        ran.timeline,
     )
+
+
+class _Ran(NamedTuple):
+    """A layer's timeline as far as its sums need it: end, waits, and words of operands and psums that DRAM moves."""
+
+    end: int
+    waits: Stalls
+    words_read: int
+    words_written: int
+    timeline: Timeline
+
+
+def _timeline(
+    arch: ArchSpec,
+    stages: Sequence[Tiles],
+    loads: Sequence[Loads],
+    ofmap_words: int,
+    prediction: Prediction,
+    engine: TimelineEngine,
+) -> _Ran:
+    """Run the timeline; the fast engine does it in one call, for which no schedule need be kept."""
+    ran = Timeline(partial(build_schedule, arch, stages, loads, ofmap_words, prediction), engine)
+    if engine is run_fast:
+        plan = layer_plan(arch, stages, loads, ofmap_words, prediction)
+        # Tiles that designs share have run before with the same loads and numbers in one design of three.
+        key = id(plan.loads_a), id(plan.loads_b), plan.numbers.tobytes()
+        before = stages[0].made.get(key)
+        if before is None:
+            # The entry holds the arrays that its key names, so that no others take their place.
+            before = stages[0].made[key] = kernels.run_layer(*plan).tolist(), plan
+        end, read, write, buffer, predictor, loaded, psums, spilled = before[0]
+        check_end(end)
+        return _Ran(end, Stalls(read, write, buffer, predictor), loaded + psums, spilled, ran)
+    words_read = sum(words.words for words in loads) + sum(int(tiles.psum_words.sum()) for tiles in stages)
+    words_written = sum(int(tiles.spilled_words.sum()) for tiles in stages)
+    return _Ran(ran.times.end, stalls(ran.schedule, ran.times), words_read, words_written, ran)
 
 
 def clocked_cycles(gating: ClockGating, pe_cycles: int, array_cycles: int, cycles: Cycles) -> int:
@@ -311,17 +418,15 @@ def _layer_cycles(stages: Sequence[StageResult], waits: Stalls, on_array: int, b
     end (if more than 0).
     """
     parts = Cycles.sum_of(stage.cycles for stage in stages)
-    compute = [stage.cycles.compute for stage in stages]
-    working = sum(min(round(whole / stage.imbalance), whole) for whole, stage in zip(compute, stages, strict=True))
-    return Cycles(
-        compute=working,
-        imbalance=sum(compute) - working + parts.imbalance,
-        ifmap_bus=parts.ifmap_bus,
-        psum_bus=parts.psum_bus,
-        filter_load=parts.filter_load,
-        ramp=parts.ramp,
-        predictor=parts.predictor + waits.predictor + on_array + max(beyond, 0),
-        dram_read=parts.dram_read + waits.dram_read,
-        dram_write=parts.dram_write + waits.dram_write,
-        buffer=parts.buffer + waits.buffer,
+    working = 0
+    for stage in stages:
+        whole = stage.cycles.compute
+        working += whole if stage.imbalance == 1.0 else min(round(whole / stage.imbalance), whole)
+    return parts.plus(
+        compute=working - parts.compute,
+        imbalance=parts.compute - working,
+        predictor=waits.predictor + on_array + max(beyond, 0),
+        dram_read=waits.dram_read,
+        dram_write=waits.dram_write,
+        buffer=waits.buffer,
     )

@@ -13,9 +13,9 @@ which subtracts. What its MACs take is settled by ``predictor.arithmetic``, not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from typing import Final
 
 import numpy as np
 
@@ -85,6 +85,10 @@ class PredictorResult:
     prediction: Prediction = field(default_factory=Prediction)
 
 
+NO_PREDICTION: Final = PredictorResult()
+"""Nothing is predicted, or it is free."""
+
+
 def predictor_counts(
     shape: ConvShape,
     pattern_outputs: int,
@@ -128,6 +132,61 @@ def predictor_counts(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class UnitWork:
+    """What a layer's predictor has to do, whatever the array does meanwhile.
+
+    Attributes
+    ----------
+    pattern_outputs
+        Outputs that the pattern computes first.
+    counts
+        The predictor's actions.
+    cycles
+        Cycles of a dedicated unit, without its latency.
+    mask_words, weight_words
+        Words of mask bits, and of weights if they are read once.
+    kernels
+        What it computes; empty: the mask was made elsewhere.
+    """
+
+    pattern_outputs: int
+    counts: Counts
+    cycles: int
+    mask_words: int
+    weight_words: int
+    kernels: tuple[Kernel, ...]
+
+
+def unit_work(
+    arch: ArchSpec,
+    shape: ConvShape,
+    pattern_outputs: int,
+    *,
+    work: PredictorWork = ZAP_WORK,
+    decision: DecisionUnit | None = None,
+) -> UnitWork:
+    """Work out what the predictor of a layer has to do on an architecture; parameters as for :func:`run_predictor`."""
+    unit = arch.predictor
+    counts = predictor_counts(
+        shape,
+        pattern_outputs,
+        work=work,
+        weights_per_word=unit.weights_per_word,
+        read_once=not arch.array.reads_masks_by_pass,
+        unit=decision,
+    )
+    terms = counts.predictor_macs + work.additions(pattern_outputs, shape.outputs - pattern_outputs)
+    return UnitWork(
+        pattern_outputs,
+        counts,
+        -(-terms // unit.lanes),
+        -(-counts.mask_bits_written // arch.word),
+        -(-work.weights_per_channel // unit.weights_per_word) * shape.K,
+        work.kernels,
+    )
+
+
 def run_predictor(  # noqa: PLR0913 (options, by name)
     engine: Engine[Mapping],
     arch: ArchSpec,
@@ -164,45 +223,53 @@ def run_predictor(  # noqa: PLR0913 (options, by name)
     decision
         What is decided on together; None: single outputs.
     """
-    unit = arch.predictor
-    if unit.unit == "ideal":
-        return PredictorResult()
-    pattern_outputs = pattern.count()
-    counts = predictor_counts(
-        shape,
-        pattern_outputs,
-        work=work,
-        weights_per_word=unit.weights_per_word,
-        read_once=not arch.array.reads_masks_by_pass,
-        unit=decision,
-    )
+    if arch.predictor.unit == "ideal":
+        return NO_PREDICTION
+    known = unit_work(arch, shape, pattern.count(), work=work, decision=decision)
+    return predictor_result(engine, arch, shape, lambda: pattern, first, free_words, known, gated=gated)
+
+
+def predictor_result(
+    engine: Engine[Mapping],
+    arch: ArchSpec,
+    shape: ConvShape,
+    pattern: Callable[[], PackedMap],
+    first: Tiles,
+    free_words: int,
+    known: UnitWork,
+    *,
+    gated: bool,
+) -> PredictorResult:
+    """Determine what stage Z costs, beside what is `known` of it; `pattern` is called if the array predicts."""
+    unit, counts = arch.predictor, known.counts
+    if not known.kernels:  # the mask was made elsewhere: DRAM brings it before the layer's only stage
+        return PredictorResult(counts, 0, Prediction(weight_words=known.mask_words))
     by_tile = unit.granularity == "tile"
     on_chip = blocks_on_chip(arch, first) / max(first.blocks, 1) if by_tile else 1.0
-    mask_words = -(-counts.mask_bits_written // arch.word)
-    spilled = mask_words if mask_words * on_chip > free_words else 0
-    weights = -(-work.weights_per_channel // unit.weights_per_word) * shape.K
+    spilled = known.mask_words if known.mask_words * on_chip > free_words else 0
+    weights = known.weight_words
     if unit.weights is not None and unit.weights < weights:
         weights *= first.visits
-    plan = partial(
-        Prediction,
-        weight_words=weights,
-        weights_hidden=gated,
-        spilled_words=0 if gated else spilled,
-        by_tile=by_tile and not gated,
+    dedicated = unit.unit == "dedicated"
+    reread, array_cycles, busy = 0, 0, known.cycles + unit.latency
+    if not dedicated:
+        on_array, array_cycles = _on_array(engine, arch, shape, pattern(), known.kernels)
+        busy = array_cycles
+        left = free_words - (0 if spilled else known.mask_words * on_chip)
+        reread = known.pattern_outputs if known.pattern_outputs * on_chip > left else 0
+        # The array reads the pattern's outputs as its ifmap: they are not read a second time.
+        counts = replace(counts, glb_reads=0) + on_array
+    prediction = Prediction(
+        known.cycles if dedicated and not gated else 0,
+        array_cycles,
+        busy if dedicated and gated else 0,
+        weights,
+        gated,
+        0 if gated else spilled,
+        reread,
+        by_tile and not gated,
     )
-    if not work.kernels:  # the mask was made elsewhere: DRAM brings it before the layer's only stage
-        return PredictorResult(counts, 0, Prediction(weight_words=mask_words))
-    if unit.unit == "dedicated":
-        terms = counts.predictor_macs + work.additions(pattern_outputs, shape.outputs - pattern_outputs)
-        cycles = -(-terms // unit.lanes)
-        busy = cycles + unit.latency
-        return PredictorResult(counts, busy, plan(concurrent_cycles=busy) if gated else plan(unit_cycles=cycles))
-    on_array, cycles = _on_array(engine, arch, shape, pattern, work.kernels)
-    left = free_words - (0 if spilled else mask_words * on_chip)
-    reread = pattern_outputs if pattern_outputs * on_chip > left else 0
-    # The array reads the pattern's outputs as its ifmap: they are not read a second time.
-    storage = replace(counts, glb_reads=0) + on_array
-    return PredictorResult(storage, cycles, plan(array_cycles=cycles, reread_words=reread))
+    return PredictorResult(counts, busy, prediction)
 
 
 def blocks_on_chip(arch: ArchSpec, first: Tiles) -> int:

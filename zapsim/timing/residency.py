@@ -14,7 +14,7 @@ import numpy as np
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.tiles import Ints, Tiles
-from zapsim.kernels import schedule as kernels
+from zapsim.kernels import timeline as kernels
 from zapsim.kernels.loads import largest_block, words_beyond
 from zapsim.timing.predictor import blocks_on_chip
 from zapsim.workload import ConvShape
@@ -113,8 +113,10 @@ def operand_loads(
         )
         for operand, (stays, coded, apart) in enumerate(operands):
             loaded, used = tables[0][operand], tables[1][operand]
+            if apart:
+                continue
             held = 0 if stays else ceil(on_chip * largest_block(loaded, a.block, blocks) / coded)
-            if held <= free_words and not apart:
+            if held <= free_words:
                 words_beyond(loaded, used, a.block, b.block, blocks, rest[operand])
                 free_words -= held
         tables[1] = rest

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
-from typing import Final, Literal
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,64 @@ _PIXEL_STEP, _FILTER_STEP = 5, 11
 """Steps per pixel and per filter of :func:`even_mask`: odd, so that 32 steps visit all 32 places."""
 
 _NAMES: Final[tuple[Literal["A", "B"], ...]] = ("A", "B")
+
+
+@dataclass(frozen=True, eq=False)
+class LayerDemands:
+    """What a policy makes of a layer, before anything is known of the array but its coding of maps.
+
+    Attributes
+    ----------
+    mask
+        Outputs that are computed (N, P, Q, K); None: all.
+    demands, shares
+        What each stage demands of the array, and what is known of it beforehand.
+    coded_share
+        Size of the ifmap in DRAM as a share of its plain size.
+    ofmap_words
+        Words that the ofmap takes in DRAM.
+    demanded_macs
+        MACs of the outputs that `mask` marks.
+    """
+
+    mask: PackedMap | None
+    demands: tuple[Demand, ...]
+    shares: tuple[StageShare, ...]
+    coded_share: float
+    ofmap_words: int
+    demanded_macs: int
+
+    @classmethod
+    def of(cls, arch: ArchSpec, layer: LayerTrace, mask: PackedMap | None, demands: Sequence[Demand]) -> LayerDemands:
+        """Gather what follows from the demands of the stages."""
+        shape, coded = layer.shape, demands[0].ifmap_coded_words
+        return cls(
+            mask,
+            tuple(demands),
+            tuple(stage_shares(shape, demands)),
+            1.0 if coded is None else coded / shape.ifmap_words,
+            ofmap_dram_words(arch, layer, mask),
+            (shape.outputs if mask is None else mask.count()) * shape.macs_per_output,
+        )
+
+    @cached_property
+    def settled(self) -> OrderedDict[object, Any]:
+        """What was settled for it on architectures (:func:`zapsim.timing.layer.settled_on`)."""
+        return OrderedDict()
+
+
+def layer_demands(arch: ArchSpec, layer: LayerTrace, policy: Policy, predicted: bool = True) -> LayerDemands:
+    """Return what `policy` makes of a layer; made once per layer, policy and coding of maps.
+
+    `predicted`: whether the layer's predictor is used; else all outputs are computed.
+    """
+    key = layer_demands, policy, arch.dram.compression, arch.word, predicted
+    made: LayerDemands | None = layer.summaries.get(key)
+    if made is None:
+        mask = layer_mask(layer, policy) if predicted else None
+        made = LayerDemands.of(arch, layer, mask, stage_demands(arch, layer, policy, mask))
+        layer.summaries[key] = made
+    return made
 
 
 def layer_mask(layer: LayerTrace, policy: Policy) -> PackedMap | None:
@@ -118,7 +178,7 @@ def stage_shares(shape: ConvShape, demands: Sequence[Demand]) -> list[StageShare
         shares.append(
             StageShare(
                 share=1.0 if demand.mask is None or demand.gate else demand.mask.count() / shape.outputs,
-                pixels=None if demand.positions is None else tuple(demand.positions.sum(axis=1).tolist()),
+                pixels=demand.pixels,
                 by_mask=demand.mask_pixels is not None and not demand.gate,
                 name="" if demand.positions is None else name,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -353,7 +353,12 @@ class LayerTrace(BaseModel):
                 f"layer {shape.name}: early_exit_macs must be 1 to {most}, got {exits.min()} to {exits.max()}"
             )
 
-    @property
+    @cached_property
+    def summaries(self) -> dict[object, Any]:
+        """What was computed from the maps together; it disappears with the layer."""
+        return {}
+
+    @cached_property
     def has_pattern(self) -> bool:
         """Whether outputs of a pattern are computed before the rest is known."""
         return self.setting is not None and self.setting.pattern != NO_PATTERN

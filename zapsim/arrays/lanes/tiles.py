@@ -7,13 +7,14 @@ keep to such borders: what the stage takes is spread over its tiles in proportio
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zapsim.arrays.lanes.use_kernels import strip_table
 from zapsim.arrays.lanes.work import LaneWork
 from zapsim.arrays.tiles import Tiles
-from zapsim.kernels.schedule import share_out
 from zapsim.workload import ConvShape
 
 MOST_TILES = 2**12
@@ -36,6 +37,12 @@ def no_tiles(shape: ConvShape, work: LaneWork, glb_words: int) -> Tiles:
     return strip_tiles(shape, work, DramWords(0, True, 0, True, glb_words), 0)
 
 
+@lru_cache(maxsize=256)
+def _each_alone(blocks: int) -> NDArray[np.int64]:
+    """Return the reach of blocks whose predictor sees no other block."""
+    return np.arange(blocks, dtype=np.int64)
+
+
 def strip_tiles(shape: ConvShape, work: LaneWork, dram: DramWords, cycles: int) -> Tiles:
     """List the tiles of the stage that have work, in order: blocks of filters, and ofmap rows in them.
 
@@ -51,13 +58,12 @@ def strip_tiles(shape: ConvShape, work: LaneWork, dram: DramWords, cycles: int) 
     in_block = min(work.mapping.whole.filters, shape.K)
     blocks = -(-shape.K // in_block)
     rows = max(1, min(shape.N * shape.P, MOST_TILES // blocks))
-    table = strip_table(work.per_filter, (in_block, shape.K_per_group, rows), dram.ifmap_once, dram.filters_once)
-    for row, total in enumerate((cycles, dram.ifmap, dram.filters)):
-        share_out(total, table[row], table[row])
+    sizes, totals = (in_block, shape.K_per_group, rows), (cycles, dram.ifmap, dram.filters)
+    table = strip_table(work.per_filter, sizes, dram.ifmap_once, dram.filters_once, totals)
     return Tiles(
         table,
         blocks=blocks,
-        reach=np.arange(blocks, dtype=np.int64),
+        reach=_each_alone(blocks),
         visits=1,
         free_words=max(dram.free_words, 0),
         ifmap_stays=dram.ifmap_once,

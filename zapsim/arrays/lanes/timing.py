@@ -74,13 +74,17 @@ class LanesEngine:
             raise PolicyError(f"layer {shape.name}: early exit goes with dense inputs and without gated outputs")
         if demand.exit_macs is not None and mapping.slices > 1:
             raise PolicyError(f"{arch.name}: early exit needs lanes with whole outputs, not spread.lanes = slices")
-        work = lane_work(shape, mapping, demand)
+        work = demand.once(_lane_work, shape, arch, mapping)
         macs = _macs(shape, demand, work)
         storage, cycles, tiles = storage_counts(shape, arch, work, demand, macs)
-        pes, busy = work.active_pes(), work.busy_lane_cycles
+        pes, busy = work.active_pes, work.busy_lane_cycles
         clocked = pes * mapping.array.lanes * cycles.total
-        counts = Counts(macs_executed=macs.executed, macs_gated=macs.gated, pe_active_cycles=clocked) + storage
+        counts = storage.plus(macs_executed=macs.executed, macs_gated=macs.gated, pe_active_cycles=clocked)
         return StageResult(cycles, counts, pes, tiles, work.lane_cycles / busy if busy else 1.0)
+
+
+def _lane_work(shape: ConvShape, _arch: ArchSpec, mapping: LanesMapping, demand: Demand) -> LaneWork:
+    return lane_work(shape, mapping, demand)
 
 
 def _macs(shape: ConvShape, demand: Demand, work: LaneWork) -> Macs:
@@ -168,7 +172,7 @@ def _filters(shape: ConvShape, work: LaneWork, per_weight: int, glb_words: int) 
     in_flight = min(mapping.whole.filters, used)
     resident = words * min(mapping.held_filters, shape.K) <= mapping.array.filter_buffer
     if resident:
-        bus, first, listeners = int(work.loads().sum()) * words, in_flight * words, mapping.loaders
+        bus, first, listeners = work.loads * words, in_flight * words, mapping.loaders
     else:
         bus, first, listeners = work.streamed_macs * per_weight, in_flight * per_weight, mapping.domain
     pes = listeners.lanes // pe.lanes if shared_queue else listeners.pixels // pe.pixels

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.kernels._jit import kernel
+from zapsim.kernels.shares import portion
 
 Ints = NDArray[np.int64]
 
@@ -109,8 +110,10 @@ def filter_use(total: Ints, loaders: int, sizes: tuple[int, int], out: Ints, loa
 
 
 @kernel
-def strip_table(outputs: Ints, sizes: tuple[int, int, int], ifmap_once: bool, filters_once: bool) -> Ints:
-    """List the tiles of a stage with the weights by which its cycles and words are shared out: int64 (7, tiles).
+def strip_table(
+    outputs: Ints, sizes: tuple[int, int, int], ifmap_once: bool, filters_once: bool, totals: tuple[int, int, int]
+) -> Ints:
+    """List the tiles of a stage, over which its cycles and words are shared out: int64 (7, tiles).
 
     Rows are those of :class:`zapsim.arrays.tiles.Tiles`.
 
@@ -122,6 +125,8 @@ def strip_table(outputs: Ints, sizes: tuple[int, int, int], ifmap_once: bool, fi
         Filters of a block and of a group; the most strips of a block.
     ifmap_once, filters_once
         Whether an operand comes when it is first used, and stays; else it comes with the outputs.
+    totals
+        Cycles, and words of the ifmap and of filters.
     """
     block_filters, group_filters, rows = sizes
     blocks = -(-len(outputs) // block_filters)
@@ -157,4 +162,14 @@ def strip_table(outputs: Ints, sizes: tuple[int, int, int], ifmap_once: bool, fi
                 table[2, tile] = finished
             table[6, tile] = block
             tile += 1
+    for row in range(3):
+        whole, reached, before = 0, 0, 0
+        for tile in range(count):
+            whole += table[row, tile]
+        for tile in range(count):
+            if table[row, tile]:
+                reached += table[row, tile]
+                end = portion(totals[row], reached, whole) if totals[row] else 0
+                table[row, tile] = end - before
+                before = end
     return table

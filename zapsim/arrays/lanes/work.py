@@ -7,6 +7,7 @@ go through the kernels of :mod:`zapsim.arrays.lanes.kernels`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -52,9 +53,9 @@ class FilterUse:
         return cls(per_filter, loads, int(per_filter.sum()), *counts)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class LaneWork:
-    """The lanes' part of a stage.
+    """The lanes' part of a stage: it follows from the mask and from how the array deals outputs to lanes.
 
     Attributes
     ----------
@@ -105,18 +106,20 @@ class LaneWork:
         """Share of the lane-cycles that are busy, 0 to 1; what is missing is waiting and lanes without an output."""
         return self.busy_lane_cycles / self.lane_cycles if self.lane_cycles else 1.0
 
-    def loads(self) -> Ints:
-        """Count how often each filter's weights are loaded: once by every part of the array that uses them."""
+    @cached_property
+    def loads(self) -> int:
+        """Count how often weights of a filter are loaded: once by every part of the array that uses them."""
         if self.mapping.array.dispatch == "block-queue":
-            return np.minimum(self.groups, self.mapping.whole.lanes // self.mapping.loaders.lanes)
-        return self.use.loads
+            return int(np.minimum(self.groups, self.mapping.whole.lanes // self.mapping.loaders.lanes).sum())
+        return int(self.use.loads.sum())
 
+    @cached_property
     def active_pes(self) -> int:
         """Count the PEs that get any output."""
         pe, whole = self.mapping.pe, self.mapping.whole
         if self.mapping.array.dispatch == "block-queue":
             return min(-(-self.outputs // pe.lanes), whole.lanes // pe.lanes)
-        return use_kernels.active_pes(self.dispatched, whole.filters, (pe.filters, pe.pixels))
+        return int(use_kernels.active_pes(self.dispatched, whole.filters, (pe.filters, pe.pixels)))
 
 
 def lane_work(shape: ConvShape, mapping: LanesMapping, demand: Demand) -> LaneWork:

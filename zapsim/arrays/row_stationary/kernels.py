@@ -10,7 +10,7 @@ from zapsim.kernels._jit import kernel
 
 @kernel
 def pass_work(
-    demanded: NDArray[np.int32],
+    ends: NDArray[np.int32],
     groups: int,
     tile: tuple[int, int, int, int],
     paired: bool,
@@ -24,8 +24,9 @@ def pass_work(
 
     Parameters
     ----------
-    demanded
-        int32 (N, rows, K): outputs to compute in each ofmap row in which the stage may compute.
+    ends
+        int32 (N, rows, K + 1): outputs of the first k filters to compute in each ofmap row in which the stage may
+        compute.
     groups
         Groups of the convolution; K is a multiple.
     tile
@@ -38,7 +39,7 @@ def pass_work(
     total
         int64, same shape, overwritten: outputs of all columns.
     """
-    images, rows, channels = demanded.shape
+    images, rows, channels = ends.shape[0], ends.shape[1], ends.shape[2] - 1
     n, e, p, t = tile
     filters = channels // groups
     _, filter_tiles, strips, image_tiles = slowest.shape
@@ -57,11 +58,11 @@ def pass_work(
                         below = y + columns
                         for start in range(first, last, share):
                             work = 0
+                            end = min(start + share, last)
                             for image in range(i * n, min(i * n + n, images)):
-                                for k in range(start, min(start + share, last)):
-                                    work += demanded[image, y, k]
-                                    if below < bottom:
-                                        work += demanded[image, below, k]
+                                work += ends[image, y, end] - ends[image, y, start]
+                                if below < bottom:
+                                    work += ends[image, below, end] - ends[image, below, start]
                             most = max(most, work)
                             everything += work
                     slowest[g, f, s, i] = most

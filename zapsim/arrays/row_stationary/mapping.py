@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from zapsim.arch.arrays import PassParameters, RowStationaryArray
 from zapsim.arch.spec import ArchSpec
 from zapsim.errors import MappingError
+from zapsim.remembered import once_per_object
 from zapsim.workload import ConvShape
 
 Ints = NDArray[np.int64]
@@ -53,6 +54,10 @@ class Resources:
     @classmethod
     def of(cls, arch: ArchSpec) -> Resources:
         """Gather the resources of a row-stationary architecture."""
+        return _resources(arch)
+
+    @classmethod
+    def _gathered(cls, arch: ArchSpec) -> Resources:
         array = row_stationary_array(arch)
         spads, buses, ahead = array.spads, array.buses, arch.buffers.prefetch
         filters = arch.buffers.filters
@@ -86,6 +91,9 @@ class PassSizes(NamedTuple):
     first: Ints
     masked: Ints
     pointed: Ints
+
+
+_resources = once_per_object(Resources._gathered)
 
 
 def row_stationary_array(arch: ArchSpec) -> RowStationaryArray:

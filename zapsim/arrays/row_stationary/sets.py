@@ -60,7 +60,7 @@ def filter_sets(
     pointers
         Words that point to them, broadcast to the same.
     """
-    ifmap_strip, psum_strip, _ = glb_strips(shape, mapping.e, array, stage)
+    ifmap_strip, _, _ = glb_strips(shape, mapping.e, array, stage)
     room = array.glb_words - mapping.n * mapping.q * mapping.r * ifmap_strip
     if array.compact and stage.by_mask:
         ends, most = np.empty(outputs.shape, dtype=np.int64), np.empty(2, dtype=np.int64)
@@ -69,13 +69,25 @@ def filter_sets(
         fill_sets(words, room, ends, most)
         free_words = array.psum_strips * max(room - int(most[1]), 0)
         return FilterSets(np.ascontiguousarray(ends[:, : most[0]]), free_words, np.maximum(words - room, 0))
-    tiles_per_set = mapping.m // (mapping.p * mapping.t)
-    ends = _even_ends(outputs.shape, tiles_per_set)
+    return even_sets(shape, array, mapping, stage, outputs.shape)
+
+
+def even_sets(
+    shape: ConvShape, array: Resources, mapping: PassParameters, stage: Stage, passes: tuple[int, ...]
+) -> FilterSets:
+    """Form the sets of a stage whose psums are not compact: m filters each, whatever the mask.
+
+    `passes` are the groups, filter tiles, strips and image tiles; the other parameters are those of
+    :func:`filter_sets`.
+    """
+    ifmap_strip, psum_strip, _ = glb_strips(shape, mapping.e, array, stage)
+    room = array.glb_words - mapping.n * mapping.q * mapping.r * ifmap_strip
+    ends = _even_ends(passes, mapping.m // (mapping.p * mapping.t))
     return FilterSets(ends, room - mapping.n * mapping.m * psum_strip, NO_OVERFLOW)
 
 
 @lru_cache(maxsize=1024)
-def _even_ends(passes: tuple[int, int, int, int], tiles_per_set: int) -> Ints:
+def _even_ends(passes: tuple[int, ...], tiles_per_set: int) -> Ints:
     """Return the ends of sets that all have the same number of filter tiles, but the last one."""
     groups, filter_tiles, strips, image_tiles = passes
     sets = np.arange(1, -(-filter_tiles // tiles_per_set) + 1)

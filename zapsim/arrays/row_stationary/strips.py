@@ -14,7 +14,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zapsim.arrays.row_stationary.mapping import Ints, Resources
 from zapsim.workload import ConvShape
@@ -77,53 +76,81 @@ class Strips(NamedTuple):
     pixels: Ints
 
 
-class _Windows(NamedTuple):
-    """The rows of a stage, and the ifmap rows that they read: (rows,) and (rows, R)."""
-
-    pixels: Ints
-    previous: Ints  # the last row of the stage that reads the same ifmap row; −1: none
-    inside: NDArray[np.bool_]  # whether the ifmap row is not padding
-
-
 @lru_cache(maxsize=1024)
 def stage_rows(shape: ConvShape, pixels: Pixels = None) -> Ints:
     """List the ofmap rows in which a stage may compute."""
     return np.arange(shape.P) if pixels is None else np.flatnonzero(pixels)
 
 
-@lru_cache(maxsize=1024)
-def _windows(shape: ConvShape, pixels: Pixels) -> _Windows:
-    y = stage_rows(shape, pixels)
-    rows = y[:, np.newaxis] * shape.stride[0] + np.arange(shape.R) * shape.dilation[0]
-    order = np.argsort(rows, axis=None, kind="stable")  # readers of one ifmap row follow each other, in their order
-    sorted_rows, readers = rows.ravel()[order], order // shape.R
-    previous = np.full(rows.size, -1)
-    previous[order[1:]] = np.where(sorted_rows[1:] == sorted_rows[:-1], readers[:-1], -1)
-    inside = (rows >= shape.padding[0]) & (rows < shape.padding[0] + shape.H)
-    in_row = np.full(shape.P, shape.Q) if pixels is None else np.array(pixels)
-    return _Windows(in_row[y], previous.reshape(rows.shape), inside)
+class _Kinds(NamedTuple):
+    """The different strips of a stage; few, however many strips there are.
+
+    Attributes
+    ----------
+    sizes
+        int64 (kinds, 5): e, streamed, first, held and read of each (:class:`Strips`).
+    times
+        int64 (kinds,): how often each occurs.
+    """
+
+    sizes: Ints
+    times: Ints
 
 
 @lru_cache(maxsize=8192)
-def strips_of(shape: ConvShape, e: int, pixels: Pixels = None, rows_per_column: int = 1) -> Strips:
-    """Cut the rows of a stage into strips of `e`, and count what each reads.
+def _kinds(shape: ConvShape, e: int, pixels: Pixels, rows_per_column: int) -> _Kinds:
+    """Find the different strips of `e` rows."""
+    sizes, of_strip = _told_apart(shape, e, pixels, rows_per_column)
+    return _Kinds(sizes, np.bincount(of_strip, minlength=len(sizes)))
 
-    A row of the ifmap is new to a strip if no earlier row of the strip reads it.
+
+def _told_apart(shape: ConvShape, e: int, pixels: Pixels, rows_per_column: int) -> tuple[Ints, Ints]:
+    """Return the sizes of the different strips of `e` rows, and the number of each strip's kind: int64 (strips,).
+
+    Strips are alike if the distances between their rows are, and if padding cuts off as much of them.
     """
-    in_row, previous, inside = _windows(shape, pixels)
-    rows = len(in_row)
-    starts = np.arange(0, rows, e)
-    sizes = np.minimum(e, rows - starts)
-    in_first_turn = -(-sizes // rows_per_column)
-    strip = np.arange(rows) // e
-    later = np.arange(rows) - starts[strip] >= in_first_turn[strip]
-    new_to_strip = previous < starts[strip, np.newaxis]
-    new_to_turn = previous < (starts[strip] + later * in_first_turn[strip])[:, np.newaxis]
-    per_row = (
-        new_to_turn.sum(axis=1), new_to_turn.sum(axis=1) * ~later, new_to_strip.sum(axis=1),
-        (new_to_strip & inside).sum(axis=1), in_row,
-    )  # fmt: skip
-    return Strips(sizes, *(np.add.reduceat(values, starts) for values in per_row))
+    y = stage_rows(shape, pixels)
+    full, rest = divmod(len(y), e)
+    rows = y[: full * e].reshape(full, e)
+    span = (rows[:, -1] - rows[:, 0]) * shape.stride[0] + (shape.R - 1) * shape.dilation[0] + 1
+    begin = shape.padding[0] - rows[:, 0] * shape.stride[0]  # of the ifmap without padding, from the strip's first row
+    above, below = np.maximum(begin, 0), np.minimum(begin + shape.H, span)
+    apart = [above, below] if pixels is None else [above, below, *np.diff(rows, axis=1).T]
+    of_strip, firsts = np.zeros(full, dtype=np.int64), np.arange(min(full, 1))
+    for column in apart:  # one after the other, since strips that differ in all of them at once are hardly more
+        _, numbers = np.unique(column, return_inverse=True)
+        _, firsts, of_strip = np.unique(of_strip * (full + 1) + numbers, return_index=True, return_inverse=True)
+    kinds = [_strip_sizes(shape, rows[first], rows_per_column) for first in firsts]
+    if rest:
+        kinds.append(_strip_sizes(shape, y[full * e :], rows_per_column))
+        of_strip = np.append(of_strip, len(kinds) - 1)
+    return np.array(kinds, dtype=np.int64).reshape(-1, 5), of_strip
+
+
+def _strip_sizes(shape: ConvShape, y: Ints, rows_per_column: int) -> tuple[int, int, int, int, int]:
+    """Count the ofmap rows `y` of a strip, and the different ifmap rows that they read: see :class:`Strips`."""
+    taps = np.arange(shape.R) * shape.dilation[0]
+    in_first_turn = -(-len(y) // rows_per_column)
+    first, later = (
+        np.unique(part[:, np.newaxis] * shape.stride[0] + taps) for part in (y[:in_first_turn], y[in_first_turn:])
+    )
+    held = np.union1d(first, later)
+    read = int(((held >= shape.padding[0]) & (held < shape.padding[0] + shape.H)).sum())
+    return len(y), len(first) + len(later), len(first), len(held), read
+
+
+def strips_of(shape: ConvShape, e: int, pixels: Pixels = None, rows_per_column: int = 1) -> Strips:
+    """Cut the rows of a stage into strips of `e`, and count what each reads."""
+    sizes, of_strip = _told_apart(shape, e, pixels, rows_per_column)
+    rows, streamed, first, held, read = np.ascontiguousarray(sizes[of_strip].T)
+    return Strips(rows, streamed, first, held, read, _pixels_of_strips(shape, e, pixels))
+
+
+def _pixels_of_strips(shape: ConvShape, e: int, pixels: Pixels) -> Ints:
+    """Count the pixels of each strip in which the stage may compute."""
+    y = stage_rows(shape, pixels)
+    in_row = np.full(len(y), shape.Q) if pixels is None else np.array(pixels)[y]
+    return np.add.reduceat(in_row, np.arange(0, len(y), e))
 
 
 class Glb(NamedTuple):
@@ -156,11 +183,10 @@ def glb_strips(shape: ConvShape, e: int, array: Resources | None = None, stage: 
     of its pixels, those of the fullest strip; of one with a mask, the expected share (no more than all of its pixels),
     and a pointer for each PE column, which says where the column's psums begin.
     """
-    strips = strips_of(shape, e, stage.pixels)
-    rows, fullest = int(strips.e.max()), int(strips.pixels.max())
-    ifmap, psums, pointers = int(strips.held.max()) * shape.W_padded, rows * shape.Q, 0
+    rows, _, _, held, _ = _kinds(shape, e, stage.pixels, 1).sizes.max(axis=0).tolist()
+    ifmap, psums, pointers = held * shape.W_padded, rows * shape.Q, 0
     if array is not None and array.compact:
-        psums = fullest
+        psums = fullest = int(_pixels_of_strips(shape, e, stage.pixels).max())
         if stage.by_mask:
             psums = min(-(-stage.share * rows * shape.Q // SHARES), fullest)
             pointers = -(-rows // array.rows_per_column)
@@ -219,17 +245,21 @@ def strip_table(shape: ConvShape, pixels: Pixels, rows_per_column: int, widest: 
     """Tabulate the strips of a stage by their width."""
     sums, kinds = [], []
     for e in [1, *range(1, widest + 1)]:
-        strips = strips_of(shape, e, pixels, rows_per_column)
-        full = strips.e == e
-        columns = -(-strips.e // rows_per_column)
-        turns = np.minimum(strips.e, rows_per_column)
-        values = (full, strips.streamed, strips.first, strips.read, strips.first * full, columns, turns)
-        sums.append([len(full), *(int(value.sum()) for value in values)])
-        kinds.append(Counter(zip(*(part.tolist() for part in strips[:3]), strict=True)))
+        of_width = _kinds(shape, e, pixels, rows_per_column)
+        times = of_width.times
+        rows, streamed, first, _, read = of_width.sizes.T
+        full = rows == e
+        columns, turns = -(-rows // rows_per_column), np.minimum(rows, rows_per_column)
+        values = (full, streamed, first, read, first * full, columns, turns)
+        sums.append([int(times.sum()), *(int(value @ times) for value in values)])
+        counted: Counter[tuple[int, ...]] = Counter()
+        for kind, count in zip(of_width.sizes[:, :3].tolist(), times.tolist(), strict=True):
+            counted[tuple(kind)] += count
+        kinds.append(counted)
     most = max(map(len, kinds))
     sizes, times = np.zeros((most, 3, len(kinds)), dtype=np.int64), np.zeros((most, len(kinds)), dtype=np.int64)
-    for e, of_width in enumerate(kinds):
-        for kind, (size, count) in enumerate(of_width.items()):
+    for e, counted in enumerate(kinds):
+        for kind, (size, count) in enumerate(counted.items()):
             sizes[kind, :, e], times[kind, e] = size, count
     totals = list(np.array(sums, dtype=np.int64).T)
     return StripTable._make([*totals, sizes, times])

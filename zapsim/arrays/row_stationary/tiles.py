@@ -19,7 +19,7 @@ from zapsim.arrays.row_stationary.pass_kernels import block_table, count_passes,
 from zapsim.arrays.row_stationary.sets import FilterSets
 from zapsim.arrays.row_stationary.strips import Pixels, stage_rows, strips_of
 from zapsim.arrays.tiles import Tiles
-from zapsim.kernels.schedule import share_out
+from zapsim.kernels.shares import share_out
 from zapsim.workload import ConvShape
 
 MOST_TILES = 2**17
@@ -51,6 +51,8 @@ class LayerSizes:
         int64 (strips, image tiles): words of each ifmap strip that DRAM gives, per channel.
     columns
         Ifmap columns that a row of the ofmap reads.
+    channel_tiles
+        Tiles of channels, the partial one included.
     """
 
     filters: Ints
@@ -60,6 +62,7 @@ class LayerSizes:
     strips: Ints
     strip_words: Ints
     columns: int
+    channel_tiles: int
 
 
 @lru_cache(maxsize=1024)
@@ -78,6 +81,7 @@ def layer_sizes(
         np.stack([strips.e, strips.streamed, strips.first, none, none]),
         strips.read[:, np.newaxis] * images * shape.W,
         int(touched(shape, np.array(shape.Q), axis=1)),
+        -(-shape.C_per_group // (mapping.q * mapping.r)),
     )
 
 
@@ -118,7 +122,7 @@ def pass_tiles(passes: StagePasses, coded_words: int | None) -> Tiles:
     """
     shape, sizes, ends = passes.shape, passes.sizes, passes.sets.ends
     groups, sets, strips, image_tiles = ends.shape
-    blocks, channel_tiles = groups * sets * strips * image_tiles, int(sizes.channels[1].sum())
+    blocks, channel_tiles = groups * sets * strips * image_tiles, sizes.channel_tiles
     merged = passes.psums.size * channel_tiles > MOST_TILES
     count = blocks if merged else count_passes(passes.psums) * channel_tiles
     table = np.empty((7, count), dtype=np.int64)
@@ -129,8 +133,8 @@ def pass_tiles(passes: StagePasses, coded_words: int | None) -> Tiles:
     )  # fmt: skip
     table = np.ascontiguousarray(table[:, :used]) if merged else table
     ifmap = table[1]
-    coded = shape.ifmap_words if coded_words is None else coded_words
-    share_out(-(-int(ifmap.sum()) * coded // shape.ifmap_words), ifmap, ifmap)
+    if coded_words is not None:
+        share_out(-(-int(ifmap.sum()) * coded_words // shape.ifmap_words), ifmap, ifmap)
     return Tiles(
         table,
         blocks=blocks,

@@ -12,6 +12,8 @@ order that is settled beforehand can do.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +27,9 @@ from zapsim.arrays.row_stationary.kernels import pass_work
 from zapsim.arrays.row_stationary.mapping import Ints, Resources, row_stationary_array, set_columns
 from zapsim.arrays.row_stationary.pass_kernels import SUMS, Numbers, pass_sums
 from zapsim.arrays.row_stationary.search import map_stages, stage_pixels
-from zapsim.arrays.row_stationary.sets import filter_sets
+from zapsim.arrays.row_stationary.sets import FilterSets, even_sets, filter_sets
 from zapsim.arrays.row_stationary.strips import Pixels, Stage, stage_rows
-from zapsim.arrays.row_stationary.tiles import MASKED, POINTED, E, StagePasses, layer_sizes, pass_tiles
+from zapsim.arrays.row_stationary.tiles import MASKED, POINTED, E, LayerSizes, StagePasses, layer_sizes, pass_tiles
 from zapsim.counts import Counts, Cycles
 from zapsim.kernels import bits
 from zapsim.tracefile.packed import PackedMap
@@ -47,17 +49,19 @@ class RowStationaryEngine:
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: PassParameters, demand: Demand) -> StageResult:
         """Count cycles and actions of one stage; a pass without any demanded output costs and loads nothing."""
-        array = Resources.of(arch)
-        passes = _stage_passes(shape, arch, array, mapping, demand)
-        sums = dict(zip(SUMS, passes.sums.tolist(), strict=True))
-        cycles = Cycles(**{part: sums.pop(part) for part in SUMS[:5]})
-        waiting, working, active = (sums.pop(name) for name in ("waiting", "working", "active_pes"))
-        sums["glb_writes"] += sums.pop("pointers")  # once, for all tiles of channels
-        channels_per_tile = mapping.q * mapping.r
-        last_channels = shape.C_per_group - (shape.C_per_group - 1) // channels_per_tile * channels_per_tile
+        frame = demand.once(stage_frame, shape, arch, mapping)
+        passes = stage_passes(frame, demand)
+        sums = passes.sums.tolist()
+        waiting, working, active, pointers = sums[_PARTS + len(_STORAGE) :]
+        macs = _mac_actions(shape, demand, frame.last_channels)
+        counts = [0] * len(_COUNTS)
+        for place, count in zip(_PLACES, (*sums[_PARTS : _PARTS + len(_STORAGE)], *macs), strict=True):
+            counts[place] = count
+        counts[_GLB_WRITES] += pointers  # once, for all tiles of channels
+        compute, psum_bus, ifmap_bus, filter_load, ramp = sums[:_PARTS]
         return StageResult(
-            cycles,
-            Counts(**sums, **_mac_actions(shape, demand, last_channels)),
+            Cycles(compute, 0, ifmap_bus, psum_bus, filter_load, ramp),
+            Counts.of(counts),
             active,
             pass_tiles(passes, demand.ifmap_coded_words),
             # All columns of a pass take the cycles of the busiest one; their outputs say how many of these they work.
@@ -65,36 +69,103 @@ class RowStationaryEngine:
         )
 
 
-def _stage_passes(
-    shape: ConvShape, arch: ArchSpec, array: Resources, mapping: PassParameters, demand: Demand
-) -> StagePasses:
-    """Say what each pass of a stage holds and costs, which passes have work, and which share ifmap strips."""
-    in_rows = None if demand.positions is None else tuple(demand.positions.sum(axis=1).tolist())
-    pixels, by_mask = stage_pixels(arch, in_rows), demand.mask_pixels is not None and not demand.gate
+_PARTS = 5
+"""Kinds of cycles at the start of :data:`zapsim.arrays.row_stationary.pass_kernels.SUMS`; actions follow."""
+
+_STORAGE: Final = SUMS[_PARTS:-4]
+_MACS: Final = (
+    "macs_executed", "macs_gated", "ifmap_spad_reads", "filter_spad_reads", "psum_spad_reads", "psum_spad_writes",
+)  # fmt: skip
+_COUNTS: Final = tuple(Counts.__dataclass_fields__)
+_PLACES: Final = tuple(map(_COUNTS.index, (*_STORAGE, *_MACS)))
+_GLB_WRITES: Final = _COUNTS.index("glb_writes")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StageFrame:
+    """What is the same whenever a stage runs: everything but its mask.
+
+    Attributes
+    ----------
+    shape, array, mapping, balance
+        What is mapped where, and how filters are dealt.
+    stage
+        What is known of the stage beforehand.
+    sizes
+        What the tiles of each dimension hold.
+    strips, pointers
+        As the walk takes them: with the pixels that wait for the mask, and the words that point to psums.
+    numbers
+        The fields of :class:`zapsim.arrays.row_stationary.pass_kernels.Numbers`.
+    grid
+        Groups, filter tiles, strips and image tiles.
+    last_channels
+        Channels of the last tile of channels.
+    sets
+        Sets of filters, if they do not depend on the mask.
+    """
+
+    shape: ConvShape
+    array: Resources
+    mapping: PassParameters
+    balance: str
+    stage: Stage
+    sizes: LayerSizes
+    strips: Ints
+    pointers: Ints
+    numbers: Ints
+    grid: tuple[int, int, int, int]
+    last_channels: int
+    sets: FilterSets | None
+
+
+def stage_frame(shape: ConvShape, arch: ArchSpec, mapping: PassParameters, demand: Demand) -> StageFrame:
+    """Say what the passes of a stage hold, whatever its mask will be."""
+    array = Resources.of(arch)
+    pixels, by_mask = stage_pixels(arch, demand.pixels), demand.mask_pixels is not None and not demand.gate
     sizes = layer_sizes(shape, mapping, array.rows_per_column, pixels)
     strips = sizes.strips
     if demand.mask_pixels is not None:
         strips = strips.copy()
         strips[MASKED] = _masked_pixels(shape, mapping, pixels, demand.mask_pixels)
         strips[POINTED] = set_columns(array, strips[E]) if array.compact and by_mask else 0
-    if demand.mask is None or demand.gate:
-        busiest = np.empty((1, 0, 1, 1), dtype=np.int64)
-        psums = np.empty((shape.groups, *pass_grid(shape, mapping, pixels)), dtype=np.int64)
-    else:
-        balance = row_stationary_array(arch).balance
-        busiest, psums = work_per_pass(shape, mapping, demand.mask, balance, pixels)
     numbers = Numbers(
         shape.R, shape.S, shape.Q, sizes.columns, mapping.t, mapping.r,
         array.ifmap_bus, array.filter_bus, array.psum_bus, array.rows_per_column, array.mask_word,
     )  # fmt: skip
-    cycles = np.empty((2, *psums.shape), dtype=np.int64)
-    sums = pass_sums(
-        sizes.filters, sizes.channels, sizes.images, strips, np.array(numbers, dtype=np.int64), busiest, psums, cycles
+    grid, stage = (shape.groups, *pass_grid(shape, mapping, pixels)), Stage(pixels=pixels, by_mask=by_mask)
+    channels_per_tile = mapping.q * mapping.r
+    return StageFrame(
+        shape,
+        array,
+        mapping,
+        row_stationary_array(arch).balance,
+        stage,
+        sizes,
+        strips,
+        sizes.filter_columns[:, np.newaxis, np.newaxis] * strips[POINTED][:, np.newaxis],
+        np.array(numbers, dtype=np.int64),
+        grid,
+        shape.C_per_group - (shape.C_per_group - 1) // channels_per_tile * channels_per_tile,
+        None if array.compact and by_mask else even_sets(shape, array, mapping, stage, grid),
     )
-    stage = Stage(pixels=pixels, by_mask=by_mask)
-    pointers = sizes.filter_columns[:, np.newaxis, np.newaxis] * strips[POINTED][:, np.newaxis]
-    sets = filter_sets(shape, array, mapping, stage, psums, pointers)
-    return StagePasses(shape, mapping, pixels, sizes, psums, cycles, sums, sets)
+
+
+_ALL_BUSY: Final = np.empty((1, 0, 1, 1), dtype=np.int64)
+
+
+def stage_passes(frame: StageFrame, demand: Demand) -> StagePasses:
+    """Say what each pass of a stage costs, which passes have work, and which share ifmap strips."""
+    shape, sizes, sets = frame.shape, frame.sizes, frame.sets
+    if demand.mask is None or demand.gate:
+        busiest, psums = _ALL_BUSY, np.empty(frame.grid, dtype=np.int64)
+    else:
+        busiest, psums = work_per_pass(shape, frame.mapping, demand.mask, frame.balance, frame.stage.pixels)
+    cycles = np.empty((2, *frame.grid), dtype=np.int64)
+    sums = pass_sums(sizes.filters, sizes.channels, sizes.images, frame.strips, frame.numbers, busiest, psums, cycles)
+    if sets is None:
+        sets = filter_sets(shape, frame.array, frame.mapping, frame.stage, psums, frame.pointers)
+    return StagePasses(shape, frame.mapping, frame.stage.pixels, sizes, psums, cycles, sums, sets)
 
 
 def pass_grid(shape: ConvShape, mapping: PassParameters, pixels: Pixels = None) -> tuple[int, int, int]:
@@ -132,16 +203,33 @@ def work_per_pass(
     busiest, total
         int64 (groups, filter tiles, row strips, image tiles); the same for every tile of channels.
     """
-    rows = mask.summary(row_counts)
-    if len(stage_rows(shape, pixels)) < shape.P:
-        rows = np.ascontiguousarray(rows[:, stage_rows(shape, pixels)])
     if balance in ORDERS:
-        rows = np.ascontiguousarray(rows[:, :, ORDERS[balance](shape, mapping, rows)])
+        rows = mask.summary(row_counts)[:, stage_rows(shape, pixels)]
+        ends = _ends(rows[:, :, ORDERS[balance](shape, mapping, rows)])
+    else:
+        ends = mask.summary(row_ends, pixels)
     busiest = np.empty((shape.groups, *pass_grid(shape, mapping, pixels)), dtype=np.int64)
-    total = np.empty_like(busiest)
+    total = np.empty(busiest.shape, dtype=np.int64)
     tile = mapping.n, mapping.e, mapping.p, mapping.t
-    pass_work(rows, shape.groups, tile, balance == "row-pairing", busiest, total)
+    pass_work(ends, shape.groups, tile, balance == "row-pairing", busiest, total)
     return busiest, total
+
+
+def row_ends(mask: PackedMap, pixels: Pixels = None) -> NDArray[np.int32]:
+    """Count the bits set in each row of the first k channels, for every k: int32 (images, rows, channels + 1).
+
+    So the outputs of neighbouring filters are a difference, however many they are. Rows without a pixel of the stage
+    are left out.
+    """
+    rows = mask.summary(row_counts)
+    return _ends(rows if pixels is None else rows[:, np.flatnonzero(pixels)])
+
+
+def _ends(rows: NDArray[np.int32]) -> NDArray[np.int32]:
+    images, count, channels = rows.shape
+    ends = np.zeros((images, count, channels + 1), dtype=np.int32)
+    np.cumsum(rows, axis=2, out=ends[:, :, 1:])
+    return ends
 
 
 def row_counts(mask: PackedMap) -> NDArray[np.int32]:
@@ -152,8 +240,8 @@ def row_counts(mask: PackedMap) -> NDArray[np.int32]:
     return out
 
 
-def _mac_actions(shape: ConvShape, demand: Demand, last_channels: int) -> dict[str, int]:
-    """Count MACs, and the spad reads and writes that go with them.
+def _mac_actions(shape: ConvShape, demand: Demand, last_channels: int) -> tuple[int, ...]:
+    """Count MACs, and the spad reads and writes that go with them, in the order of :data:`_MACS`.
 
     A MAC that switches reads an ifmap, a filter and a psum word and writes the psum (the first one of a psum reads
     nothing, but handing it up the column is one more read). One that is gated by a zero ifmap has read just that; one
@@ -173,11 +261,4 @@ def _mac_actions(shape: ConvShape, demand: Demand, last_channels: int) -> dict[s
         not_gated = switching_macs(shape, None, demand.window_nonzero)
         executed = not_gated - (not_gated - executed) * last_channels // shape.C_per_group
         read = shape.macs - (shape.macs - read) * last_channels // shape.C_per_group
-    return {
-        "macs_executed": executed,
-        "macs_gated": computed * shape.macs_per_output - executed,
-        "ifmap_spad_reads": read,
-        "filter_spad_reads": executed,
-        "psum_spad_reads": executed,
-        "psum_spad_writes": executed,
-    }
+    return executed, computed * shape.macs_per_output - executed, read, executed, executed, executed

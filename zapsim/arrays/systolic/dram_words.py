@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zapsim.arrays.systolic.mapping import Blocking, SystolicMapping
+from zapsim.arrays.systolic.mapping import SystolicMapping
 from zapsim.arrays.systolic.tile_kernels import blocked_operands, whole_operands
 from zapsim.arrays.systolic.work import Counters, Work
 from zapsim.workload import ConvShape
@@ -32,48 +32,33 @@ class DramWords:
 
 def dram_words(shape: ConvShape, mapping: SystolicMapping, tiles: Work, glb_words: int) -> DramWords:
     """Count what DRAM moves for each tile."""
-    if mapping.blocking is not None:
-        return _blocked_words(shape, mapping, mapping.blocking, tiles)
-    array, by_psums = mapping.array, mapping.array.dataflow == "output-stationary"
-    by_filters = array.dataflow == "weight-stationary"
-    numbers = (
-        by_psums,
-        by_filters,
-        mapping.T if by_psums else mapping.Sr,
-        mapping.row_folds,
-        shape.ifmap_words // shape.groups,
-        shape.filter_words // shape.groups,
-        glb_words - (0 if by_psums else array.pe_count),
-        array.count,
-        mapping.groups * mapping.col_folds,
-    )
+    numbers = np.array(operand_numbers(shape, mapping, glb_words), dtype=np.int64)
     table = np.empty((4, len(tiles.tile)), dtype=np.int64)
-    free_words, stays = whole_operands(
-        tiles.tile, tiles.group, tiles.cols, tiles.vectors, tiles.folds, np.array(numbers, dtype=np.int64), table
-    )
-    by_pixels = not by_psums and not by_filters
+    by_pixels = mapping.array.dataflow == "input-stationary"
+    if mapping.blocking is None:
+        free_words, stays = whole_operands(
+            tiles.tile, tiles.group, tiles.cols, tiles.vectors, tiles.folds, numbers, table
+        )
+    else:
+        blocked_operands(tiles.tile, tiles.group, tiles.cols, tiles.vectors, tiles.blocks, numbers, table)
+        free_words, stays = mapping.blocking.free_words, mapping.blocking.streams_stay
     return DramWords(table, int(free_words), stays and not by_pixels, stays and by_pixels)
 
 
-def _blocked_words(shape: ConvShape, mapping: SystolicMapping, blocking: Blocking, tiles: Work) -> DramWords:
-    """Count what DRAM moves for each tile of a weight- or input-stationary stage whose mapping says what stays."""
-    by_filters = mapping.array.dataflow == "weight-stationary"
-    shared_rows = max(shape.dilation[0] * (shape.R - 1) + 1, shape.stride[0])
-    numbers = (
-        by_filters,
-        mapping.Sr,
-        mapping.row_folds,
-        shape.ifmap_words // shape.groups,
-        shape.filter_words // shape.groups,
-        shared_rows * shape.W * shape.C_per_group,
-        blocking.streams_stay,
-        blocking.tile_stays,
-        blocking.psums_stay,
-        mapping.array.count,
-    )
-    table = np.empty((4, len(tiles.tile)), dtype=np.int64)
-    blocked_operands(
-        tiles.tile, tiles.group, tiles.cols, tiles.vectors, tiles.blocks, np.array(numbers, dtype=np.int64), table
-    )
-    stays = blocking.streams_stay
-    return DramWords(table, blocking.free_words, stays and by_filters, stays and not by_filters)
+def operand_numbers(shape: ConvShape, mapping: SystolicMapping, glb_words: int) -> tuple[int, ...]:
+    """Gather the numbers that the kernels take.
+
+    They are :func:`zapsim.arrays.systolic.tile_kernels.whole_operands`, or, for a mapping that says what stays,
+    :func:`zapsim.arrays.systolic.tile_kernels.blocked_operands`.
+    """
+    array, by_psums = mapping.array, mapping.array.dataflow == "output-stationary"
+    by_filters = array.dataflow == "weight-stationary"
+    of_group = shape.ifmap_words // shape.groups, shape.filter_words // shape.groups
+    if mapping.blocking is None:
+        depth, room = (mapping.T, glb_words) if by_psums else (mapping.Sr, glb_words - array.pe_count)
+        tiles = mapping.groups * mapping.col_folds
+        return by_psums, by_filters, depth, mapping.row_folds, *of_group, room, array.count, tiles
+    shared = max(shape.dilation[0] * (shape.R - 1) + 1, shape.stride[0]) * shape.W * shape.C_per_group
+    held = mapping.blocking
+    stays = held.streams_stay, held.tile_stays, held.psums_stay
+    return by_filters, mapping.Sr, mapping.row_folds, *of_group, shared, *stays, array.count

@@ -5,10 +5,13 @@ The readable forms, on whole arrays, are in ``tests/reference/systolic_tiles.py`
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.kernels._jit import kernel
+from zapsim.kernels.shares import portion
 
 Ints = NDArray[np.int64]
 
@@ -217,3 +220,168 @@ def _finish(outputs: int, ends: int, pieces: int, start: int, count: int, out: I
         for piece in range(pieces):
             out[last - piece] += (piece + 1) * of_end // pieces - piece * of_end // pieces
         before = reached
+
+
+class Stage(NamedTuple):
+    """What is the same for all tiles of a stage on one array.
+
+    `by_psums`, `by_filters`: what is stationary. `rows`, `cols`: of the array. `Sr`, `T`, `row_folds`, `col_folds`: as
+    in :class:`zapsim.arrays.systolic.mapping.SystolicMapping`. `given`: 1 if folds and pairs are given. `block_size`:
+    vectors of a block (0: no blocks), `piece_size`: of a piece (0: no pieces). `overlapped_fill`, `overlapped_drain`,
+    `full_folds`: settings of the array. `once`: cycles that a stage takes once. `in_group`: blocks of a group.
+    `by_rows`: 1 if every fold finishes outputs. `most_tiles`: folds that are told apart. `coded`, `ifmap`: words of the
+    whole ifmap as DRAM holds it (-1: as they are), and plain.
+    """
+
+    by_psums: int
+    by_filters: int
+    rows: int
+    cols: int
+    Sr: int
+    T: int
+    row_folds: int
+    col_folds: int
+    given: int
+    block_size: int
+    piece_size: int
+    overlapped_fill: int
+    overlapped_drain: int
+    full_folds: int
+    once: int
+    in_group: int
+    by_rows: int
+    most_tiles: int
+    coded: int
+    ifmap: int
+
+
+COMPUTE, RAMP, ACTIVE_PES, VECTORS, COL_BLOCKS, COL_PAIRS, COL_FOLDS, ISSUED, FREE_WORDS, STAYS = range(10)
+"""What :func:`walk_stage` adds up: two kinds of cycles; the most PEs at work; sums over the tiles of vectors, columns ×
+blocks, columns × pairs of rows, columns × folds, and vectors × columns; words of the buffer that stay free (if no
+mapping says so); 1 if it holds all that streams."""
+
+
+@kernel
+def _pairs(rows: int, vectors: int) -> int:
+    """Sum r · (r - 1) / 2 over the folds that `vectors` fill on an array of `rows` rows."""
+    full, rest = vectors // rows, vectors % rows
+    return full * (rows * (rows - 1) // 2) + rest * (rest - 1) // 2
+
+
+@kernel
+def walk_stage(work: Ints, numbers: Ints) -> tuple[Ints, Ints]:
+    """Count cycles, words and tiles of a stage on one array.
+
+    :mod:`zapsim.arrays.systolic.pace`, ``work`` and ``tiles`` are the readable pages of it, also for arrays side by
+    side; a test holds both to the same numbers.
+
+    Parameters
+    ----------
+    work
+        int64 (6, tiles): tile, group, cols, vectors, folds and row_pairs of
+        :class:`zapsim.arrays.systolic.work.Work`; tiles without vectors have no work.
+    numbers
+        int64: the fields of :class:`Stage`, and the numbers of the operands.
+
+    Returns
+    -------
+    table
+        int64 (7, folds): rows of :class:`zapsim.arrays.tiles.Tiles`.
+    sums
+        int64 (10,): see :data:`STAYS`.
+    """
+    x = numbers
+    a = Stage(
+        x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], x[8], x[9],
+        x[10], x[11], x[12], x[13], x[14], x[15], x[16], x[17], x[18], x[19],
+    )  # fmt: skip
+    busy = 0
+    for at in range(work.shape[1]):
+        busy += 1 if work[3, at] else 0
+    own = np.empty((12, busy), dtype=np.int64)
+    tile, group, cols, vectors, blocks, folds = own[0], own[1], own[2], own[3], own[4], own[5]
+    cycles, pieces, parts, block, ends, outputs = own[6], own[7], own[8], own[9], own[10], own[11]
+    sums = np.zeros(10, dtype=np.int64)
+    at, taken, streamed, every_part = 0, 0, 0, 0
+    for source in range(work.shape[1]):
+        v = work[3, source]
+        if v == 0:
+            continue
+        c = work[2, source]
+        b = (v + a.block_size - 1) // a.block_size if a.block_size else 1
+        if a.by_psums:
+            f = work[4, source] if a.given else (v + a.rows - 1) // a.rows
+            pairs = work[5, source] if a.given else _pairs(a.rows, v)
+            streams, used_rows = f * a.T, v
+            pes = min(v, a.rows) * c
+        else:
+            f, pairs = a.row_folds * b, _pairs(a.rows, a.Sr) * b
+            streams, used_rows = a.row_folds * v, b * a.Sr
+            pes = min(a.Sr, a.rows) * c
+        used_cols = f * c
+        if a.overlapped_fill:
+            if a.by_psums:
+                takes = f * max(a.T, a.rows)
+            else:
+                size = a.block_size if a.block_size else a.T
+                last = v - (b - 1) * size
+                takes = a.row_folds * ((b - 1) * max(size, a.rows) + max(last, a.rows))
+        else:
+            if a.full_folds:
+                used_rows, used_cols = f * a.rows, f * a.cols
+            takes = streams + (1 if a.overlapped_drain else 2) * used_rows + used_cols - 2 * f
+        tile[at], group[at], cols[at], vectors[at], blocks[at], folds[at] = work[0, source], work[1, source], c, v, b, f
+        cycles[at], outputs[at] = takes, v * c
+        pieces[at] = (v + b * a.piece_size - 1) // (b * a.piece_size) if a.piece_size else 1
+        parts[at] = f * pieces[at]
+        block[at] = tile[at] // a.col_folds * a.in_group + tile[at] % a.col_folds
+        every_part += parts[at]
+        taken += takes
+        streamed += streams
+        sums[ACTIVE_PES] = max(sums[ACTIVE_PES], pes)
+        sums[VECTORS] += v
+        sums[COL_BLOCKS] += c * b
+        sums[COL_PAIRS] += c * pairs
+        sums[COL_FOLDS] += c * f
+        sums[ISSUED] += v * c
+        at += 1
+    if busy:
+        total = taken + a.once
+        sums[COMPUTE] = min(streamed, total)
+        sums[RAMP] = total - sums[COMPUTE]
+        cycles[0] += a.once  # what a stage takes once, and counting from 0
+    if every_part > a.most_tiles:  # each tile has its share of those that are told apart
+        before, every_part = every_part, 0
+        for at in range(busy):
+            pieces[at], parts[at] = 1, max(parts[at] * a.most_tiles // before, 1)
+            every_part += parts[at]
+    for at in range(busy):
+        ends[at] = min(folds[at], parts[at]) if a.by_rows else blocks[at]
+    words, operands = np.empty((4, busy), dtype=np.int64), numbers[20:]
+    if a.block_size:
+        blocked_operands(tile, group, cols, vectors, blocks, operands, words)
+        sums[STAYS] = operands[6]
+    else:
+        free_words, stays = whole_operands(tile, group, cols, vectors, folds, operands, words)
+        sums[FREE_WORDS], sums[STAYS] = free_words, 1 if stays else 0
+    table = np.empty((7, every_part), dtype=np.int64)
+    by_pixels = not a.by_psums and not a.by_filters
+    fold_table(folds, parts, pieces, ends, cycles, outputs, block, words, by_pixels, table)
+    if a.coded >= 0:
+        _share_coded(table[1], a.coded, a.ifmap)
+    return table, sums
+
+
+@kernel
+def _share_coded(ifmap: Ints, coded: int, plain: int) -> None:
+    """Let every tile have its share of the words that DRAM holds of a map of `plain` words."""
+    whole, reached, before = 0, 0, 0
+    for words in ifmap:
+        whole += words
+    total = (whole * coded + plain - 1) // plain
+    for at in range(len(ifmap)):
+        if ifmap[at]:
+            reached += ifmap[at]
+            end = portion(total, reached, whole)
+            ifmap[at] = end - before
+            before = end

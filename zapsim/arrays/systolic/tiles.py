@@ -17,7 +17,7 @@ from zapsim.arrays.systolic.pace import Pace, tile_cycles
 from zapsim.arrays.systolic.tile_kernels import AT_ONCE, fold_table
 from zapsim.arrays.systolic.work import Counters, Work, one_by_one
 from zapsim.arrays.tiles import Tiles, shared_out
-from zapsim.kernels.schedule import share_out
+from zapsim.kernels.shares import share_out
 from zapsim.workload import ConvShape
 
 FEW_FOLDS, MOST_PIECES = 2**10, 2**4
@@ -80,13 +80,10 @@ def fold_tiles(
     return Tiles(
         table,
         blocks=blocks,
-        reach=_reach(shape, mapping.groups, in_group, count) if by_pixels else np.arange(blocks, dtype=np.int64),
+        reach=pixel_reach(shape, mapping.groups, in_group, count) if by_pixels else np.arange(blocks, dtype=np.int64),
         visits=-(-in_group // count) if by_pixels else 1,
         free_words=max(words.free_words, 0),
-        ifmap_apart=all(
-            stride >= dilation * (taps - 1) + 1
-            for stride, dilation, taps in zip(shape.stride, shape.dilation, (shape.R, shape.S), strict=True)
-        ),
+        ifmap_apart=windows_apart(shape),
         ifmap_stays=words.ifmap_stays,
         filters_stay=words.filters_stay,
     )
@@ -125,13 +122,28 @@ def _pieces(mapping: SystolicMapping, tiles: Work) -> Counters:
 
     A piece has equally many vectors in every stage of a layer.
     """
-    if mapping.blocking is None:
+    size = piece_size(mapping)
+    if not size:
         return np.ones_like(tiles.folds)
-    size = -(-mapping.T // mapping.blocks // min(max(FEW_FOLDS // mapping.folds, 1), MOST_PIECES))
-    return np.asarray(-(-tiles.vectors // (tiles.blocks * max(size, 1))), dtype=np.int64)
+    return np.asarray(-(-tiles.vectors // (tiles.blocks * size)), dtype=np.int64)
 
 
-def _reach(shape: ConvShape, groups: int, in_group: int, count: int) -> Counters:
+def piece_size(mapping: SystolicMapping) -> int:
+    """Count the vectors of a piece; 0: folds are not divided."""
+    if mapping.blocking is None:
+        return 0
+    return max(-(-mapping.T // mapping.blocks // min(max(FEW_FOLDS // mapping.folds, 1), MOST_PIECES)), 1)
+
+
+def windows_apart(shape: ConvShape) -> bool:
+    """Tell whether no ifmap word serves two ofmap pixels."""
+    return all(
+        stride >= dilation * (taps - 1) + 1
+        for stride, dilation, taps in zip(shape.stride, shape.dilation, (shape.R, shape.S), strict=True)
+    )
+
+
+def pixel_reach(shape: ConvShape, groups: int, in_group: int, count: int) -> Counters:
     """Return the last block whose outputs the predictor sees, of tiles that share a group's pixels evenly.
 
     A block has `count` tiles.

@@ -20,7 +20,9 @@ from zapsim.arrays.systolic.blocking import blocked
 from zapsim.arrays.systolic.mapping import SystolicMapping, map_systolic, systolic_array
 from zapsim.arrays.systolic.pace import stage_cycles
 from zapsim.arrays.systolic.tiles import fold_tiles
-from zapsim.arrays.systolic.work import Work, dense_work, masked_work, one_by_one
+from zapsim.arrays.systolic.walk import VECTORS as VECTORS_ROW
+from zapsim.arrays.systolic.walk import Totals, Walked, stage_frame, stage_pixels, walked, work_table
+from zapsim.arrays.systolic.work import Work, dense_work, masked_work, one_by_one, vectors_by_tile
 from zapsim.counts import Counts
 from zapsim.workload import ConvShape
 
@@ -52,35 +54,54 @@ class SystolicEngine:
         that has only some of the pixels is a part of the layer like a block, and counted in full.
         """
         masked = demand.mask is not None and not demand.gate
-        issued = None
-        if demand.mask is None or demand.gate:
-            work = dense_work(mapping)
+        part = mapping.array.blocking == "searched" and masked and demand.positions is not None
+        work, issued, counts_only = None, None, False
+        frame = demand.once(stage_frame, shape, arch, mapping) if mapping.array.count == 1 else None
+        if masked and demand.mask is not None:
+            counts_only = frame is not None and frame.counts_only and demand.window_nonzero is None
+            if not counts_only:
+                work, issued = masked_work(mapping, demand.mask, demand.window_nonzero is not None, demand.positions)
+        if frame is None:
+            ran = stage_on_arrays(shape, arch, mapping, work or dense_work(mapping), part, demand)
+        elif work is not None:
+            ran = walked(frame, work_table(work))
         else:
-            work, issued = masked_work(mapping, demand.mask, demand.window_nonzero is not None, demand.positions)
-        switching, outputs = _switching(shape, mapping, demand, work, issued), work.outputs
+            table = frame.dense
+            if counts_only and demand.mask is not None:
+                table = table.copy()
+                table[VECTORS_ROW] = demand.mask.summary(vectors_by_tile, mapping.array.cols, mapping.groups)
+            ran = walked(frame, table)
+        switching, outputs = _switching(shape, mapping, demand, ran.totals.outputs, issued), ran.totals.outputs
         demanded = shape.outputs if demand.mask is None else demand.mask.count()
         occupying = demanded if masked else shape.outputs  # gated outputs take their cycles, too
-        macs = Counts(
-            macs_executed=switching,
-            macs_gated=outputs * shape.macs_per_output - switching,
-            macs_lost=(outputs - occupying) * shape.macs_per_output,
-        )
         tested = outputs * shape.macs_per_output
         if demand.gate:
             tested -= (outputs - demanded) * _gateable_products(mapping)
-        storage = storage_counts(mapping, work, Use(tested, switching))
-        part = mapping.array.blocking == "searched" and masked and demand.positions is not None
-        pace = stage_cycles(mapping, work, part)
-        cycles, pes = pace.cycles, _active_pes(mapping, work)
-        tiles = fold_tiles(shape, mapping, work, pace, _pixels(shape, demand), arch.glb_words, demand.ifmap_coded_words)
-        clocked = Counts(pe_active_cycles=pes * cycles.total)
-        return StageResult(cycles, macs + storage + clocked, pes, tiles, pace.imbalance)
+        counts = storage_counts(mapping, ran.totals, Use(tested, switching)).plus(
+            macs_executed=switching,
+            macs_gated=outputs * shape.macs_per_output - switching,
+            macs_lost=(outputs - occupying) * shape.macs_per_output,
+            pe_active_cycles=ran.active_pes * ran.cycles.total,
+        )
+        return StageResult(ran.cycles, counts, ran.active_pes, ran.tiles, ran.imbalance)
 
 
-def _pixels(shape: ConvShape, demand: Demand) -> int:
-    """Count the pixels that a stage puts on the array."""
-    positions = demand.positions
-    return shape.N * (shape.P * shape.Q if positions is None or demand.gate else int(positions.sum()))
+def stage_on_arrays(
+    shape: ConvShape, arch: ArchSpec, mapping: SystolicMapping, work: Work, part: bool, demand: Demand
+) -> Walked:
+    """Time a stage on any number of arrays, step by step; on one array, :func:`walked` does the same in one call."""
+    pace = stage_cycles(mapping, work, part)
+    tiles = fold_tiles(
+        shape, mapping, work, pace, stage_pixels(shape, demand), arch.glb_words, demand.ifmap_coded_words
+    )
+    totals = Totals(
+        work.total(work.vectors),
+        work.total(work.cols * work.blocks),
+        work.total(work.cols * work.row_pairs),
+        work.total(work.cols * work.folds),
+        work.outputs,
+    )
+    return Walked(pace.cycles, _active_pes(mapping, work), tiles, totals, pace.imbalance)
 
 
 def _gateable_products(mapping: SystolicMapping) -> int:
@@ -89,7 +110,7 @@ def _gateable_products(mapping: SystolicMapping) -> int:
 
 
 def _switching(
-    shape: ConvShape, mapping: SystolicMapping, demand: Demand, work: Work, issued: NDArray[np.int32] | None
+    shape: ConvShape, mapping: SystolicMapping, demand: Demand, outputs: int, issued: NDArray[np.int32] | None
 ) -> int:
     """Count the MACs that switch: of all issued outputs, but those of gated ones in the last row fold.
 
@@ -102,7 +123,7 @@ def _switching(
         demanded = switching_macs(shape, outputs_per_pixel(demand.mask, shape.groups), demand.window_nonzero)
         return every - (every - demanded) * _gateable_products(mapping) // mapping.Sr
     if issued is None:
-        return work.outputs * shape.macs_per_output
+        return outputs * shape.macs_per_output
     in_map = issued.T.reshape(shape.N, shape.P, shape.Q, shape.groups)
     return switching_macs(shape, in_map, demand.window_nonzero)
 
@@ -148,29 +169,29 @@ class _Moves:
         return self.words + self.hops
 
 
-def storage_counts(mapping: SystolicMapping, work: Work, use: Use) -> Counts:
+def storage_counts(mapping: SystolicMapping, totals: Totals, use: Use) -> Counts:
     """Count accesses of registers and of the on-chip buffer, and hops from PE to PE.
 
     Parameters
     ----------
-    mapping, work, use
-        The layer on the array, the tiles of the stage, and the MACs that use their words.
+    mapping, totals, use
+        The layer on the array, sums over the tiles of the stage, and the MACs that use their words.
     """
     if mapping.array.dataflow == "output-stationary":
-        return _output_stationary(mapping, work, use)
-    return _operand_stationary(mapping, work, use)
+        return _output_stationary(mapping, totals, use)
+    return _operand_stationary(mapping, totals, use)
 
 
-def _output_stationary(mapping: SystolicMapping, work: Work, use: Use) -> Counts:
+def _output_stationary(mapping: SystolicMapping, totals: Totals, use: Use) -> Counts:
     """Ifmap words enter at the left, filter words at the top; psums stay, and leave down the columns."""
     T = mapping.T
-    outputs = work.outputs
+    outputs = totals.outputs
     issued = outputs * T
-    ifmap_in = work.total(work.vectors) * T
-    filter_in = work.total(work.folds * work.cols) * T
+    ifmap_in = totals.vectors * T
+    filter_in = totals.col_folds * T
     ifmap = _Moves(ifmap_in, issued - ifmap_in)
     filters = _Moves(filter_in, issued - filter_in)
-    drain = work.total(work.cols * work.row_pairs)
+    drain = totals.col_pairs
     return Counts(
         ifmap_spad_reads=use.tested,
         ifmap_spad_writes=ifmap.arrivals,
@@ -188,12 +209,12 @@ def _output_stationary(mapping: SystolicMapping, work: Work, use: Use) -> Counts
     )
 
 
-def _operand_stationary(mapping: SystolicMapping, work: Work, use: Use) -> Counts:
+def _operand_stationary(mapping: SystolicMapping, totals: Totals, use: Use) -> Counts:
     """One operand is shifted in from the top and stays; the other enters at the left; psums go down the columns."""
-    outputs = work.outputs
+    outputs = totals.outputs
     issued = outputs * mapping.Sr
-    stays = _Moves(work.total(work.cols * work.blocks) * mapping.Sr, work.total(work.cols * work.row_pairs))
-    entering = work.total(work.vectors) * mapping.Sr
+    stays = _Moves(totals.col_blocks * mapping.Sr, totals.col_pairs)
+    entering = totals.vectors * mapping.Sr
     streams = _Moves(entering, issued - entering)
     psum_out = outputs * mapping.row_folds
     psum_in = psum_out - outputs

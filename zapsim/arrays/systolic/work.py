@@ -122,8 +122,8 @@ def masked_work(
     positions
         bool (P, Q): pixels that are put on the array at all, known beforehand; None: all.
     """
-    if _counts_only(mapping) and not with_issued:
-        return _filter_tiles(mapping, mask.summary(_vectors_by_tile, mapping.array.cols, mapping.groups), None, False)
+    if counts_only(mapping) and not with_issued:
+        return _filter_tiles(mapping, mask.summary(vectors_by_tile, mapping.array.cols, mapping.groups), None, False)
     words = _ordered_channels(mapping, mask.summary(pixel_words), mask.channels)
     order = _pixel_order(mapping, words, mask, positions)
     pixels = words.shape[1]
@@ -133,7 +133,7 @@ def masked_work(
     if mapping.array.dataflow == "input-stationary":
         work, issued = _pixel_tiles(mapping, words, size, with_issued)
     else:
-        vectors = _tile_vectors(words, _bounds(mapping.array.cols, size, mapping.groups))
+        vectors = _tile_vectors(words, tile_bounds(mapping.array.cols, size, mapping.groups))
         work, issued = _filter_tiles(mapping, vectors, words, with_issued)
     if issued is None or order is None:
         return work, issued
@@ -183,7 +183,7 @@ def _pixel_order(
     return np.lexsort((*words[::-1], -eighths)).astype(np.int64)
 
 
-def _counts_only(mapping: SystolicMapping) -> bool:
+def counts_only(mapping: SystolicMapping) -> bool:
     """Tell whether the number of vectors of each tile says everything: neither their order nor that of filters does."""
     array = mapping.array
     if array.channel_order != "as-is" or array.dataflow == "input-stationary":
@@ -191,7 +191,7 @@ def _counts_only(mapping: SystolicMapping) -> bool:
     return array.dataflow == "weight-stationary" or array.crosses_folds
 
 
-def _bounds(cols: int, size: int, groups: int) -> Counters:
+def tile_bounds(cols: int, size: int, groups: int) -> Counters:
     """Return the first filter and the end of each tile of filters: int64 (tiles, 2)."""
     starts = np.arange(0, size, cols, dtype=np.int64)
     one_group = np.stack([starts, np.minimum(starts + cols, size)], axis=1)
@@ -205,9 +205,9 @@ def _tile_vectors(words: NDArray[np.uint64], bounds: Counters) -> Counters:
     return vectors
 
 
-def _vectors_by_tile(mask: PackedMap, cols: int, groups: int) -> Counters:
+def vectors_by_tile(mask: PackedMap, cols: int, groups: int) -> Counters:
     """Count the pixels with a demanded output in each tile of `cols` filters: int64 (tiles,)."""
-    return _tile_vectors(mask.summary(pixel_words), _bounds(cols, mask.channels // groups, groups))
+    return _tile_vectors(mask.summary(pixel_words), tile_bounds(cols, mask.channels // groups, groups))
 
 
 def _filter_tiles(
@@ -218,7 +218,7 @@ def _filter_tiles(
     `words` are needed if folds keep their pixels, or `with_issued`.
     """
     array, size = mapping.array, mapping.Sc
-    bounds = _bounds(array.cols, size, mapping.groups)
+    bounds = tile_bounds(array.cols, size, mapping.groups)
     blocks = blocks_of(mapping, vectors)
     if array.dataflow == "weight-stationary":
         folds = mapping.row_folds * blocks

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from zapsim.errors import ZapsimError
-from zapsim.kernels.timeline import TENSORS, run_tiles
+from zapsim.kernels import timeline as kernels
 from zapsim.timing.timeline.schedule import Schedule
-from zapsim.timing.timeline.times import Times
+from zapsim.timing.timeline.times import Times, tile_table
 
 
 def run_fast(schedule: Schedule) -> Times:
@@ -18,24 +18,27 @@ def run_fast(schedule: Schedule) -> Times:
     ZapsimError
         If tiles wait for one another (a job waits for a tile that waits for the job).
     """
-    tiles, jobs = len(schedule.cycles), len(schedule.job_cycles)
-    start, load_end, store_end, job_end = (
-        np.empty(size, dtype=np.int64) for size in (tiles, (tiles, TENSORS), tiles, jobs)
+    work, limits = tile_table(schedule)
+    jobs = np.zeros((len(schedule.job_cycles), 3), dtype=np.int64)
+    jobs[:, kernels.AFTER], jobs[:, kernels.TAKES] = schedule.job_after, schedule.job_cycles
+    end = kernels.run_ordered(work, jobs, limits, np.zeros(8, dtype=np.int64))
+    check_end(end)
+    return Times(
+        work[:, kernels.START],
+        work[:, kernels.LOAD : kernels.LOAD + kernels.TENSORS],
+        work[:, kernels.STORE_END],
+        jobs[:, kernels.ENDS],
+        int(end),
     )
-    end = run_tiles(
-        schedule.cycles,
-        schedule.loads,
-        schedule.stores,
-        schedule.waits_for,
-        schedule.job_after,
-        schedule.job_cycles,
-        np.array(schedule.depths, dtype=np.int64),
-        np.array((schedule.latency, schedule.job_latency), dtype=np.int64),
-        start,
-        load_end,
-        store_end,
-        job_end,
-    )
+
+
+def check_end(end: int) -> None:
+    """Refuse a timeline that does not end.
+
+    Raises
+    ------
+    ZapsimError
+        If `end` is negative: tiles wait for one another.
+    """
     if end < 0:
         raise ZapsimError("the timeline's tiles wait for one another")
-    return Times(start, load_end, store_end, job_end, int(end))

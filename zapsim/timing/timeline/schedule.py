@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.tiles import NO_TILES, Tiles
-from zapsim.kernels.schedule import Plan, order_tiles
+from zapsim.kernels import timeline as kernels
+from zapsim.kernels.timeline import Plan
+from zapsim.remembered import once_per_object
 from zapsim.timing.dram import channel_of
 from zapsim.timing.predictor import Prediction
 from zapsim.timing.residency import Loads
@@ -79,40 +82,59 @@ def build_schedule(
     prediction
         What happens between the stages.
     """
-    first, rest = stages[0], stages[1] if len(stages) == 2 else NO_TILES
-    channel, ahead = channel_of(arch), arch.buffers.prefetch
-    plan = Plan(
-        ofmap=ofmap_words,
-        weights=0 if prediction.weights_hidden else prediction.weight_words,
-        spilled=prediction.spilled_words,
-        reread=prediction.reread_words,
-        array_cycles=prediction.array_cycles,
-        unit_cycles=prediction.unit_cycles,
-        by_tile=prediction.by_tile,
-        blocks_a=first.blocks,
-        blocks_b=rest.blocks,
-        word_bits=channel.bits,
-        burst_bits=8 * channel.burst,
-        numerator=channel.burst * channel.byte_cycles[0],
-        denominator=channel.byte_cycles[1],
-    )
-    tiles, loaded, jobs = order_tiles(
-        first.table,
-        loads[0].table,
-        rest.table,
-        loads[1].table if len(stages) == 2 else NO_TILES.table[:2],
-        first.reach,
-        np.array(plan, dtype=np.int64),
-    )
+    plan = layer_plan(arch, stages, loads, ofmap_words, prediction)
+    work, jobs = kernels.order_layer(*plan)
+    limits = plan.numbers[len(Plan._fields) :].tolist()
     return Schedule(
-        cycles=tiles[0],
-        stage=tiles[1],
-        loads=loaded,
-        stores=tiles[2],
-        waits_for=tiles[3],
-        job_after=jobs[0],
-        job_cycles=jobs[1],
-        depths=(ahead.ifmap, ahead.filter, ahead.ifmap, ahead.ofmap),
-        latency=channel.latency,
-        job_latency=arch.predictor.latency if jobs.shape[1] else 0,
+        cycles=work[:, kernels.ARRAY],
+        stage=work[:, kernels.START],
+        loads=work[:, kernels.LOAD : kernels.LOAD + kernels.TENSORS],
+        stores=work[:, kernels.STORE],
+        waits_for=work[:, kernels.WAITS],
+        job_after=jobs[:, kernels.AFTER],
+        job_cycles=jobs[:, kernels.TAKES],
+        depths=tuple(limits[:4]),
+        latency=limits[4],
+        job_latency=limits[5] if len(jobs) else 0,
     )
+
+
+class LayerPlan(NamedTuple):
+    """What the kernels of the timeline take of a layer (:func:`zapsim.kernels.timeline.run_layer`)."""
+
+    a: Ints
+    loads_a: Ints
+    b: Ints
+    loads_b: Ints
+    reach: Ints
+    numbers: Ints
+
+
+def layer_plan(
+    arch: ArchSpec, stages: Sequence[Tiles], loads: Sequence[Loads], ofmap_words: int, prediction: Prediction
+) -> LayerPlan:
+    """Gather what the timeline takes; parameters are those of :func:`build_schedule`."""
+    first, rest = stages[0], stages[1] if len(stages) == 2 else NO_TILES
+    channel, limits = _channel_numbers(arch)
+    unit = prediction
+    numbers = np.array(
+        (
+            ofmap_words, 0 if unit.weights_hidden else unit.weight_words, unit.spilled_words, unit.reread_words,
+            unit.array_cycles, unit.unit_cycles, unit.by_tile, first.blocks, rest.blocks, *channel, *limits,
+        ),
+        dtype=np.int64,
+    )  # fmt: skip
+    loads_b = loads[1].table if len(stages) == 2 else _NO_LOADS
+    return LayerPlan(first.table, loads[0].table, rest.table, loads_b, first.reach, numbers)
+
+
+_NO_LOADS: Final = np.zeros((2, 0), dtype=np.int64)
+
+
+@once_per_object
+def _channel_numbers(arch: ArchSpec) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the last fields of a plan, and the limits of the timeline."""
+    channel, ahead = channel_of(arch), arch.buffers.prefetch
+    speed = (channel.bits, 8 * channel.burst, channel.burst * channel.byte_cycles[0], channel.byte_cycles[1])
+    limits = (ahead.ifmap, ahead.filter, ahead.ifmap, ahead.ofmap, channel.latency, arch.predictor.latency)
+    return speed, limits

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.kernels.timeline import STALLS, stall_cycles
+from zapsim.kernels import timeline as kernels
 from zapsim.timing.timeline.schedule import Schedule
 
 Ints = NDArray[np.int64]
@@ -57,18 +57,20 @@ class Stalls:
 
 
 def stalls(schedule: Schedule, times: Times) -> Stalls:
-    """Attribute the cycles in which the array waited (rules: :func:`zapsim.kernels.timeline.stall_cycles`)."""
-    out = np.zeros(STALLS, dtype=np.int64)
-    stall_cycles(
-        schedule.cycles,
-        schedule.loads,
-        schedule.stores,
-        schedule.depths[3],
-        schedule.latency,
-        times.start,
-        times.load_end,
-        times.store_end,
-        times.end,
-        out,
-    )
-    return Stalls(*out.tolist())
+    """Attribute the cycles in which the array waited (rules: :func:`zapsim.kernels.timeline.stalls`)."""
+    work, limits = tile_table(schedule)
+    moved = schedule.loads > 0
+    work[:, kernels.START], work[:, kernels.STORE_END] = times.start, times.store_end
+    work[:, kernels.LOAD : kernels.LOAD + kernels.TENSORS] = np.where(moved, times.load_end, 0)
+    out = np.zeros(8, dtype=np.int64)
+    kernels.attribute(work, limits, times.end, out)
+    return Stalls(*out[kernels.DRAM_READ : kernels.PREDICTOR + 1].tolist())
+
+
+def tile_table(schedule: Schedule) -> tuple[Ints, Ints]:
+    """Put a schedule into the table on which the kernels work, and its depths and latencies behind one another."""
+    work = np.zeros((len(schedule.cycles), kernels.COLUMNS), dtype=np.int64)
+    work[:, kernels.ARRAY], work[:, kernels.STORE] = schedule.cycles, schedule.stores
+    work[:, kernels.LOAD : kernels.LOAD + kernels.TENSORS] = schedule.loads
+    work[:, kernels.WAITS] = schedule.waits_for
+    return work, np.array((*schedule.depths, schedule.latency, schedule.job_latency), dtype=np.int64)

@@ -1,0 +1,147 @@
+"""A stage on one systolic array in a single walk over its tiles.
+
+What the walk does is written down on whole arrays in :mod:`zapsim.arrays.systolic.pace` (cycles),
+:mod:`zapsim.arrays.systolic.work` (tiles) and :mod:`zapsim.arrays.systolic.tiles` (folds, words of DRAM), which also
+serve several arrays side by side. A test holds both to the same numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from zapsim.arch.spec import ArchSpec
+from zapsim.arrays.engine import Demand
+from zapsim.arrays.systolic.dram_words import operand_numbers
+from zapsim.arrays.systolic.mapping import SystolicMapping
+from zapsim.arrays.systolic.pace import once_cycles
+from zapsim.arrays.systolic.tile_kernels import Stage, walk_stage
+from zapsim.arrays.systolic.tiles import MOST_TILES, piece_size, pixel_reach, windows_apart
+from zapsim.arrays.systolic.work import Counters, Work, counts_only, dense_work, one_by_one
+from zapsim.arrays.tiles import Tiles
+from zapsim.counts import Cycles
+from zapsim.workload import ConvShape
+
+TILE, GROUP, COLS, VECTORS, FOLDS, ROW_PAIRS = range(6)
+"""Rows of a table of the work: int64 (6, tiles)."""
+
+
+class Totals(NamedTuple):
+    """Sums over the tiles of a stage: vectors; columns × blocks, × pairs of rows, × folds; outputs that are issued."""
+
+    vectors: int
+    col_blocks: int
+    col_pairs: int
+    col_folds: int
+    outputs: int
+
+
+class Walked(NamedTuple):
+    """A stage on the array: cycles, the most PEs at work, its tiles, sums over them, and imbalance."""
+
+    cycles: Cycles
+    active_pes: int
+    tiles: Tiles
+    totals: Totals
+    imbalance: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StageFrame:
+    """What is the same whenever a stage runs: everything but its mask.
+
+    Attributes
+    ----------
+    dense
+        Table of the work if every output is computed.
+    counts_only
+        Whether the number of vectors of each tile says everything about a mask.
+    numbers
+        What :func:`zapsim.arrays.systolic.tile_kernels.walk_stage` takes.
+    blocks, reach, visits, ifmap_apart, by_pixels
+        As in :class:`zapsim.arrays.tiles.Tiles`; whether pixels are stationary.
+    free_words
+        Words of the buffer that stay free, if the mapping says so.
+    """
+
+    dense: Counters
+    counts_only: bool
+    numbers: Counters
+    blocks: int
+    reach: Counters
+    visits: int
+    ifmap_apart: bool
+    by_pixels: bool
+    free_words: int | None
+
+
+def stage_frame(shape: ConvShape, arch: ArchSpec, mapping: SystolicMapping, demand: Demand) -> StageFrame:
+    """Gather what the walk takes, whatever the mask will be."""
+    array = mapping.array
+    by_psums, by_pixels = array.dataflow == "output-stationary", array.dataflow == "input-stationary"
+    in_group = -(-stage_pixels(shape, demand) // array.cols) if by_pixels else mapping.col_folds
+    blocks, coded = mapping.groups * in_group, demand.ifmap_coded_words
+    part = array.blocking == "searched" and demand.mask is not None and not demand.gate and demand.positions is not None
+    stage = Stage(
+        by_psums=by_psums,
+        by_filters=array.dataflow == "weight-stationary",
+        rows=array.rows,
+        cols=array.cols,
+        Sr=mapping.Sr,
+        T=mapping.T,
+        row_folds=mapping.row_folds,
+        col_folds=mapping.col_folds,
+        given=by_psums and not array.crosses_folds,
+        block_size=0 if mapping.blocking is None else mapping.blocking.vectors,
+        piece_size=piece_size(mapping),
+        overlapped_fill=array.fill == "overlapped",
+        overlapped_drain=by_psums and array.drain == "overlapped",
+        full_folds=array.partial_folds == "full",
+        once=once_cycles(mapping) - (0 if part else 1),
+        in_group=in_group,
+        by_rows=by_psums and array.blocking == "searched",
+        most_tiles=MOST_TILES,
+        coded=-1 if coded is None else coded,
+        ifmap=shape.ifmap_words,
+    )
+    return StageFrame(
+        work_table(one_by_one(dense_work(mapping))),
+        counts_only(mapping),
+        np.array((*stage, *operand_numbers(shape, mapping, arch.glb_words)), dtype=np.int64),
+        blocks,
+        pixel_reach(shape, mapping.groups, in_group, 1) if by_pixels else np.arange(blocks, dtype=np.int64),
+        in_group if by_pixels else 1,
+        windows_apart(shape),
+        by_pixels,
+        None if mapping.blocking is None else mapping.blocking.free_words,
+    )
+
+
+def stage_pixels(shape: ConvShape, demand: Demand) -> int:
+    """Count the pixels that a stage puts on the array."""
+    count = demand.pixel_count
+    return shape.N * (shape.P * shape.Q if count is None or demand.gate else count)
+
+
+def work_table(work: Work) -> Counters:
+    """Put the tiles of a stage, of which none stands for others, into one table."""
+    return np.stack([work.tile, work.group, work.cols, work.vectors, work.folds, work.row_pairs])
+
+
+def walked(frame: StageFrame, work: Counters) -> Walked:
+    """Walk over the tiles of a stage: `work` is its table."""
+    table, sums = walk_stage(work, frame.numbers)
+    compute, ramp, active_pes, *totals, free_words, stays = sums.tolist()
+    tiles = Tiles(
+        table,
+        frame.blocks,
+        frame.reach,
+        frame.visits,
+        max(free_words if frame.free_words is None else frame.free_words, 0),
+        frame.ifmap_apart,
+        bool(stays) and not frame.by_pixels,
+        bool(stays) and frame.by_pixels,
+    )
+    return Walked(Cycles(compute, ramp=ramp), active_pes, tiles, Totals(*totals))
