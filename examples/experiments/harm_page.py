@@ -53,10 +53,11 @@ COLUMNS = (
 )
 
 
-EARLIER = """Networks without *net saved, calibrate* were measured by an earlier version of the script: there the budget is the
-largest of nine that is within the loss on the calibration images, *net at equal error* lies on the line between two
-budgets on the test images, methods of one budget less cannot be told from worse ones, and what is shown of ZAP and the
-rule is tuned by harm.
+EARLIER = """
+Networks without *net saved, calibrate* were measured by an earlier version of the script. There the budget is the
+largest of nine that is within the loss on the calibration images, and *net at equal error* lies on the line between
+two budgets on the test images. Methods whose budget is one less cannot be told from worse ones. What is shown of ZAP
+and the rule is tuned by harm.
 """
 
 
@@ -76,10 +77,10 @@ thresholds are chosen, and those of the test are different ones; crops of photog
 
 *Loss*: the relative error of the output (of the logits of a classifier; of the last map of VGG-16), or the top-1 lost.
 The budget is where the lines through the budgets that were run on the calibration images, made to rise, reach the loss
-asked for; thresholds of the rule rise in steps, so that it may lose more or less there than the lines say. *net saved*: MACs, less the predictors' own. *loss on test*, with its 95 % interval over n test images (or
-their photographs), is that budget's. *net at equal error*: the saving on test, moved along the line of the calibration
-images to exactly the error asked for.
-
+asked for. Thresholds of the rule rise in steps, so that it may lose more or less there than the lines say. *net saved*:
+MACs, less the predictors' own. *loss on test*, with its 95 % interval over n test images (or their photographs), is
+that budget's. *net at equal error*: the saving on test, moved along the line of the calibration images to exactly the
+error asked for.
 {EARLIER if any("calibrate_saved" not in record for record in records) else ""}
 ## Mean of the seeds
 
