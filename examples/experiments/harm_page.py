@@ -53,6 +53,14 @@ COLUMNS = (
 )
 
 
+EARLIER = """
+Networks without *net saved, calibrate* were measured by an earlier version of the script. There the budget is the
+largest of nine that is within the loss on the calibration images, and *net at equal error* lies on the line between
+two budgets on the test images. Methods whose budget is one less cannot be told from worse ones. What is shown of ZAP
+and the rule is tuned by harm.
+"""
+
+
 def page(records: Sequence[Record], pattern: str) -> str:
     """Return the page of results."""
     shown = [record | {"limit": limit_text(record)} for record in records]
@@ -69,10 +77,11 @@ thresholds are chosen, and those of the test are different ones; crops of photog
 
 *Loss*: the relative error of the output (of the logits of a classifier; of the last map of VGG-16), or the top-1 lost.
 The budget is where the lines through the budgets that were run on the calibration images, made to rise, reach the loss
-asked for. *net saved*: MACs, less the predictors' own. *loss on test*, with its 95 % interval over n test images (or
-their photographs), is that budget's. *net at equal error*: the saving on test, moved along the line of the calibration
-images to exactly the error asked for.
-
+asked for. Thresholds of the rule rise in steps, so that it may lose more or less there than the lines say. *net saved*:
+MACs, less the predictors' own. *loss on test*, with its 95 % interval over n test images (or their photographs), is
+that budget's. *net at equal error*: the saving on test, moved along the line of the calibration images to exactly the
+error asked for.
+{EARLIER if any("calibrate_saved" not in record for record in records) else ""}
 ## Mean of the seeds
 
 ZAP and the rule are each tuned by the harm that saves more on the calibration images (the mean of the seeds). Savings
@@ -122,9 +131,13 @@ def summaries(records: Sequence[Record]) -> list[Record]:
 
 
 def _preferred(by_method: dict[str, dict[int, Record]], names: Sequence[str]) -> str:
-    """Return the method that saves most on the calibration images."""
-    measured = [name for name in names if name in by_method]
-    return max(measured, key=lambda name: sum(float(row["calibrate_saved"]) for row in by_method[name].values()))
+    """Return the method that saves most on the calibration images; the last if that is not known."""
+    measured = [name for name in reversed(names) if name in by_method]
+
+    def saved(name: str) -> float:
+        return sum(float(row.get("calibrate_saved", 0.0)) for row in by_method[name].values())
+
+    return max(measured, key=saved)
 
 
 def _saved(record: Record) -> float:
