@@ -12,6 +12,8 @@ from zapsim.arch.memory_energy import relative_energy
 
 pytestmark = pytest.mark.published
 
+KIB = 1024
+
 Series = tuple[np.ndarray, np.ndarray]
 """Bytes, and pJ per 16 bit."""
 
@@ -90,5 +92,25 @@ def test_register_file_and_global_buffer_of_isca_2016() -> None:
 
 
 def test_the_sizes_of_the_prices_are_those_of_the_shipped_memories() -> None:
-    for name in ("eyeriss", "systolic_zap", "lanes_zap", "gemmini_16x16", "tpu_128x128"):
+    for name in ("eyeriss", "eyeriss_45nm", "systolic_16x16", "lanes_256", "lanes_zap", "tpu_128x128"):
         assert load_arch(name).resized == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "memories"),
+    [
+        ("eyeriss_zap", "eyeriss", {"ifmap_spad": (12, 24), "filter_spad": (288, 448), "glb": (128 * KIB, 100 * KIB)}),
+        ("systolic_zap", "systolic_16x16", {"glb": (5120 * KIB, 108 * KIB)}),
+        ("gemmini_16x16", "systolic_16x16", {"glb": (272 * KIB, 108 * KIB)}),
+    ],
+)
+def test_shipped_memories_of_other_sizes_than_their_base_s_cost_what_the_law_says(
+    name: str, base: str, memories: dict[str, tuple[int, int]]
+) -> None:
+    """Bytes here and in the base, by memory; what is not named costs what it does there."""
+    prices, of_base = load_arch(name).prices, load_arch(base).prices
+    assert prices.keys() == of_base.keys()
+    for action, price in prices.items():
+        memory = "glb" if action.startswith("mask_bits") else action.rpartition("_")[0]
+        factor = relative_energy(*memories[memory]) if memory in memories else 1
+        assert price == pytest.approx(of_base[action] * factor, rel=1e-12)
