@@ -37,7 +37,7 @@ class _App(Protocol):
 
 
 def _link_inside(_app: _App, name: str, source: Sequence[str]) -> None:
-    """Turn links to pages outside this folder into links to those that show them; elsewhere the links hold as they are."""
+    """Turn links to pages outside this folder into links to those that show them; the clone has them as they are."""
     for target, page in _OUTSIDE.items():
         depth = "../" * name.count("/")
         source[0] = source[0].replace(f"]({depth}{target}", f"]({page}")  # type: ignore[index]

@@ -7,7 +7,9 @@ _NEEDS_HOURS = "takes minutes to hours, and writes a page of results"
 _ELSEWHERE = "run to its last line by"
 _BENCHMARK = "measures time on an idle machine"
 _RTL = "needs the extra rtl, g++ and make; `.ci/run rtl` runs a part"
-_DATA = "needs a trained network and photographs; `tests/unit/test_frontend_cli*.py` run the same commands on small ones"
+_DATA = (
+    "needs a trained network and photographs; `tests/unit/test_frontend_cli*.py` run the same commands on small ones"
+)
 _CLUSTER = "needs machines with a scheduler; `tests/unit/test_explore_run.py` uses a cluster of processes"
 
 NOT_RUN: dict[str, dict[str, str]] = {
@@ -24,7 +26,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
     "docs/adding-a-method.md": {"": f"{_ELSEWHERE} `tests/unit/test_docs_adding_a_method.py`"},
     "docs/commands.md": {
         "mkdir": "makes a folder in the reader's home",
-        "zapsim --print-completion": "writes to the reader's home; `tests/unit/test_cli_conventions.py` reads the scripts",
+        "zapsim --print-completion": "writes to the reader's home; `tests/unit/test_cli_conventions.py` reads them",
     },
     "docs/exploring.md": {"python benchmarks": _BENCHMARK},
     "docs/how-to/my-sweep-on-a-cluster.md": {

@@ -16,7 +16,20 @@ PAGES = {
 
 _FENCE = re.compile(r"^( *)```([^`\n]*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 _SHELL = {"sh", "console", "bash", ""}
-_PROGRAMS = {"zapsim", "python", "pytest", "pip", "make", ".ci/run", "lint-imports", "dask", "srun", "sleep", "mkdir", "cd"}
+_PROGRAMS = {
+    "zapsim",
+    "python",
+    "pytest",
+    "pip",
+    "make",
+    ".ci/run",
+    "lint-imports",
+    "dask",
+    "srun",
+    "sleep",
+    "mkdir",
+    "cd",
+}
 
 
 @dataclass(frozen=True, slots=True)

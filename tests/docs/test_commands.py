@@ -1,7 +1,8 @@
 """Every command of README and docs/ is run in a small project, or parsed and listed with the reason why it is not run.
 
-The project has the names that the pages use, with small things behind them: `traces/` holds the digits under the names of
-large traces, and the shipped spaces are cut down. A page's commands run in order, in one folder, in this process.
+The project has the names that the pages use, with small things behind them: `traces/` holds the digits under the
+names of large traces, the shipped spaces are cut down, and a network of three layers stands for large ones. A page's
+commands run in order, in one folder, in this process.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ ERT = {
     "ERT": {
         "tables": [
             {"name": "chip.mac", "actions": [{"name": "compute", "energy": 2.2}]},
-            {"name": "chip.shared_glb[1..1]", "actions": [{"name": "read", "energy": 34}, {"name": "write", "energy": 36}]},
+            {
+                "name": "chip.shared_glb[1..1]",
+                "actions": [{"name": "read", "energy": 34}, {"name": "write", "energy": 36}],
+            },
             {"name": "chip.DRAM", "actions": [{"name": "read", "energy": 512}, {"name": "write", "energy": 512}]},
         ]
     }
@@ -50,8 +54,17 @@ SPACE = {
 }  # fmt: skip
 """Stands for the co-design of the examples, which takes minutes."""
 
-LARGE = ("run", "explain", "compare")
-"""Commands that run a large trace if none is named."""
+LARGE = {"run": ["--images", "0"], "explain": ["--images", "0"], "compare": []}
+"""Commands that run a large trace if none is named, and what makes a small one smaller."""
+
+LAYERS = {
+    "name": "net",
+    "layers": [
+        {"name": name, "C": 8, "H": 8, "W": 8, "K": 8, "R": 3, "S": 3, "padding": "same"}
+        for name in ("conv1_2", "conv2_1", "layer1.0.conv1")
+    ],
+}
+"""Stands for VGG-16 and ResNet-50, and has names of layers of both."""
 
 
 def reason(command: Command) -> str:
@@ -92,11 +105,16 @@ def test_commands_are_spelt_as_the_program_has_them(page: str) -> None:
                 build_parser().parse_args([word for word in words if word != "&"])
         elif program in ("python", "pytest") and words and words[0].endswith(".py") and "/" in words[0]:
             script = ROOT / words[0]
-            added = {name for shown in FILES.values() for name in shown} | set(re.findall(r"# (tests/\S+)", PAGES[page]))
+            added = {name for shown in FILES.values() for name in shown} | set(
+                re.findall(r"# (tests/\S+)", PAGES[page])
+            )
             assert script.exists() or words[0] in added, command.line
             if program == "python":
                 sources = [script, *script.parent.glob("*.py"), *script.parent.glob("*/*.py")]
-                text = "".join(source.read_text(encoding="utf-8") for source in sources) + (ROOT / "zapsim/cli/_arguments.py").read_text()
+                text = (
+                    "".join(source.read_text(encoding="utf-8") for source in sources)
+                    + (ROOT / "zapsim/cli/_arguments.py").read_text()
+                )
                 assert [option for option in given if f'"{option}"' not in text] == [], command.line
 
 
@@ -114,8 +132,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "examples" / "other.yaml").write_text(yaml.safe_dump(SPACE | {"parameters": {"array.rows": [6, 10]}}))
     (folder / "ERT.yaml").write_text(yaml.safe_dump(ERT))
     shutil.copy(ROOT / "examples" / "mynet.py", folder)
-    layers = {"name": "net", "layers": [{"name": "conv", "C": 8, "H": 8, "W": 8, "K": 8, "R": 3, "S": 3}]}
-    (folder / "net.yaml").write_text(yaml.safe_dump(layers))
+    (folder / "net.yaml").write_text(yaml.safe_dump(LAYERS))
     (folder / "rates.csv").write_text("layer,density\nlayer1.0.conv1,0.5\n")
     return folder
 
@@ -133,10 +150,10 @@ def here(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def small(words: Sequence[str]) -> list[str]:
-    """Return the arguments of a command, on the digits and one of their images in the place of a large trace."""
-    arguments = ["net.yaml" if word == "net.onnx" else word for word in words]
+    """Return the arguments of a command, on the digits or on three layers in the place of something large."""
+    arguments = ["net.yaml" if word in ("net.onnx", "vgg16", "resnet50") else word for word in words]
     if arguments[0] in LARGE and not {"--trace", "--workload"} & set(arguments) and "build/codesign" not in arguments:
-        arguments += ["--trace", "digits_cnn", "--images", "0"]
+        arguments += ["--trace", "digits_cnn", *LARGE[arguments[0]]]
     return arguments
 
 
