@@ -57,6 +57,12 @@ SPACE = {
 LARGE = {"run": ["--images", "0"], "explain": ["--images", "0"], "compare": []}
 """Commands that run a large trace if none is named, and what makes a small one smaller."""
 
+STAND_INS = {
+    "net.onnx": "net.yaml", "vgg16": "net.yaml", "resnet50": "net.yaml", "vgg16_hed_chelsea_1_3": "digits_cnn",
+    "conv4_2": "conv2",
+}  # fmt: skip
+"""Words of commands, and what stands for them here."""
+
 LAYERS = {
     "name": "net",
     "layers": [
@@ -151,7 +157,7 @@ def here(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 def small(words: Sequence[str]) -> list[str]:
     """Return the arguments of a command, on the digits or on three layers in the place of something large."""
-    arguments = ["net.yaml" if word in ("net.onnx", "vgg16", "resnet50") else word for word in words]
+    arguments = [STAND_INS.get(word, word) for word in words]
     if arguments[0] in LARGE and not {"--trace", "--workload"} & set(arguments) and "build/codesign" not in arguments:
         arguments += ["--trace", "digits_cnn", *LARGE[arguments[0]]]
     return arguments
@@ -196,7 +202,7 @@ def test_commands_run(page: str, here: Path) -> None:
 
 
 PYTHON = ["README.md", "docs/architecture-files.md", "docs/networks.md", "docs/reference/files.md",
-          "docs/how-to/my-table-in-latex.md", "docs/tutorial.md"]  # fmt: skip
+          "docs/how-to/my-table-in-latex.md", "docs/tutorial.md", "docs/figures.md"]  # fmt: skip
 """Pages whose Python blocks run one after the other."""
 
 
