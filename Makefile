@@ -1,5 +1,5 @@
 # The lanes are defined in .ci/run: `make check` runs them in the current environment, `.ci/run` in fresh ones.
-lanes = lint types imports test test-nojit test-boundscheck examples wheel
+lanes = lint types imports docs test test-nojit test-boundscheck examples wheel
 
 .PHONY: check ci format rtl $(lanes)
 

@@ -1,0 +1,1 @@
+"""The documentation held against the program: every command of README and of the pages in docs/."""
