@@ -8,7 +8,7 @@ check: $(lanes)
 $(lanes):
 	@.ci/run $@
 
-# All of it; CI's lane `rtl` is a part.
+# All of it; `.ci/run rtl` is a part, and `.ci/run rtl-quick` (with every check) lint and one design.
 rtl:
 	@ZAPSIM_RTL=all .ci/run rtl
 

@@ -38,7 +38,15 @@ DESIGNS = {
         "delay_line",
         "buffer_memory",
     ),
+    "overlapped_array": (
+        "overlapped_array",
+        "overlapped_pe",
+        "vector_list",
+        "delay_line",
+        "buffer_memory",
+    ),
     "output_lanes": ("output_lanes", "lane_domain", "lane"),
+    "queued_lanes": ("queued_lanes", "block_queue"),
     "row_stationary": ("row_stationary", "row_stationary_pe", "word_fifo"),
 }
 """Modules of each design, its top first, each in a file of its name."""

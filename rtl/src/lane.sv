@@ -1,8 +1,9 @@
 // One output lane: finds its next kept output while it computes the present one.
 //
 // The lane's outputs are pixels 0, 1, ... (its own count) of block after block of filters. SCAN mask bits are looked
-// at in a cycle, whenever the next output is not known. `take` begins the next output, `last` ends the present one.
+// at in a cycle, whenever the next output is not known (without MASKED none: every output is kept). `take` begins the next output, `last` ends the present one.
 module lane #(
+    parameter bit MASKED = 1'b1,
     parameter int unsigned SCAN = 8,
     parameter int unsigned MACS = 1,
     parameter int unsigned DATA = 8,
@@ -42,17 +43,24 @@ module lane #(
   assign left = pixels - scan_pixel;
   assign look = scanning && (!next_valid || take);
   assign unknown = scanning && !next_valid;
-  always_comb begin
-    found  = 1'b0;
-    offset = BITS'(SCAN - 1);
-    for (int s = 0; s < int'(SCAN); s++) begin
-      if (scan_bits[s] && BITS'(s) < left && !found) begin
-        found  = 1'b1;
-        offset = BITS'(s);
+  if (MASKED) begin : g_masked
+    always_comb begin
+      found  = 1'b0;
+      offset = BITS'(SCAN - 1);
+      for (int s = 0; s < int'(SCAN); s++) begin
+        if (scan_bits[s] && BITS'(s) < left && !found) begin
+          found  = 1'b1;
+          offset = BITS'(s);
+        end
       end
     end
-    block_ends = left <= offset + 1'b1;
+  end else begin : g_dense
+    assign found  = 1'b1;
+    assign offset = '0;
+    logic unused;
+    assign unused = &{1'b0, scan_bits};
   end
+  assign block_ends = left <= offset + 1'b1;
 
   always_ff @(posedge clk) begin
     if (rst || start) begin

@@ -2,7 +2,8 @@
 module predictor_channel #(
     parameter int unsigned TAPS = 9,
     parameter bit POWERS_OF_TWO = 1'b0,
-    parameter int unsigned WEIGHT_BITS = POWERS_OF_TWO ? 4 : 8,
+    parameter int unsigned DATA = 8,
+    parameter int unsigned WEIGHT_BITS = POWERS_OF_TWO ? 4 : DATA,
     parameter int unsigned SUM_BITS = 24
 ) (
     input logic clk,
@@ -11,8 +12,8 @@ module predictor_channel #(
     input logic first_on,    // the first kernel is at work on an output
     input logic use_second,  // operands are those of the second kernel
     input logic [3:0] slice,
-    input logic [8:0][7:0] in_taps,
-    input logic [8:0][7:0] hidden_taps,
+    input logic [8:0][DATA-1:0] in_taps,
+    input logic [8:0][DATA-1:0] hidden_taps,
     input logic [8:0] first_inside,
     input logic [8:0] second_inside,
     input logic [8:0][WEIGHT_BITS-1:0] first_weights,
@@ -20,13 +21,15 @@ module predictor_channel #(
     input logic [4:0] first_shift,
     input logic [8:0][WEIGHT_BITS-1:0] second_weights,
     input logic signed [SUM_BITS-1:0] second_bias,
-    output logic [7:0] hidden,  // of the first sum
+    output logic [DATA-1:0] hidden,  // of the first sum
     output logic positive       // the second sum
 );
+  localparam logic [DATA-1:0] LARGEST = {1'b0, {(DATA - 1){1'b1}}};
+
   logic signed [SUM_BITS-1:0] first_sum, second_sum, carried, sum, half, rounded;
-  logic [8:0][7:0] values;
+  logic [8:0][DATA-1:0] values;
   logic [8:0][WEIGHT_BITS-1:0] weights;
-  logic [TAPS-1:0][7:0] slice_values;
+  logic [TAPS-1:0][DATA-1:0] slice_values;
   logic [TAPS-1:0][WEIGHT_BITS-1:0] slice_weights;
   logic [4:0] shift;
 
@@ -52,7 +55,7 @@ module predictor_channel #(
     end
   end
 
-  tap_sum #(.TAPS(TAPS), .POWERS_OF_TWO(POWERS_OF_TWO), .SUM_BITS(SUM_BITS)) sums (
+  tap_sum #(.TAPS(TAPS), .POWERS_OF_TWO(POWERS_OF_TWO), .DATA(DATA), .SUM_BITS(SUM_BITS)) sums (
       .carried, .values(slice_values), .weights(slice_weights), .sum
   );
 
@@ -65,6 +68,6 @@ module predictor_channel #(
 
   assign half = shift == 0 ? '0 : SUM_BITS'(1) << (shift - 5'd1);
   assign rounded = (first_sum + half) >>> shift;
-  assign hidden = first_sum < 0 ? 8'd0 : rounded > 127 ? 8'd127 : rounded[7:0];
+  assign hidden = first_sum < 0 ? '0 : rounded > SUM_BITS'(LARGEST) ? LARGEST : rounded[DATA-1:0];
   assign positive = second_sum > 0;
 endmodule

@@ -3,8 +3,10 @@
 // Windows come from a list, each with its place in the row and the filters wanted there; a window is worked off one
 // ifmap value after the other, each for all its filters, so that its sums are finished one a cycle at the end. A
 // finished sum is added to the one that comes from the PE below and goes to the PE above. The ifmap buffer takes
-// words AHEAD columns beyond the window.
+// words AHEAD columns beyond the window. Without MASKED, every place of a row has its window, and `window_filters` are
+// the first ones, always the same.
 module row_stationary_pe #(
+    parameter bit MASKED = 1'b1,
     parameter int unsigned FILTERS = 8,        // at most, of a window
     parameter int unsigned IFMAP_WORDS = 64,   // a power of two
     parameter int unsigned FILTER_WORDS = 128,
@@ -66,23 +68,34 @@ module row_stationary_pe #(
   // Filters of the window: the first, and the one after the present.
   logic [F_BITS-1:0] filter_now;
   assign filter_now = begun ? at : first_filter;
-  always_comb begin
-    first_filter = '0;
-    next_filter = '0;
-    more = 1'b0;
-    for (int f = int'(FILTERS) - 1; f >= 0; f--) if (window_filters[f]) first_filter = F_BITS'(f);
-    for (int f = int'(FILTERS) - 1; f >= 0; f--) begin
-      if (window_filters[f] && F_BITS'(f) > filter_now) begin
-        next_filter = F_BITS'(f);
-        more = 1'b1;
+  logic [BITS-1:0] place;
+  if (MASKED) begin : g_masked
+    assign place = window_place;
+    always_comb begin
+      first_filter = '0;
+      next_filter = '0;
+      more = 1'b0;
+      for (int f = int'(FILTERS) - 1; f >= 0; f--) if (window_filters[f]) first_filter = F_BITS'(f);
+      for (int f = int'(FILTERS) - 1; f >= 0; f--) begin
+        if (window_filters[f] && F_BITS'(f) > filter_now) begin
+          next_filter = F_BITS'(f);
+          more = 1'b1;
+        end
       end
     end
+  end else begin : g_dense
+    assign place = window;
+    assign first_filter = '0;
+    assign next_filter = filter_now + 1'b1;
+    assign more = filter_now != F_BITS'(FILTERS - 1) && window_filters[next_filter];
+    logic unused;
+    assign unused = &{1'b0, window_place};
   end
 
   assign going_on = window < windows;
-  assign wanted = ((2 * BITS)'(window_place) * (2 * BITS)'(stride) + (2 * BITS)'(tap)) * (2 * BITS)'(channels)
+  assign wanted = ((2 * BITS)'(place) * (2 * BITS)'(stride) + (2 * BITS)'(tap)) * (2 * BITS)'(channels)
       + (2 * BITS)'(channel);
-  assign limit = ((2 * BITS)'(window_place) * (2 * BITS)'(stride) + (2 * BITS)'(taps) + (2 * BITS)'(AHEAD))
+  assign limit = ((2 * BITS)'(place) * (2 * BITS)'(stride) + (2 * BITS)'(taps) + (2 * BITS)'(AHEAD))
       * (2 * BITS)'(channels);
   assign present = wanted < taken;
   assign ifmap_room = !going_on || taken < limit;

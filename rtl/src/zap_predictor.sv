@@ -6,14 +6,15 @@
 // the same multipliers. The stream runs on from channel to channel, so that the multipliers rest only while the
 // first row comes in and while the last row goes out.
 //
-// Numbers: activations 0 to 127; first sums are shifted right (rounded half up) to 0 to 127 again, a shift per
-// channel; the threshold is in the second bias, so that an output is computed if its second sum is above 0. Only
+// Numbers: activations of DATA bits, 8: 0 to 127; first sums are shifted right (rounded half up) to the same range, a
+// shift per channel; the threshold is in the second bias, so that an output is computed if its second sum is above 0. Only
 // bits outside the pattern are sent, CHANNELS at a time in raster order.
 module zap_predictor #(
     parameter int unsigned TAPS = 9,
     parameter int unsigned CHANNELS = 1,
     parameter bit POWERS_OF_TWO = 1'b0,
-    parameter int unsigned WEIGHT_BITS = POWERS_OF_TWO ? 4 : 8,
+    parameter int unsigned DATA = 8,
+    parameter int unsigned WEIGHT_BITS = POWERS_OF_TWO ? 4 : DATA,
     parameter int unsigned SUM_BITS = 24,
     parameter int unsigned MAX_COLS = 64,
     parameter int unsigned SIZE_BITS = 10,
@@ -36,7 +37,7 @@ module zap_predictor #(
     // Outputs of the pattern.
     input logic in_valid,
     output logic in_ready,
-    input logic [CHANNELS-1:0][7:0] in_values,
+    input logic [CHANNELS-1:0][DATA-1:0] in_values,
 
     // Weights of the groups that both kernels work on, given in the same cycle; tap (r, s) is 3r + s.
     output logic [GROUP_BITS-1:0] first_group,
@@ -64,8 +65,8 @@ module zap_predictor #(
   if (CHANNELS < 1) begin : g_channels
     $fatal(1, "zap_predictor: CHANNELS = %0d: expected at least 1", CHANNELS);
   end
-  if (SUM_BITS < 20) begin : g_sum_bits
-    $fatal(1, "zap_predictor: SUM_BITS = %0d: nine products and a bias need at least 20", SUM_BITS);
+  if (SUM_BITS < 2 * DATA + 4) begin : g_sum_bits
+    $fatal(1, "zap_predictor: SUM_BITS = %0d: nine products and a bias need at least %0d", SUM_BITS, 2 * DATA + 4);
   end
   if (SIZE_BITS < $clog2(MAX_COLS + 1)) begin : g_size_bits
     $fatal(1, "zap_predictor: SIZE_BITS = %0d do not hold MAX_COLS = %0d", SIZE_BITS, MAX_COLS);
@@ -161,17 +162,17 @@ module zap_predictor #(
   end
 
   // Operands: the tap of the window, or 0 outside the map.
-  logic [CHANNELS-1:0][7:0] in_word, hidden_word;
-  logic [2:0][2:0][CHANNELS*8-1:0] in_taps, hidden_taps;
+  logic [CHANNELS-1:0][DATA-1:0] in_word, hidden_word;
+  logic [2:0][2:0][CHANNELS*DATA-1:0] in_taps, hidden_taps;
   logic hidden_push, use_second;
   assign in_word = needs_input ? in_values : '0;
   assign hidden_push = enable && state == FIRST && slice == 0;
   assign use_second = state == SECOND;
 
-  window #(.WIDTH(CHANNELS * 8), .MAX_COLS(MAX_COLS), .SIZE_BITS(SIZE_BITS)) in_window (
+  window #(.WIDTH(CHANNELS * DATA), .MAX_COLS(MAX_COLS), .SIZE_BITS(SIZE_BITS)) in_window (
       .clk, .start(begin_layer), .push(take), .cols, .word(in_word), .taps(in_taps)
   );
-  window #(.WIDTH(CHANNELS * 8), .MAX_COLS(MAX_COLS), .SIZE_BITS(SIZE_BITS)) hidden_window (
+  window #(.WIDTH(CHANNELS * DATA), .MAX_COLS(MAX_COLS), .SIZE_BITS(SIZE_BITS)) hidden_window (
       .clk, .start(begin_layer), .push(hidden_push), .cols, .word(hidden_word), .taps(hidden_taps)
   );
 
@@ -194,12 +195,14 @@ module zap_predictor #(
   logic score_valid;
 
   for (genvar c = 0; c < int'(CHANNELS); c++) begin : g_channel
-    logic [71:0] own_in, own_hidden;
+    logic [9*DATA-1:0] own_in, own_hidden;
     for (genvar t = 0; t < 9; t++) begin : g_tap
-      assign own_in[8*t+:8] = in_taps[t/3][t%3][8*c+:8];
-      assign own_hidden[8*t+:8] = hidden_taps[t/3][t%3][8*c+:8];
+      assign own_in[DATA*t+:DATA] = in_taps[t/3][t%3][DATA*c+:DATA];
+      assign own_hidden[DATA*t+:DATA] = hidden_taps[t/3][t%3][DATA*c+:DATA];
     end
-    predictor_channel #(.TAPS(TAPS), .POWERS_OF_TWO(POWERS_OF_TWO), .SUM_BITS(SUM_BITS)) channel (
+    predictor_channel #(
+        .TAPS(TAPS), .POWERS_OF_TWO(POWERS_OF_TWO), .DATA(DATA), .SUM_BITS(SUM_BITS)
+    ) channel (
         .clk, .first(enable && state == FIRST), .second(enable && state == SECOND), .first_on, .use_second, .slice,
         .in_taps(own_in), .hidden_taps(own_hidden), .first_inside, .second_inside,
         .first_weights(first_weights[c]), .first_bias(first_bias[c]), .first_shift(first_shift[c]),

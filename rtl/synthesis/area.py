@@ -11,7 +11,7 @@ import importlib.util
 import json
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +45,8 @@ class Area:
 _SIZE = {"ROWS": 16, "COLS": 16, "BITS": 17, "MAX_VECTORS": 65536}
 _UNIT = {"MAX_COLS": 224, "SIZE_BITS": 9, "GROUP_BITS": 10}
 _LISTS = 2 * 65536 * 17
+_PE = {"FILTERS": 24, "IFMAP_WORDS": 16, "FILTER_WORDS": 16, "DATA": 1, "SUM": 2}
+"""Of a row-stationary PE only control counts: words and spads are small, and the same with masks and without."""
 
 
 def _control(dataflow: int, masked: int, *, scan: int = 4) -> Design:
@@ -58,9 +60,8 @@ def _control(dataflow: int, masked: int, *, scan: int = 4) -> Design:
 
 def _unit(name: str, **parameters: int) -> Design:
     channels = parameters.get("CHANNELS", 1)
-    return Design(
-        f"predictor, {name}", "zap_predictor", {**_UNIT, **parameters}, (MEMORY,), memory_bits=4 * 224 * 8 * channels
-    )
+    bits = 4 * 224 * parameters.get("DATA", 8) * channels
+    return Design(f"predictor, {name}", "zap_predictor", {**_UNIT, **parameters}, (MEMORY,), memory_bits=bits)
 
 
 AREAS = (
@@ -69,6 +70,7 @@ AREAS = (
     _unit("9 lanes, int8", TAPS=9),
     _unit("9 lanes, powers of two", TAPS=9, POWERS_OF_TWO=1),
     _unit("18 lanes, int8", TAPS=9, CHANNELS=2),
+    _unit("9 lanes, int16", TAPS=9, DATA=16, SUM_BITS=40),
     Design("PE, weight- or input-stationary, 8 bit", "systolic_pe"),
     Design("PE, output-stationary, 8 bit", "systolic_pe", {"OUTPUT_STATIONARY": 1}),
     Design("PE, output-stationary, copy drains, 8 bit", "systolic_pe", {"OUTPUT_STATIONARY": 1, "DRAIN_BESIDE": 1}),
@@ -81,6 +83,10 @@ AREAS = (
     _control(2, 0),
     _control(2, 1),
     Design("output lane with its search of the mask, 8 bit", "lane", {"BITS": 17}),
+    Design("output lane without it, 8 bit", "lane", {"BITS": 17, "MASKED": 0}),
+    Design("block queue of 16 lanes, 4 filters", "block_queue", {"LANES": 16, "FILTERS": 4, "BITS": 17}),
+    Design("control of a row-stationary PE, 24 filters, list of windows", "row_stationary_pe", _PE),
+    Design("control of a row-stationary PE, 24 filters, every window", "row_stationary_pe", {**_PE, "MASKED": 0}),
 )
 
 
@@ -127,11 +133,13 @@ def _script(design: Design, report: Path) -> str:
     ])  # fmt: skip
 
 
-def main() -> int:
-    """Print the table in Markdown."""
+def main(words: Sequence[str] = ()) -> int:
+    """Print the table in Markdown, of the designs whose name has all of `words`."""
     print("| design | NAND2 equivalents | of which flip-flops | memory bits beside |")
     print("|---|---:|---:|---:|")
     for design in AREAS:
+        if not all(word in design.name for word in words):
+            continue
         try:
             area = synthesise(design)
         except MissingToolError as fault:
@@ -143,4 +151,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -30,6 +30,7 @@ def test_parts_of_a_row_stationary_array():
         "glb_bits": 8 * 1024 * 8,
         "predictor_lanes": 9,
         "predictor_buffer_bits": 1600,
+        "mask_units": 30,
     }
 
 
@@ -39,6 +40,7 @@ def test_parts_of_a_systolic_array():
         30, 30 * 16, 30 * 16, 30 * 16,
     ]  # fmt: skip
     assert (counts["bus_bits"], counts["filter_buffer_bits"]) == ((6 + 2 * 5) * 16, 0)
+    assert counts["mask_units"] == 6 + 5
 
 
 def test_parts_of_an_array_of_lanes():
@@ -48,18 +50,20 @@ def test_parts_of_an_array_of_lanes():
     assert (counts["filter_buffer_bits"], counts["filter_spad_bits"]) == (4 * 512 * 16, 0)
     assert counts["bus_bits"] == 4 * (1 + 4 + 8) * 16
     assert counts["ifmap_buffer_bits"] == 0
+    assert counts["mask_units"] == 12
     assert count_parts(load_arch("lanes_zap"))["ifmap_buffer_bits"] == 4 * 43008 * 16
 
 
 def test_by_hand():
     spec = with_area(macs=1000, ifmap_spad_bits=2, filter_spad_bits=1, psum_spad_bits=3, bus_bits=4, glb_bits=1,
-                     predictor_lanes=2000, predictor_buffer_bits=1)  # fmt: skip
+                     predictor_lanes=2000, predictor_buffer_bits=1, mask_units=300)  # fmt: skip
     assert area_by_component(spec) == pytest.approx({
         "mac": 30 * 1000 / 0.5 / 1e6,
         "spads": (5760 * 2 + 107520 * 1 + 11520 * 3) / 0.5 / 1e6,
         "noc": 6240 * 4 / 0.5 / 1e6,
         "glb": 65536 / 0.8 / 1e6,
         "predictor": (9 * 2000 + 1600) / 0.5 / 1e6,
+        "masks": 30 * 300 / 0.5 / 1e6,
     })  # fmt: skip
     assert total_area(spec) == pytest.approx(sum(area_by_component(spec).values()))
 
@@ -67,6 +71,12 @@ def test_by_hand():
 @pytest.mark.parametrize("unit", ["array", "ideal"])
 def test_only_a_dedicated_predictor_takes_room(unit):
     assert area_by_component(load_arch("eyeriss", [f"predictor.unit={unit}"]))["predictor"] == 0
+
+
+def test_logic_that_reads_masks_takes_room_unless_prediction_is_free():
+    on_array, free = (load_arch("eyeriss", [f"predictor.unit={unit}"]) for unit in ("array", "ideal"))
+    assert area_by_component(on_array)["masks"] == area_by_component(load_arch("eyeriss"))["masks"] > 0
+    assert area_by_component(free)["masks"] == 0
 
 
 @pytest.mark.parametrize(
@@ -84,6 +94,9 @@ def test_only_a_dedicated_predictor_takes_room(unit):
         ("eyeriss", "predictor.lanes=10", "predictor"),
         ("eyeriss", "predictor.weights=100 words", "predictor"),
         ("eyeriss", "area.predictor_buffer=1000 words", "predictor"),
+        ("eyeriss", "array.rows=13", "masks"),
+        ("tpu_128x128", "array.rows=129", "masks"),
+        ("lanes_256", "array.lanes=17", "masks"),
         ("tpu_128x128", "array.rows=129", "mac"),
         ("tpu_128x128", "array.cols=129", "noc"),
         ("lanes_256", "array.pes=17", "spads"),
@@ -120,6 +133,7 @@ def test_missing_parts_are_named_all_at_once():
         f"tiny: area.parts.glb_bits: missing, and the chip has 65536 of them; {hint}",
         f"tiny: area.parts.predictor_lanes: missing, and the chip has 9 of them; {hint}",
         f"tiny: area.parts.predictor_buffer_bits: missing, and the chip has 1600 of them; {hint}",
+        f"tiny: area.parts.mask_units: missing, and the chip has 30 of them; {hint}",
     )
 
 

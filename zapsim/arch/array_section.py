@@ -74,6 +74,11 @@ class ArraySection(Section):
         return None
 
     @property
+    def mask_units(self) -> int:
+        """Places in which logic reads masks (:data:`zapsim.arch.tables.AREA_PARTS`); 0: none is counted."""
+        return 0
+
+    @property
     def dealt_anew_by(self) -> str | None:
         """The setting that deals the outputs of every stage anew, as ``key = value``; None: blocks stay the same."""
         return None

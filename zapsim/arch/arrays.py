@@ -109,6 +109,11 @@ class SystolicArray(PEGrid):
         return registers | {"bus": self.count * (self.rows + 2 * self.cols)}
 
     @property
+    def mask_units(self) -> int:
+        """Rows and columns of all arrays: the number of a vector, found on a list, runs along both edges."""
+        return self.count * (self.rows + self.cols)
+
+    @property
     def least_glb_words(self) -> int:
         """A tile of each array: a word for each MAC unit."""
         return self.pe_count
@@ -228,6 +233,11 @@ class OutputLanesArray(ArraySection):
             "psum_spad": self.pe_count,
             "bus": pes * self.buses.words_per_cycle,
         }
+
+    @property
+    def mask_units(self) -> int:
+        """Lanes: each finds, or is handed, its next demanded output."""
+        return self.pe_count
 
     @property
     def least_glb_words(self) -> int:

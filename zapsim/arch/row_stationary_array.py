@@ -147,6 +147,11 @@ class RowStationaryArray(PEGrid):
         return {part: self.pe_count * words for part, words in words_per_pe.items()}
 
     @property
+    def mask_units(self) -> int:
+        """PEs: each takes windows, and the filters wanted there, from a list."""
+        return self.pe_count
+
+    @property
     def filters_sorted_by(self) -> str | None:
         """The balance, if it orders filters."""
         return f"balance = {self.balance}" if self.sorts_by_masks else None

@@ -27,8 +27,9 @@ AREA_COMPONENT_OF: Final = {
     "glb_bits": "glb",
     "predictor_lanes": "predictor",
     "predictor_buffer_bits": "predictor",
+    "mask_units": "masks",
 }
-"""Component of each part: MAC units, bits of memories and of bus registers, the predictor's MAC lanes."""
+"""Component of each part: MAC units, bits of memories and buses, the predictor's lanes, logic that reads masks."""
 
 AREA_PARTS: Final = tuple(AREA_COMPONENT_OF)
 """What an area table may give an area for."""

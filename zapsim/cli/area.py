@@ -13,8 +13,12 @@ examples:
   zapsim area --arch eyeriss --set predictor.lanes=36      a wider predictor
   zapsim area --arch eyeriss systolic_16x16 my_chip.yaml
 
-Areas come from a table of parts (docs/models/energy.md): good for comparing designs, not for taping one out.
+Areas come from a table of parts (docs/models/energy.md): good for comparing designs, not for taping one out. Those of
+the predictor and of the logic that reads masks are synthesised (docs/models/rtl.md).
 """
+
+_SYNTHESISED = ("predictor_lanes", "mask_units")
+"""Parts whose area a file may take from synthesis; its source says so."""
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -44,10 +48,12 @@ def execute(args: argparse.Namespace) -> int:
     for heading in ("mm²", *AREA_COMPONENTS):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("process")
-    notes = []
+    notes, synthesised = [], []
     for name in args.arch or known_archs():
         arch = load_arch(name, args.overrides)
         notes += [f"{arch.name}: {note}" for note in arch.size_notes]
+        if any(arch.sources.get(f"area.parts.{part}", "").startswith("Synthesised") for part in _SYNTHESISED):
+            synthesised.append(arch.name)
         area = area_by_component(arch)
         total = math.fsum(area.values())
         parts = (f"{size:.3g} ({size / total:.1%})" for size in area.values())
@@ -56,4 +62,6 @@ def execute(args: argparse.Namespace) -> int:
     console.print(table)
     for note in notes:
         console.print(note)
+    if synthesised:
+        console.print(f"predictor and masks synthesised (docs/models/rtl.md): {', '.join(synthesised)}")
     return 0

@@ -73,4 +73,6 @@ def count_parts(arch: ArchSpec) -> dict[str, int]:
         lines = 0 if arch.area is None else arch.area.predictor_buffer
         counts["predictor_lanes"] = arch.predictor.lanes
         counts["predictor_buffer_bits"] = (lines + (arch.predictor.weights or 0)) * arch.word
+    if arch.predictor.unit != "ideal":
+        counts["mask_units"] = arch.array.mask_units
     return counts
