@@ -17,6 +17,7 @@ SHIPPED = (
     "validation/*.csv",
     "examples/*.yaml",
     "examples/mynet.py",
+    "examples/zap_*.csv",
     "schemas/*.json",
     "traces/vgg16_hed_chelsea.safetensors",
     "traces/vgg16_hed_chelsea_1_3.safetensors",

@@ -2,6 +2,7 @@
 
     python examples/where_the_savings_go.py --out docs/results
     python examples/where_the_savings_go.py --traces traces/digits_cnn.safetensors --quick
+    python examples/where_the_savings_go.py --redraw docs/results/where-the-savings-go.csv --out docs/results
 
 Writes tables (Markdown), a CSV with all steps, and one waterfall per trace. The arrays are the shipped ones, with the
 changes that their names say.
@@ -47,12 +48,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--traces", type=Path, nargs="+", help="default: the bundled photographs")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: a temporary folder)")
+    parser.add_argument("--redraw", type=Path, metavar="CSV", help="draw the figures again from the steps of a CSV")
     parser.add_argument("--quick", action="store_true", help="two arrays and the digits: shows that it runs")
     args = parser.parse_args(arguments)
     bundled = [path for name in BUNDLED if (path := TRACES / f"{name}.safetensors").exists()]
     paths = args.traces or ([TRACES / "digits_cnn.safetensors"] if args.quick else bundled)
     folder = args.out or Path(tempfile.mkdtemp(prefix="zapsim-"))
     folder.mkdir(parents=True, exist_ok=True)
+    if args.redraw is not None:
+        redraw(args.redraw, folder)
+        return
     parts, rows = [], []
     for path in paths:
         explanations = {
@@ -73,6 +78,24 @@ def main(arguments: list[str] | None = None) -> None:
     write_atomically(folder / "where-the-savings-go-tables.md", tables)
     print(tables)
     print(f"wrote {folder}")
+
+
+def redraw(path: Path, folder: Path) -> None:
+    """Draw the waterfalls of a CSV that this script wrote; nothing is simulated."""
+    steps: dict[str, dict[str, dict[str, list[Step]]]] = {}
+    lines = (line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+    for row in csv.DictReader(lines):
+        arrays = steps.setdefault(row["trace"], {})
+        both = arrays.setdefault(row["array"], {"cycles": [], "energy": []})
+        both[row["of"]].append(Step(row["cause"], float(row["share"])))
+    for trace, arrays in steps.items():
+        drawn = [
+            Waterfall(name, "", tuple(arrays[name]["cycles"]), tuple(arrays[name]["energy"]))
+            for name in DRAWN
+            if name in arrays
+        ]
+        save_figure(draw_waterfall(drawn, Layout("page")), folder / f"where-the-savings-go-{trace}.png")
+        print(f"wrote {folder / f'where-the-savings-go-{trace}.png'}")
 
 
 def explained(trace: zapsim.Trace, name: str, changes: tuple[str, ...]) -> Explanation:

@@ -49,6 +49,10 @@ class LayerResult:
         return not self.predictor.startswith(_NOT_PREDICTED)
 
 
+_NOTES = ("not_simulated", "pooling")
+"""Names in the provenance that have a line of their own."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """A network on an accelerator, layer by layer.
@@ -154,7 +158,8 @@ class RunResult:
             *([f"Order of filters: {self.order_note}."] if self.order_note else []),
             *([f"Not predicted: {_all_alike(self.layers) or ', '.join(unpredicted)}."] if unpredicted else []),
             *([f"{left_out[0].upper()}{left_out[1:]}."] if (left_out := self.provenance.get("not_simulated")) else []),
-            ", ".join(f"{name} {_plain(value)}" for name, value in self.provenance.items() if name != "not_simulated"),
+            *([f"Pooling: {pooling}."] if (pooling := self.provenance.get("pooling")) else []),
+            ", ".join(f"{name} {_plain(value)}" for name, value in self.provenance.items() if name not in _NOTES),
         ]
 
     def _image_note(self) -> list[str]:

@@ -18,7 +18,7 @@ from zapsim.report.conclusion import (
     of_fronts,
     of_run,
 )
-from zapsim.report.phrases import change
+from zapsim.report.phrases import change, main_causes
 from zapsim.results import LayerResult, RunResult
 from zapsim.workloads.synthetic import SYNTHETIC_NOTE
 
@@ -68,7 +68,7 @@ def test_fewer_macs_and_more_cycles_is_said_with_its_main_cause():
     # Had everything fallen by 35 %: 520, 65 and 65 cycles. DRAM loses 345 cycles of 480, filter loads 135.
     assert of_run(run(after)) == (
         "Compared with dense, chip under zap does 35 % fewer MACs, takes 13 % more cycles and 4.0 % more energy; "
-        "the masks could save 35 % of the cycles, and most of the loss is due to waiting for DRAM."
+        "the masks could save 35 % of the cycles; the loss is mostly due to waiting for DRAM."
     )
 
 
@@ -77,9 +77,21 @@ def test_two_causes_are_named_if_neither_outweighs_the_rest():
     # Lost: 100 to imbalance, 150 to filter loads, 100 to DRAM: only two of them make more than half of 350.
     assert of_run(run(after)) == (
         "Compared with dense, chip under zap does 50 % fewer MACs, takes 15 % fewer cycles and 10 % less energy; "
-        "the masks could save 50 % of the cycles, and most of the loss is due to filter loads and ramps, "
-        "and waiting for the busiest PE."
+        "the masks could save 50 % of the cycles; the loss is mostly due to loading the array and "
+        "waiting for the busiest PE."
     )
+
+
+def test_no_more_than_two_causes_are_named():
+    lost = {"imbalance": 26.0, "DRAM": 24.0, "buses": 23.0, "predictor": 22.0, "errors": 5.0}
+    assert main_causes(lost) == ("above all", "waiting for the busiest PE and waiting for DRAM")
+    assert main_causes({"DRAM": 1.0, "buses": 0.0}) == ("mostly", "waiting for DRAM")
+
+
+def test_the_same_causes_are_named_once():
+    steps = (Step("zero outputs", 0.5), Step("pattern", -0.2))
+    text = of_explanation(Explanation(run(outcome(500, energy=0.95e6, compute=850)), steps, steps))
+    assert text.endswith("; the loss of both is mostly due to zeros in the pattern.")
 
 
 def test_equal_and_without_a_loss():
@@ -95,7 +107,7 @@ def test_a_policy_that_only_gates_is_judged_by_its_energy():
     after = replace(outcome(500, energy=0.8e6, compute=800, filter_load=100, dram_read=100))
     text = of_run(run(after, policy="zap-gate"))
     assert "takes as many cycles and 20 % less energy" in text
-    assert text.endswith("could save 50 % of the energy, and most of the loss is due to the MAC units.")
+    assert text.endswith("could save 50 % of the energy; the loss is mostly due to the MAC units.")
 
 
 def test_a_dense_run_is_not_compared_with_itself():
@@ -140,8 +152,8 @@ def test_an_explanation():
     result = run(outcome(500, energy=0.95e6, compute=850))
     assert of_explanation(Explanation(result, cycles, energy)) == (
         "Zero outputs could save 50 % of the cycles and 40 % of the energy of chip; zap takes 15 % fewer cycles and "
-        "5.0 % less energy; most of the loss of cycles is due to zeros in the pattern, and of energy to the "
-        "clock network."
+        "5.0 % less energy; the loss of cycles is mostly due to zeros in the pattern; the loss of energy is "
+        "mostly due to the clock network."
     )
     lossless = Explanation(result, cycles[:1], energy[:1])
     assert of_explanation(lossless).endswith("; nothing is lost.")
@@ -163,12 +175,12 @@ class Design:
 def test_two_designs():
     other = outcome(energy=1.5e6, compute=300, filter_load=100, dram_read=100)
     assert of_comparison(Design("x", BEFORE), Design("y", other)) == (
-        "Compared with A (x), B (y) takes 50 % less time but 50 % more energy; most of the saved time was spent "
+        "Compared with A (x), B (y) takes 50 % less time but 50 % more energy; the saved time was mostly spent "
         "computing."
     )
     slow = Design("y", BEFORE, 0.5e6)
     assert of_comparison(Design("x", BEFORE), slow).endswith(
-        "takes 2.0 times as much time and as much energy; most of the extra time goes to computing."
+        "takes 2.0 times as much time and as much energy; the extra time is mostly spent computing."
     )
     assert of_comparison(Design("x", BEFORE), Design("x", BEFORE)) == (
         "Compared with A (x), B (x) takes as much time and as much energy."

@@ -30,13 +30,16 @@ def test_the_demonstration_then_the_lines_of_readme(tmp_path, monkeypatch, capsy
     assert main(["demo", "--quick"]) == 0
     out = capsys.readouterr().out
     assert [line.split()[2] for line in out.splitlines() if line.startswith("$ zapsim ")] == [
-        "train", "tune", "eval", "trace", "run", "run",
+        "train", "tune", "eval", "trace", "run", "run", "explain",
     ]  # fmt: skip
     assert "\nDone in " in out
     assert [path.name for path in tmp_path.iterdir()] == ["zapsim-demo"]
     result = json.loads((tmp_path / "zapsim-demo/result.json").read_text())
     assert result["network"] == "my network"
     assert (tmp_path / "zapsim-demo/savings.png").stat().st_size > 5000
+    page = (tmp_path / "zapsim-demo/report.html").read_text(encoding="utf-8")
+    assert 'class="kind">zapsim explain<' in page
+    assert len(page) < 6e6
 
     monkeypatch.chdir("zapsim-demo")
     assert [line[1] for line in lines] == ["train", "tune", "trace", "run"]

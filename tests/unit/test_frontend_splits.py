@@ -201,6 +201,8 @@ def test_what_is_achieved_stands_beside_what_was_asked(folder: Path, capsys: pyt
     budgets = "--saving 0.05 --threshold 0.25 --weigh"
     assert main(shlex.split(f"{TUNE} --images calibrate --check test --crops 40 {budgets} --out a.json")) == 0
     printed = capsys.readouterr().out
+    assert printed.startswith("e0.1 is expected to save ")
+    assert max(len(line) for line in printed.split("MACs saved: expected")[0].splitlines()) <= 100
     assert "achieved: with all predictors at work, on 40 random crops of 0.png" in printed
     for label in ("MACs saved", "error", "output error", "same top-1"):
         assert f"achieved: {label} " in printed
@@ -224,6 +226,9 @@ def test_what_is_achieved_stands_beside_what_was_asked(folder: Path, capsys: pyt
     assert records["e0.1"]["summed_error"] != pytest.approx(sum(layer.error for layer in table[1].layers), rel=1e-3)
     assert (records["e0.1"]["asked_summed_error"], records["perfect"]["asked_summed_error"]) == (0.1, "")
     assert "| e0.1 |" in table.render("markdown")
+    lines = table.render("table", 100).split("\nmeasured ")[0].splitlines()
+    assert max(map(len, lines)) <= 100
+    assert sum(line.startswith("perfect ") for line in lines) > 3, "further columns follow in tables of their own"
     assert "weighted error 0.1" in table.render("markdown")
     assert "5.0% of MACs saved" in table._repr_html_()
 

@@ -101,7 +101,22 @@ def folders(tmp_path_factory):
 
 def test_the_command(folders, capsys):
     small, large, plot = folders / "small", folders / "large", folders / "fronts.svg"
-    assert main(["compare", str(small), str(large), "--plot", str(plot), "--csv", str(folders / "fronts.csv")]) == 0
+    assert (
+        main(
+            [
+                "compare",
+                str(small),
+                str(large),
+                "--plot",
+                str(plot),
+                "--csv",
+                str(folders / "fronts.csv"),
+                "--report",
+                str(folders / "fronts.html"),
+            ]
+        )
+        == 0
+    )
     out, err = capsys.readouterr()
     assert out.startswith("The front of B (large) attains all of that of A (small), which attains ")
     assert max(map(len, out.splitlines())) <= 100
@@ -112,6 +127,10 @@ def test_the_command(folders, capsys):
     assert plot.read_text().startswith("<?xml")
     lines = (folders / "fronts.csv").read_text().splitlines()
     rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    page = (folders / "fronts.html").read_text(encoding="utf-8")
+    assert '<p class="conclusion">The front of B (large) attains all of that of A (small)' in page
+    assert "A and B differ in policies (zap; zap, dense)" in page
+    assert [name in page for name in ('id="plot-front-0-1"', 'id="plot-course"')] == [True, True]
     result = compare_explorations(small, large)
     assert [row["exploration"] for row in rows] == ["A"] * len(result.a.front.best) + ["B"] * len(result.b.front.best)
 

@@ -59,6 +59,15 @@ def test_the_timeline_has_the_cycles_of_the_run(tmp_path, trace, capsys):
     assert len(first["z"][0]) * first["dx"] == pytest.approx(int(total["cycles"]) / 200e6 * 1e3)
 
 
+def test_a_comparison_shows_both_configurations(tmp_path, trace, capsys):
+    page, changed = tmp_path / "page.html", ["--set-b", "array.rows=6"]
+    assert main(["compare", "eyeriss", "eyeriss", *changed, "--trace", trace, "--report", str(page)]) == 0
+    html = page.read_text(encoding="utf-8")
+    for caption in ("What A and B ran under", "A: architecture eyeriss: ", "B: architecture eyeriss: "):
+        assert caption in html
+    assert "(--set)" in html.split("B: architecture eyeriss: ")[1]
+
+
 def test_shares_of_bins_by_hand():
     busy = np.array([[0.0, 5.0], [5.0, 8.0], [15.0, 40.0]])
     assert _shares(busy, np.array([0.0, 10.0, 20.0, 30.0, 50.0])).tolist() == [0.8, 0.5, 1.0, 0.5]

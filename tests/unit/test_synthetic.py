@@ -253,6 +253,26 @@ def test_densities_by_layer(here):
 
 
 @pytest.mark.parametrize(
+    ("name", "layers", "pattern", "skipped"),
+    [("vgg16", 13, "1/2", 0.3674), ("alexnet", 4, "1/3", 0.1749), ("resnet18", 16, "3/5", 0.0697)],
+)
+def test_published_rates(name, layers, pattern, skipped):
+    """Each names layers of the built-in network; the skipped share is that of the last layer in the table."""
+    workload = load_workload(name)
+    rates = rates_of([f"zap_{name}"], workload, pattern=pattern)
+    assert len(rates) == layers
+    assert set(rates) <= {layer.name for layer in workload.layers}
+    assert list(rates.values())[-1].skipped == skipped
+
+
+def test_rates_of_another_pattern(tmp_path):
+    path = table(tmp_path, "layer,pattern,skipped\nb,1/3,0.2\nb,1/2,0.1\n")
+    assert read_rates(path, "1/3")["b"].skipped == 0.2
+    with pytest.raises(WorkloadError, match=r"rates.csv: has no rates of pattern 1/4; --pattern can be: '?1/3"):
+        read_rates(path, "1/4")
+
+
+@pytest.mark.parametrize(
     ("options", "fault"),
     [
         ("--density 0.4", "--density draws masks for shapes: name these with --workload"),
@@ -261,6 +281,14 @@ def test_densities_by_layer(here):
         ("--workload little.yaml --density 0.4 x=y", "density: expected a share such as 0.4, or LAYER=0.4, or one "),
         ("--workload little.yaml --density secnd=0.4", "rates: little has no layer 'secnd' (did you mean 'second'?)"),
         ("--workload little.yaml --density none.csv", "none.csv: "),
+        (
+            "--workload little.yaml --density zap_vgg",
+            "density: expected a share such as 0.4, LAYER=0.4, a CSV file or published rates (zap_alexnet, zap_resnet18, "
+            "zap_vgg16), got 'zap_vgg' (did you mean 'zap_vgg16'?)",
+        ),
+        ("--workload little.yaml --size 9", "--size is for package.module:factory; the sizes of little.yaml are known"),
+        ("--size 9", "--size is for --workload package.module:factory; a trace has its sizes"),
+        ("--pooling 0", "--pooling must be more than 0 words per cycle, got 0"),
         ("--workload little.yaml --density 0.4 --images 0", "--workload takes the place of a trace, so that --images"),
     ],
 )

@@ -14,6 +14,7 @@ from zapsim.tracefile.reader import Trace
 from zapsim.workload import ConvShape, Workload
 from zapsim.workloads.builtin import BUILTIN, builtin_workload
 from zapsim.workloads.layer_list import gemm
+from zapsim.workloads.pooling import pooled_words, pooling_note
 from zapsim.workloads.source import load_workload
 
 pytestmark = pytest.mark.kernels
@@ -73,6 +74,31 @@ def test_layers_are_those_of_the_real_network(name, trace):
     ours = builtin_workload(name).layers
     assert [size(layer) for layer in ours[: len(traced)]] == [size(layer) for layer in traced]
     assert all((layer.H, layer.W) == (1, 1) for layer in ours[len(traced) :])
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "words"),
+    [
+        ("vgg16", "conv1_2", (64 * 224**2 + 128 * 112**2 + 256 * 56**2 + 512 * 28**2 + 512 * 14**2)),
+        ("resnet50", "conv1", 64 * 112**2 + 2048 * 7**2),
+        ("alexnet", "conv1", 96 * 55**2 + 256 * 27**2 + 256 * 13**2),
+    ],
+)
+def test_pooling_is_found_by_shapes(name, first, words):
+    layers = builtin_workload(name).layers
+    found = pooled_words(layers)
+    assert (next(iter(found)), sum(found.values())) == (first, words)
+    assert pooling_note(layers, 2, 4, words) == (
+        f"{2 * words / 1e6:,.3g} M words behind {len(found)} layers, read at 4 words per cycle while the array waits, take "
+        f"{words / 2e6:,.3g} M cycles more: 50.0% of the total, which leaves them out"
+    )
+
+
+def test_a_run_says_what_pooling_would_take(tmp_path, capsys):
+    path = written(tmp_path, "net.yaml", "layers: [{C: 1, H: 8, W: 8, K: 2}, {C: 2, H: 4, W: 4, K: 2}]")
+    assert main(["run", "--arch", "lanes_256", "--workload", str(path), "--pooling", "2", "--totals"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Pooling: 0.000128 M words behind 1 layers, read at 2 words per cycle while the array waits" in text
 
 
 def test_workloads_lists_them(capsys):

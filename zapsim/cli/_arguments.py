@@ -164,8 +164,15 @@ def is_factory(source: str) -> bool:
     return ":" in source and not os.path.exists(source)
 
 
-def open_workload(source: str) -> Workload:
+def open_workload(source: str, size: int | None = None) -> Workload:
     """Load the workload that ``--workload`` names: built in, a file, or ``package.module:factory``.
+
+    Parameters
+    ----------
+    source
+        Its name.
+    size
+        Rows and columns of the picture, for a factory alone; None: as it says.
 
     Raises
     ------
@@ -175,7 +182,9 @@ def open_workload(source: str) -> Workload:
     if is_factory(source):
         from zapsim.frontend.inspection import network_workload
 
-        return network_workload(source)
+        return network_workload(source, size)
+    if size is not None:
+        raise ZapsimError(f"--size is for package.module:factory; the sizes of {source} are known")
     from zapsim.workloads.source import load_workload
 
     return load_workload(source)

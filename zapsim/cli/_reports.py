@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zapsim.cli._arguments import say_written
 
@@ -76,10 +76,24 @@ def _write_run(
     _write(run_page(kind, result, conclusion, configuration, first_batch, explanation), path)
 
 
-def write_comparison_report(path: Path, sides: SideBySide) -> None:
-    """Write the page of ``zapsim compare``."""
+def write_comparison_report(
+    path: Path, sides: SideBySide, architectures: Sequence[tuple[str, Sequence[str]] | None]
+) -> None:
+    """Write the page of ``zapsim compare``.
+
+    Parameters
+    ----------
+    path
+        Where the page goes.
+    sides
+        The designs.
+    architectures
+        For each side its architecture, by name or file, and what was changed; None: only its result is known.
+    """
+    from zapsim.arch.load import arch_values, load_arch
     from zapsim.report.conclusion import of_comparison
     from zapsim.report.page.comparison import comparison_page
+    from zapsim.report.page.configuration import conditions_table, configuration_table
 
     names, conclusion = (sides.a.name, sides.b.name), of_comparison(sides.a, sides.b)
     provenance = {
@@ -87,10 +101,22 @@ def write_comparison_report(path: Path, sides: SideBySide) -> None:
         for letter, side in (("A", sides.a), ("B", sides.b))
         for name, value in side.provenance.items()
     }
+    configurations = [conditions_table(sides.conditions)]
+    for letter, architecture in zip("AB", architectures, strict=True):
+        if architecture is not None:
+            spec, values = load_arch(*architecture), arch_values(*architecture)
+            configurations.append(configuration_table(spec, values, letter))
     page = comparison_page(
-        sides.records(), names, sides.descriptions, conclusion, warnings=sides.warnings, provenance=provenance
+        sides.records(), names, sides.descriptions, conclusion, configurations, sides.warnings, provenance
     )
     _write(page, path)
+
+
+def write_fronts_report(path: Path, record: Mapping[str, Any]) -> None:
+    """Write the page of ``zapsim compare`` with two explorations."""
+    from zapsim.report.page.fronts import fronts_page
+
+    _write(fronts_page(record), path)
 
 
 def write_exploration_report(path: Path, kind: str, space: Space, front: Front) -> None:

@@ -19,7 +19,7 @@ def add_synthetic_arguments(parser: argparse.ArgumentParser, title: str) -> None
     group.add_argument(
         "--density", nargs="+", metavar="[LAYER=]D",
         help="share of the outputs that are not zero, of all layers or of LAYER; or one CSV file with the columns "
-        "layer, and density, skipped or both",
+        "layer, and density, skipped or both; or the name of published rates (zap_alexnet, zap_resnet18, zap_vgg16)",
     )  # fmt: skip
     group.add_argument(
         "--skipped", type=number, metavar="S",
@@ -50,7 +50,9 @@ def check_synthetic(args: argparse.Namespace) -> None:
 
 def density_files(args: argparse.Namespace) -> Sequence[Path]:
     """Find the file of densities, which no output may replace."""
-    return [path for word in args.density or () if (path := Path(word)).is_file()]
+    from zapsim.workloads.rates import rates_file
+
+    return [path for word in args.density or () if (path := rates_file(word)) is not None]
 
 
 def draw(args: argparse.Namespace, source: str, out: Path, images: int = 1) -> None:
@@ -68,6 +70,6 @@ def draw(args: argparse.Namespace, source: str, out: Path, images: int = 1) -> N
     given = {name: getattr(args, name) for name in _DEFAULTS if getattr(args, name) is not None}
     options = {**_DEFAULTS, **given}
     likeness = Likeness(options["space"], options["channel"])
-    workload = open_workload(source)
+    workload = open_workload(source, args.size)
     rates = rates_of(args.density, workload, skipped=options["skipped"], pattern=options["pattern"])
     synthesise(workload, rates, out, pattern=options["pattern"], likeness=likeness, images=images, seed=options["seed"])

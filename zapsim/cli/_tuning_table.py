@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zapsim.cli._frontend_arguments import wide_console
+from zapsim.report.phrases import listed
+from zapsim.report.terminal import print_in_parts
+from zapsim.report.view import WIDTH, View, wrapped
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
+    from rich.table import Table
 
     from zapsim.frontend.api import TuningResult
     from zapsim.tracefile.order import FilterOrder
@@ -16,11 +22,47 @@ if TYPE_CHECKING:
 
 def print_tuning(tuned: TuningResult) -> None:
     """Print what was chosen, layer by layer, and what it is expected to save and to cost."""
+    console = wide_console()
+    # On an array, an order of filters has settings of its own.
+    points = [point for point in tuned.points if point.order is None or "expected_cycle_saving" in point.quality]
+    for line in wrapped([tuning_conclusion(points, _error_name(tuned))], View(), WIDTH):
+        console.print(line, highlight=False, soft_wrap=True)
+    print_in_parts(console, points, lambda some: _table(tuned, some), WIDTH)
+    _print_notes(tuned, console)
+
+
+def tuning_conclusion(points: Sequence[OperatingPoint], error_name: str) -> str:
+    """Say in one sentence what the first point saves at which error, and the last if there are several.
+
+    Parameters
+    ----------
+    points
+        In their order; at least one.
+    error_name
+        What their error is called.
+    """
+    ends = [points[0]] if len(points) == 1 else [points[0], points[-1]]
+    texts = []
+    for point in ends:
+        quality = point.quality
+        expected = [
+            f"{quality[key]:.1%} of the {noun}"
+            for key, noun in (
+                ("macs_saved", "MACs"), ("expected_cycle_saving", "cycles"), ("expected_energy_saving", "energy"),
+            )
+            if key in quality
+        ]  # fmt: skip
+        error = f"{'an' if error_name[0] == 'o' else 'a'} {error_name} of {quality['summed_error']:.4f}"
+        texts.append(f"{point.name} is expected to save {listed(expected)}, with {error}")
+    number = "" if len(points) <= 2 else f"; {len(points) - 2} more lie between or beside them"
+    return f"{'; '.join(texts)}{number}."
+
+
+def _table(tuned: TuningResult, points: Sequence[OperatingPoint]) -> Table:
+    """Make the table of some of the points."""
     from rich.table import Table
 
     weights = tuned.weights
-    # On an array, an order of filters has settings of its own.
-    points = [point for point in tuned.points if point.order is None or "expected_cycle_saving" in point.quality]
     table = Table(box=None, pad_edge=False)
     table.add_column("layer")
     if weights is not None:
@@ -50,9 +92,7 @@ def print_tuning(tuned: TuningResult) -> None:
     for label, figure, form in _ACHIEVED:
         if figure in points[0].quality:
             table.add_row(label, *blank, *(format(point.quality[figure], form) for point in points))
-    console = wide_console()
-    console.print(table)
-    _print_notes(tuned, console)
+    return table
 
 
 def _print_notes(tuned: TuningResult, console: Console) -> None:

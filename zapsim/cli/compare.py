@@ -18,7 +18,7 @@ from zapsim.cli._arguments import (
     table_view,
     write_output,
 )
-from zapsim.cli._reports import write_comparison_report
+from zapsim.cli._reports import write_comparison_report, write_fronts_report
 from zapsim.errors import ZapsimError
 
 _EPILOG = """\
@@ -112,8 +112,17 @@ def _compare_designs(args: argparse.Namespace) -> int:
         save_figure(draw_comparison(sides.records(), names, Layout("page"), note), args.plot)
         say_written(args.plot)
     if args.report is not None:
-        write_comparison_report(args.report, sides)
+        write_comparison_report(args.report, sides, _configurations(args))
     return 0
+
+
+def _configurations(args: argparse.Namespace) -> list[tuple[str, Sequence[str]] | None]:
+    """Name the architecture of each side, with its changes; None where a side is a result or a design."""
+    sides = ((args.a, args.set_a), (args.b, args.set_b))
+    return [
+        None if design.endswith(".json") or Path(design.rpartition("@")[0] or design).is_dir() else (design, changes)
+        for design, changes in sides
+    ]
 
 
 def _compare_fronts(args: argparse.Namespace) -> int:
@@ -126,8 +135,6 @@ def _compare_fronts(args: argparse.Namespace) -> int:
     for option, value in (("--columns", args.columns), ("--wide", args.wide), ("--totals", args.totals)):
         if value:
             raise ZapsimError(f"{option} has no meaning for two explorations; leave it out")
-    if args.report is not None:
-        raise ZapsimError("--report shows designs; of two explorations, --plot draws the fronts")
     if args.set_a or args.set_b:
         raise ZapsimError("--set-a and --set-b change architectures, not explorations; leave them out")
     record = compare_explorations(
@@ -143,6 +150,8 @@ def _compare_fronts(args: argparse.Namespace) -> int:
     if args.plot is not None:
         save_figure(draw_fronts(record, Layout("page")), args.plot)
         say_written(args.plot)
+    if args.report is not None:
+        write_fronts_report(args.report, record)
     return 0
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from zapsim.cli import evaluate, run, trace, train, tune
+from zapsim.cli import evaluate, explain, run, trace, train, tune
 from zapsim.cli._arguments import Subparsers, add_command
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _FILES = ("mynet.py", "mynet.zap.safetensors", "points.json", "picture.png", "my
 
 _NEXT = """\
 Everything is in {folder}. What you can do next, there:
-  zapsim explain --arch eyeriss --trace mynet.safetensors       what eats the savings
+  report.html                                                   open it in a browser, or send it
   zapsim run --arch lanes_zap --trace mynet.safetensors         an array made for prediction (all: zapsim archs)
   zapsim inspect mynet:make_model                               put your own layers into mynet.py, and look at them
   zapsim train --network mynet:make_model --weights FILE ...    the same commands with your weights and pictures
@@ -49,7 +49,7 @@ def add_parser(commands: Subparsers) -> None:
         "demo",
         "train, tune, evaluate, trace and simulate a small network, step by step",
         "Go the whole way with a small network: train predictors, choose thresholds, measure what they do, trace, "
-        "simulate.",
+        "simulate, and make a page of it.",
         _EPILOG,
     )
     parser.add_argument(
@@ -65,7 +65,7 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.errors import check_extra
     from zapsim.shipped import shipped_folder
 
-    check_extra("the demonstration needs", "all", "torch", "PIL", "matplotlib")
+    check_extra("the demonstration needs", "all", "torch", "PIL", "matplotlib", "jinja2", "plotly")
     _check_folder(args.out)
     start = perf_counter()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def execute(args: argparse.Namespace) -> int:
     print(f"$ cd {shlex.quote(str(args.out))}    # with mynet.py, and pictures to train, calibrate and test with")
     parser = argparse.ArgumentParser(prog="zapsim")
     commands = parser.add_subparsers()
-    for command in (train, tune, evaluate, trace, run):
+    for command in (train, tune, evaluate, trace, run, explain):
         command.add_parser(commands)
     steps = list(_steps(args.quick))
     with _inside(args.out):
@@ -112,6 +112,9 @@ def _steps(quick: bool) -> Iterator[tuple[str, Sequence[str]]]:
     simulate = ("run", "--arch", "eyeriss", "--trace", "mynet.safetensors")
     yield "simulate it on Eyeriss, and draw what is saved", (*simulate, "--plot", "savings.png")
     yield "keep the result for a script", (*simulate, "--out", "result.json")
+    yield "make a page to send, with tables, plots and where the savings go", (
+        "explain", *simulate[1:], "--report", "report.html",
+    )  # fmt: skip
 
 
 def _check_folder(folder: Path) -> None:

@@ -77,6 +77,7 @@ def add_parser(commands: Subparsers) -> None:
         default="table",
         help="format of the tables (default: table)",
     )
+    parser.add_argument("--wide", action="store_true", help="tables in one piece (default: 100 columns at most)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write to this file instead of the terminal")
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw the error over the MACs saved (.png, .svg, .pdf)"
@@ -94,6 +95,8 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.frontend.training.predictor import load_predictors
     from zapsim.report.conclusion import of_evaluations
     from zapsim.report.figures.curves import draw_curves, evaluated_curves
+    from zapsim.report.terminal import UNLIMITED
+    from zapsim.report.view import WIDTH, View, wrapped
 
     check_output(args.out)
     if args.plot is not None:
@@ -120,9 +123,12 @@ def execute(args: argparse.Namespace) -> int:
         )
     if args.plot is not None:
         save_figure(draw_curves(evaluated_curves(evaluated.records()), Layout("page")), args.plot)
-    text = evaluated.render(args.format, None if args.out else wide_console().width)
+    width = UNLIMITED if args.wide else min(wide_console().width, WIDTH)
+    text = evaluated.render(args.format, width)
     if args.format in ("table", "markdown"):
-        text = f"{of_evaluations(evaluated, evaluated.reference)}\n\n{text}"
+        conclusion = of_evaluations(evaluated, evaluated.reference)
+        lines = wrapped([conclusion], View(whole_provenance=args.wide or args.format == "markdown"), width)
+        text = "\n".join([*lines, "", text])
     if args.out is None:
         sys.stdout.write(text)
     else:

@@ -63,6 +63,7 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.exploration.load import load_space
     from zapsim.exploration.pareto import load_front
     from zapsim.exploration.progress import ProgressBar
+    from zapsim.report.pareto import front_conclusion
 
     space = load_space(args.space)
     options = RunOptions(args.workers, args.scheduler, args.layers, args.yes)
@@ -70,8 +71,12 @@ def execute(args: argparse.Namespace) -> int:
         summary, _ = run_space(space, args.out, options, watcher)
     for line in summary_lines(summary, space, args.out):
         print(line, file=sys.stderr)
-    if args.report is not None:
-        write_exploration_report(args.report, "zapsim explore", space, load_front(args.out))
+    front = load_front(args.out) if args.report is not None or summary.known or summary.statuses["ok"] else None
+    if front is not None and front.best:
+        goals = [(goal.column, goal.maximise) for goal in front.goals]
+        print(front_conclusion(front.rows, front.best, goals), file=sys.stderr)
+    if args.report is not None and front is not None:
+        write_exploration_report(args.report, "zapsim explore", space, front)
     return 0
 
 

@@ -55,6 +55,7 @@ def add_parser(commands: Subparsers) -> None:
         help="condition that designs must meet; may be repeated",
     )
     parser.add_argument("--limit", type=COUNT, default=30, metavar="N", help="largest number of rows (default: 30)")
+    parser.add_argument("--wide", action="store_true", help="one table, however wide (default: 100 columns at most)")
     add_option(parser, "--csv", help="also write the front with all columns as CSV")
     summary = "also draw the front (png, svg, pdf; html: interactive); may be repeated"
     add_option(parser, "--plot", action="append", default=[], help=summary)
@@ -72,9 +73,10 @@ def execute(args: argparse.Namespace) -> int:
     from zapsim.plotting import drawn_front
     from zapsim.report.figures.pareto import draw_pareto
     from zapsim.report.figures.pareto_page import front_page
-    from zapsim.report.pareto import front_csv, print_front
+    from zapsim.report.pareto import front_conclusion, front_csv, print_front
     from zapsim.report.style import Layout, save_figure
-    from zapsim.report.terminal import stdout_console
+    from zapsim.report.terminal import UNLIMITED, stdout_console
+    from zapsim.report.view import WIDTH, View, wrapped
 
     if args.limit < 1:
         raise ZapsimError(f"--limit must be at least 1, got {args.limit}")
@@ -89,7 +91,9 @@ def execute(args: argparse.Namespace) -> int:
     counts = ", ".join(f"{count:,} {status}" for status, count in sorted(front.statuses.items()))
     console = stdout_console()
     console.print(f"{drawn.headline} ({counts})", highlight=False)
-    print_front(front.best, front.choices, drawn.goals, console, args.limit)
+    for line in wrapped([front_conclusion(front.rows, front.best, drawn.goals)], View(), console.width):
+        console.print(line, highlight=False, soft_wrap=True)
+    print_front(front.best, front.choices, drawn.goals, console, args.limit, UNLIMITED if args.wide else WIDTH)
     for note in front.notes:
         console.print(f"Quality of {note}", style="dim", highlight=False, soft_wrap=True)
     if args.csv is not None:

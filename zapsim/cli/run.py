@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from zapsim.cli._arguments import (
     add_table_arguments,
     check_outputs,
     design_files,
+    number,
     open_workload,
     say_written,
     table_view,
@@ -52,6 +54,7 @@ examples:
   zapsim run --arch eyeriss --report page.html
   zapsim run --arch eyeriss --workload resnet50 --batch 4
   zapsim run --arch lanes_256 --workload vgg16 --density 0.4 conv1_2=0.6 --channel 0.3
+  zapsim run --arch eyeriss --workload vgg16 --density zap_vgg16 --pattern 1/3
   zapsim run --arch my_chip.yaml --trace my_net.safetensors --images 0 1 2 --format json --out result.json
 
 `run_sim.py --arch X` is the same as `zapsim run --arch X`.
@@ -75,6 +78,14 @@ def add_parser(commands: Subparsers) -> None:
         ".onnx file, or package.module:factory",
     )  # fmt: skip
     parser.add_argument("--batch", type=COUNT, default=1, metavar="N", help="images that run together (default: 1)")
+    parser.add_argument(
+        "--size", type=COUNT, metavar="N", help="rows and columns of the picture, for a factory (default: as it says)"
+    )
+    parser.add_argument(
+        "--pooling", type=number, metavar="W",
+        help="also say how long pooling takes if the array waits for a unit that reads W words per cycle (default: "
+        "pooling is hidden)",
+    )  # fmt: skip
     add_option(
         parser,
         "--format",
@@ -110,13 +121,17 @@ def execute(args: argparse.Namespace) -> int:
 
     if args.batch < 1:
         raise ZapsimError(f"--batch must be at least 1, got {args.batch}")
+    if args.pooling is not None and args.pooling <= 0:
+        raise ZapsimError(f"--pooling must be more than 0 words per cycle, got {args.pooling:g}")
+    if args.size is not None and args.workload is None:
+        raise ZapsimError("--size is for --workload package.module:factory; a trace has its sizes")
     check_synthetic(args)
     check_outputs((args.out, args.timeline), (args.plot,), (*design_files(args), *density_files(args)), args.report)
     timed: list[TimedLayer] = []
     form, view = args.format or _FORMAT_OF.get(args.out.suffix.lower() if args.out else "", "table"), table_view(args)
     check_view(form, view)
     with _trace(args) as trace:
-        result = _simulate(args, trace, timed)
+        result = _with_pooling(args, trace, _simulate(args, trace, timed))
         explanation = _explanation(args, trace, result) if args.report else None
     _show(result, form, view, args.out)
     if args.plot is not None:
@@ -127,6 +142,17 @@ def execute(args: argparse.Namespace) -> int:
     if args.report is not None:
         write_run_report(args.report, args, result, timed, explanation)
     return 0
+
+
+def _with_pooling(args: argparse.Namespace, trace: Trace | DenseTrace, result: RunResult) -> RunResult:
+    """Add what is to be said of pooling, if it was asked for."""
+    from zapsim.workloads.pooling import pooling_note
+
+    if args.pooling is None:
+        return result
+    shapes = [layer.shape for layer in trace.header.layers]
+    note = pooling_note(shapes, len(result.images), args.pooling, result.total.policy.cycles.total)
+    return replace(result, provenance={**result.provenance, "pooling": note})
 
 
 def _explanation(args: argparse.Namespace, trace: Trace | DenseTrace, result: RunResult) -> Explanation | None:
@@ -164,7 +190,7 @@ def _trace(args: argparse.Namespace) -> Iterator[Trace | DenseTrace]:
                 f"--workload takes the place of a trace, so that --{option} has no meaning; leave one out"
             )
     if args.density is None:
-        yield DenseTrace(open_workload(args.workload))
+        yield DenseTrace(open_workload(args.workload, args.size))
         return
     with TemporaryDirectory(prefix="zapsim-", ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "synthetic.safetensors"

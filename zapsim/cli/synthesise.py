@@ -13,7 +13,7 @@ _EPILOG = """\
 examples:
   zapsim synthesise --workload vgg16 --density 0.4 --out vgg16.safetensors
   zapsim synthesise --workload resnet50 --density 0.5 --skipped 0.3 --space 0.2 --channel 0.3 --out resnet50.safetensors
-  zapsim synthesise --workload vgg16 --rates rates.csv --pattern 1/3 --out vgg16.safetensors
+  zapsim synthesise --workload vgg16 --rates zap_vgg16 --pattern 1/3 --out vgg16.safetensors
   zapsim run --arch eyeriss --trace vgg16.safetensors
 
 Masks are drawn at random: good for studies of scale, not for statements about a network. All results from such a trace
@@ -35,8 +35,12 @@ def add_parser(commands: Subparsers) -> None:
         help="a name of `zapsim workloads`, a .yaml, .csv or .onnx file, or package.module:factory",
     )  # fmt: skip
     parser.add_argument(
-        "--rates", type=Path, metavar="FILE", help="the file of --density: layer, and density, skipped or both"
+        "--size", type=COUNT, metavar="N", help="rows and columns of the picture, for a factory (default: as it says)"
     )
+    parser.add_argument(
+        "--rates", type=Path, metavar="FILE",
+        help="the file of --density: layer, and density, skipped or both; or the name of published rates",
+    )  # fmt: skip
     parser.add_argument(
         "--images", type=COUNT, default=1, metavar="N", help="how many sets of maps to draw (default: 1)"
     )

@@ -16,7 +16,6 @@ from zapsim.cli._frontend_arguments import (
     provenance,
     undecoded_on_stderr,
 )
-from zapsim.cli._tuning_table import print_tuning
 
 CROPS = 64
 """Crops to choose thresholds on, if not said."""
@@ -183,6 +182,7 @@ def _add_array_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Measure the curves, write the points and print a column per point."""
+    from zapsim.cli._tuning_table import print_tuning
     from zapsim.errors import FrontendError
     from zapsim.frontend import api
     from zapsim.frontend.inputs import check_output

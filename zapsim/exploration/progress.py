@@ -27,7 +27,7 @@ class ProgressBar:
             TimeElapsedColumn(), TimeRemainingColumn(),
             console=console, disable=not shown, transient=True,
         )  # fmt: skip
-        self._task = self._bar.add_task("exploring", total=None, pace="", best="")
+        self._task = self._bar.add_task("starting; the first run compiles kernels", total=None, pace="", best="")
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -57,4 +57,6 @@ class ProgressBar:
             if value is not None
         )
         pace = f"{speed:.0f} designs/s" if speed else ""
-        self._bar.update(self._task, advance=len(designs), pace=pace, best=f"best: {best}" if best else "")
+        self._bar.update(
+            self._task, advance=len(designs), description="exploring", pace=pace, best=f"best: {best}" if best else ""
+        )

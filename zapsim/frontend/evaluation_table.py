@@ -190,7 +190,10 @@ class EvaluationTable(Sequence[Evaluation]):
         return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
     def render(self, form: str, width: int | None = None) -> str:
-        """Return the evaluations as ``table``, ``csv``, ``json`` or ``markdown``, with a final newline."""
+        """Return the evaluations as ``table``, ``csv``, ``json`` or ``markdown``, with a final newline.
+
+        A ``table`` is `width` characters wide (None: 200); columns that do not fit follow in further tables.
+        """
         networks = self.records()
         layers = [record for evaluation in self for record in layer_records(evaluation)]
         note = self[0].note
@@ -210,9 +213,8 @@ class EvaluationTable(Sequence[Evaluation]):
             return "\n".join([*tables, *self._left_out, f"M{basis}.\n"])
         text = io.StringIO()
         console = Console(file=text, width=width or 200, highlight=False, markup=False, emoji=False)
-        console.print(_table(shown, columns))
-        console.print(_table(shown, differences))
-        console.print(_table(layers, _LAYERS))
+        for records, part in ((shown, columns), (shown, differences), (layers, _LAYERS)):
+            _print_table(console, records, part)
         console.print(f"m{basis}", soft_wrap=True)
         for line in self._left_out:
             console.print(line, soft_wrap=True)
@@ -268,6 +270,22 @@ def _csv(records: Sequence[Record]) -> str:
     writer.writeheader()
     writer.writerows({name: csv_cell(value) for name, value in record.items()} for record in records)
     return text.getvalue()
+
+
+def _print_table(console: Console, records: Sequence[Record], columns: Sequence[Column]) -> None:
+    """Print a table, in several parts that each name the rows if the console is too narrow for one."""
+    unlimited = console.options.update(width=10_000)  # else no table is wider than the console
+    names = [column for column in columns if column[0] in ("method", "layer")]
+    left = [column for column in columns if column not in names]
+
+    def fits(count: int) -> bool:
+        table = _table(records, [*names, *left[:count]])
+        return console.measure(table, options=unlimited).maximum <= console.width
+
+    while left:
+        count = next((n for n in range(len(left), 1, -1) if fits(n)), 1)
+        console.print(_table(records, [*names, *left[:count]]))
+        del left[:count]
 
 
 def _table(records: Sequence[Record], columns: Sequence[Column]) -> Table:

@@ -42,35 +42,35 @@ def render_fronts(record: Record, form: str) -> str:
         text = io.StringIO()
         print_fronts(record, plain_console(text))
         return text.getvalue()
-    rows, left = _rows(record), [True, False, False]
+    rows, left = figure_rows(record), [True, False, False]
     notes = [f"Warning: {warning}." for warning in record["warnings"]]
     if form == "latex":
-        return latex_table(rows, left, f"{fronts_conclusion(record)} {_points(record)}", notes)
-    conditions = [["", "A", "B"], *([name, *both] for name, both in _conditions(record).items())]
+        return latex_table(rows, left, f"{fronts_conclusion(record)} {points_text(record)}", notes)
+    conditions = [["", "A", "B"], *([name, *both] for name, both in searched(record).items())]
     parts = [fronts_conclusion(record), markdown_table(conditions, [True] * 3), *notes]
-    return "\n\n".join([*parts, markdown_table(rows, left), _points(record)]) + "\n"
+    return "\n\n".join([*parts, markdown_table(rows, left), points_text(record)]) + "\n"
 
 
 def print_fronts(record: Record, console: Console) -> None:
     """Print the conclusion, what was searched, and the figures of both fronts."""
     for line in wrapped([fronts_conclusion(record)], View(), console.width):
         console.print(line, soft_wrap=True)
-    console.print(conditions_grid(_conditions(record), console.width))
-    headings, *rows = _rows(record)
+    console.print(conditions_grid(searched(record), console.width))
+    headings, *rows = figure_rows(record)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="right" if place else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     console.print(table)
-    for line in wrapped([_points(record)], View(), console.width):
+    for line in wrapped([points_text(record)], View(), console.width):
         console.print(line, style="dim", soft_wrap=True)
 
 
 def fronts_csv(record: Record) -> str:
     """Return the designs of both fronts with all columns; lines that begin with ``#`` hold figures and warnings."""
     text = io.StringIO()
-    for line in (fronts_conclusion(record), _points(record), *(f"warning: {one}" for one in record["warnings"])):
+    for line in (fronts_conclusion(record), points_text(record), *(f"warning: {one}" for one in record["warnings"])):
         text.write(f"# {line}\n")
     rows = [(side.upper(), row) for side in "ab" for row in record[side]["front"]]
     names = list(dict.fromkeys(name for _, row in rows for name in row))
@@ -82,14 +82,14 @@ def fronts_csv(record: Record) -> str:
     return text.getvalue()
 
 
-def _conditions(record: Record) -> dict[str, tuple[str, str]]:
+def searched(record: Record) -> dict[str, tuple[str, str]]:
     """Put what was searched side by side, the explorations' names first."""
     a, b = record["a"], record["b"]
     both = {name: (of_a, b["conditions"][name]) for name, of_a in a["conditions"].items()}
     return {"exploration": (a["name"], b["name"]), **both}
 
 
-def _rows(record: Record) -> list[list[str]]:
+def figure_rows(record: Record) -> list[list[str]]:
     """Return the figures as text: headings, then one row per figure."""
     a, b = record["a"], record["b"]
     rows = [
@@ -105,7 +105,7 @@ def _rows(record: Record) -> list[list[str]]:
     return rows
 
 
-def _points(record: Record) -> str:
+def points_text(record: Record) -> str:
     """State the box of the hypervolumes."""
     names = [goal_heading(goal["column"]) for goal in record["goals"]]
     worst, best = (

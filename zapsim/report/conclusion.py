@@ -1,7 +1,7 @@
 """One sentence in plain English that says what a result shows; it stands above every table.
 
-Each function takes one kind of result. What dominates a loss is the fewest causes that together make more than half of
-all that is lost (:mod:`zapsim.report.attribution`), so that no cause is named that others outweigh together.
+Each function takes one kind of result. A loss is put down to its largest cause if that makes more than half of all that
+is lost (:mod:`zapsim.report.attribution`), else to its two largest; ``mostly`` says that they make more than half.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from zapsim.comparison import Comparison, Outcome
 from zapsim.report.attribution import Explanation, Step, cycle_losses, energy_losses
-from zapsim.report.phrases import ALIKE, change, changes, listed, majority, percent
+from zapsim.report.phrases import ALIKE, change, changes, listed, main_causes, percent
 from zapsim.results import RunResult
 from zapsim.workloads.synthetic import SYNTHETIC, SYNTHETIC_NOTE
 
@@ -22,7 +22,7 @@ _ACTIVITIES: Final[dict[str, tuple[str, ...]]] = {
     "computing": ("compute",),
     "waiting for the busiest PE": ("imbalance",),
     "waiting for the buses": ("ifmap_bus", "psum_bus"),
-    "loading filters and filling the array": ("filter_load", "ramp"),
+    "loading the array": ("filter_load", "ramp"),
     "waiting for the predictor": ("predictor",),
     "waiting for DRAM": ("dram_read", "dram_write", "buffer"),
 }
@@ -115,9 +115,10 @@ def of_explanation(explanation: Explanation) -> str:
         for steps in (explanation.cycles, explanation.energy)
     ]
     lost = {"cycles": _lost(explanation.cycles), "energy": _lost(explanation.energy)}
-    causes = {what: majority(by_cause) for what, by_cause in lost.items() if any(by_cause.values())}
-    parts = [f"of {what}{'' if place else ' is due'} to {named}" for place, (what, named) in enumerate(causes.items())]
-    cause = f"most of the loss {', and '.join(parts)}" if parts else "nothing is lost"
+    causes = {what: _due(by_cause) for what, by_cause in lost.items() if any(by_cause.values())}
+    if len(causes) == 2 and len(set(causes.values())) == 1:
+        causes = {"both": causes["cycles"]}
+    cause = "; ".join(f"the loss of {what} is {due}" for what, due in causes.items()) or "nothing is lost"
     masks = f" ({SYNTHETIC} masks)" if run.quality_note == SYNTHETIC_NOTE else ""
     return (
         f"Zero outputs could save {percent(possible[0])} of the cycles and {percent(possible[1])} of the energy of "
@@ -142,9 +143,8 @@ def of_comparison(a: Design, b: Design) -> str:
     if whole and abs(difference) >= ALIKE * whole:
         slower = difference > 0
         share = {name: max(seconds if slower else -seconds, 0.0) for name, seconds in extra.items()}
-        text = "the extra time goes to" if slower else "the saved time was spent"
-        words = majority(share, dict(zip(share, share, strict=True)))
-        sentence += f"; most of {text} {words}"
+        adverb, activities = main_causes(share, dict(zip(share, share, strict=True)))
+        sentence += f"; the {'extra time is' if slower else 'saved time was'} {adverb} spent {activities}"
     return f"{sentence}."
 
 
@@ -238,7 +238,13 @@ def _loss(result: RunResult) -> str:
     could = f"the masks could save {percent(possible)} of the {what}"
     if possible - saved < _HARDLY_LOST * possible:
         return f"{could}, and hardly any of that is lost"
-    return f"{could}, and most of the loss is due to {majority(_lost(steps))}"
+    return f"{could}; the loss is {_due(_lost(steps))}"
+
+
+def _due(losses: Mapping[str, float]) -> str:
+    """Say what a loss is due to."""
+    adverb, causes = main_causes(losses)
+    return f"{adverb} due to {causes}"
 
 
 def _lost(steps: Sequence[Step]) -> dict[str, float]:

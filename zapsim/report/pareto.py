@@ -9,7 +9,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from zapsim.metrics import BY_COLUMN
+from zapsim.report.phrases import listed
 from zapsim.report.terminal import print_in_parts
+from zapsim.report.view import WIDTH
 
 _DIGITS = 5
 _ID = 8
@@ -22,6 +25,7 @@ def print_front(
     goals: Sequence[tuple[str, bool]],
     console: Console,
     most: int,
+    width: int = WIDTH,
 ) -> None:
     """Print the designs of a front, one per row.
 
@@ -37,6 +41,8 @@ def print_front(
         Where to print.
     most
         Largest number of rows.
+    width
+        Characters that a table may be wide; the columns that do not fit follow in further tables.
     """
     columns = [*choices, *(column for column, _ in goals)]
     maximised = dict(goals)
@@ -53,9 +59,47 @@ def print_front(
             grid.add_row(str(row["id"])[:_ID], *(cell(row[column]) for column in part))
         return grid
 
-    print_in_parts(console, columns, table)
+    print_in_parts(console, columns, table, width)
     if len(rows) > most:
         console.print(f"… and {len(rows) - most} more (--limit, --csv)", highlight=False)
+
+
+def front_conclusion(
+    rows: Sequence[Mapping[str, Any]], best: Sequence[Mapping[str, Any]], goals: Sequence[tuple[str, bool]]
+) -> str:
+    """Say in one sentence how many designs are on a front, and how far apart their ends are.
+
+    Parameters
+    ----------
+    rows, best
+        All designs that meet the constraints, and those on the front, at least one.
+    goals
+        Columns that the front optimises, and whether more is better.
+    """
+    ends = []
+    for column, _ in goals:
+        low, high = (bound(row[column] for row in best) for bound in (min, max))
+        spread = with_unit(column, low) if low == high else f"{cell(low)} to {with_unit(column, high)}"
+        ends.append(f"{label(column)} {spread}")
+    number = f"{len(best):,} of {len(rows):,} designs that meet the constraints"
+    return f"{number} {'is' if len(best) == 1 else 'are'} on the front: {listed(ends)}."
+
+
+def label(column: str) -> str:
+    """Name a column as people call it, without its unit."""
+    metric = BY_COLUMN.get(column)
+    return metric.heading if metric is not None else column.removeprefix("objective.")
+
+
+def unit(column: str) -> str:
+    """Return the unit of a column; none: an empty text."""
+    metric = BY_COLUMN.get(column)
+    return "" if metric is None else metric.unit.replace("mm2", "mm²")
+
+
+def with_unit(column: str, value: float) -> str:
+    """Write a value of a column with its unit."""
+    return f"{cell(value)} {unit(column)}".strip()
 
 
 def cell(value: object) -> str:

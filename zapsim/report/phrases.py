@@ -13,7 +13,7 @@ CAUSES: Final[dict[str, str]] = {
     "rigid array": "MACs that the array cannot skip",
     "imbalance": "waiting for the busiest PE",
     "buses": "waiting for the buses",
-    "second loads": "filter loads and ramps",
+    "second loads": "loading the array",
     "predictor": "the predictor",
     "DRAM": "waiting for DRAM",
     "mac": "the MAC units",
@@ -66,23 +66,33 @@ def changes(first: tuple[float, float], energy: tuple[float, float], noun: str) 
     return f"{text} {'but' if against else 'and'} {change(*energy, 'energy')}"
 
 
-def majority(losses: Mapping[str, float], words: Mapping[str, str] = CAUSES) -> str:
-    """List the fewest causes that make more than half of all losses, the largest first; losses are not negative."""
-    half, named, reached = sum(losses.values()) / 2, [], 0.0
-    for cause in sorted(losses, key=lambda name: -losses[name]):
-        named.append(words[cause])
-        reached += losses[cause]
-        if reached > half:
-            break
-    return listed(named)
+def main_causes(losses: Mapping[str, float], words: Mapping[str, str] = CAUSES) -> tuple[str, str]:
+    """Name the largest cause, or the two largest, and say how much of all that is lost they make.
+
+    Parameters
+    ----------
+    losses
+        What each cause loses; not negative, and not all nothing.
+    words
+        How a sentence names each cause.
+
+    Returns
+    -------
+    tuple of str
+        ``mostly`` if the causes make more than half of all losses, else ``above all``; and the causes: one if it
+        makes more than half alone, else two.
+    """
+    half = sum(losses.values()) / 2
+    largest = [cause for cause in sorted(losses, key=lambda name: -losses[name]) if losses[cause]][:2]
+    if losses[largest[0]] > half:
+        del largest[1:]
+    adverb = "mostly" if sum(losses[cause] for cause in largest) > half else "above all"
+    return adverb, listed([words[cause] for cause in largest])
 
 
 def listed(names: Sequence[str]) -> str:
-    """Join names by commas and "and"; a comma stands before the last "and" if a name has one of its own."""
-    if len(names) == 1:
-        return names[0]
-    comma = "," if any(" and " in name for name in names) else ""
-    return f"{', '.join(names[:-1])}{comma} and {names[-1]}"
+    """Join names by commas and "and"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def percent(share: float) -> str:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 _Group = TypeVar("_Group")
-_UNLIMITED = 10_000
+UNLIMITED = 10_000
 """Columns where there is no terminal: no cell is folded or cut short."""
 
 
@@ -24,11 +24,13 @@ def stdout_console() -> Console:
 def plain_console(file: TextIO) -> Console:
     """Make a console that writes bare text to `file`, whatever the environment says about colours."""
     return Console(
-        file=file, width=_UNLIMITED, color_system=None, force_terminal=False, markup=False, emoji=False, highlight=False
+        file=file, width=UNLIMITED, color_system=None, force_terminal=False, markup=False, emoji=False, highlight=False
     )
 
 
-def print_in_parts(console: Console, groups: Sequence[_Group], table: Callable[[Sequence[_Group]], Table]) -> None:
+def print_in_parts(
+    console: Console, groups: Sequence[_Group], table: Callable[[Sequence[_Group]], Table], most: int = UNLIMITED
+) -> None:
     """Print one table of all `groups` of columns, or several below one another if the console is too narrow for one.
 
     Parameters
@@ -39,11 +41,14 @@ def print_in_parts(console: Console, groups: Sequence[_Group], table: Callable[[
         Columns that stay together, from left to right; at least one.
     table
         Makes the table of some of the groups, with the names of the rows.
+    most
+        Characters that a table may be wide, however wide the console is.
     """
-    unlimited = console.options.update(width=_UNLIMITED)  # else no table is wider than the console
+    width = min(console.width, most)
+    unlimited = console.options.update(width=UNLIMITED)  # else no table is wider than the console
 
     def fits(part: Sequence[_Group]) -> bool:
-        return console.measure(table(part), options=unlimited).maximum <= console.width
+        return console.measure(table(part), options=unlimited).maximum <= width
 
     left = list(groups)
     while left:

@@ -1,6 +1,7 @@
 """Shares of each layer's outputs that are not zero, and that are skipped: what synthetic traces are drawn from.
 
-They come from a table, or from words as the command line takes them: ``0.4``, ``conv2=0.3``, ``rates.csv``.
+They come from a table, or from words as the command line takes them: ``0.4``, ``conv2=0.3``, ``rates.csv``, or the name
+of published rates that come with zapsim (``zap_vgg16``).
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zapsim.csvfile import read_table
-from zapsim.errors import WorkloadError, shown
+from zapsim.csvfile import TableRow, read_table
+from zapsim.errors import WorkloadError, did_you_mean, printable, shown
 from zapsim.patterns import pattern_map
+from zapsim.shipped import find_file, shipped_names
 from zapsim.workload import Workload
 
 
@@ -40,7 +42,8 @@ class Rates:
 def read_rates(path: Path, pattern: str) -> dict[str, Rates]:
     """Read a table of rates: columns `layer`, and `density` or `skipped` or both, as shares of 1.
 
-    Without a density, the zeros are those that the pattern allows to be skipped at this rate.
+    Without a density, the zeros are those that the pattern allows to be skipped at this rate. If there is a column
+    `pattern`, only the rows of this pattern are read.
 
     Raises
     ------
@@ -49,7 +52,7 @@ def read_rates(path: Path, pattern: str) -> dict[str, Rates]:
     """
     rates: dict[str, Rates] = {}
     outside = 1 - _share(pattern)
-    for row in read_table(path, ("layer",)):
+    for row in _rows_of(path, pattern):
         layer = row.cells["layer"]
         has = [column for column in ("density", "skipped") if row.cells.get(column)]
         if not has:
@@ -67,6 +70,23 @@ def read_rates(path: Path, pattern: str) -> dict[str, Rates]:
     return rates
 
 
+def _rows_of(path: Path, pattern: str) -> list[TableRow]:
+    """Read the rows of a pattern: all, unless a column names patterns."""
+    rows = read_table(path, ("layer",))
+    named = list(dict.fromkeys(row.cells["pattern"] for row in rows if "pattern" in row.cells))
+    if not named:
+        return rows
+    if pattern not in named:
+        patterns = ", ".join(map(shown, named))
+        raise WorkloadError(f"{printable(path.name)}: has no rates of pattern {pattern}; --pattern can be: {patterns}")
+    return [row for row in rows if row.cells["pattern"] == pattern]
+
+
+def rates_file(word: str) -> Path | None:
+    """Find the file of rates that a word means: a path, or the name of published rates; None: it means none."""
+    return find_file(word, "examples", ".csv")
+
+
 def _share(pattern: str) -> float:
     """Return the share of outputs in a pattern, on a map that holds whole tiles of all patterns."""
     return float(pattern_map(pattern, 60, 60).mean())
@@ -80,8 +100,8 @@ def rates_of(
     Parameters
     ----------
     words
-        A share for all layers, ``LAYER=SHARE`` for single ones, or both; or one file, as :func:`read_rates` takes it.
-        Without a share for all layers, those that are not named have no ReLU.
+        A share for all layers, ``LAYER=SHARE`` for single ones, or both; or one file, as :func:`read_rates` takes it,
+        or the name of published rates. Without a share for all layers, those that are not named have no ReLU.
     workload
         The layers.
     skipped
@@ -97,7 +117,14 @@ def rates_of(
     if len(words) == 1 and _number(words[0]) is None and "=" not in words[0]:
         if skipped is not None:
             raise WorkloadError("--skipped goes with a density; the file has a column of that name")
-        return read_rates(Path(words[0]), pattern)
+        path = rates_file(words[0]) or Path(words[0])
+        if not path.suffix and not path.exists():
+            published = shipped_names("examples", ".csv")
+            raise WorkloadError(
+                f"density: expected a share such as 0.4, LAYER=0.4, a CSV file or published rates "
+                f"({', '.join(published)}), got {shown(words[0])}{did_you_mean(words[0], published)}"
+            )
+        return read_rates(path, pattern)
     common: Rates | None = None
     layers: dict[str, Rates] = {}
     for word in words:

@@ -13,7 +13,14 @@ _DEFAULT = "default of zapsim"
 _TEXTS = ("name", "description")
 
 
-def configuration_table(arch: ArchSpec, values: Document) -> Table:
+def conditions_table(conditions: Mapping[str, tuple[str, str]]) -> Table:
+    """Put what two designs ran under side by side: A's and B's by name."""
+    columns = [Column(heading, is_number=False) for heading in ("what", "A", "B")]
+    rows = [[Cell(text, text) for text in (name, *both)] for name, both in conditions.items()]
+    return Table("conditions", "What A and B ran under", columns, rows)
+
+
+def configuration_table(arch: ArchSpec, values: Document, letter: str = "") -> Table:
     """List the values of an architecture as its file has them, then those that the file leaves at their defaults.
 
     Parameters
@@ -22,6 +29,8 @@ def configuration_table(arch: ArchSpec, values: Document) -> Table:
         The architecture.
     values
         The values of its file, with those of the command line (:func:`zapsim.arch.load.arch_values`).
+    letter
+        A or B if two designs are compared.
     """
     rows = []
     for path, leaf in values.leaves.items():
@@ -36,7 +45,8 @@ def configuration_table(arch: ArchSpec, values: Document) -> Table:
         Column("value", is_number=False),
         Column("source", is_number=False, is_prose=True),
     ]
-    return Table("configuration", f"Architecture {arch.name}: {arch.description}", columns, rows)
+    name, whose = (f"configuration-{letter.lower()}", f"{letter}: a") if letter else ("configuration", "A")
+    return Table(name, f"{whose}rchitecture {arch.name}: {arch.description}", columns, rows)
 
 
 def _row(path: str, value: str, source: str) -> list[Cell]:

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from zapsim.metrics import BY_COLUMN
 from zapsim.report.page.contents import Cell, Column, Figure, Page, Section, Table
 from zapsim.report.page.plots import base_layout, rounded
-from zapsim.report.pareto import cell
+from zapsim.report.pareto import cell, front_conclusion, label, unit, with_unit
 
 MOST_DESIGNS: Final = 4000
 """Designs that a page holds at most: those of the front first, then an even sample of the others."""
@@ -106,7 +106,7 @@ def designs_page(kind: str, designs: Designs, conclusion: str = "") -> Page:
     return Page(
         kind=kind,
         title=designs.name,
-        conclusion=conclusion or conclusion_of_front(designs),
+        conclusion=conclusion or front_conclusion(designs.rows, designs.best, designs.goals),
         figures=[Figure(f"{len(designs.best):,}", "on the front"), *counts, *_best_figures(designs)],
         sections=[Section("designs", "Designs", lead, has_designs=True), front],
         provenance=designs.provenance,
@@ -115,42 +115,13 @@ def designs_page(kind: str, designs: Designs, conclusion: str = "") -> Page:
     )
 
 
-def conclusion_of_front(designs: Designs) -> str:
-    """Say in one sentence how many designs are on the front, and how far apart their ends are."""
-    ends = []
-    for column, _ in designs.goals:
-        values = [row[column] for row in designs.best]
-        ends.append(f"{_with_unit(column, min(values))} to {_with_unit(column, max(values))} ({_label(column)})")
-    number = f"{len(designs.best):,} of {len(designs.rows):,} designs that meet the constraints"
-    verb = "is" if len(designs.best) == 1 else "are"
-    return f"{number} {verb} on the front, from {_listed(ends)}."
-
-
-def _listed(texts: Sequence[str]) -> str:
-    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
-
-
 def _best_figures(designs: Designs) -> list[Figure]:
     figures = []
     for column, is_maximised in designs.goals:
         values = [row[column] for row in designs.best]
         most = "largest" if is_maximised else "smallest"
-        figures.append(Figure(_with_unit(column, (max if is_maximised else min)(values)), f"{most} {_label(column)}"))
+        figures.append(Figure(with_unit(column, (max if is_maximised else min)(values)), f"{most} {label(column)}"))
     return figures
-
-
-def _label(column: str) -> str:
-    metric = BY_COLUMN.get(column)
-    return metric.heading if metric is not None else column.removeprefix("objective.")
-
-
-def _unit(column: str) -> str:
-    metric = BY_COLUMN.get(column)
-    return "" if metric is None else metric.unit.replace("mm2", "mm²")
-
-
-def _with_unit(column: str, value: float) -> str:
-    return f"{cell(value)} {_unit(column)}".strip()
 
 
 def _kept(designs: Designs) -> list[int]:
@@ -190,8 +161,7 @@ def _front_table(designs: Designs, best: Sequence[Mapping[str, Any]], place_of: 
 
 
 def _heading(column: str) -> str:
-    unit = _unit(column)
-    return f"{_label(column)}, {unit}" if unit else _label(column)
+    return f"{label(column)}, {unit(column)}" if unit(column) else label(column)
 
 
 def _data(designs: Designs, places: Sequence[int], front: Sequence[int]) -> dict[str, Any]:
@@ -205,7 +175,7 @@ def _data(designs: Designs, places: Sequence[int], front: Sequence[int]) -> dict
     numbers = [*goals, *sorted(metrics, key=lambda column: _METRICS.index(BY_COLUMN[column].name))]
     maximised = dict(designs.goals)
     columns: list[dict[str, Any]] = [
-        {"key": column, "label": _label(column), "unit": _unit(column),
+        {"key": column, "label": label(column), "unit": unit(column),
          "kind": "goal" if column in maximised else "metric", "maximise": maximised.get(column, False)}
         for column in numbers
     ]  # fmt: skip

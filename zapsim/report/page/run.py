@@ -22,7 +22,7 @@ _SAVINGS: Mapping[str, Callable[[Comparison], float]] = {
     "cycles saved": lambda comparison: comparison.cycle_saving,
     "energy saved": lambda comparison: comparison.energy_saving,
 }
-_CAUSE_NAMES = {"rigid array": "computing", "second loads": "filter loads and ramps"}
+_CAUSE_NAMES = {"rigid array": "computing", "second loads": "loading the array"}
 """Causes of lost cycles by what an array does in these cycles, where the names differ."""
 
 _WITH_BARS = {"mac_saving", "cycle_saving", "energy_saving", "skippable_share", "stalled_share"}
