@@ -283,8 +283,8 @@ def test_rates_of_another_pattern(tmp_path):
         ("--workload little.yaml --density none.csv", "none.csv: "),
         (
             "--workload little.yaml --density zap_vgg",
-            "density: expected a share such as 0.4, LAYER=0.4, a CSV file or published rates (zap_alexnet, zap_resnet18, "
-            "zap_vgg16), got 'zap_vgg' (did you mean 'zap_vgg16'?)",
+            "density: expected a share such as 0.4, LAYER=0.4, a CSV file or published rates (zap_alexnet, "
+            "zap_resnet18, zap_vgg16), got 'zap_vgg' (did you mean 'zap_vgg16'?)",
         ),
         ("--workload little.yaml --size 9", "--size is for package.module:factory; the sizes of little.yaml are known"),
         ("--size 9", "--size is for --workload package.module:factory; a trace has its sizes"),

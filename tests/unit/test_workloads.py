@@ -89,8 +89,8 @@ def test_pooling_is_found_by_shapes(name, first, words):
     found = pooled_words(layers)
     assert (next(iter(found)), sum(found.values())) == (first, words)
     assert pooling_note(layers, 2, 4, words) == (
-        f"{2 * words / 1e6:,.3g} M words behind {len(found)} layers, read at 4 words per cycle while the array waits, take "
-        f"{words / 2e6:,.3g} M cycles more: 50.0% of the total, which leaves them out"
+        f"{2 * words / 1e6:,.3g} M words behind {len(found)} layers, read at 4 words per cycle while the array "
+        f"waits, take {words / 2e6:,.3g} M cycles more: 50.0% of the total, which leaves them out"
     )
 
 
