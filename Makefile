@@ -1,7 +1,7 @@
 # The lanes are defined in .ci/run: `make check` runs them in the current environment, `.ci/run` in fresh ones.
 lanes = lint types imports docs test test-nojit test-boundscheck examples wheel
 
-.PHONY: check ci format rtl $(lanes)
+.PHONY: check ci format rtl fuzz kills audit licences $(lanes)
 
 check: $(lanes)
 
@@ -18,3 +18,19 @@ ci:
 format:
 	ruff check --fix .
 	ruff format .
+
+# An hour of mutated files, over every reader in turn.
+fuzz:
+	python -m tests.fuzz --tries 1000000 --seconds 150 --seed $$(date +%s)
+
+# Commands that are killed at random moments, then run again.
+kills:
+	python -m tests.kills --rounds 300
+
+# Published advisories about the installed versions; needs the network.
+audit:
+	python -m pip install --quiet pip-audit
+	pip-audit --skip-editable
+
+licences:
+	python .ci/licences.py > docs/licences.md

@@ -23,7 +23,8 @@ def check_writable(path: Path, inputs: Iterable[Path] = ()) -> None:
     Raises
     ------
     ZapsimError
-        If `path` is a directory, has no parent directory, is write-protected, or is one of the `inputs` of the run.
+        If `path` is a directory, has no parent directory, is write-protected, has too long a name, or is one of the
+        `inputs` of the run.
     """
     if not path.name or os.path.isdir(path):  # unlike Path's, os.path's take any text
         raise ZapsimError(f"{path}: cannot be written (is a directory)")
@@ -31,6 +32,11 @@ def check_writable(path: Path, inputs: Iterable[Path] = ()) -> None:
         raise ZapsimError(f"{path}: cannot be written (there is no directory {path.parent})")
     if not os.access(path if is_special(path) else target_and_partial(path)[0].parent, os.W_OK):
         raise ZapsimError(f"{path}: cannot be written (Permission denied)")
+    try:
+        os.lstat(path if is_special(path) else target_and_partial(path)[1])
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise ZapsimError(f"{path}: cannot be written ({error.strerror})") from None
     if any(is_same_file(path, source) for source in inputs):
         raise ZapsimError(f"{path}: cannot be written (it is read in the same run)")
 

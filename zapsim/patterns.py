@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.errors import ZapsimError, did_you_mean
+from zapsim.errors import ZapsimError, did_you_mean, shown
 
 _TILES: dict[str, tuple[str, ...]] = {  # '#' = computed first; repeated from the map's origin, the same on all channels
     "1/4": ("..", ".#"),
@@ -44,8 +44,8 @@ def pattern_tile(pattern: str) -> NDArray[np.bool_]:
     try:
         rows = _TILES[pattern]
     except KeyError:
-        known = ", ".join(PATTERNS)
-        raise ZapsimError(f"unknown pattern '{pattern}'{did_you_mean(pattern, PATTERNS)}; known: {known}") from None
+        near, known = did_you_mean(pattern, PATTERNS), ", ".join(PATTERNS)
+        raise ZapsimError(f"unknown pattern {shown(pattern)}{near}; known: {known}") from None
     return np.array([[cell == "#" for cell in row] for row in rows])
 
 

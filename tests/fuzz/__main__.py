@@ -50,12 +50,14 @@ def main() -> int:
     parser.add_argument("--tries", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--keep", type=Path, help="folder for a file of each failure")
+    parser.add_argument("--group", choices=[group.__name__.strip("_") for group in GROUPS], help="only these readers")
     args = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     failed = 0
     with tempfile.TemporaryDirectory() as name:
-        readers = ((kind, reader) for group in GROUPS for kind, reader in group(Path(name)).items())
+        groups = [group for group in GROUPS if args.group in (None, group.__name__.strip("_"))]
+        readers = ((kind, reader) for group in groups for kind, reader in group(Path(name)).items())
         for kind, reader in readers:
             if args.readers and kind not in args.readers:
                 continue

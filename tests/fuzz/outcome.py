@@ -21,12 +21,12 @@ def outcome(reader: Reader, data: bytes, folder: Path) -> str:
     - *accepted*: the value has only finite numbers and printable text.
     - *refused*: a ZapsimError whose lines are printable and not endless.
     - Anything else is a failure and named: another exception with its place, an absurd value, an unreadable message, or
-      more than ten seconds.
+      more than ten seconds of computing.
     """
     place = Path(tempfile.mkdtemp(dir=folder))
     path = place / reader.file
     path.write_bytes(data)
-    started = time.monotonic()
+    started = time.process_time()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -45,5 +45,5 @@ def outcome(reader: Reader, data: bytes, folder: Path) -> str:
         found = f"{type(error).__name__} at {where}: {str(error)[:200]!r}"
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    seconds = time.monotonic() - started
+    seconds = time.process_time() - started
     return found if seconds < SLOW_S else f"took {seconds:.0f} s ({found})"

@@ -18,6 +18,7 @@ from tests.frontend_predictors import random_predictors
 from tests.frontend_support import small_graph, small_network
 from zapsim.arch.load import load_arch
 from zapsim.csvfile import read_table
+from zapsim.errors import FrontendError
 from zapsim.exploration.driver import RunOptions, run_space
 from zapsim.exploration.load import load_space
 from zapsim.exploration.manifest import read_manifest
@@ -159,7 +160,7 @@ def _networks(folder: Path) -> dict[str, Reader]:
 
 
 def _pictures(folder: Path) -> dict[str, Reader]:
-    pre = Preprocessing(size=8, resize=8, mean=(0.0,), std=(1.0,))
+    pre = Preprocessing(size=8, resize=8, mean=(0.0,), std=(1.0,), colours="L")
     pixels = np.arange(2 * 8 * 8, dtype=np.uint8).reshape(2, 8, 8)
     np.savez(folder / "i.npz", images=pixels, labels=np.array([1, 2]), subjects=np.array(["a", "b"]))
     np.savez_compressed(folder / "c.npz", x=pixels)
@@ -181,11 +182,17 @@ def _pictures(folder: Path) -> dict[str, Reader]:
                     array.image(0)
             return masks.layers
 
+    def read_picture(path: Path) -> Any:
+        picture = decode(path, "RGB")
+        if picture is None:
+            raise FrontendError(f"{path.name}: does not decode")
+        return [*picture.size, picture.mode]
+
     return {
         "npz": Reader("i.npz", tuple((folder / name).read_bytes() for name in ("i.npz", "c.npz")), read_npz),
         "idx": Reader("i-ubyte", (idx,), lambda path: [int(read_idx(path, dims=3).sum())]),
         "masks": Reader("m.npz", ((folder / "m.npz").read_bytes(),), read_masks),
-        "picture": Reader("i.png", tuple(pictures), lambda path: str(decode(path, "RGB"))),
+        "picture": Reader("i.png", tuple(pictures), read_picture),
     }
 
 

@@ -1,8 +1,11 @@
 """``zapsim doctor`` and ``python -m zapsim``: what is installed, what is missing and how to get it."""
 
 import importlib.metadata
+import json
+import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -98,3 +101,21 @@ def test_the_libraries_are_those_of_the_metadata():
 def test_python_m_zapsim_is_zapsim():
     found = subprocess.run([sys.executable, "-m", "zapsim", "--version"], capture_output=True, text=True, check=True)
     assert found.stdout == f"zapsim {zapsim.__version__}\n"
+
+
+def test_a_bundle_names_versions_and_nothing_of_the_user(versions, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("OMP_NUM_THREADS", "secret")
+    monkeypatch.setenv("MKL_NUM_THREADS", "2")
+    path = tmp_path / "report.json"
+    assert main(["doctor", "--bundle", str(path)]) == 0
+    text, (out, _) = path.read_text(), capsys.readouterr()
+    record = json.loads(text)
+    assert record["zapsim"] == zapsim.__version__
+    assert record["libraries"] == {"numpy": "2.4.6", "rich": "15.0.0"}
+    assert record["extras"]["frontend"]["torch"] == "2.13.0+cpu"
+    assert "MKL_NUM_THREADS=2" in record["threads"]
+    for private in ("secret", str(Path.home()), str(tmp_path), platform.node(), sys.executable, "/"):
+        assert private not in text, private
+    assert sys.executable in out  # people see it on their own terminal
+    assert main(["doctor", "--bundle", str(tmp_path)]) == 2
+    assert "is a directory" in capsys.readouterr().err

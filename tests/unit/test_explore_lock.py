@@ -68,7 +68,7 @@ def test_a_folder_of_another_machine_is_refused_while_its_note_is_fresh(tmp_path
 def explored(tmp_path_factory):
     """Return a folder of results, and the only file of their table."""
     folder = tmp_path_factory.mktemp("explored")
-    run_space(load(folder), folder / "out", RunOptions(workers=1), Silent())
+    run_space(load(folder, parameters={"array.rows": [6, 9]}), folder / "out", RunOptions(workers=1), Silent())
     (part,) = (folder / "out" / DESIGNS).iterdir()
     return folder / "out", part
 

@@ -279,6 +279,19 @@ def test_impossible_options_are_refused(fault: dict[str, object]):
         TrainingOptions(**fault)
 
 
+def test_training_that_diverges_writes_nothing(monkeypatch: pytest.MonkeyPatch):
+    """The last step can break what had a finite loss before it; the file would be refused when it is read."""
+
+    def diverge(self: ZapPredictor) -> None:
+        next(self.parameters()).data.fill_(torch.nan)
+
+    monkeypatch.setattr(ZapPredictor, "finish", diverge)
+    network = small_network()
+    options = replace(OPTIONS, epochs=1)
+    with pytest.raises(FrontendError, match=r"^layer 2: training diverged; try a lower learning rate \(--lr\)$"):
+        train_predictors(network.model, small_graph(network), smooth_images(8), options)
+
+
 def test_too_few_images_are_said_before_work_starts():
     network = small_network()
     with pytest.raises(FrontendError, match="4 images are too few for batches of 8"):

@@ -65,7 +65,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the arguments, and exit."""
-        line = printable(message)[:_LONGEST_FAULT]
+        line = _shortened(printable(message))
         self.exit(2, f"{self.prog}: {line} ({self.prog} --help shows the options)\n")
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
@@ -190,6 +190,12 @@ def _execute(arguments: Sequence[str]) -> int:
         return int(args.execute(args))
 
 
+def _shortened(line: str) -> str:
+    """Cut the middle of a line that is too long: it begins with a file's name and ends with what is wrong with it."""
+    half = _LONGEST_FAULT // 2
+    return line if len(line) <= _LONGEST_FAULT else f"{line[:half]}...{line[-half:]}"
+
+
 def _failed(message: str, debug: bool, code: int = 2) -> int:
     """Say what ended a command, one printable line per fault; return the exit code."""
     faults = [fault for fault in message.split("\n") if fault.strip()] or ["failed"]
@@ -197,6 +203,5 @@ def _failed(message: str, debug: bool, code: int = 2) -> int:
     if debug:
         traceback.print_exc()
     for fault in [*faults[:_MOST_FAULTS], *more]:
-        line = printable(fault)
-        print(f"zapsim: {line if len(line) <= _LONGEST_FAULT else line[:_LONGEST_FAULT] + '...'}", file=sys.stderr)
+        print(f"zapsim: {_shortened(printable(fault))}", file=sys.stderr)
     return code

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from zapsim.cli._arguments import Subparsers, add_command
+from zapsim.cli._arguments import Subparsers, add_command, check_outputs, write_output
 
 _EPILOG = """\
 examples:
   zapsim doctor
   python -m zapsim doctor      if the command zapsim is not found
+  zapsim doctor --bundle report.json      to send with a report of a fault: no names, paths or files of yours
 
 The exit code is 1 if zapsim cannot run as it is installed. Extras that are missing are no fault.
 """
@@ -66,13 +69,19 @@ def add_parser(commands: Subparsers) -> None:
         "Print what zapsim runs with: versions, threads, caches, shipped files; and what the missing extras are for.",
         _EPILOG,
     )
+    parser.add_argument(
+        "--bundle", type=Path, metavar="FILE",
+        help="also write versions, system, threads and caches as JSON, without names and paths of yours",
+    )  # fmt: skip
     parser.set_defaults(execute=execute)
 
 
-def execute(_args: argparse.Namespace) -> int:
+def execute(args: argparse.Namespace) -> int:
     """Print the state of the installation; return 1 if it cannot run."""
     from importlib.metadata import PackageNotFoundError, metadata
 
+    if args.bundle is not None:
+        check_outputs((args.bundle,))
     faults: list[str] = []
     try:
         core = libraries(None)
@@ -93,7 +102,38 @@ def execute(_args: argparse.Namespace) -> int:
         print(f"{'extra':<10} {extra} ({_PURPOSES[extra]}): {state}")
     for fault in faults:
         print(f"zapsim: {fault}", file=sys.stderr)
+    if args.bundle is not None:
+        write_output(args.bundle, json.dumps(bundle(core, extras), indent=1) + "\n")
     return 1 if faults else 0
+
+
+def bundle(core: Sequence[Library], extras: Mapping[str, Sequence[Library]]) -> dict[str, object]:
+    """Collect what a report of a fault needs: no path, and no name of a user, a machine or a file.
+
+    Parameters
+    ----------
+    core, extras
+        What every installation needs, and what each extra needs, as :func:`libraries` lists them.
+    """
+    import platform
+
+    import zapsim
+    from zapsim.kernels._jit import cache_directory
+
+    cache = cache_directory()
+    return {
+        "zapsim": zapsim.__version__,
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "system": platform.system(),
+        "processor": platform.machine(),
+        "encodings": {"stdout": sys.stdout.encoding, "files": sys.getfilesystemencoding()},
+        "threads": _threads(),
+        "compiled_kernels": sum(1 for _ in cache.rglob("*.nbc")) if cache.is_dir() else 0,
+        "cache_can_be_written": os.access(cache, os.W_OK),
+        "libraries": {library.name: library.version for library in core},
+        "extras": {extra: {library.name: library.version for library in part} for extra, part in extras.items()},
+    }
 
 
 def libraries(extra: str | None) -> list[Library]:
@@ -138,7 +178,6 @@ def _library(name: str, needed: str) -> Library:
 
 def _program() -> Iterator[tuple[str, str]]:
     import platform
-    from pathlib import Path
 
     import zapsim
 
@@ -149,7 +188,7 @@ def _program() -> Iterator[tuple[str, str]]:
 def _threads() -> str:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-    settings = [f"{name}={os.environ[name]}" for name in variables if name in os.environ]
+    settings = [f"{name}={value}" for name in variables if (value := os.environ.get(name, "")).isdigit()]
     return f"{cores} cores can be used" + (f"; {', '.join(settings)}" if settings else "")
 
 

@@ -7,12 +7,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zapsim.cli._arguments import REPORT_HELP, Subparsers, add_option, check_outputs
+from zapsim.cli._arguments import REPORT_HELP, Subparsers, add_option, check_outputs, whole
 from zapsim.cli._reports import write_exploration_report
 
 if TYPE_CHECKING:
     from zapsim.exploration.driver import Summary
     from zapsim.exploration.space import Space
+
+MOST_WORKERS = 1024
+"""Processes that --workers may ask for."""
 
 _EPILOG = """\
 examples:
@@ -40,7 +43,10 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes (default: one per core, but no more than the work needs)"
+        "--workers",
+        type=whole(1, MOST_WORKERS),
+        metavar="N",
+        help="processes (default: one per core, but no more than the work needs)",
     )
     parser.add_argument(
         "--scheduler",

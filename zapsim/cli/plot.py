@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from zapsim.cli._arguments import COUNT, Subparsers, add_command, add_option, check_outputs, say_written
+from zapsim.cli._arguments import COUNT, Subparsers, add_command, add_option, check_outputs, say_written, whole
 
 _EPILOG = """\
 examples:
@@ -59,12 +59,12 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("--image", type=COUNT, metavar="I", help="index of the image in the trace")
     parser.add_argument("--layer", nargs="+", default=[], dest="layers", metavar="NAME", help="layers to show")
     parser.add_argument(
-        "--channel", nargs="+", type=int, default=[], dest="channels", metavar="K",
+        "--channel", nargs="+", type=COUNT, default=[], dest="channels", metavar="K",
         help="masks: channel of each layer (default: one with about as many zeros as its layer)",
     )  # fmt: skip
     parser.add_argument("--picture", type=Path, metavar="FILE", help="masks: the picture that was traced")
     parser.add_argument(
-        "--cycles", nargs=2, type=int, metavar=("FROM", "TO"), help="timeline: part to show (default: all)"
+        "--cycles", nargs=2, type=whole(0, 2**53), metavar=("FROM", "TO"), help="timeline: part to show (default: all)"
     )
     for option in ("--minimise", "--maximise"):
         parser.add_argument(

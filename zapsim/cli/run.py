@@ -114,6 +114,8 @@ def add_parser(commands: Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Run the simulation, and show or write its result."""
+    from zapsim.arch.load import load_arch
+    from zapsim.arch.validity import departures
     from zapsim.report.figures.savings import draw_savings
     from zapsim.report.formats import check_view
     from zapsim.report.style import Layout, save_figure
@@ -133,6 +135,8 @@ def execute(args: argparse.Namespace) -> int:
     with _trace(args) as trace:
         result = _with_pooling(args, trace, _simulate(args, trace, timed))
         explanation = _explanation(args, trace, result) if args.report else None
+    for departure in departures(load_arch(args.arch, args.overrides)):
+        print(f"zapsim: warning: {departure}", file=sys.stderr)
     _show(result, form, view, args.out)
     if args.plot is not None:
         save_figure(draw_savings([result], Layout("page")), args.plot)

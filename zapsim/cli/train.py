@@ -19,6 +19,7 @@ from zapsim.cli._frontend_arguments import (
     undecoded_on_stderr,
     wide_console,
 )
+from zapsim.errors import shown
 
 if TYPE_CHECKING:
     from zapsim.frontend.api import TrainingResult
@@ -142,7 +143,7 @@ def _pattern(text: str) -> str:
     """Check one value of --pattern: a pattern, or LAYER=PATTERN."""
     pattern = text.rpartition("=")[2]
     if pattern not in PATTERN_NAMES:
-        raise argparse.ArgumentTypeError(f"unknown pattern '{pattern}'; known: {', '.join(PATTERN_NAMES)}")
+        raise argparse.ArgumentTypeError(f"unknown pattern {shown(pattern)}; known: {', '.join(PATTERN_NAMES)}")
     return text
 
 

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from zapsim.frontend.evaluation import Evaluation
 from zapsim.reading.escape import csv_cell
+from zapsim.reading.escape import markdown as escape_markdown
 from zapsim.tracefile.records import OperatingPoint
 
 Cell = str | int | float
@@ -92,7 +93,7 @@ def cell_text(value: Cell, show: str) -> str:
 
 
 def _escaped(value: Cell, show: str) -> str:
-    return cell_text(value, show).replace("|", r"\|")
+    return escape_markdown(cell_text(value, show))
 
 
 Column = tuple[str, str, str]

@@ -84,7 +84,7 @@ class _SealedFiles(caching.IndexDataCacheFile):  # type: ignore[misc]
         data = None if name is None else self._content(Path(self._data_path(name)))
         if data is None:
             return None
-        kept_key, code = pickle.loads(data)
+        kept_key, code = pickle.loads(data)  # ours, sealed by its digest  # nosec B301
         # Two processes that write at once may give two signatures one file.
         return cast(object, code) if kept_key == repr(key) else None
 
@@ -96,7 +96,7 @@ class _SealedFiles(caching.IndexDataCacheFile):  # type: ignore[misc]
         data = self._content(Path(self._index_path))
         if data is None:
             return {}
-        version, stamp, overloads = pickle.loads(data)
+        version, stamp, overloads = pickle.loads(data)  # the same  # nosec B301
         return dict(overloads) if (version, stamp) == (self._version, self._source_stamp) else {}
 
     def _save_index(self, overloads: dict[object, str]) -> None:

@@ -12,7 +12,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from zapsim.errors import printable
 from zapsim.metrics import BY_COLUMN
+from zapsim.reading.escape import csv_cell, markdown
 from zapsim.report.compare import conditions_grid
 from zapsim.report.conclusion import of_fronts
 from zapsim.report.formats import latex_table, markdown_table
@@ -47,8 +49,8 @@ def render_fronts(record: Record, form: str) -> str:
     if form == "latex":
         return latex_table(rows, left, f"{fronts_conclusion(record)} {points_text(record)}", notes)
     conditions = [["", "A", "B"], *([name, *both] for name, both in searched(record).items())]
-    parts = [fronts_conclusion(record), markdown_table(conditions, [True] * 3), *notes]
-    return "\n\n".join([*parts, markdown_table(rows, left), points_text(record)]) + "\n"
+    parts = [markdown(fronts_conclusion(record)), markdown_table(conditions, [True] * 3), *map(markdown, notes)]
+    return "\n\n".join([*parts, markdown_table(rows, left), markdown(points_text(record))]) + "\n"
 
 
 def print_fronts(record: Record, console: Console) -> None:
@@ -71,14 +73,14 @@ def fronts_csv(record: Record) -> str:
     """Return the designs of both fronts with all columns; lines that begin with ``#`` hold figures and warnings."""
     text = io.StringIO()
     for line in (fronts_conclusion(record), points_text(record), *(f"warning: {one}" for one in record["warnings"])):
-        text.write(f"# {line}\n")
+        text.write(f"# {printable(line)}\n")
     rows = [(side.upper(), row) for side in "ab" for row in record[side]["front"]]
     names = list(dict.fromkeys(name for _, row in rows for name in row))
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["exploration", *names])
+    writer.writerow(["exploration", *map(csv_cell, names)])
     for letter, row in rows:
         values = (row.get(name) for name in names)
-        writer.writerow([letter, *("" if value is None else value for value in values)])
+        writer.writerow([letter, *("" if value is None else csv_cell(value) for value in values)])
     return text.getvalue()
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from zapsim.columns import ALIASES, BY_NAME, Column
 from zapsim.errors import printable
 from zapsim.metrics import Known, Metric, Value
-from zapsim.reading.escape import csv_cell
+from zapsim.reading.escape import csv_cell, markdown
 from zapsim.report.conclusion import Design, of_comparison
 from zapsim.report.formats import latex_table, markdown_table
 from zapsim.report.terminal import plain_console, print_in_parts
@@ -110,8 +110,9 @@ def render_comparison(pair: Pair, form: str, view: View) -> str:
     if form == "latex":
         return latex_table(cells, left, " ".join([sentence, *pair.descriptions]), [*notes, *_provenances(pair)])
     conditions = [["", "A", "B"], *([name, *both] for name, both in pair.conditions.items())]
-    parts = [sentence, "  \n".join(pair.descriptions), markdown_table(conditions, [True] * 3)]
-    return "\n\n".join([*parts, *notes, markdown_table(cells, left), *_provenances(pair)]) + "\n"
+    parts = [markdown(sentence), "  \n".join(map(markdown, pair.descriptions)), markdown_table(conditions, [True] * 3)]
+    below = [markdown_table(cells, left), *map(markdown, _provenances(pair))]
+    return "\n\n".join([*parts, *map(markdown, notes), *below]) + "\n"
 
 
 def print_comparison(pair: Pair, console: Console, view: View) -> None:

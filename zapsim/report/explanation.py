@@ -15,7 +15,7 @@ from rich.table import Table
 
 from zapsim.columns import BY_NAME
 from zapsim.errors import printable
-from zapsim.reading.escape import csv_cell
+from zapsim.reading.escape import csv_cell, markdown
 from zapsim.report.attribution import Explanation, Step
 from zapsim.report.conclusion import of_explanation
 from zapsim.report.formats import markdown_table
@@ -191,12 +191,12 @@ def _json(explanation: Explanation, _view: View) -> str:
 
 
 def _markdown(explanation: Explanation, view: View) -> str:
-    parts = [of_explanation(explanation), explanation.run.headline]
+    parts = [markdown(of_explanation(explanation)), markdown(explanation.run.headline)]
     for name, steps in _sections(explanation):
         headings, left, rows = _cells(explanation, name, steps, view)
         last = [f"**{cell}**" if cell else "" for cell in rows[-1]]
         parts.append(markdown_table([headings, *rows[:-1], last], left))
-    return "\n\n".join([*parts, *explanation.run.notes]) + "\n"
+    return "\n\n".join([*parts, *map(markdown, explanation.run.notes)]) + "\n"
 
 
 FORMATS: dict[str, Callable[[Explanation, View], str]] = {

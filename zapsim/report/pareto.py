@@ -9,7 +9,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from zapsim.errors import printable
 from zapsim.metrics import BY_COLUMN
+from zapsim.reading.escape import csv_cell
 from zapsim.report.phrases import listed
 from zapsim.report.terminal import print_in_parts
 from zapsim.report.view import WIDTH
@@ -119,6 +121,7 @@ def front_csv(rows: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> str:
     """Return all columns of a front as CSV; lines that begin with ``#`` say on what the quality was measured."""
     import pandas as pd  # which explorations need anyway
 
-    heading = "".join(f"# {note}\n" for note in notes)
-    table: str = pd.DataFrame(rows, dtype=object).to_csv(index=False, lineterminator="\n")
+    heading = "".join(f"# {printable(note)}\n" for note in notes)
+    cells = [{csv_cell(name): csv_cell(value) for name, value in row.items()} for row in rows]
+    table: str = pd.DataFrame(cells, dtype=object).to_csv(index=False, lineterminator="\n")
     return heading + table

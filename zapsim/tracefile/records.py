@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from zapsim.errors import TraceError
+from zapsim.errors import TraceError, shown
 from zapsim.patterns import NO_PATTERN, PATTERNS, pattern_map
 from zapsim.reading.text import Line, one_line
 from zapsim.tracefile.decision_unit import DecisionUnit
@@ -96,7 +96,7 @@ class PredictorSetting(_Record):
     @model_validator(mode="after")
     def _known_pattern(self) -> PredictorSetting:
         if self.pattern not in (*PATTERNS, NO_PATTERN):
-            raise ValueError(f"unknown pattern '{self.pattern}'; known: {', '.join(PATTERNS)}")
+            raise ValueError(f"unknown pattern {shown(self.pattern)}; known: {', '.join(PATTERNS)}")
         if (self.pattern == NO_PATTERN) != (self.method == GIVEN):
             raise ValueError(f"pattern '{NO_PATTERN}' goes with method '{GIVEN}', got {self.pattern}, {self.method}")
         return self

@@ -216,6 +216,8 @@ def _learn(
             display.advance(at + 1)
     for learner in learners.values():
         learner.predictor.eval().finish()
+        if not all(bool(torch.isfinite(value).all()) for value in learner.predictor.tensors().values()):
+            raise FrontendError(f"layer {learner.name}: training diverged; try a lower learning rate (--lr)")
 
 
 def _check(graph: Graph, images: ImageSet, options: TrainingOptions) -> None:

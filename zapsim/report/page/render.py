@@ -65,6 +65,7 @@ def render_page(page: Page) -> str:
     own = files("zapsim.report.page")
     library = _safe_script(get_plotlyjs())
     script = _safe_script("\n".join(own.joinpath(name).read_text(encoding="utf-8") for name in _SCRIPTS))
+    # Markup is what this package and plotly ship; of the results, only JSON in which `_data` has escaped all signs.
     return environment.get_template("page.html.jinja").render(
         page=page,
         data=Markup(_data(page)),
