@@ -27,7 +27,7 @@ def fronts(name: str) -> dict[str, object]:
 
 
 def test_compared_fronts_hold_no_formula_and_no_markup(monkeypatch):
-    monkeypatch.setattr("zapsim.report.attainment._points", lambda record: f"box of {record['a']['name']}")
+    monkeypatch.setattr("zapsim.report.attainment.points_text", lambda record: f"box of {record['a']['name']}")
     rows = fronts_csv(fronts(FORMULA)).splitlines()
     assert rows[-1] == "B,'=HYPERLINK(1),-1.0"
     text = render_fronts(fronts(MARKUP), "markdown")
