@@ -1,6 +1,6 @@
 """Double one resource of random architectures, and list where a layer takes more cycles.
 
-``python -m tests.metamorphic.doubling --tries 1000 --seed 0`` prints a table by array and resource. A design is a shipped
+``python -m tests.metamorphic.doubling --tries 1000`` prints a table by array and resource. A design is a shipped
 architecture with some of its values changed, a layer is random, and so are its masks and the policy.
 """
 
@@ -11,7 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -137,7 +137,7 @@ def random_design(rng: np.random.Generator, base: str) -> Design:
     return Design(base, kind, dataflow, numbers, tuple(words))
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_base(base: str) -> ArchSpec:
     """Read a shipped architecture."""
     return load_arch(base)
@@ -214,7 +214,8 @@ def main(arguments: list[str] | None = None) -> None:
         worst = sorted(slower[key], key=lambda case: -case.factor)
         above = sum(case.factor > 1.01 for case in worst)
         print(
-            f"{key[0]:18} {key[1]:24} {len(worst):5} of {tried[key]:5}, {above} by over 1 %, worst x {worst[0].factor:.3f}"
+            f"{key[0]:18} {key[1]:24} {len(worst):5} of {tried[key]:5}, "
+            f"{above} by over 1 %, worst x {worst[0].factor:.3f}"
         )
         for case in worst[: chosen.show]:
             print("   ", f"{case.factor:.3f}", case.cycles, case.policy, case.design, case.layer.shape)

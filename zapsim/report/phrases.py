@@ -68,7 +68,7 @@ def changes(first: tuple[float, float], energy: tuple[float, float], noun: str) 
 
 def majority(losses: Mapping[str, float], words: Mapping[str, str] = CAUSES) -> str:
     """List the fewest causes that make more than half of all losses, the largest first; losses are not negative."""
-    half, named, reached = sum(losses.values()) / 2, [], 0.0
+    half, named, reached = math.fsum(losses.values()) / 2, [], 0.0
     for cause in sorted(losses, key=lambda name: -losses[name]):
         named.append(words[cause])
         reached += losses[cause]

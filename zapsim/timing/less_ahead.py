@@ -17,7 +17,7 @@ from zapsim.remembered import once_per_object
 def less_ahead(arch: ArchSpec, layer: str) -> tuple[ArchSpec, ...]:
     """List the architecture, and then with the depths halved down to 0 in all combinations.
 
-    Only itself, if prefetching takes nothing from a mapping: on other arrays, and for a `layer` whose mapping is pinned.
+    Only itself where prefetching takes nothing from a mapping: on other arrays, and if that of `layer` is pinned.
     """
     array = arch.array
     if not isinstance(array, RowStationaryArray) or layer in array.mapping.pinned:
