@@ -6,6 +6,7 @@ per layer: its shape, the shares of zeros that coding needs, keys of the archite
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -68,7 +69,7 @@ class DenseLayer:
         """Energy of the chip in :attr:`total_ms`, without DRAM, in mJ."""
         timing = self.timing
         parts = energy_by_component(self.arch, timing.counts, timing.cycles.total)
-        return sum(pj for part, pj in parts.items() if part != "dram") * 1e-9
+        return math.fsum(pj for part, pj in parts.items() if part != "dram") * 1e-9
 
 
 def _megabytes(layer: DenseLayer, words: int) -> float:
@@ -151,12 +152,15 @@ class MetricErrors:
     @property
     def mean(self) -> float:
         """Mean absolute error of the layers."""
-        return sum(abs(figure.error) for figure in self.figures) / len(self.figures)
+        return math.fsum(abs(figure.error) for figure in self.figures) / len(self.figures)
 
     @property
     def of_sum(self) -> float:
         """Signed error of the sum over all layers."""
-        return sum(figure.ours for figure in self.figures) / sum(figure.published for figure in self.figures) - 1
+        ours, published = (
+            math.fsum(getattr(figure, side) for figure in self.figures) for side in ("ours", "published")
+        )
+        return ours / published - 1
 
     @property
     def met(self) -> bool:

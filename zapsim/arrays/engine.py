@@ -116,16 +116,19 @@ class StageShare:
         Whether the outputs that take time are known only at run time, from the mask.
     name
         ``A`` (pattern) or ``B`` (rest); empty for the only stage of a layer.
+    early_exit
+        Whether outputs may end early, so that each weight has the place of its input beside it.
     """
 
     share: float = 1.0
     pixels: tuple[int, ...] | None = None
     by_mask: bool = False
     name: Literal["", "A", "B"] = ""
+    early_exit: bool = False
 
     @cached_property
     def _hash(self) -> int:
-        return hash((self.share, self.pixels, self.by_mask, self.name))
+        return hash((self.share, self.pixels, self.by_mask, self.name, self.early_exit))
 
     def __hash__(self) -> int:
         return self._hash

@@ -19,6 +19,7 @@ from pydantic_core import to_json
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import WHOLE_LAYER, Demand, Engine, Mapping, Served, StageResult, StageShare
+from zapsim.remembered import once_per_object
 from zapsim.workload import ConvShape
 
 CAPACITY = 48 * 2**20
@@ -49,6 +50,9 @@ def engine_inputs(arch: ArchSpec) -> EngineInputs:
     """Gather what an engine may read of `arch`; names, which only messages mention, are left out."""
     to_time = [arch.array, arch.word, arch.buffers, arch.dram.compression, arch.predictor.granularity]
     return EngineInputs(to_json([*to_time, arch.dram, arch.clock, arch.energy, arch.resized]), to_json(to_time))
+
+
+_inputs_of_less = once_per_object(engine_inputs)
 
 
 class EngineCache:
@@ -92,13 +96,16 @@ class CachedEngine(Generic[Mapping]):
         """Policies that the engine serves."""
         return self._engine.served
 
+    def _inputs_of(self, arch: ArchSpec) -> EngineInputs:
+        """Gather what the engine may read of the architecture, or of the same with less prefetching."""
+        return self._inputs if arch is self._arch else _inputs_of_less(arch)
+
     def map_stages(
         self, shape: ConvShape, arch: ArchSpec, stages: Sequence[StageShare] = WHOLE_LAYER, coded: float = 1.0, /
     ) -> Sequence[Mapping]:
         """Return how each stage of `shape` is put on the array."""
-        assert arch is self._arch
         mappings = self._cache.mappings
-        key = shape, tuple(stages), coded, self._inputs.to_map  # with its name, by which mappings are pinned
+        key = shape, tuple(stages), coded, self._inputs_of(arch).to_map  # with its name, by which mappings are pinned
         if key not in mappings:
             self._cache.add_mappings(key, self._engine.map_stages(shape, arch, stages, coded))
         mappings.move_to_end(key)
@@ -107,9 +114,8 @@ class CachedEngine(Generic[Mapping]):
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: Mapping, demand: Demand) -> StageResult:
         """Return cycles and actions of one stage."""
-        assert arch is self._arch
         stages = self._cache.stages
-        key = _without_name(shape), mapping, self._inputs.to_time, _demand_key(demand)
+        key = _without_name(shape), mapping, self._inputs_of(arch).to_time, _demand_key(demand)
         if key in stages:
             stages.move_to_end(key)
             return stages[key]

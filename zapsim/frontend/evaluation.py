@@ -6,6 +6,7 @@ layers that were measured alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -144,7 +145,7 @@ class Evaluation:
 
     def summed_error(self, weights: Mapping[str, float]) -> float:
         """Return the sum of the layers' errors, each times its weight (1 where there is none)."""
-        return sum(layer.error * weights.get(layer.name, 1.0) for layer in self.layers)
+        return math.fsum(layer.error * weights.get(layer.name, 1.0) for layer in self.layers)
 
     @property
     def macs_skipped(self) -> float:

@@ -8,6 +8,7 @@ losses are exactly what is missing from (1 − a) · T; so the causes sum to the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -94,11 +95,11 @@ def _steps(
     """Yield what the masks leave out, then what each part of the cycles or the energy loses of it."""
     layers = list(zip(oracle.layers, perfect.layers, predicted.layers, strict=True))
     before = {one.shape.name: parts(one.comparison.baseline) for one in predicted.layers}
-    whole = sum(sum(layer_parts.values()) for layer_parts in before.values())
+    whole = math.fsum(math.fsum(layer_parts.values()) for layer_parts in before.values())
 
     def weighted(share: Callable[[LayerResult, LayerResult, LayerResult], float]) -> float:
         """Average a share over the layers, weighted by what each takes in the baseline."""
-        return sum(share(*layer) * sum(before[layer[2].shape.name].values()) for layer in layers) / whole
+        return math.fsum(share(*layer) * math.fsum(before[layer[2].shape.name].values()) for layer in layers) / whole
 
     def unpredicted(layer: LayerResult) -> bool:
         return not layer.is_predicted
@@ -119,9 +120,9 @@ def _losses(run: RunResult, parts: Callable[[Outcome], Parts]) -> Iterator[Step]
     layers = [
         (_demanded(layer), parts(layer.comparison.baseline), parts(layer.comparison.policy)) for layer in run.layers
     ]
-    whole = sum(sum(before.values()) for _, before, _ in layers)
+    whole = math.fsum(math.fsum(before.values()) for _, before, _ in layers)
     for part in layers[0][1]:
-        lost = sum(after[part] - demanded * before[part] for demanded, before, after in layers)
+        lost = math.fsum(after[part] - demanded * before[part] for demanded, before, after in layers)
         yield Step(part, -lost / whole if whole else 0.0)
 
 

@@ -139,7 +139,7 @@ def of_comparison(a: Design, b: Design) -> str:
     sentence = f"{head} takes {_compared(total_a, total_b, (a.clock, b.clock), work)}"
     seconds_a, seconds_b = (_activities(total, side.clock) for total, side in ((total_a, a), (total_b, b)))
     extra = {name: seconds_b[name] * work - seconds for name, seconds in seconds_a.items()}
-    difference, whole = sum(extra.values()), sum(seconds_a.values())
+    difference, whole = math.fsum(extra.values()), math.fsum(seconds_a.values())
     if whole and abs(difference) >= ALIKE * whole:
         slower = difference > 0
         share = {name: max(seconds if slower else -seconds, 0.0) for name, seconds in extra.items()}
@@ -232,7 +232,7 @@ def _loss(result: RunResult) -> str:
     gates = result.policy.endswith("-gate")
     what, steps = ("energy", energy_losses(result)) if gates else ("cycles", cycle_losses(result))
     saved = total.energy_saving if gates else total.cycle_saving
-    possible = saved - sum(step.share for step in steps)
+    possible = saved - math.fsum(step.share for step in steps)
     if possible < ALIKE:
         return _bound(total.policy)
     could = f"the masks could save {percent(possible)} of the {what}"
@@ -255,7 +255,7 @@ def _lost(steps: Sequence[Step]) -> dict[str, float]:
 def _bound(outcome: Outcome) -> str:
     """Say in what the array spends most of its cycles."""
     activities = _activities(outcome, 1.0)
-    total = sum(activities.values())
+    total = math.fsum(activities.values())
     if not total:
         return "the array has nothing to do"
     longest = max(activities, key=lambda name: activities[name])

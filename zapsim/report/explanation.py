@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -107,7 +108,7 @@ def _sections(explanation: Explanation) -> Sequence[tuple[str, tuple[Step, ...]]
 
 
 def _saved(steps: Sequence[Step]) -> float:
-    return sum(step.share for step in steps)
+    return math.fsum(step.share for step in steps)
 
 
 def _table(explanation: Explanation, view: View) -> str:

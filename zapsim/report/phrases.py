@@ -86,7 +86,7 @@ def main_causes(losses: Mapping[str, float], words: Mapping[str, str] = CAUSES) 
     largest = [cause for cause in sorted(losses, key=lambda name: -losses[name]) if losses[cause]][:2]
     if losses[largest[0]] > half:
         del largest[1:]
-    adverb = "mostly" if sum(losses[cause] for cause in largest) > half else "above all"
+    adverb = "mostly" if math.fsum(losses[cause] for cause in largest) > half else "above all"
     return adverb, listed([words[cause] for cause in largest])
 
 

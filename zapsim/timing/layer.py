@@ -20,6 +20,7 @@ from zapsim.arrays.tiles import Tiles
 from zapsim.counts import Counts, Cycles
 from zapsim.errors import MappingError, PolicyError
 from zapsim.kernels import timeline as kernels
+from zapsim.timing.less_ahead import less_ahead
 from zapsim.timing.predictor import (
     NO_PREDICTION,
     Prediction,
@@ -134,9 +135,13 @@ def time_layer(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Settled:
-    """What is settled for a layer on an architecture before any stage runs: mappings, and the work of the predictor."""
+    """What is settled for a layer on an architecture before any stage runs: mappings, and the work of the predictor.
+
+    `used` is `arch`, or the architecture with less prefetching if that is faster (:mod:`zapsim.timing.less_ahead`).
+    """
 
     arch: ArchSpec
+    used: ArchSpec
     mappings: Sequence[Any]
     unit: UnitWork | None
 
@@ -155,16 +160,35 @@ def settled_on(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy: P
     if known is None:
         engine.served.check(arch.array.dataflow, policy)
         check_buffer(arch)
-        mappings = engine.map_stages(layer.shape, arch, made.shares, made.coded_share)
+        used = _prefetching(engine, arch, layer, policy)
+        mappings = engine.map_stages(layer.shape, used, made.shares, made.coded_share)
         unit = None
         if made.mask is not None and policy.knowledge != "oracle" and arch.predictor.unit != "ideal":
             assert layer.setting is not None
             outputs = layer.pattern_outputs().count()
             unit = unit_work(arch, layer.shape, outputs, work=layer.setting.work, decision=layer.setting.unit)
-        known = made.settled[key] = _Settled(arch, mappings, unit)
+        known = made.settled[key] = _Settled(arch, used, mappings, unit)
         if len(made.settled) > _MOST_SETTLED:
             made.settled.popitem(last=False)
     return known
+
+
+def _prefetching(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy: Policy) -> ArchSpec:
+    """Find how far ahead DRAM works for a layer: as far as it may, or less if the dense layer is faster then.
+
+    On a row-stationary array, each tile that is fetched ahead or still on its way to DRAM takes words of the GLB.
+    """
+    choices = less_ahead(arch, layer.shape.name)
+    if len(choices) == 1:
+        return arch
+    dense = layer_demands(arch, layer, policy, predicted=False)
+
+    def cycles(choice: ArchSpec) -> int:
+        mappings = engine.map_stages(layer.shape, choice, dense.shares, dense.coded_share)
+        known = _Settled(arch, choice, mappings, None)
+        return _time_demands(engine, arch, layer, policy, dense, known, NOTHING_STAYS, run_fast).cycles.total
+
+    return min(choices, key=cycles)  # of equals the first: as far as it may
 
 
 def _time_demands(
@@ -178,7 +202,7 @@ def _time_demands(
     timeline: TimelineEngine,
 ) -> LayerTiming:
     """Time a layer from the demands of its stages on."""
-    shape = layer.shape
+    shape, arch = layer.shape, known.used
     stages = [
         engine.time_stage(shape, arch, mapping, demand)
         for mapping, demand in zip(known.mappings, made.demands, strict=True)

@@ -181,6 +181,7 @@ def stage_shares(shape: ConvShape, demands: Sequence[Demand]) -> list[StageShare
                 pixels=demand.pixels,
                 by_mask=demand.mask_pixels is not None and not demand.gate,
                 name="" if demand.positions is None else name,
+                early_exit=demand.exit_macs is not None,
             )
         )
     return shares

@@ -75,6 +75,22 @@ class LanesMapping:
         """Lanes that load weights together: those of a PE, or of all PEs that go on together."""
         return max(self.pe, self.domain, key=lambda part: part.lanes)
 
+    def streams(self, shape: ConvShape, per_weight: int) -> bool:
+        """Say whether weights of `per_weight` words are streamed, since the PEs' buffers do not hold a PE's filters."""
+        words = shape.macs_per_output * per_weight
+        return words * min(self.held_filters, shape.K) > self.array.filter_buffer
+
+    def with_fewer_filters(self) -> LanesMapping | None:
+        """Leave out half of the clusters, or of the PEs, that are spread over filters; None: there is no such half."""
+        array = self.array
+        for level, spread, size in (
+            ("clusters", array.spread.clusters, array.clusters),
+            ("pes", array.spread.pes, array.pes),
+        ):
+            if spread == "filters" and size > 1:
+                return lanes_mapping(array.model_copy(update={level: size // 2}))
+        return None
+
     def dense_cycles(self, shape: ConvShape) -> int:
         """Count the cycles of an output without any skipping."""
         return -(-lane_macs(shape, self.slices, self.array.brick) // self.array.macs_per_lane)
@@ -108,8 +124,13 @@ def map_lanes(shape: ConvShape, arch: ArchSpec) -> LanesMapping:
         raise MappingError(
             f"layer {shape.name}: {arch.name} has {whole.lanes} lanes, at most {_MOST_LANES} are modelled"
         )
+    return lanes_mapping(array)
+
+
+def lanes_mapping(array: OutputLanesArray) -> LanesMapping:
+    """Deal outputs to all lanes of `array`."""
     slices = array.lanes if array.spread.lanes == "slices" else 1
-    return LanesMapping(array, whole, _extent(array, _INSIDE[array.sync]), _extent(array, 2), slices)
+    return LanesMapping(array, whole_array(array), _extent(array, _INSIDE[array.sync]), _extent(array, 2), slices)
 
 
 def whole_array(array: OutputLanesArray) -> Extent:

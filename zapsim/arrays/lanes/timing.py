@@ -58,8 +58,13 @@ class LanesEngine:
     def map_stages(
         self, shape: ConvShape, arch: ArchSpec, stages: Sequence[StageShare] = WHOLE_LAYER, _coded: float = 1.0
     ) -> list[LanesMapping]:
-        """Deal `shape` to the lanes of `arch`; the mapping is the same for every stage and mask."""
-        return [map_lanes(shape, arch)] * len(stages)
+        """Deal `shape` to the lanes of `arch`; the mapping is the same for every stage and mask.
+
+        Where the weights at work at a time do not fit the GLB, they come from DRAM as often as they are streamed. Then
+        fewer filters may be at work: as many as take the fewest cycles of lanes and DRAM channel for the dense layer.
+        """
+        per_weight = 1 + INDEX_WORDS if any(stage.early_exit for stage in stages) else 1
+        return [_best_mapping(shape, arch, per_weight)] * len(stages)
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: LanesMapping, demand: Demand) -> StageResult:
         """Count cycles and actions of one stage.
@@ -81,6 +86,32 @@ class LanesEngine:
         clocked = pes * mapping.array.lanes * cycles.total
         counts = storage.plus(macs_executed=macs.executed, macs_gated=macs.gated, pe_active_cycles=clocked)
         return StageResult(cycles, counts, pes, tiles, work.lane_cycles / busy if busy else 1.0)
+
+
+def _best_mapping(shape: ConvShape, arch: ArchSpec, per_weight: int) -> LanesMapping:
+    """Find how many filters are at work at a time, in halves of what the array has; all, if their weights fit."""
+    whole = mapping = map_lanes(shape, arch)
+    weights = shape.macs_per_output * per_weight
+    choices = [whole]
+    while mapping.streams(shape, per_weight) and min(mapping.whole.filters, shape.K) * weights > arch.glb_words:
+        smaller = mapping.with_fewer_filters()
+        if smaller is None:
+            break
+        choices.append(mapping := smaller)
+    if len(choices) == 1:
+        return whole
+    return min(choices, key=lambda choice: _dense_cycles(shape, arch, choice, per_weight))  # of equals the first: all
+
+
+def _dense_cycles(shape: ConvShape, arch: ArchSpec, mapping: LanesMapping, per_weight: int) -> float:
+    """Count the cycles of the dense layer: of lanes and channel the longer, and what is not brought ahead."""
+    work = lane_work(shape, mapping, Demand())
+    filters, ifmap = _operands(shape, arch, work, Demand(), per_weight)
+    word_cycles = arch.word_bytes * arch.clock / (arch.dram.bandwidth * (1 - arch.dram.refresh))
+    ahead = arch.buffers.prefetch
+    exposed = (0 if ahead.ifmap else ifmap.dram) + (0 if ahead.filter else filters.dram)
+    cycles = _cycles(work, filters, ifmap).total
+    return max(cycles + exposed * word_cycles, (ifmap.dram + filters.dram + work.outputs) * word_cycles)
 
 
 def _lane_work(shape: ConvShape, _arch: ArchSpec, mapping: LanesMapping, demand: Demand) -> LaneWork:
@@ -118,8 +149,7 @@ def storage_counts(
         return Counts(), Cycles(), no_tiles(shape, work, arch.glb_words)
     per_weight = 1 if demand.exit_macs is None else 1 + INDEX_WORDS
     glb_words = arch.glb_words
-    filters = _filters(shape, work, per_weight, glb_words)
-    ifmap = _ifmap(shape, arch, work, demand, glb_words - filters.held)
+    filters, ifmap = _operands(shape, arch, work, demand, per_weight)
     merged = work.mapping.slices * work.outputs if work.mapping.slices > 1 else 0
     counts = Counts(
         ifmap_spad_reads=macs.demanded,
@@ -159,8 +189,24 @@ def _cycles(work: LaneWork, filters: _Operand, ifmap: _Operand) -> Cycles:
     return Cycles(compute=work.cycles, ramp=ramp, **waits)
 
 
+def _operands(
+    shape: ConvShape, arch: ArchSpec, work: LaneWork, demand: Demand, per_weight: int
+) -> tuple[_Operand, _Operand]:
+    """Give the GLB to the operands for which DRAM then moves the fewest words: filters and ifmap."""
+    glb_words = arch.glb_words
+    filters = _filters(shape, work, per_weight, glb_words)
+    ifmap = _ifmap(shape, arch, work, demand, glb_words - filters.held)
+    if not filters.once or ifmap.once or not work.streams(shape, per_weight):
+        return filters, ifmap
+    passing = _filters(shape, work, per_weight, 0)
+    kept = _ifmap(shape, arch, work, demand, glb_words - passing.held)
+    if kept.once and passing.dram + kept.dram < filters.dram + ifmap.dram:
+        return passing, kept
+    return filters, ifmap
+
+
 def _filters(shape: ConvShape, work: LaneWork, per_weight: int, glb_words: int) -> _Operand:
-    """Count the words of weights that move.
+    """Count the words of weights that move; ``glb_words`` are those that they may take.
 
     Filters that fit the PEs' buffers are loaded once by every part of the array that uses them; others are streamed
     for every group of outputs that start together, as far as the longest of them gets.
@@ -170,7 +216,7 @@ def _filters(shape: ConvShape, work: LaneWork, per_weight: int, glb_words: int) 
     words = shape.macs_per_output * per_weight
     used = work.use.filters
     in_flight = min(mapping.whole.filters, used)
-    resident = words * min(mapping.held_filters, shape.K) <= mapping.array.filter_buffer
+    resident = not work.streams(shape, per_weight)
     if resident:
         bus, first, listeners = work.loads * words, in_flight * words, mapping.loaders
     else:

@@ -91,6 +91,10 @@ class LaneWork:
         """Outputs dispatched."""
         return self.use.outputs
 
+    def streams(self, shape: ConvShape, per_weight: int) -> bool:
+        """Say whether weights are streamed (:meth:`zapsim.arrays.lanes.mapping.LanesMapping.streams`)."""
+        return self.mapping.streams(shape, per_weight)
+
     @property
     def per_filter(self) -> Ints:
         """Outputs dispatched of each filter: int64 (K,)."""

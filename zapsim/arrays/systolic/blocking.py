@@ -56,8 +56,32 @@ def _best(
         moved = ifmap * coded + filters + 2 * spilled
         return stage_cycles(choice, dense).cycles.total + moved * word_cycles, choice.blocks
 
-    choices = _choices(shape, mapping, glb_words)
-    return min((replace(mapping, blocking=choice, drifts=choice.streams_stay) for choice in choices), key=cost)
+    choices = [
+        replace(columns, blocking=choice, drifts=choice.streams_stay)
+        for columns, held in _columns(shape, mapping, glb_words)
+        for choice in held
+    ]
+    return min(choices, key=cost)  # of equals the first: with most columns
+
+
+def _columns(
+    shape: ConvShape, mapping: SystolicMapping, glb_words: int
+) -> Iterator[tuple[SystolicMapping, list[Blocking]]]:
+    """Yield the layer on all columns, and on halves of them as long as these need not share the buffer's words.
+
+    Half the columns have half the psums. These may stay where those of all columns are cut into short blocks, go to
+    DRAM, or take the room of what streams. With each comes what the buffer can hold.
+    """
+    while True:
+        held = list(_choices(shape, mapping, glb_words))
+        yield mapping, held
+        streams = any(choice.streams_stay for choice in held)
+        roomy = any(
+            choice.psums_stay and choice.vectors == mapping.T and choice.streams_stay == streams for choice in held
+        )
+        if roomy or mapping.array.cols == 1:
+            return
+        mapping = replace(mapping, array=mapping.array.model_copy(update={"cols": mapping.array.cols // 2}))
 
 
 def _side_by_side(mapping: SystolicMapping) -> int:

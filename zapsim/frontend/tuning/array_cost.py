@@ -10,6 +10,7 @@ predictors at work: exactly what a simulation of a trace of these images gives.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -79,12 +80,12 @@ class ArrayCosts:
     @property
     def dense_cycles(self) -> float:
         """Cycles if everything is computed."""
-        return float(sum(layer.cycles[0] for layer in self.layers))
+        return math.fsum(layer.cycles[0] for layer in self.layers)
 
     @property
     def dense_energy_pj(self) -> float:
         """Energy if everything is computed."""
-        return float(sum(layer.energy_pj[0] for layer in self.layers))
+        return math.fsum(layer.energy_pj[0] for layer in self.layers)
 
 
 def skipping_policy(arch: ArchSpec, graph: Graph) -> Policy:

@@ -17,6 +17,7 @@ the sums that the choice was made by, and ``macs_saved`` and ``summed_error`` th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, prod, sqrt
@@ -118,12 +119,12 @@ class ArrayTradeOff:
         if not (isfinite(saving) and 0 <= saving <= 1):
             raise FrontendError(f"a saving must be a share from 0 to 1, got {saving}")
         costs = self._costs(self._weights((0,) * len(self.costs.layers)))
-        whole = sum(float(cost[0]) for cost in costs)
+        whole = math.fsum(float(cost[0]) for cost in costs)
         left = sqrt(1 - saving) if self.minimise == "edp" else 1 - saving
         lists = [Options(error, cost) for error, cost in zip(self._errors(), costs, strict=True)]
         choice = choose_exactly(lists, left * whole * (1 + 1e-12))
         if choice is None:
-            least = sum(float(cost.min()) for cost in costs) / whole
+            least = math.fsum(float(cost.min()) for cost in costs) / whole
             most = 1 - (least**2 if self.minimise == "edp" else least)
             raise UnreachableError(
                 f"a saving of {saving:.1%} cannot be reached: no thresholds save over {most:.2%} of the {self.named}"
@@ -154,8 +155,8 @@ class ArrayTradeOff:
         """Return cycles and energy of the network at an option per layer."""
         pairs = list(zip(self.costs.layers, taken, strict=True))
         return (
-            float(sum(layer.cycles[option] for layer, option in pairs)),
-            float(sum(layer.energy_pj[option] for layer, option in pairs)),
+            math.fsum(layer.cycles[option] for layer, option in pairs),
+            math.fsum(layer.energy_pj[option] for layer, option in pairs),
         )
 
     def _errors(self) -> list[NDArray[np.float64]]:
@@ -181,7 +182,7 @@ class ArrayTradeOff:
         dense_macs = sum(layer.site.shape.macs for layer in self.costs.layers)
         quality = {
             "macs_saved": 1 - sum(macs for _, macs in lost) / dense_macs,
-            "summed_error": float(sum(error for error, _ in lost)),
+            "summed_error": math.fsum(error for error, _ in lost),
             "layerwise_cycle_saving": 1 - cycles / self.costs.dense_cycles,
             "layerwise_energy_saving": 1 - energy / self.costs.dense_energy_pj if self.costs.dense_energy_pj else 0.0,
             **asked,

@@ -14,6 +14,7 @@ that is reached.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -184,4 +185,4 @@ def _fill(lists: Sequence[Options], taken: list[int], budget: float) -> None:
 
 
 def _sum(lists: Sequence[Options], taken: Sequence[int], what: str) -> float:
-    return float(sum(getattr(options, what)[index] for options, index in zip(lists, taken, strict=True)))
+    return math.fsum(getattr(options, what)[index] for options, index in zip(lists, taken, strict=True))

@@ -18,6 +18,7 @@ quality is therefore what the curves expect of it:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -76,7 +77,7 @@ def for_saving(curves: Curves, saving: float) -> OperatingPoint:
     budget = _dense(curves) - saving * curves.dense_macs
     choice = choose([Options(layer.errors, layer.macs) for layer in _layers(curves)], budget)
     if choice is None:
-        most = sum(float(layer.macs[0] - layer.macs.min()) for layer in _layers(curves)) / curves.dense_macs
+        most = math.fsum(float(layer.macs[0] - layer.macs.min()) for layer in _layers(curves)) / curves.dense_macs
         raise UnreachableError(
             f"a saving of {saving:.1%} cannot be reached: all thresholds at 1 save {most:.2%} of the MACs"
         )
@@ -135,10 +136,10 @@ def _point(
 ) -> OperatingPoint:
     """Return the point of an option per layer."""
     pairs = list(zip(_layers(curves), options, strict=True))
-    saved = _dense(curves) - sum(float(layer.macs[option]) for layer, option in pairs)
+    saved = _dense(curves) - math.fsum(float(layer.macs[option]) for layer, option in pairs)
     quality = {
         "macs_saved": saved / curves.dense_macs,
-        "summed_error": curves.total(float(sum(layer.errors[option] for layer, option in pairs))),
+        "summed_error": curves.total(math.fsum(layer.errors[option] for layer, option in pairs)),
         **(bounds or {}),
     }
     settings = {layer.name: layer.setting(option) for layer, option in pairs if option}
@@ -207,7 +208,7 @@ def _check_one_method(curves: Curves) -> None:
 
 def _dense(curves: Curves) -> float:
     """Return the MACs of the predicted layers if they compute everything."""
-    return float(sum(layer.macs[0] for layer in _layers(curves)))
+    return math.fsum(layer.macs[0] for layer in _layers(curves))
 
 
 class _Record(BaseModel):

@@ -7,6 +7,7 @@ the weight of the layer's error.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -65,7 +66,7 @@ def measure_sensitivities(
         return dict.fromkeys(probes, 1.0)
     mean = float(np.mean(list(slopes.values())))
     weights = {name: max(slopes.get(name, mean) / mean, LEAST_WEIGHT) for name in probes}
-    scale = len(weights) / sum(weights.values())
+    scale = len(weights) / math.fsum(weights.values())
     return {name: weight * scale for name, weight in weights.items()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -96,8 +97,8 @@ def _visible(steps: Sequence[Step]) -> list[Step]:
     """Put the causes that change nothing in one, which is left out if there is none of them."""
     shown = [step for step in steps if abs(step.share) >= NOTHING]
     hidden = [step.share for step in steps if abs(step.share) < NOTHING]
-    if abs(sum(hidden)) >= NOTHING:
-        shown.append(Step(f"{len(hidden)} other{'s' * (len(hidden) > 1)}", sum(hidden)))
+    if abs(math.fsum(hidden)) >= NOTHING:
+        shown.append(Step(f"{len(hidden)} other{'s' * (len(hidden) > 1)}", math.fsum(hidden)))
     return shown
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final
@@ -164,7 +165,7 @@ def waterfall(name: str, caption: str, steps: Mapping[str, float], end: str, y: 
         What the sum is called.
     """
     drawn = {label: points for label, points in steps.items() if abs(points) >= 0.05}
-    names, total = [*drawn, end], sum(steps.values())
+    names, total = [*drawn, end], math.fsum(steps.values())
     reached, tops = 0.0, [total, 0.0]
     for points in drawn.values():
         reached += points
