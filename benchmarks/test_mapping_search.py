@@ -11,8 +11,10 @@ import time
 import pytest
 
 from zapsim.arch.load import load_arch
-from zapsim.arrays.row_stationary.mapping import Resources, check_mapping
+from zapsim.arrays.row_stationary.limits import check_mapping
+from zapsim.arrays.row_stationary.mapping import Resources
 from zapsim.arrays.row_stationary.search import Objective, search, search_prices
+from zapsim.arrays.row_stationary.strips import Stage
 from zapsim.workload import ConvShape
 
 EYERISS = load_arch("eyeriss")
@@ -27,7 +29,7 @@ SHAPES = {
     "depthwise, N=4": ConvShape("", N=4, C=144, H=56, W=56, K=144, R=3, S=3, stride=(2, 2), padding=SAME, groups=144),
     "fully connected, N=4": ConvShape("", N=4, C=9216, H=1, W=1, K=4096, R=1, S=1),
 }
-STAGES = {"dense": (32,), "two stages": (16, 6)}
+STAGES = {"dense": (Stage(),), "two stages": (Stage(16), Stage(6))}
 
 
 @pytest.mark.benchmark(timer=time.process_time)
