@@ -75,8 +75,8 @@ def check_against_walker(data: st.DataObject, shape: ConvShape, array: SystolicA
 
     glb = f"{data.draw(st.integers(array.pe_count, array.pe_count + 60))} B"
     result = time(shape, array, Demand(PackedMap.from_bool(kept), window_nonzero=window), glb)
-    drifts = ENGINE.map_stages(shape, arch_of(array, glb))[0].drifts
-    slow = walk(shape, array, kept, nonzero, block_of(shape, array, glb), drifts)
+    mapping = ENGINE.map_stages(shape, arch_of(array, glb))[0]  # on all columns, or on fewer
+    slow = walk(shape, mapping.array, kept, nonzero, block_of(shape, array, glb), mapping.drifts)
 
     counts = result.counts
     assert result.cycles.total == slow.cycles
@@ -105,7 +105,8 @@ def test_a_machine_that_moves_operands_takes_the_same_cycles_and_computes_the_co
     weights = np.random.default_rng(7).integers(-8, 9, (shape.K, shape.C_per_group, shape.R, shape.S))
 
     glb = f"{data.draw(st.integers(array.pe_count, array.pe_count + 60))} B"
-    machine = systolic_machine.run(shape, array, kept, ifmap, weights, block_of(shape, array, glb))
+    columns = ENGINE.map_stages(shape, arch_of(array, glb))[0].array  # all, or fewer
+    machine = systolic_machine.run(shape, columns, kept, ifmap, weights, block_of(shape, array, glb))
     result = time(shape, array, Demand(PackedMap.from_bool(kept)), glb)
 
     assert (machine.computed | ~kept).all()
