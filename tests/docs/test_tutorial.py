@@ -7,7 +7,7 @@ from tests.optional import require
 
 
 def test_the_notebook_is_the_page():
-    """If this fails: jupytext --to ipynb --set-kernel python3 docs/tutorial.md."""
+    """If this fails: jupytext --to ipynb docs/tutorial.md."""
     jupytext = require("jupytext", "pip install -c constraints.txt -e '.[docs]'")
     page = jupytext.read(ROOT / "docs" / "tutorial.md")
     notebook = json.loads((ROOT / "docs" / "tutorial.ipynb").read_text(encoding="utf-8"))
