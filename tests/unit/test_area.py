@@ -128,7 +128,7 @@ def test_the_chip_without_a_predictor_is_as_large_as_published():
 def test_missing_parts_are_named_all_at_once():
     with pytest.raises(ConfigError) as caught:
         area_by_component(with_area(**dict.fromkeys(AREA_PARTS[:7], 1)))
-    hint = "set the area of one (such as '1.5 um2'; '0 um2' if it shall not count)"
+    hint = "set the area of one (such as '1.5 um2'; '0 um2' if it should not count)"
     assert caught.value.faults == (
         f"tiny: area.parts.glb_bits: missing, and the chip has 65536 of them; {hint}",
         f"tiny: area.parts.predictor_lanes: missing, and the chip has 9 of them; {hint}",

@@ -106,7 +106,7 @@ def test_missing_actions_are_named_all_at_once():
     counts = Counts(macs_executed=5, dram_reads=3, glb_reads=2)
     with pytest.raises(ConfigError) as caught:
         energy_by_component(priced(glb_reads=1, pe_idle_cycles=0), counts, 7)
-    hint = "set its energy (such as '1 pJ'; '0 pJ' if it shall not count)"
+    hint = "set its energy (such as '1 pJ'; '0 pJ' if it should not count)"
     assert caught.value.faults == (
         f"tiny: energy.actions.macs_executed: missing, and it occurred 5 times; {hint}",
         f"tiny: energy.actions.dram_reads: missing, and it occurred 3 times; {hint}",

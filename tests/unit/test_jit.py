@@ -36,7 +36,7 @@ def test_compiling_is_announced_and_loading_is_not(monkeypatch, tmp_path):
 
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
-def test_damaged_machine_code_is_named_and_compiled_anew(monkeypatch, tmp_path, capsys):
+def test_damaged_machine_code_is_named_and_compiled_again(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
     assert kernel(double)(21) == 42
     for suffix in ("nbi", "nbc"):
@@ -56,7 +56,7 @@ def test_damaged_machine_code_is_named_and_compiled_anew(monkeypatch, tmp_path, 
             assert compiled(21) == 42, damage
             assert sum(compiled.stats.cache_misses.values()) == 1, damage
             err = capsys.readouterr().err
-            assert err == f"zapsim: {path}: compiled kernel is damaged; it is compiled anew\n", damage
+            assert err == f"zapsim: {path}: compiled kernel is damaged; it is compiled again\n", damage
             again = kernel(double)
             assert again(21) == 42
             assert sum(again.stats.cache_hits.values()) == 1, damage

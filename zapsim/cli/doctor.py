@@ -199,7 +199,7 @@ def _cache() -> str:
     place = cache_directory()
     held = f"{sum(1 for path in place.rglob('*.nbc'))} compiled kernels" if place.is_dir() else "empty"
     writable = place if place.is_dir() else next(parent for parent in place.parents if parent.exists())
-    note = "" if os.access(writable, os.W_OK) else "; cannot be written, so that every run compiles the kernels anew"
+    note = "" if os.access(writable, os.W_OK) else "; cannot be written, so that every run compiles the kernels again"
     return f"{place} ({held}{note})"
 
 

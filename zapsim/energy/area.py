@@ -35,7 +35,7 @@ def area_by_component(arch: ArchSpec) -> dict[str, float]:
     if missing:
         raise ConfigError(
             f"{arch.name}: area.parts.{part}: missing, and the chip has {counts[part]} of them; set the area of one "
-            "(such as '1.5 um2'; '0 um2' if it shall not count)"
+            "(such as '1.5 um2'; '0 um2' if it should not count)"
             for part in missing
         )
     area = dict.fromkeys(AREA_COMPONENTS, 0.0)

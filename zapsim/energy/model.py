@@ -84,7 +84,7 @@ def energy_by_component(arch: ArchSpec, counts: Counts, total_cycles: int) -> di
         )
         raise ConfigError(
             f"{arch.name}: energy.actions.{action}: missing, and it occurred {times} times; "
-            "set its energy (such as '1 pJ'; '0 pJ' if it shall not count)"
+            "set its energy (such as '1 pJ'; '0 pJ' if it should not count)"
             for action, times in named
         )
     energies = (*map(mul, occurred, prices), 0.0)

@@ -137,7 +137,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise ZapsimError(f"{path}: not a whole manifest: {place}: {first['msg'].lower()}; explore it anew") from None
+        raise ZapsimError(f"{path}: not a whole manifest: {place}: {first['msg'].lower()}; explore it again") from None
     return manifest
 
 

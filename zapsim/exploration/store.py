@@ -231,7 +231,7 @@ def read_table(folder: Path, kind: str, columns: Sequence[str] | None = None) ->
     if columns is not None:
         missing = [name for name in columns if name not in table.column_names]
         if missing:
-            raise ZapsimError(f"{next(iter(whole))}: has no column {shown(missing[0])}; move it away, or explore anew")
+            raise ZapsimError(f"{next(iter(whole))}: has no column {shown(missing[0])}; move it away, or explore again")
         table = table.select(list(columns))
     keys = ["design"] if kind == DESIGNS else ["design", "layer"]
     first: dict[tuple[object, ...], int] = {}

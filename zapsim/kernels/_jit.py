@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -16,6 +16,7 @@ from platformdirs import user_cache_path
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
+_DIGEST = hashlib.sha256().digest_size
 
 
 def cache_directory() -> Path:
@@ -72,59 +73,53 @@ class _Place(caching.CompileResultCacheImpl):  # type: ignore[misc]
 
     def get_filename_base(self, fullname: str, abiflags: str) -> str:
         """Name the files of a kernel; unlike Numba's own, they have a digest."""
-        return f"{super().get_filename_base(fullname, abiflags)}.sha256"
+        return f"{super().get_filename_base(fullname, abiflags)}.sealed"
 
 
 class _SealedFiles(caching.IndexDataCacheFile):  # type: ignore[misc]
-    """The files of a kernel, each with the digest of its content: what is damaged is never run, but compiled anew."""
+    """The files of a kernel, each ending in the digest of its content: Numba reads none that is damaged."""
 
     def load(self, key: object) -> object | None:
         """Return the machine code of a signature; None if there is none, or it is damaged."""
-        name = self._load_index().get(key)
-        data = None if name is None else self._content(Path(self._data_path(name)))
-        if data is None:
-            return None
-        kept_key, code = pickle.loads(data)  # ours, sealed by its digest  # nosec B301
+        kept = super().load(key)
         # Two processes that write at once may give two signatures one file.
-        return cast(object, code) if kept_key == repr(key) else None
+        return kept[1] if kept is not None and kept[0] == repr(key) else None
 
     def save(self, key: object, data: object) -> None:
         """Keep the machine code of a signature."""
         super().save(key, (repr(key), data))
 
     def _load_index(self) -> dict[object, str]:
-        data = self._content(Path(self._index_path))
-        if data is None:
-            return {}
-        version, stamp, overloads = pickle.loads(data)  # the same  # nosec B301
-        return dict(overloads) if (version, stamp) == (self._version, self._source_stamp) else {}
+        return cast(dict[object, str], super()._load_index()) if _is_whole(Path(self._index_path)) else {}
 
-    def _save_index(self, overloads: dict[object, str]) -> None:
-        self._write(self._index_path, pickle.dumps((self._version, self._source_stamp, overloads), protocol=-1))
+    def _load_data(self, name: str) -> object:
+        if not _is_whole(Path(self._data_path(name))):
+            raise FileNotFoundError(name)  # Numba takes it for a file that is not there yet
+        return cast(object, super()._load_data(name))
 
-    def _save_data(self, name: str, data: object) -> None:
-        self._write(self._data_path(name), self._dump(data))
+    @contextmanager
+    def _open_for_write(self, filepath: str) -> Iterator[BytesIO]:
+        content = BytesIO()
+        yield content
+        with super()._open_for_write(filepath) as file:
+            file.write(content.getvalue() + hashlib.sha256(content.getvalue()).digest())
 
-    def _write(self, path: str, data: bytes) -> None:
-        with self._open_for_write(path) as file:
-            file.write(hashlib.sha256(data).digest() + data)
 
-    def _content(self, path: Path) -> bytes | None:
-        """Read a file whose digest is right; remove any other, and say so."""
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            _say(f"{path}: compiled kernel cannot be read ({error.strerror}); it is compiled anew")
-            return None
-        digest, content = data[:32], data[32:]
-        if hashlib.sha256(content).digest() == digest:
-            return content
-        _say(f"{path}: compiled kernel is damaged; it is compiled anew")
-        with suppress(OSError):
-            path.unlink()
-        return None
+def _is_whole(path: Path) -> bool:
+    """Return whether a file is there and ends in the digest of its content; remove it if it is damaged, and say so."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        _say(f"{path}: compiled kernel cannot be read ({error.strerror}); it is compiled again")
+        return False
+    if len(data) > _DIGEST and hashlib.sha256(data[:-_DIGEST]).digest() == data[-_DIGEST:]:
+        return True
+    _say(f"{path}: compiled kernel is damaged; it is compiled again")
+    with suppress(OSError):
+        path.unlink()
+    return False
 
 
 class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
@@ -142,7 +137,7 @@ class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
         try:
             return cast(object, super().load_overload(sig, target_context))
         except Exception as error:  # what unpickling and linking raise for code of another kind of machine
-            _say(f"{self._cache_path}: compiled kernel cannot be used ({type(error).__name__}); it is compiled anew")
+            _say(f"{self._cache_path}: compiled kernel cannot be used ({type(error).__name__}); it is compiled again")
             return None
 
     def save_overload(self, sig: object, data: object) -> None:

@@ -92,7 +92,7 @@ class Checkpoint:
         if changed:
             raise FrontendError(
                 f"{self.path}: a checkpoint of another run (not the same {', '.join(changed)}); "
-                "delete it to start anew, or name another file with --checkpoint"
+                "delete it to start again, or name another file with --checkpoint"
             )
         try:
             for layer, learner in learners.items():

@@ -103,7 +103,7 @@ def _json(path: Path) -> ResultFile:
         raise ZapsimError(f"{path}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         fault = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        remedy = f"`{FILES[kind].command}` makes it anew"
+        remedy = f"`{FILES[kind].command}` rebuilds it"
         raise ZapsimError(f"{path}: not {FILES[kind].words} of this version ({fault}); {remedy}") from None
 
 
