@@ -186,10 +186,10 @@ def kind_named(kind: str) -> FigureKind:
 
 def check_options(kind: str, options: FigureOptions) -> None:
     """Refuse options that a kind has no use for."""
-    known = kind_named(kind).options
+    taken = kind_named(kind).options
     for name in options.given:
-        if name not in known:
-            takes = f"; it takes {', '.join(sorted(known))}" if known else ""
+        if name not in taken:
+            takes = f"; it takes {', '.join(sorted(taken))}" if taken else ""
             raise ZapsimError(f"plot {kind}: {name} has no meaning for this kind of figure{takes}")
 
 

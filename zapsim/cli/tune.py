@@ -198,7 +198,7 @@ def execute(args: argparse.Namespace) -> int:
     check_outputs((args.out,), (args.plot,), [] if args.arch is None else [Path(args.arch)])
     use_threads(args.threads)
     crops = CROPS if args.crops is None and args.inputs is None else args.crops
-    said = {**vars(args), "crops": crops, "arch": None if args.arch is None else Path(args.arch)}
+    options = {**vars(args), "crops": crops, "arch": None if args.arch is None else Path(args.arch)}
     with undecoded_on_stderr():
         tuned = api.tune(
             named_network(args),
@@ -226,7 +226,7 @@ def execute(args: argparse.Namespace) -> int:
             weights=args.weights,
             device=args.device,
             out=args.out,
-            provenance=provenance("tune", said),
+            provenance=provenance("tune", options),
         )
     print_tuning(tuned)
     if args.plot is not None:

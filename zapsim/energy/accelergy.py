@@ -108,27 +108,27 @@ def read_table(
 
 def _components(table: Mapping[str, Any], roles: Mapping[str, str], file: str) -> dict[str, str]:
     """Find the component of each role."""
-    found: dict[str, list[str]] = {}
+    candidates: dict[str, list[str]] = {}
     taken = set()
     for role, name in roles.items():
         matches = [component for component in table if name in (component, _last(component))]
         if len(matches) != 1:
             what = f"{len(matches)} components are called" if matches else "no component is called"
-            known = [_last(component) for component in table]
-            hint = did_you_mean(name, known) or f"; components: {', '.join(table)}"
+            last_names = [_last(component) for component in table]
+            hint = did_you_mean(name, last_names) or f"; components: {', '.join(table)}"
             raise ConfigError(f"{file}: {what} '{name}'{hint}")
-        found[role] = matches
+        candidates[role] = matches
         taken.add(matches[0])
     for component in table:
         for role, names in _NAMES.items():
             if role not in roles and component not in taken and _last(component).lower() in names:
-                found.setdefault(role, []).append(component)
-    for role, matches in found.items():
+                candidates.setdefault(role, []).append(component)
+    for role, matches in candidates.items():
         if len(matches) > 1:
             raise ConfigError(
                 f"{file}: {' and '.join(matches)} could each be {role}; choose with --component {role}=NAME"
             )
-    return {role: matches[0] for role, matches in found.items()}
+    return {role: matches[0] for role, matches in candidates.items()}
 
 
 def _last(component: str) -> str:

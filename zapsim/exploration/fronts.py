@@ -121,14 +121,14 @@ def compare_explorations(
         If a folder holds no results, or the two have other objectives and no goals are named.
     """
     check_dependencies("comparing explorations", ("moocore", "pandas", "pyarrow"))
-    one, other = (_exploration(Path(folder), minimise, maximise) for folder in (a, b))
-    if one.front.goals != other.front.goals:
-        texts = [", ".join(map(_goal_text, side.front.goals)) for side in (one, other)]
+    first, second = (_exploration(Path(folder), minimise, maximise) for folder in (a, b))
+    if first.front.goals != second.front.goals:
+        texts = [", ".join(map(_goal_text, side.front.goals)) for side in (first, second)]
         raise ConfigError(
             f"{a} and {b} have other objectives ({texts[0]}; {texts[1]}): name what to compare with --minimise and "
             "--maximise"
         )
-    return FrontsSideBySide(one, other, compare_fronts(one.front, other.front, reference))
+    return FrontsSideBySide(first, second, compare_fronts(first.front, second.front, reference))
 
 
 def _goal_text(goal: Goal) -> str:

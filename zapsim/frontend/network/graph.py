@@ -190,18 +190,18 @@ def _graph(recorder: Recorder, model: nn.Module, images: int, fully_connected: b
 
 def _order(recorder: Recorder, sites: Sequence[ConvSite]) -> tuple[tuple[CallKind, ...], frozenset[int]]:
     """Return the order of the calls that sites are known by, and the convolutions that are passed over."""
-    known = [call for site in sites for call in (site.call, site.output_call) if call is not None]
-    known += [("norm", norm) for site in sites for norm in site.norm_calls]
+    followed = [call for site in sites for call in (site.call, site.output_call) if call is not None]
+    followed += [("norm", norm) for site in sites for norm in site.norm_calls]
     convs = {node.conv_call for node in recorder.nodes if node.conv_call is not None}
-    known += [("conv", number) for number in convs]
-    kinds = {kind for kind, _ in known}
+    followed += [("conv", number) for number in convs]
+    kinds = {kind for kind, _ in followed}
     numbers = dict.fromkeys(kinds, 0)
     order: list[CallKind] = []
     last = 0
     for kind in recorder.order:
         if kind in kinds:
             order.append(kind)
-            last = len(order) if (kind, numbers[kind]) in known else last
+            last = len(order) if (kind, numbers[kind]) in followed else last
             numbers[kind] += 1
     return tuple(order[:last]), frozenset(convs - {site.conv_call for site in sites if not site.fully_connected})
 

@@ -109,8 +109,8 @@ def channel_maps(
     asked: list[int | None] = [None] * len(layers)
     if channels:
         asked = [*channels] * (len(layers) if len(channels) == 1 else 1)
-    found = {layer.shape.name: layer for layer in trace.layers(operating_point.name, [image])}
-    return [_maps(found[name], channel) for name, channel in zip(layers, asked, strict=True)]
+    by_name = {layer.shape.name: layer for layer in trace.layers(operating_point.name, [image])}
+    return [_maps(by_name[name], channel) for name, channel in zip(layers, asked, strict=True)]
 
 
 def _maps(layer: LayerTrace, channel: int | None) -> ChannelMaps:
