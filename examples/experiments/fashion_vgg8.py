@@ -4,8 +4,8 @@
     python examples/experiments/fashion_vgg8.py --data data/usr/share/datasets/fashion-mnist --out docs/results
 
 The data are the Debian package ``dataset-fashion-mnist``. Everything is made here, from seeds: the network (4 epochs),
-its predictors for four patterns and three seeds, one epoch of fine-tuning. Of the 10,000 test images, which neither has
-seen, the first 3,000 choose thresholds and rows, and the others are measured on. ``--work DIR`` keeps network and
+its predictors for four patterns and three seeds, one epoch of fine-tuning. Of the test images, which neither has
+seen, three in ten choose thresholds and rows, and the others are measured on. ``--work DIR`` keeps network and
 predictors, and a second run goes on from there.
 """
 
@@ -55,6 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
     train, others = (idx_images(args.data, part, network.preprocessing) for part in ("train", "t10k"))
     if args.quick:
         train, others = train.sample(min(1500, len(train)), SEED), others.first(min(300, len(others)))
+    others = others.sample(min(args.test_images, len(others)), SEED)
     _base(network, train, args)
     graph = trace_graph(network.model, network.example())
     count = len(others) * 3 // 10
@@ -95,6 +96,7 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep network and predictors there")
     parser.add_argument("--patterns", nargs="+", default=PATTERNS, choices=PATTERNS)
     parser.add_argument("--predictor-images", type=int, default=15000, metavar="N", help="that predictors learn from")
+    parser.add_argument("--test-images", type=int, default=10000, metavar="N", help="to choose and to measure on")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="of predictors")
     parser.add_argument("--finetune", action="store_true", help="fine-tune, too: an epoch for every pattern and seed")
     parser.add_argument("--threads", type=int, default=1, metavar="N")

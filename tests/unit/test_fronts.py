@@ -121,7 +121,7 @@ def test_the_command(folders, capsys):
     assert out.startswith("The front of B (large) attains all of that of A (small), which attains ")
     assert max(map(len, out.splitlines())) <= 100
     assert "to the reference point (cycles: " in " ".join(out.split())
-    assert "warning: A and B differ in evaluated (" in err
+    assert "zapsim: warning: A and B differ in evaluated (" in err
     assert "warning: A and B differ in policies (zap; zap, dense): " in err
     assert "trace (" not in err
     assert plot.read_text().startswith("<?xml")

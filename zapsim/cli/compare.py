@@ -158,7 +158,7 @@ def _compare_fronts(args: argparse.Namespace) -> int:
 def _warn(warnings: Sequence[str]) -> None:
     """Say on stderr what differs besides the designs."""
     for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        print(f"zapsim: warning: {warning}", file=sys.stderr)
 
 
 def _show(text: str, out: Path | None) -> None:
