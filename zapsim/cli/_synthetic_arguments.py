@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from zapsim.cli._arguments import PATTERN_NAMES, SEED, number
 from zapsim.errors import ZapsimError
@@ -67,8 +68,8 @@ def draw(args: argparse.Namespace, source: str, out: Path, images: int = 1) -> N
     from zapsim.workloads.rates import rates_of
     from zapsim.workloads.synthetic import Likeness, synthesise
 
-    given = {name: getattr(args, name) for name in _DEFAULTS if getattr(args, name) is not None}
-    options = {**_DEFAULTS, **given}
+    chosen = {name: getattr(args, name) for name in _DEFAULTS if getattr(args, name) is not None}
+    options: dict[str, Any] = {**_DEFAULTS, **chosen}
     likeness = Likeness(options["space"], options["channel"])
     workload = open_workload(source, args.size)
     rates = rates_of(args.density, workload, skipped=options["skipped"], pattern=options["pattern"])

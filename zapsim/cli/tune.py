@@ -68,6 +68,15 @@ def add_parser(commands: Subparsers) -> None:
     )
     add_network_arguments(parser)
     add_predictors_argument(parser)
+    _add_images(parser)
+    _add_budgets(parser)
+    _add_decisions(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="operating points to write (JSON)")
+    parser.set_defaults(execute=execute)
+
+
+def _add_images(parser: argparse.ArgumentParser) -> None:
+    """Declare the images that thresholds are chosen on."""
     add_image_arguments(parser, "; other photographs than those of the training", tensors=True)
     parser.add_argument(
         "--crops",
@@ -95,6 +104,10 @@ def add_parser(commands: Subparsers) -> None:
         const=True,
         help="tune on photographs of the training, too (default: refuse them)",
     )
+
+
+def _add_budgets(parser: argparse.ArgumentParser) -> None:
+    """Declare what may be lost or is to be saved."""
     parser.add_argument(
         "--error", type=number, nargs="+", default=[], metavar="E", help="error budgets, with thresholds per layer"
     )
@@ -117,6 +130,10 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument(
         "--threshold", type=number, nargs="+", default=[], metavar="T", help="thresholds, each for all layers"
     )
+
+
+def _add_decisions(parser: argparse.ArgumentParser) -> None:
+    """Declare how outputs are scored, how errors are counted, and what is decided together."""
     add_method_argument(
         parser,
         "prediction method (default: the first of the predictor file); of several, or of all with best, each layer "
@@ -149,8 +166,6 @@ def add_parser(commands: Subparsers) -> None:
         metavar="N",
         help="number of threshold steps from -1 to 1, a power of two (default: 2048)",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="operating points to write (JSON)")
-    parser.set_defaults(execute=execute)
 
 
 def _add_array_arguments(parser: argparse.ArgumentParser) -> None:

@@ -218,10 +218,10 @@ MaskOf = Callable[[ConvSite, torch.Tensor, int], torch.Tensor | None]
 def _mask_of(point: OperatingPoint, predictors: Mapping[str, Scorer], masks: GivenMasks | None) -> MaskOf:
     """Return what says at an operating point which outputs are computed."""
     if masks is not None and point.name == masks.point.name:
-        given = masks
+        elsewhere = masks
 
         def from_elsewhere(site: ConvSite, ofmap: torch.Tensor, index: int) -> torch.Tensor | None:
-            return given.image(site, index, ofmap) if site.name in given.layers else None
+            return elsewhere.image(site, index, ofmap) if site.name in elsewhere.layers else None
 
         return from_elsewhere
     method = predicting(predictors, point)

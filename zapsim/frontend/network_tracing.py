@@ -107,19 +107,21 @@ def trace(  # noqa: PLR0913 (options, by name)
     if eval_labels is not None and eval_images is None:
         raise FrontendError("labels to measure the quality with need images (eval_images)")
     inputs.check_output(out)
-    given = None if masks is None else GivenMasks(masks)
-    if given is not None and eval_images is not None:
-        raise FrontendError(f"{given.source}: masks are of the traced images, so leave out the images for the quality")
+    given_masks = None if masks is None else GivenMasks(masks)
+    if given_masks is not None and eval_images is not None:
+        raise FrontendError(
+            f"{given_masks.source}: masks are of the traced images, so leave out the images for the quality"
+        )
     model, graph = inputs.open_network(network, weights, device, seed, images, fully_connected=fully_connected)
     predictor_set = None if predictors is None else inputs.open_predictors(predictors, model, graph)
-    common, own_weights = _traced_points(points, adapted, predictor_set, method, given)
+    common, own_weights = _traced_points(points, adapted, predictor_set, method, given_masks)
     scorers = {} if predictor_set is None else predictor_set.select()
     if isinstance(images, ImageSet):
         traced = images if count is None else images.first(count)
     else:
         traced = load_images(images, model.preprocessing, count=count)
-    if given is not None:
-        given.check(graph, len(traced))
+    if given_masks is not None:
+        given_masks.check(graph, len(traced))
     evaluated = _quality_images(eval_images, inputs.as_path(eval_labels), eval_crops, seed + 1, model.preprocessing)
     if evaluated is not None:
         check_enough(evaluated, "measure the quality on")
@@ -143,7 +145,7 @@ def trace(  # noqa: PLR0913 (options, by name)
         "versions": inputs.versions(),
         "data": inputs.describe(traced),
         "preprocessing": inputs.describe_preprocessing(model.preprocessing),
-        **_origin(predictor_set, given),
+        **_origin(predictor_set, given_masks),
         **({} if evaluated is None else {"quality_images": inputs.describe(evaluated)}),
         **({"calibration": {"photographs": describe_photographs(calibration)}} if calibration else {}),
         **_adapted_provenance(own_weights, model),
@@ -152,8 +154,8 @@ def trace(  # noqa: PLR0913 (options, by name)
     }
     kinds: tuple[ValueKind, ...] = ("early_exit_macs",) if values else ()
     header = trace_header(model, graph, scorers, run_points, traced, recorded, kinds)
-    with given or nullcontext():
-        capture(out, header, model, graph, scorers, traced, measure=True, masks=given, own_predictors=own_scorers)
+    with given_masks or nullcontext():
+        capture(out, header, model, graph, scorers, traced, measure=True, masks=given_masks, own_predictors=own_scorers)
     inputs.warn_of_undecoded(traced, evaluated)
     return Trace(out)
 

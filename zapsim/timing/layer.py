@@ -124,13 +124,13 @@ def time_layer(
         engine.served.check(arch.array.dataflow, policy)
         check_buffer(arch)
         raise
-    known = settled_on(engine, arch, layer, policy, made)
+    settled = settled_on(engine, arch, layer, policy, made)
     mask_comes_first = made.mask is not None and not layer.has_pattern and policy.knowledge != "oracle"
     may_be_left = len(made.demands) == 2 or (mask_comes_first and policy.outputs == "skip")
     if may_be_left and not _is_predicted(engine, arch, layer, policy, made, resident):
         made = layer_demands(arch, layer, policy, predicted=False)
-        known = settled_on(engine, arch, layer, policy, made)
-    return _time_demands(engine, arch, layer, policy, made, known, resident, timeline)
+        settled = settled_on(engine, arch, layer, policy, made)
+    return _time_demands(engine, arch, layer, policy, made, settled, resident, timeline)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,8 +156,8 @@ def settled_on(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy: P
     It is kept with the demands; an entry holds its architecture, so that no other can take the place.
     """
     key = engine, id(arch), policy
-    known: _Settled | None = made.settled.get(key)
-    if known is None:
+    settled: _Settled | None = made.settled.get(key)
+    if settled is None:
         engine.served.check(arch.array.dataflow, policy)
         check_buffer(arch)
         used = _prefetching(engine, arch, layer, policy)
@@ -167,10 +167,10 @@ def settled_on(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy: P
             assert layer.setting is not None
             outputs = layer.pattern_outputs().count()
             unit = unit_work(arch, layer.shape, outputs, work=layer.setting.work, decision=layer.setting.unit)
-        known = made.settled[key] = _Settled(arch, used, mappings, unit)
+        settled = made.settled[key] = _Settled(arch, used, mappings, unit)
         if len(made.settled) > _MOST_SETTLED:
             made.settled.popitem(last=False)
-    return known
+    return settled
 
 
 def _prefetching(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy: Policy) -> ArchSpec:
@@ -185,8 +185,8 @@ def _prefetching(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy:
 
     def cycles(choice: ArchSpec) -> int:
         mappings = engine.map_stages(layer.shape, choice, dense.shares, dense.coded_share)
-        known = _Settled(arch, choice, mappings, None)
-        return _time_demands(engine, arch, layer, policy, dense, known, NOTHING_STAYS, run_fast).cycles.total
+        settled = _Settled(arch, choice, mappings, None)
+        return _time_demands(engine, arch, layer, policy, dense, settled, NOTHING_STAYS, run_fast).cycles.total
 
     return min(choices, key=cycles)  # of equals the first: as far as it may
 
@@ -197,21 +197,23 @@ def _time_demands(
     layer: LayerTrace,
     policy: Policy,
     made: LayerDemands,
-    known: _Settled,
+    settled: _Settled,
     resident: Residency,
     timeline: TimelineEngine,
 ) -> LayerTiming:
     """Time a layer from the demands of its stages on."""
-    shape, arch = layer.shape, known.used
+    shape, arch = layer.shape, settled.used
     stages = [
         engine.time_stage(shape, arch, mapping, demand)
-        for mapping, demand in zip(known.mappings, made.demands, strict=True)
+        for mapping, demand in zip(settled.mappings, made.demands, strict=True)
     ]
     loads, free_words = _loads(arch, [stage.tiles for stage in stages], resident, made.coded_share)
     predictor = NO_PREDICTION
-    if known.unit is not None:
+    if settled.unit is not None:
         pattern, gated = layer.pattern_outputs, policy.outputs == "gate"
-        predictor = predictor_result(engine, arch, shape, pattern, stages[0].tiles, free_words, known.unit, gated=gated)
+        predictor = predictor_result(
+            engine, arch, shape, pattern, stages[0].tiles, free_words, settled.unit, gated=gated
+        )
     ofmap_words = 0 if resident.ofmap else made.ofmap_words
     return combine_stages(arch, shape, stages, loads, predictor, ofmap_words, made.demanded_macs, timeline)
 
@@ -272,8 +274,8 @@ def prediction_pays(
     stages = [*pattern, replace(rest, mask=expected)]
 
     def cycles(made: LayerDemands) -> int:
-        known = settled_on(engine, arch, layer, policy, made)
-        return _time_demands(engine, arch, layer, policy, made, known, resident, run_fast).cycles.total
+        settled = settled_on(engine, arch, layer, policy, made)
+        return _time_demands(engine, arch, layer, policy, made, settled, resident, run_fast).cycles.total
 
     dense = layer_demands(arch, layer, policy, predicted=False)
     return cycles(LayerDemands.of(arch, layer, union, stages)) < cycles(dense)
@@ -307,8 +309,8 @@ def time_in_two_stages(
         for part in (positions, ~positions)
     ]
     made = LayerDemands.of(arch, layer, None, demands)
-    known = settled_on(engine, arch, layer, policy, made)
-    return _time_demands(engine, arch, layer, policy, made, known, resident, timeline)
+    settled = settled_on(engine, arch, layer, policy, made)
+    return _time_demands(engine, arch, layer, policy, made, settled, resident, timeline)
 
 
 def check_buffer(arch: ArchSpec) -> None:
