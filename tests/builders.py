@@ -225,3 +225,10 @@ class OneCycleAnOutput:
 def map_name(*parts: Any) -> str:
     """Return the name of a map in the file, from (point, image, layer, kind)."""
     return tensor_name(*parts)
+
+
+def write_idx(path: Path | str, values: np.ndarray) -> Path:
+    """Write numbers from 0 to 255, of any shape, as an idx file (the format of MNIST); return its path."""
+    sizes = np.array(values.shape, dtype=">u4").tobytes()
+    Path(path).write_bytes(bytes([0, 0, 8, values.ndim]) + sizes + values.astype(np.uint8).tobytes())
+    return Path(path)

@@ -20,6 +20,7 @@ settings.register_profile(
 )
 settings.register_profile("local", settings.get_profile("ci"), max_examples=50)
 settings.register_profile("interpreted", settings.get_profile("ci"), max_examples=15)
+settings.register_profile("checked", settings.get_profile("ci"), max_examples=25)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,9 +29,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Choose the hypothesis profile: kernels that run interpreted can afford few examples."""
+    """Choose the hypothesis profile: kernels that run interpreted or check their indices can afford few examples."""
     if os.environ.get("NUMBA_DISABLE_JIT") == "1":
         settings.load_profile("interpreted")
+    elif os.environ.get("NUMBA_BOUNDSCHECK") == "1":
+        settings.load_profile("checked")
     else:
         settings.load_profile("ci" if under_ci() else "local")
 

@@ -42,5 +42,4 @@ NOT_RUN: dict[str, dict[str, str]] = {
     "docs/results/made-for-prediction.md": {"python": _NEEDS_HOURS},
     "docs/results/sensitivity.md": {"python": _NEEDS_HOURS},
     "docs/results/where-the-savings-go.md": {"python": _NEEDS_HOURS},
-    "docs/training-and-tracing.md": {"": _DATA},
 }

@@ -15,11 +15,15 @@ import runpy
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
+from tests.builders import write_idx
 from tests.docs.not_run import NOT_RUN
 from tests.docs.pages import PAGES, ROOT, Command, block_commands, blocks, sentence_commands
 from tests.optional import require
@@ -59,7 +63,7 @@ LARGE = {"run": ["--images", "0"], "explain": ["--images", "0"], "compare": []}
 
 STAND_INS = {
     "net.onnx": "net.yaml", "vgg16": "net.yaml", "resnet50": "net.yaml", "vgg16_hed_chelsea_1_3": "digits_cnn",
-    "conv4_2": "conv2",
+    "conv4_2": "conv2", "zapsim.frontend.networks.hed_vgg16:vgg16": "mynets:vgg", "200": "24", "5000": "150",
 }  # fmt: skip
 """Words of commands, and what stands for them here."""
 
@@ -71,6 +75,24 @@ LAYERS = {
     ],
 }
 """Stands for VGG-16 and ResNet-50, and has names of layers of both."""
+
+MYNETS = """\
+import torch
+from torch import nn
+
+from zapsim.frontend.data.preprocessing import Preprocessing
+from zapsim.frontend.network.network import Network
+
+
+def vgg():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        convolutions = [(nn.Conv2d(c, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU()) for c in (1, 8, 8)]
+        layers = [layer for block in convolutions for layer in block]
+        model = nn.Sequential(*layers, nn.AvgPool2d(8), nn.Flatten(), nn.Linear(32, 4)).eval()
+    return Network(model, "small VGG", "drawn", Preprocessing(16, 16, (128.0,), (64.0,), "L"))
+"""
+"""Stands for a reader's own network, and for VGG-16 where predictors are trained for it."""
 
 
 def reason(command: Command) -> str:
@@ -152,7 +174,8 @@ def here(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("MPLBACKEND", "agg")
     yield folder
-    sys.modules.pop("mynet", None)
+    for name in ("mynet", "mynets"):
+        sys.modules.pop(name, None)
 
 
 def small(words: Sequence[str]) -> list[str]:
@@ -173,13 +196,56 @@ def run_command(command: Command) -> None:
             runpy.run_path(words[0], run_name="__main__")
         else:
             assert program == "zapsim", f"{command.line}: run it here, or name the reason in not_run.py"
-            assert main(small(words)) == 0, command.line
+            assert main(small(words)) == 0, f"{command.page}: {command.line}"
     if command.target:
         Path(command.target).write_text(printed.getvalue(), encoding="utf-8")
 
 
+def in_full(page: str) -> Iterator[Command]:
+    """Yield the commands of a page; ``...`` stands for the options of the command before, but for
+    those given again, and its output."""
+    before: Sequence[str] = ()
+    for command in block_commands(page):
+        words = command.words
+        if "..." in words:
+            place, known = words.index("..."), options_of(words[1:])[0] - {"--out"}
+            options = [list(group) for group in _groups(before) if group[0] in known and group[0] not in words]
+            words = (*words[:place], *(word for group in options for word in group), *words[place + 1 :])
+        before = words
+        yield replace(command, words=words)
+
+
+def _groups(words: Sequence[str]) -> Iterator[list[str]]:
+    """Yield every option with its values."""
+    starts = [place for place, word in enumerate(words) if word.startswith("--")]
+    for start, end in zip(starts, [*starts[1:], len(words)], strict=True):
+        yield list(words[start:end])
+
+
+def prepare_training() -> None:
+    """Make a network with its weights, predictors, masks, photographs and images with labels."""
+    Path("mynets.py").write_text(MYNETS, encoding="utf-8")
+    import mynets
+    from safetensors.torch import save_file
+
+    save_file(mynets.vgg().model.state_dict(), "vgg.safetensors")
+    random = np.random.default_rng(0)
+    for number, folder in enumerate(("photos", "others", "calibrate")):
+        Path(folder).mkdir(exist_ok=True)
+        for picture in range(6):
+            Image.fromarray(random.integers(0, 256, (20, 20), np.uint8)).save(f"{folder}/{number}{picture}.png")
+    Image.fromarray(random.integers(0, 256, (20, 20), np.uint8)).save("cat.png")
+    write_idx("train-images-idx3-ubyte", random.integers(0, 256, (200, 16, 16), np.uint8))
+    write_idx("train-labels-idx1-ubyte", random.integers(0, 4, 200).astype(np.uint8))
+    np.savez("masks.npz", **{"3": random.random((1, 8, 16, 16)) < 0.5})
+    train = ["train", "--network", "mynets:vgg", "--weights", "vgg.safetensors", "--images", "photos/", "--crops", "24"]
+    assert main([*train, "--epochs", "1", "--out", "vgg.zap.safetensors", "--quiet"]) == 0
+
+
 def prepare(page: str) -> None:
     """Make what a page takes to be there: the files that it shows, pictures, and explorations to compare."""
+    if page == "docs/training-and-tracing.md":
+        prepare_training()
     for name, (language, number) in FILES.get(page, {}).items():
         shown = [block.text for block in blocks(page) if block.language == language]
         Path(name).write_text(shown[number], encoding="utf-8")
@@ -197,7 +263,7 @@ def test_commands_run(page: str, here: Path) -> None:
     """One after the other, to the last line."""
     require("torch", "pip install -c constraints.txt -e '.[frontend]'")
     prepare(page)
-    for command in block_commands(page):
+    for command in in_full(page):
         if not reason(command):
             run_command(command)
 

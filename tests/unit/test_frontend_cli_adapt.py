@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.builders import write_idx
 from zapsim.cli import main
 from zapsim.frontend.data.images import load_crops
 from zapsim.frontend.network.graph import trace_graph
@@ -32,11 +33,6 @@ COMMON = "--network adapt_net:net --device cpu --predictors p.safetensors --imag
 LABELS = "--labels labels-idx1-ubyte"
 
 
-def idx(values: np.ndarray) -> bytes:
-    sizes = b"".join(size.to_bytes(4, "big") for size in values.shape)
-    return bytes([0, 0, 8, values.ndim]) + sizes + values.astype(np.uint8).tobytes()
-
-
 @pytest.fixture(scope="module")
 def adapted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a network, its predictors, two points, and weights for them of both kinds."""
@@ -44,10 +40,10 @@ def adapted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     random = np.random.default_rng(0)
     (folder / "adapt_net.py").write_text(NET)
     coarse = random.integers(0, 256, (40, 4, 4))
-    (folder / "images-idx3-ubyte").write_bytes(idx(coarse.repeat(3, axis=1).repeat(3, axis=2)))
-    (folder / "labels-idx1-ubyte").write_bytes(idx(random.integers(0, 6, 40)))
+    write_idx(folder / "images-idx3-ubyte", coarse.repeat(3, axis=1).repeat(3, axis=2))
+    write_idx(folder / "labels-idx1-ubyte", random.integers(0, 6, 40))
     coarse = random.integers(0, 256, (40, 4, 4))
-    (folder / "train-idx3-ubyte").write_bytes(idx(coarse.repeat(3, axis=1).repeat(3, axis=2)))
+    write_idx(folder / "train-idx3-ubyte", coarse.repeat(3, axis=1).repeat(3, axis=2))
     train = "train --network adapt_net:net --device cpu --images train-idx3-ubyte --crops 32 --epochs 1 --batch 8"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

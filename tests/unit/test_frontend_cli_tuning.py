@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.builders import write_idx
 from zapsim.cli import main
 from zapsim.patterns import pattern_map
 from zapsim.tracefile.reader import Trace
@@ -27,21 +28,16 @@ def net():
 NETWORK = "--network tuning_net:net --device cpu"
 
 
-def idx(values: np.ndarray) -> bytes:
-    sizes = b"".join(size.to_bytes(4, "big") for size in values.shape)
-    return bytes([0, 0, 8, values.ndim]) + sizes + values.astype(np.uint8).tobytes()
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tuning")
     random = np.random.default_rng(0)
     (folder / "tuning_net.py").write_text(NET)
     coarse = random.integers(0, 256, (40, 4, 4))
-    (folder / "images-idx3-ubyte").write_bytes(idx(coarse.repeat(3, axis=1).repeat(3, axis=2)))
-    (folder / "labels-idx1-ubyte").write_bytes(idx(random.integers(0, 6, 40)))
+    write_idx(folder / "images-idx3-ubyte", coarse.repeat(3, axis=1).repeat(3, axis=2))
+    write_idx(folder / "labels-idx1-ubyte", random.integers(0, 6, 40))
     coarse = random.integers(0, 256, (40, 4, 4))
-    (folder / "train-idx3-ubyte").write_bytes(idx(coarse.repeat(3, axis=1).repeat(3, axis=2)))
+    write_idx(folder / "train-idx3-ubyte", coarse.repeat(3, axis=1).repeat(3, axis=2))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         command = f"train {NETWORK} --images train-idx3-ubyte --crops 32 --epochs 2 --batch 8 --out p.safetensors"

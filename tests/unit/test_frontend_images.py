@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.builders import write_idx
 from zapsim.errors import FrontendError
 from zapsim.frontend.data.arrays import read_idx
 from zapsim.frontend.data.images import load_crops, load_images
@@ -21,12 +22,6 @@ GREY = Preprocessing(size=6, resize=6, mean=(0.0,), std=(255.0,), colours="L")
 
 def picture(path: Path, size: tuple[int, int] = (30, 20), colour: tuple[int, int, int] = (10, 20, 30)) -> Path:
     Image.new("RGB", size, colour).save(path)
-    return path
-
-
-def idx(path: Path, values: np.ndarray) -> Path:
-    header = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, dtype=">u4").tobytes()
-    path.write_bytes(header + values.astype(np.uint8).tobytes())
     return path
 
 
@@ -86,8 +81,8 @@ def test_a_picture_smaller_than_the_input_is_scaled_up(tmp_path: Path):
 
 def test_idx_files_plain_and_gzipped_with_labels(tmp_path: Path, rng: np.random.Generator):
     values = rng.integers(0, 256, (7, 6, 6))
-    images = idx(tmp_path / "t-images-idx3-ubyte", values)
-    labels = idx(tmp_path / "t-labels-idx1-ubyte", np.arange(7))
+    images = write_idx(tmp_path / "t-images-idx3-ubyte", values)
+    labels = write_idx(tmp_path / "t-labels-idx1-ubyte", np.arange(7))
     zipped = tmp_path / "t-images-idx3-ubyte.gz"
     zipped.write_bytes(gzip.compress(images.read_bytes()))
     for path in (images, zipped):
@@ -122,12 +117,12 @@ def test_broken_idx_files_are_refused(tmp_path: Path, data: bytes, message: str)
 
 
 def test_images_of_another_size_or_number_than_wanted_are_refused(tmp_path: Path):
-    images = idx(tmp_path / "i-ubyte", np.zeros((3, 5, 5)))
+    images = write_idx(tmp_path / "i-ubyte", np.zeros((3, 5, 5)))
     with pytest.raises(FrontendError, match="grey images of 5×5, but the network takes L images of 6×6"):
         load_images([images], GREY)
-    images = idx(tmp_path / "i-ubyte", np.zeros((3, 6, 6)))
+    images = write_idx(tmp_path / "i-ubyte", np.zeros((3, 6, 6)))
     with pytest.raises(FrontendError, match="4 labels, but i-ubyte has 3 images"):
-        load_images([images], GREY, idx(tmp_path / "l-ubyte", np.zeros(4)))
+        load_images([images], GREY, write_idx(tmp_path / "l-ubyte", np.zeros(4)))
     with pytest.raises(FrontendError, match="used alone"):
         load_images([images, picture(tmp_path / "a.png")], GREY)
     with pytest.raises(FrontendError, match="labels go with an idx file"):
