@@ -56,6 +56,8 @@ def main(arguments: list[str] | None = None) -> None:
     if args.quick:
         train, others = train.sample(min(1500, len(train)), SEED), others.first(min(300, len(others)))
     others = others.sample(min(args.test_images, len(others)), SEED)
+    if args.base_images < len(train):
+        train = train.sample(args.base_images, SEED)
     _base(network, train, args)
     graph = trace_graph(network.model, network.example())
     count = len(others) * 3 // 10
@@ -95,6 +97,7 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("docs/results"), metavar="DIR", help="where results go")
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep network and predictors there")
     parser.add_argument("--patterns", nargs="+", default=PATTERNS, choices=PATTERNS)
+    parser.add_argument("--base-images", type=int, default=60000, metavar="N", help="that the network learns from")
     parser.add_argument("--predictor-images", type=int, default=15000, metavar="N", help="that predictors learn from")
     parser.add_argument("--test-images", type=int, default=10000, metavar="N", help="to choose and to measure on")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="of predictors")
