@@ -31,7 +31,7 @@ class Experiment:
     """What stays the same over all patterns and seeds.
 
     On `calibration` images thresholds are set and the rows of the table are chosen; `test` images measure what they
-    cost; no photograph is in both. `recalibrated` adds the predictors with batch normalisation measured anew on the
+    cost; no photograph is in both. `recalibrated` adds the predictors with batch normalisation measured again on the
     calibration images. `figure` is what is lost: ``top1_lost`` or ``relative_output_error``.
     """
 

@@ -168,7 +168,7 @@ chosen on the same images, by the top-1 that they lose there and the MACs that t
 anything was chosen is measured on.
 
 - **ZAP**: trained predictors, thresholds per layer.
-- **ZAP, recalibrated**: the same with batch normalisation measured anew on the calibration images, without labels; no
+- **ZAP, recalibrated**: the same with batch normalisation measured again on the calibration images, without labels; no
   weight changes.{finetuned if args.finetune else ""}
 - **rule**: zero where all computed neighbours are zero (Shomron and Weiser 2018). **neighbours**: the same with a knob,
   which is tuned per layer as ZAP's is. Neither takes MACs, nor training.

@@ -103,7 +103,7 @@ def _joined(curves: Sequence[Curves]) -> Curves:
 def _skipping(
     case: Case, graph: Graph, scorers: Mapping[str, Scorer], curves: Curves, harm: str
 ) -> Callable[[float], Method]:
-    """Return what makes a method of a budget: by harm, from curves that are measured anew at the middle point."""
+    """Return what makes a method of a budget: by harm, from curves that are measured again at the middle point."""
     if harm == "output":
         middle = for_error(curves, case.middle)
         few = case.calibration.first(min(len(case.calibration), case.harm_images))

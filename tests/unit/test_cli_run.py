@@ -12,7 +12,6 @@ from tests.builders import trace_header, write_trace
 from zapsim.arch.load import known_archs
 from zapsim.cli import main
 
-pytestmark = pytest.mark.kernels
 ROOT = Path(__file__).parents[2]
 
 
@@ -56,6 +55,7 @@ def test_plot(capsys, trace):
     assert err == f"wrote {plot}\n"
 
 
+@pytest.mark.kernels
 def test_options_reach_the_simulation(capsys, trace):
     def result(*arguments):
         assert main(["run", "--trace", str(trace), "--format", "json", *arguments]) == 0
@@ -74,6 +74,7 @@ def test_options_reach_the_simulation(capsys, trace):
     assert together["total"]["baseline"]["total_cycles"] < plain["total"]["baseline"]["total_cycles"]
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("arch", ["eyeriss", "systolic_16x16", "tpu_128x128"])
 def test_totals_are_sums_and_macs_are_conserved(capsys, trace, arch):
     for policy in ("dense", "gate-input", "zap-gate", "zap", "zap-perfect", "oracle"):

@@ -114,6 +114,7 @@ def test_negative_inputs_allow_no_exit():
     assert full_macs(shape).min() == 18
 
 
+@pytest.mark.slow  # minutes if it is interpreted
 @torch.no_grad()
 def test_a_real_layer_behind_a_real_picture():
     package = importlib.util.find_spec("digit_recognizer")  # importing it would need more than its weights

@@ -71,7 +71,7 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument(
         "--recipe",
         choices=("short", "paper"),
-        help="short (default): statistics start anew, the predictors keep theirs, --finetune takes 1 epoch at batch "
+        help="short (default): statistics start afresh, the predictors keep theirs, --finetune takes 1 epoch at batch "
         "32; paper: as published, statistics move on, also the predictors', --finetune takes 5 epochs at batch 128",
     )
     parser.add_argument(

@@ -83,7 +83,7 @@ def add_parser(commands: Subparsers) -> None:
         help="weighted (default): start as the neighbour rule, large activations count more, the learning rate falls "
         "to 0; harm: the same, but learn how much skipping an output changes the network's output; paper: as "
         "published: start at random, all outputs count the same, the learning rate is constant, crops of pictures are "
-        "cut anew for every epoch",
+        "cut again for every epoch",
     )
     add_method_argument(parser, "prediction methods, trained at the same time (default: zap)", several=True)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="predictor file to write")

@@ -83,7 +83,7 @@ def train(  # noqa: PLR0913 (options, by name)
     recipe
         ``weighted``: start as the neighbour rule, large activations count more, the rate falls to 0. ``harm``: the
         same, but scores are the harm to the network's output that is expected of skipping. ``paper``: start at random,
-        all outputs count alike, constant rate, and crops of pictures are cut anew for every epoch.
+        all outputs count alike, constant rate, and crops of pictures are cut again for every epoch.
     method
         Prediction methods of which each layer gets a predictor, all in the same forward passes.
     seed
@@ -118,14 +118,14 @@ def train(  # noqa: PLR0913 (options, by name)
     options = TrainingOptions(pattern, epochs, batch, lr, recipe, seed, dict(layer_patterns or {}), methods)
     model, graph = inputs.open_network(network, weights, device, seed, images)
     crop_set = images if isinstance(images, ImageSet) else load_crops(images, model.preprocessing, crops, seed)
-    anew = _crops_of_epoch(images, model, crops, seed) if recipe == "paper" else None
-    trained = train_predictors(model.model, graph, crop_set, options, checkpoint=checkpoint_path, of_epoch=anew)
+    of_epoch = _crops_of_epoch(images, model, crops, seed) if recipe == "paper" else None
+    trained = train_predictors(model.model, graph, crop_set, options, checkpoint=checkpoint_path, of_epoch=of_epoch)
     recorded = {
         **call,
         "versions": inputs.versions(),
         "data": inputs.describe(crop_set),
         "preprocessing": inputs.describe_preprocessing(model.preprocessing),
-        **({} if anew is None else {"crops": "cut anew for every epoch"}),
+        **({} if of_epoch is None else {"crops": "cut anew for every epoch"}),
         "losses": {name: list(losses) for name, losses in trained.losses.items()},
         **(provenance or {}),
     }

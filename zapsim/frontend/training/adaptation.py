@@ -1,11 +1,11 @@
 """Adapting a network's weights to skipping: batch normalisation measured again, or fine-tuning with labels.
 
 Source: Shomron et al., "Thanks for Nothing", ECCV 2020. Recalibration is the paper's "one pass with learning rate 0".
-By default statistics start anew in it, as the mean over all batches, and the predictors keep theirs, so that thresholds
-mean what they meant when they were chosen; as published, all statistics move on from the old ones, the predictors' too.
-Fine-tuning is SGD with learning rate 1e-4, momentum 0.9 and weight decay 5e-4, the predictors frozen: for one epoch at
-batch 32, or as published for 5 epochs at batch 128. A mask is a constant of the forward pass: gradients flow through
-what was computed and nowhere else.
+By default statistics start afresh in it, as the mean over all batches, and the predictors keep theirs, so that
+thresholds mean what they meant when they were chosen; as published, all statistics move on from the old ones, the
+predictors' too. Fine-tuning is SGD with learning rate 1e-4, momentum 0.9 and weight decay 5e-4, the predictors frozen:
+for one epoch at batch 32, or as published for 5 epochs at batch 128. A mask is a constant of the forward pass:
+gradients flow through what was computed and nowhere else.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def recalibrate(
 ) -> dict[str, torch.Tensor]:
     """Return the state dict with the running statistics of one pass over `images` with skipping at work.
 
-    No weight changes (the paper's "one pass with learning rate 0"). Statistics start anew and are the mean over all
+    No weight changes (the paper's "one pass with learning rate 0"). Statistics start afresh and are the mean over all
     batches, so that neither the old ones nor the order of images count. Everything but batch normalisation is in eval
     mode. The model is changed only if `in_place`.
 

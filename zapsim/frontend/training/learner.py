@@ -111,7 +111,7 @@ def channel_groups(ofmap: torch.Tensor) -> Iterator[slice]:
     """Yield parts of an ofmap's channels small enough for a processor's cache, but none of fewer than 16.
 
     On a CPU a predictor's step is bound by memory. Whole maps of a batch (51 MB in VGG-16's first layers) cost two to
-    three times as much, most of it for pages that the system has to map anew for every intermediate result.
+    three times as much, most of it for pages that the system has to map again for every intermediate result.
     """
     count = ofmap.shape[1]
     if ofmap.device.type != "cpu":

@@ -20,7 +20,7 @@ def units_of(arch: ArchSpec, name: str = "auto") -> tuple[DecisionUnit | None, .
     Weight- and output-stationary arrays leave out a pixel for a tile of filters (``filters``), input-stationary ones a
     filter for a tile of pixels (``pixels``). Statically dealt lanes wait for the fullest of them (``quota``): of the
     layer if all go on by themselves, else of a block of filters. Row-stationary arrays and queues leave out single
-    outputs. So do arrays that deal filters or pixels anew by the mask: what shares a tile is not known before.
+    outputs. So do arrays that deal filters or pixels by the mask each time: what shares a tile is not known before.
 
     Raises
     ------

@@ -7,7 +7,7 @@ random. The budget E of a point is then the relative error of the network's outp
 the same figure that an evaluation measures.
 
 The contributions depend on what else is skipped. They are measured first at the unmodified network, and then again at
-the operating point that was chosen from them, which is chosen anew.
+the operating point that was chosen from them, which is chosen again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from zapsim.tracefile.records import OperatingPoint
 from zapsim.workload import ConvShape
 
 ROUNDS = 1
-"""How often thresholds are chosen anew from curves that were measured at the point chosen before."""
+"""How often thresholds are chosen again from curves that were measured at the point chosen before."""
 
 
 def measure_harm_curves(
