@@ -8,8 +8,6 @@ from zapsim.arch.load import known_archs
 from zapsim.arch.policy import PRESETS
 from zapsim.cli import main
 
-pytestmark = pytest.mark.kernels
-
 
 @pytest.fixture
 def trace(tmp_path):

@@ -17,8 +17,6 @@ from zapsim.workloads.layer_list import gemm
 from zapsim.workloads.pooling import pooled_words, pooling_note
 from zapsim.workloads.source import load_workload
 
-pytestmark = pytest.mark.kernels
-
 PUBLISHED_MACS_M = {
     "alexnet": (724, 0.001),  # Sze et al., Proc. IEEE 2017, Table II
     "mobilenet_v1": (569, 0.001),  # Howard et al. 2017, Table 8
