@@ -1,6 +1,7 @@
 """Prediction methods: what every one of them promises, what each costs, and the file that holds several."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,18 @@ from rtl.quantised_predictor import QuantisedPredictor
 from tests.frontend_support import small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError
 from zapsim.frontend.api import evaluate, train, tune
+from zapsim.frontend.evaluation import run_methods
 from zapsim.frontend.methods.power_of_two import PowerOfTwoPredictor
 from zapsim.frontend.methods.registry import METHODS
+from zapsim.frontend.network.graph import trace_graph
 from zapsim.frontend.network.weights import read_tensors
 from zapsim.frontend.skipping import operating_point, predicting
 from zapsim.frontend.training.predictor import METADATA_KEY, load_predictors, save_predictors
+from zapsim.frontend.tuning.curves import measure_curves
+from zapsim.frontend.tuning.one_method import mixture_or_one_method
+from zapsim.frontend.tuning.operating_points import for_error
 from zapsim.patterns import PATTERNS, pattern_map
+from zapsim.tracefile.records import OperatingPoint
 
 pytestmark = pytest.mark.frontend
 
@@ -158,7 +165,34 @@ def test_best_saves_at_least_what_each_method_does_net_of_its_own_macs(several: 
         single = tune(small_network(), several, images, error=errors, method=name).points
         for ours, theirs in zip(best, single, strict=True):
             assert ours.quality["macs_saved"] >= theirs.quality["macs_saved"] - 0.002
-            assert ours.quality["summed_error"] <= float(ours.name[1:])
+            methods = {setting.method for setting in ours.predictors.values()}
+            assert ours.quality["summed_error"] <= float(ours.name[1:]) or len(methods) == 1
+
+
+def test_a_mixture_that_the_curves_flatter_gives_way_to_one_method(several: Path):
+    """Curves that know only a tenth of the logistic predictors' errors mix them in, and the network says otherwise."""
+    network, images = small_network(), smooth_images(32, seed=5)
+    graph = trace_graph(network.model, network.example())
+    scorers = load_predictors(several).select(("neighbours", "logistic"))
+    curves = measure_curves(network.model, graph, scorers, images)
+    names = [curve.setting(0.0).method for curve in curves.layers]
+    wrong = [0.1 if name == "logistic" else 1.0 for name in names]
+    scaled = [replace(curve, error=curve.error * by) for curve, by in zip(curves.layers, wrong, strict=True)]
+    flattered = replace(curves, layers=tuple(scaled))
+
+    def error_per_saving(point: OperatingPoint) -> float:
+        (found,) = run_methods(network.model, graph, [predicting(scorers, point)], images)
+        return found.figures["relative_output_error"].value / found.macs_saved
+
+    mixture = for_error(flattered, 0.01)
+    kept = mixture_or_one_method(network.model, graph, scorers, images, flattered, mixture)
+    assert {setting.method for setting in mixture.predictors.values()} == {"neighbours", "logistic"}
+    assert {setting.method for setting in kept.predictors.values()} == {"neighbours"}
+    assert kept.name == mixture.name
+    assert kept.quality["asked_summed_error"] == 0.01
+    assert kept.quality["macs_saved"] >= mixture.quality["macs_saved"]
+    assert error_per_saving(kept) < error_per_saving(mixture)
+    assert mixture_or_one_method(network.model, graph, scorers, images, flattered, kept) is kept
 
 
 def test_one_threshold_for_several_methods_is_refused(several: Path):

@@ -15,7 +15,9 @@ from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.data.images import load_crops
 from zapsim.frontend.inputs import ImagesInput, NetworkInput, PredictorsInput
 from zapsim.frontend.network import Network
+from zapsim.frontend.network.graph import Graph
 from zapsim.frontend.network.unsimulated import not_simulated, summary
+from zapsim.frontend.scorer import Scorer
 from zapsim.frontend.splits import check_enough, check_unseen, training_photographs, warn_of_overlap
 from zapsim.frontend.training.predictor import PredictorSet
 from zapsim.frontend.tuning.achieved import with_achieved
@@ -24,6 +26,7 @@ from zapsim.frontend.tuning.array_tuning import ArrayGoal, Calibration, tune_for
 from zapsim.frontend.tuning.budgets import Budgets, reached
 from zapsim.frontend.tuning.curves import BINS, Curves, measure_curves
 from zapsim.frontend.tuning.harm_curves import choose_by_harm, measure_harm_curves
+from zapsim.frontend.tuning.one_method import mixture_or_one_method
 from zapsim.frontend.tuning.operating_points import save_points
 from zapsim.frontend.tuning.ordering import check_rules, order_points
 from zapsim.frontend.tuning.sensitivity import measure_sensitivities, weighted
@@ -170,23 +173,19 @@ def tune(  # noqa: PLR0913 (options, by name)
         goal.check(graph, crop_set)
         _check_for_array(harm)
     scorers = predictor_set.select(methods)
-    measure = measure_harm_curves if harm == "output" else measure_curves
-    curves = measure(model.model, graph, scorers, crop_set, bins=bins)
-    layer_weights: dict[str, float] | None = None
-    if weigh:
-        sample = crop_set.first(min(len(crop_set), MOST_WEIGHING_IMAGES))
-        layer_weights = measure_sensitivities(model.model, graph, scorers, curves, sample)
-        curves = weighted(curves, layer_weights)
+    curves, layer_weights = _measured(model, graph, scorers, crop_set, harm, weigh=weigh, bins=bins)
     if goal is not None:
         calibration = Calibration(model.model, graph, scorers, crop_set, curves, layer_weights)
         points = tune_for_array(calibration, budgets, goal, rules)
-    elif harm == "output":
-        points = reached(
-            partial(choose_by_harm, model.model, graph, scorers, crop_set, curves, choose)
-            for choose in budgets.choices()
-        )
     else:
-        points = reached(partial(choose, curves) for choose in budgets.choices())
+        choices = budgets.choices()
+        if harm == "output":
+            points = reached(
+                partial(choose_by_harm, model.model, graph, scorers, crop_set, curves, choose) for choose in choices
+            )
+        else:
+            points = reached(partial(choose, curves) for choose in choices)
+        points = tuple(mixture_or_one_method(model.model, graph, scorers, crop_set, curves, point) for point in points)
     chosen = {"calibrated_on": frozenset(crop_set.photographs()), "error_weights": layer_weights or {}}
     points = tuple(point.model_copy(update=chosen) for point in points)
     all_scorers = predictor_set.select()
@@ -210,6 +209,26 @@ def tune(  # noqa: PLR0913 (options, by name)
     if checked is not None:
         warn_of_overlap("to check on", [checked], predictor_set, points)
     return TuningResult(points, curves, layer_weights, summary(graph.unsimulated, graph.macs))
+
+
+def _measured(
+    network: Network,
+    graph: Graph,
+    scorers: Mapping[str, Scorer],
+    images: ImageSet,
+    harm: str,
+    *,
+    weigh: bool,
+    bins: int,
+) -> tuple[Curves, dict[str, float] | None]:
+    """Measure the curves, and weigh them if that is wanted; the weights are None otherwise."""
+    measure = measure_harm_curves if harm == "output" else measure_curves
+    curves = measure(network.model, graph, scorers, images, bins=bins)
+    if not weigh:
+        return curves, None
+    sample = images.first(min(len(images), MOST_WEIGHING_IMAGES))
+    layer_weights = measure_sensitivities(network.model, graph, scorers, curves, sample)
+    return weighted(curves, layer_weights), layer_weights
 
 
 def _check_harm(harm: str, weigh: bool) -> None:
