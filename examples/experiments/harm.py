@@ -31,6 +31,7 @@ from zapsim.frontend.skipping import Method, predicting, scorer_key
 from zapsim.frontend.training.training import TrainingOptions, train_predictors
 from zapsim.frontend.tuning.curves import Curves, measure_curves
 from zapsim.frontend.tuning.harm_curves import measure_harm_curves
+from zapsim.frontend.tuning.one_method import mixture_or_one_method
 from zapsim.frontend.tuning.operating_points import for_error
 from zapsim.frontend.tuning.sensitivity import measure_sensitivities, weighted
 
@@ -49,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
             case = replace(CASES[name](args, seed), harm_images=args.harm_images)
             graph = trace_graph(case.network.model, case.network.example())
             sizes = {"learning": len(case.learning), "calibration": len(case.calibration), "n": len(case.test)}
-            about: Record = {"network": name, "seed": seed, **sizes}
+            about: Record = {"network": name, "seed": seed, **sizes, "compared": True}
             records = [{**about, **record} for record in measure(case, graph, args, seed)]
             write_atomically(args.work / f"harm-{name}-{seed}.json", json.dumps(records, indent=1))
     files = sorted(args.work.glob("harm-*.json"))
@@ -108,7 +109,13 @@ def _skipping(
         middle = for_error(curves, case.middle)
         few = case.calibration.first(min(len(case.calibration), case.harm_images))
         curves = measure_harm_curves(case.network.model, graph, scorers, few, point=middle)
-    return lambda budget: predicting(scorers, for_error(curves, budget))
+    run = case.calibration.first(min(len(case.calibration), 4 * case.harm_images))
+
+    def skipping(budget: float) -> Method:
+        point = mixture_or_one_method(case.network.model, graph, scorers, run, curves, for_error(curves, budget))
+        return predicting(scorers, point)
+
+    return skipping
 
 
 def at_limit(
