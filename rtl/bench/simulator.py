@@ -23,9 +23,9 @@ DESIGNS = {
     "zap_predictor": (
         "zap_predictor",
         "predictor_channel",
-        "raster",
-        "window",
-        "tap_sum",
+        "pattern_walk",
+        "line_banks",
+        "tap_product",
         "mask_packer",
         "buffer_memory",
     ),
