@@ -147,17 +147,19 @@ module zap_predictor #(
     end
   end
 
-  // Whose turn it is: an output is worked on to its last slice; then the first kernel goes first.
+  // Whose turn it is: an output is worked on to its last slice; then the first kernel goes first, unless
+  // finishing waits for the second one to leave a line.
   logic [3:0] slice;
-  logic last_slice, first, second, turn_is_second, first_can, second_can, blocked;
+  logic last_slice, first, second, turn_is_second, first_can, second_can, second_first, blocked;
   assign blocked = mask_valid && !mask_ready;
   assign first_free = busy && !first_done && first_ahead <= 4'd2;
   assign second_ready = busy && !second_done &&
       (finish_done || finish_ahead >= 4'd2 || (second_bottom && finish_ahead >= 4'd1));
   assign first_can = first_valid && first_free && in_valid;
   assign second_can = second_valid && second_ready && !blocked;
-  assign first = slice == 0 ? first_can : !turn_is_second;
-  assign second = slice == 0 ? second_can && !first_can : turn_is_second && !blocked;
+  assign second_first = finish_ahead > 4'd2;
+  assign first = slice == 0 ? first_can && !(second_first && second_can) : !turn_is_second;
+  assign second = slice == 0 ? second_can && !(first_can && !second_first) : turn_is_second && !blocked;
   assign last_slice = slice == 4'(SLICES - 1);
   assign first_step = first && last_slice;
   assign second_step = second && last_slice;
