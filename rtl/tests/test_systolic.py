@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtl.bench.simulator import Testbench, build, job_folder, lint
+from rtl.bench.simulator import Testbench, build
+from rtl.tests.checks import assert_clean, assert_refused, chosen, run_stages
 from rtl.tests.stage import MEMORIES, NUMBERS, Stage, random_stage, real_stages
 from zapsim.arch.arrays import SystolicArray
 from zapsim.arch.spec import ArchSpec
@@ -67,6 +68,25 @@ class Array:
         shape = stage.layer.shape
         return ENGINE.time_stage(shape, self.arch, ENGINE.map_stages(shape, self.arch)[0], stage.demand())
 
+    def drain_waits(self, stage: Stage) -> int:
+        """Count the cycles in which a shrunk fold that is over waits for the sums that the fold before has left.
+
+        zapsim does not know of them: its folds drain beside the next one, however short that is.
+        """
+        if self.dataflow != OS or self.serial or not self.shrunk:
+            return 0
+        shape, waits, before = stage.layer.shape, 0, 0
+        by_group = stage.wanted().reshape(-1, shape.groups, shape.K_per_group)
+        for group in range(shape.groups):
+            for first in range(0, shape.K_per_group, self.cols):
+                columns = by_group[:, group, first : first + self.cols]
+                vectors = int(columns.any(axis=1).sum())
+                for start in range(0, vectors, self.rows):
+                    used = min(self.rows, vectors - start)
+                    waits += max(before - (shape.macs_per_output + columns.shape[1] - 2 + used), 0)
+                    before = used
+        return waits
+
     def write(self, stage: Stage, folder: Path) -> dict[str, int]:
         settings = stage.write(folder)
         filters = stage.layer.shape.K_per_group
@@ -97,9 +117,7 @@ RANDOM_LAYERS = 110
 
 @pytest.fixture(scope="module", params=ARRAYS)
 def name(request: pytest.FixtureRequest, everything: bool) -> str:
-    if request.param not in IN_CI and not everything:
-        pytest.skip("runs with ZAPSIM_RTL=all")
-    return request.param
+    return chosen(request, everything, IN_CI)
 
 
 @pytest.fixture(scope="module")
@@ -112,18 +130,17 @@ def run(bench: Testbench, array: Array, work: Path, stages: list[Stage]) -> list
     """Run stages, check values and cycles, and return rows of the table."""
     if not array.masked:
         stages = [Stage(stage.name, stage.layer) for stage in stages]
-    settings = [array.write(stage, job_folder(work, index)) for index, stage in enumerate(stages)]
     rows = []
-    for index, (stage, result) in enumerate(zip(stages, bench.run(work, settings), strict=True)):
+    for stage, result, computed in run_stages(bench, work, stages, array.write):
         model = array.model(stage)
-        computed = stage.check(job_folder(work, index))
         running, once = result["running"], array.rows + array.cols - 2
         after = result["cycles"] - running - result["waiting"]
         if array.overlapped and computed:
             # The last vector's way through the array, of which its control knows only afterwards that it was the last.
             running, after = running + once, after - once
         # The model counts from cycle 0, as SCALE-Sim does: one less than there are.
-        assert running == model.cycles.total + bool(computed), stage.name
+        drain_waits = array.drain_waits(stage)
+        assert running == model.cycles.total + bool(computed) + drain_waits, stage.name
         issued = (model.counts.macs_executed + model.counts.macs_gated) // stage.layer.shape.macs_per_output
         # A pixel of which nothing is wanted idles in the model; the hardware computes it beside its tile's others.
         assert computed >= issued if array.dataflow == IS else computed == issued, stage.name
@@ -134,7 +151,7 @@ def run(bench: Testbench, array: Array, work: Path, stages: list[Stage]) -> list
         rows.append({
             "stage": stage.name, "wanted": int(stage.wanted().sum()), "computed": computed,
             "model": model.cycles.total, "rtl_running": running, "rtl_waiting": result["waiting"],
-            "rtl_after": after,
+            "rtl_after": after, "drain_waits": drain_waits,
         })  # fmt: skip
     return rows
 
@@ -164,13 +181,9 @@ def test_real_layers(bench: Testbench, name: str, tmp_path: Path, table) -> None
     ],
 )
 def test_unsupported_parameters_are_refused(parameters: dict[str, int], fault: str) -> None:
-    found = lint("overlapped_array" if fault.startswith("overlapped") else "systolic", parameters)
-    assert found.returncode != 0
-    assert fault in found.stderr
+    assert_refused("overlapped_array" if fault.startswith("overlapped") else "systolic", parameters, fault)
 
 
 @pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
 def test_lint_is_clean(array: Array) -> None:
-    found = lint(array.design, array.parameters)
-    assert found.returncode == 0, found.stderr
-    assert "Warning" not in found.stderr
+    assert_clean(array.design, array.parameters)
