@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -132,6 +133,6 @@ def _summary(rows: Sequence[Row]) -> str:
     """Say which share of the MACs can be predicted, runs dense, and is left out."""
     total = sum(row.macs for row in rows)
     shares = {use: sum(row.macs for row in rows if row.use == use) / total for use in ("predicted", "dense")}
-    covered = sum(shares.values())
+    covered = math.fsum(shares.values())
     text = f"{total / 1e6:,.1f} M MACs: {shares['predicted']:.1%} predicted, {shares['dense']:.1%} dense"
     return f"{text}, {1 - covered:.1%} not simulated" if covered < 1 else f"{text}; all are simulated"

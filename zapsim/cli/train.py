@@ -108,7 +108,7 @@ def execute(args: argparse.Namespace) -> int:
     check_output(args.out)
     check_output(checkpoint)
     pattern, layer_patterns = _patterns(args.pattern)
-    use_threads(args.threads)
+    threads = use_threads(args.threads)
     if checkpoint.exists():
         print(f"zapsim: continuing from {checkpoint}", file=sys.stderr)
     # One pattern for all layers is written down as such, and the checkpoint is gone in the end.
@@ -135,7 +135,7 @@ def execute(args: argparse.Namespace) -> int:
             checkpoint=checkpoint,
             provenance=provenance("train", arguments),
         )
-    _print(trained)
+    _print(trained, threads)
     return 0
 
 
@@ -167,8 +167,7 @@ def _patterns(values: Sequence[str]) -> tuple[str, dict[str, str]]:
     return (common or ["1/2"])[0], layers
 
 
-def _print(trained: TrainingResult) -> None:
-    import torch
+def _print(trained: TrainingResult, threads: int) -> None:
     from rich.table import Table
 
     from zapsim.frontend.network.unsimulated import summary
@@ -196,7 +195,6 @@ def _print(trained: TrainingResult) -> None:
     console.print(
         "skips at 0: share of the outputs that threshold 0 would have skipped in the last batch", highlight=False
     )
-    threads = torch.get_num_threads()
     console.print(
         f"with --threads {threads}: another number of threads sums in another order, and gives slightly other weights",
         highlight=False,

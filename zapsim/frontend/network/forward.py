@@ -86,19 +86,19 @@ def check_finite(layer: str, ofmap: torch.Tensor) -> None:
         raise FrontendError(f"layer {layer}: its activations are not finite (NaN or infinity)")
 
 
-def use_threads(count: int | None) -> None:
-    """Set the number of torch's CPU threads (None: keep torch's choice).
+def use_threads(count: int | None) -> int:
+    """Set the number of torch's CPU threads (None: keep torch's choice), and return it.
 
     Raises
     ------
     FrontendError
         If `count` is below one.
     """
-    if count is None:
-        return
-    if count < 1:
+    if count is not None and count < 1:
         raise FrontendError(f"at least one thread is needed, got {count}")
-    torch.set_num_threads(count)
+    if count is not None:
+        torch.set_num_threads(count)
+    return torch.get_num_threads()
 
 
 def first_line(error: Exception) -> str:
