@@ -13,6 +13,9 @@ from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 LONGEST = 2_000_000
 """Cycles after which a job is given up."""
 
+RESET = 128
+"""Cycles of the reset: the predictor unit clears its lines meanwhile."""
+
 
 class Driver:
     """One design in its testbench, which has ``clk``, ``rst``, ``load``, ``dump``, ``start`` and ``done``."""
@@ -21,12 +24,12 @@ class Driver:
         self.dut = dut
 
     async def reset(self) -> None:
-        """Start the clock and hold the reset for two cycles."""
+        """Start the clock and hold the reset."""
         for name in ("load", "dump", "start"):
             getattr(self.dut, name).value = 0
         self.dut.rst.value = 1
         Clock(self.dut.clk, 2, unit="ns").start()
-        await ClockCycles(self.dut.clk, 2)
+        await ClockCycles(self.dut.clk, RESET)
         await FallingEdge(self.dut.clk)
         self.dut.rst.value = 0
 

@@ -40,7 +40,7 @@ module tb_zap_predictor #(
   logic in_valid, in_ready, mask_valid, mask_ready, is_working, is_starved, busy;
   logic [31:0] taken;
   logic [15:0] lfsr;
-  logic [9:0] first_group, second_group;
+  logic [9:0] first_group, finish_group, second_group;
   logic [WORD-1:0] mask_word;
 
   assign in_valid   = taken < inputs && arrivals[taken[15:0]] <= cycles;
@@ -51,8 +51,8 @@ module tb_zap_predictor #(
   ) dut (
       .clk, .rst, .start, .rows, .cols, .groups, .tile, .side, .busy, .done,
       .in_valid, .in_ready, .in_values(input_memory[taken[15:0]]),
-      .first_group, .first_weights(first_weights[first_group]), .first_bias(first_biases[first_group]),
-      .first_shift(first_shifts[first_group]),
+      .first_group, .first_weights(first_weights[first_group]),
+      .finish_group, .first_bias(first_biases[finish_group]), .first_shift(first_shifts[finish_group]),
       .second_group, .second_weights(second_weights[second_group]), .second_bias(second_biases[second_group]),
       .mask_valid, .mask_ready, .mask_word, .working(is_working), .starved(is_starved)
   );

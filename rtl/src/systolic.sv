@@ -67,6 +67,7 @@ module systolic #(
 );
   localparam bit OUTPUT_STATIONARY = DATAFLOW == 1;
   localparam int unsigned ROW_BITS = $clog2(ROWS + 1);
+  localparam int unsigned COL_BITS = $clog2(COLS + 1);
 
   if (DATAFLOW > 2) begin : g_dataflow
     $fatal(1, "systolic: DATAFLOW = %0d: expected 0 (weight-), 1 (output-) or 2 (input-stationary)", DATAFLOW);
@@ -114,6 +115,7 @@ module systolic #(
   logic [ROW_BITS-1:0] rows_at_work, used_rows, used_rows_before;
   logic [BITS+1:0] used_cols, fold_cycles, streamed, rows_wide;
   logic last_fold, fold_ends, begin_tile;
+  logic still_draining;  // sums that the fold before has left will be in the way of this one's
 
   assign left_over = (OUTPUT_STATIONARY ? count : products) - base;
   assign rows_at_work = left_over < BITS'(ROWS) ? left_over[ROW_BITS-1:0] : ROW_BITS'(ROWS);
@@ -125,7 +127,7 @@ module systolic #(
   assign rows_wide = (BITS + 2)'(used_rows);
   assign fold_cycles = streamed + used_cols - (BITS + 2)'(2)
       + (OUTPUT_STATIONARY && !SERIAL ? rows_wide : rows_wide << 1);
-  assign fold_ends = running && cycle + 1'b1 == fold_cycles;
+  assign fold_ends = running && cycle + 1'b1 >= fold_cycles && !still_draining;
   assign begin_tile = busy && head_ready && (!running || (fold_ends && last_fold));
   assign take = begin_tile;
   assign waiting = busy && !running && !finished;
@@ -186,6 +188,7 @@ module systolic #(
   logic [ROWS-1:0][BITS:0] along_row;
   logic [COLS-1:0][BITS:0] along_col;
   logic [COLS-1:0][2*BITS+1:0] results;
+  logic [COLS-1:0][COL_BITS-1:0] result_cols;
   logic [ROWS-1:0][BITS-1:0] kept_vector;
 
   if (OUTPUT_STATIONARY) begin : g_output_stationary
@@ -239,6 +242,7 @@ module systolic #(
       assign capture = 1'b0;
       assign free = fold_ends && last_fold;
       assign quiet = 1'b1;
+      assign still_draining = 1'b0;
       assign {ends_before, drain_last_fold} = '0;
       logic unused;
       assign unused = &{1'b0, ends_before, drain_last_fold, used_rows_before};
@@ -251,6 +255,8 @@ module systolic #(
       assign shift = drain_on;
       assign free = drain_on && drain_left == 1 && drain_last_fold;
       assign quiet = !ends_before && !drain_on;
+      // Whole folds take as long as they drain; a shrunk one may be shorter than the drain of the one before.
+      assign still_draining = SHRUNK && (ends_before ? 32'(next_rows) > 1 : drain_on && 32'(drain_left) > 2);
       always_ff @(posedge clk) begin
         ends_before <= !rst && fold_ends;
         if (fold_ends) begin
@@ -289,9 +295,10 @@ module systolic #(
     assign out_last = '1;
     assign out_place = '0;
     assign results = '0;
+    assign result_cols = '0;
     assign out_word = sums_below;
     logic unused_os;
-    assign unused_os = &{1'b0, results, sum_word, tile_before, items_left_before, cycle[BITS+1:BITS]};
+    assign unused_os = &{1'b0, results, result_cols, sum_word, tile_before, items_left_before, cycle[BITS+1:BITS]};
   end else begin : g_operand_stationary
     logic stream, leaves;
     logic [BITS+1:0] stream_cycle, out_cycle;
@@ -311,7 +318,17 @@ module systolic #(
         .clk, .word({stream, stream_cycle[BITS-1:0]}), .words(along_col)
     );
     delay_line #(.LENGTH(COLS), .WIDTH(2 + 2 * BITS)) out_along_cols (.clk, .word(leaving), .words(results));
+    // A shrunk fold ends before its vectors have passed the columns that it does not use; they get nothing of the next one.
+    logic [COL_BITS-1:0] leaving_cols;
+    if (SHRUNK) begin : g_own_columns
+      delay_line #(.LENGTH(COLS), .WIDTH(COL_BITS)) cols_along_cols (.clk, .word(leaving_cols), .words(result_cols));
+    end else begin : g_same_columns
+      assign result_cols = '1;
+      logic unused_cols;
+      assign unused_cols = &{1'b0, leaving_cols};
+    end
     always_ff @(posedge clk) begin
+      leaving_cols <= used_cols[COL_BITS-1:0];
       leaving   <= {leaves && !rst, last_fold, out_cycle[BITS-1:0], read_vector[1]};
       out_group <= group;
     end
@@ -338,7 +355,7 @@ module systolic #(
     always_comb begin
       quiet = 1'b1;
       for (int c = 0; c < int'(COLS); c++) begin
-        out_valid[c] = results[c][2*BITS+1] && BITS'(c) < items_left_before;
+        out_valid[c] = results[c][2*BITS+1] && BITS'(c) < items_left_before && COL_BITS'(c) < result_cols[c];
         out_last[c] = results[c][2*BITS];
         out_place[c] = results[c][2*BITS-1:BITS];
         out_vector[c] = results[c][BITS-1:0];
@@ -347,7 +364,7 @@ module systolic #(
       end
     end
     assign out_word = sums_below;
-    assign {capture, shift} = '0;
+    assign {capture, shift, still_draining} = '0;
     assign free = fold_ends && last_fold;
     assign drain_rows = '0;
     logic unused;

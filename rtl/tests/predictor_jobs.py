@@ -14,7 +14,7 @@ from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import Demand
 from zapsim.arrays.systolic.timing import SystolicEngine
 from zapsim.patterns import pattern_map, pattern_tile
-from zapsim.timing.predictor import KERNEL_MACS, predictor_counts, run_predictor
+from zapsim.timing.predictor import run_predictor
 from zapsim.tracefile.packed import PackedMap
 from zapsim.workload import ConvShape
 
@@ -93,24 +93,17 @@ class PredictorJob:
         return [joined(bits[first : first + unit.word], 1) for first in range(0, len(bits), unit.word)]
 
     def model_cycles(self, unit: Unit) -> int:
-        """Return the cycles for which zapsim keeps a dedicated unit busy, its latency being 0."""
+        """Return the cycles for which zapsim keeps a dedicated unit busy, its latency being 0.
+
+        A group of channels that the layer does not fill counts as a whole one, as the unit works on it.
+        """
         channels, rows, cols = self.shape
+        channels += -channels % unit.channels
         shape = ConvShape("layer", C=1, H=rows, W=cols, K=channels, R=1, S=1)
         pattern = PackedMap.of_pattern(pattern_map(self.pattern, rows, cols), 1, channels)
         arch = unit.arch
         stage = _ENGINE.time_stage(shape, arch, _ENGINE.map_stages(shape, arch)[0], Demand(pattern))
         return run_predictor(_ENGINE, arch, shape, pattern, stage.tiles, 2**20).busy_cycles
-
-    def unit_cycles(self, unit: Unit) -> int:
-        """Return the cycles of a unit that multiplies every tap of both kernels: the model's MACs and those with zeros.
-
-        The model leaves out the first kernel's taps that lie outside the pattern; there are 9 for every output there.
-        """
-        channels, rows, cols = self.shape
-        known = channels * int(pattern_map(self.pattern, rows, cols).sum())
-        shape = ConvShape("layer", C=1, H=rows, W=cols, K=channels, R=1, S=1)
-        zero_taps = KERNEL_MACS * (shape.outputs - known)
-        return -(-(predictor_counts(shape, known).predictor_macs + zero_taps) // unit.lanes)
 
     def write(self, folder: Path, unit: Unit) -> dict[str, int]:
         """Write the memories; return the settings."""
