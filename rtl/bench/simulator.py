@@ -108,6 +108,11 @@ def sources_of(top: str) -> list[Path]:
     return sources if top == design else [*sources, BENCHES / f"{top}.sv"]
 
 
+def shared_parts() -> list[Path]:
+    """Return what testbenches include."""
+    return sorted(BENCHES.glob("*.svh"))
+
+
 @dataclass(frozen=True)
 class Testbench:
     """A testbench built with one set of parameters."""
@@ -188,7 +193,9 @@ def build(
     """
     check_tools()
     sources = sources_of(top)
-    state = [sys.version, _FLAGS, str(sorted(parameters.items())), str(waves)] + [path.read_text() for path in sources]
+    state = [sys.version, _FLAGS, str(sorted(parameters.items())), str(waves)] + [
+        path.read_text() for path in (PORTS, *shared_parts(), *sources)
+    ]
     folder = BUILDS / f"{top}-{_digest(*state)}"
     bench = Testbench(top, folder, tuple(numbers), tuple(memories))
     if (folder / "built").exists():
@@ -218,7 +225,7 @@ def _verilate(
 
     link = f"-Wl,-rpath,{cocotb.libs_dir} -L{cocotb.libs_dir} -lcocotbvpi_verilator"
     command = ["verilator", "-cc", "--exe", "--vpi", "-Mdir", str(folder), "--prefix", "Vtop", "-o", top]
-    command += ["--top-module", top, "-LDFLAGS", link, *_FLAGS.split()]
+    command += ["--top-module", top, f"-I{BENCHES}", "-LDFLAGS", link, *_FLAGS.split()]
     command += ["--trace"] if waves else []
     command += [f"-G{name}={value}" for name, value in parameters.items()]
     main = cocotb.share_dir / "lib" / "verilator" / "verilator.cpp"

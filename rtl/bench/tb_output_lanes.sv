@@ -24,29 +24,21 @@ module tb_output_lanes #(
     output logic [31:0] running,  // of the domain that runs longest
     output logic [31:0] waiting   // the most cycles in which a domain waits for a search of the mask
 );
-  localparam int unsigned BITS = 12;
-  localparam int unsigned MOST = 1 << 17;
   localparam int unsigned LANES = FILTERS * PIXELS;
   localparam int unsigned DOMAINS = LANES / (DOMAIN_FILTERS * DOMAIN_PIXELS);
 
-  logic [7:0] ifmap[MOST];      // (image, row, column, channel)
-  logic [7:0] filter[MOST];     // (filter, product)
-  logic mask[MOST];             // (pixel, filter)
-  logic [47:0] origin[1<<BITS]; // image, first row and column of the window, 16 bits each
-  logic [47:0] tap[1<<BITS];    // channel within the group, row and column within the window
-  logic [23:0] ofmap[MOST];     // (pixel, filter)
-  logic computed[MOST];
+  logic [16:0] all_filters;
+  assign all_filters = 17'(filters);
+`include "layer_memories.svh"
+`include "lane_memories.svh"
 
   logic busy;
   logic [PIXELS-1:0][BITS-1:0] lane_pixels;
   logic [FILTERS-1:0][BITS-1:0] lane_blocks;
   logic [DOMAINS-1:0] is_running, is_waiting;
   logic [DOMAINS-1:0][31:0] ran, waited;
-  logic [LANES-1:0][BITS-1:0] scan_block, scan_pixel, block, pixel, cycle;
+  logic [LANES-1:0][BITS-1:0] scan_block, scan_pixel, block, pixel;
   logic [LANES-1:0][SCAN-1:0] scan_bits;
-  logic [LANES-1:0] working, out_valid;
-  logic [LANES-1:0][MACS-1:0][7:0] values, weights;
-  logic [LANES-1:0][23:0] out_sum;
 
   always_comb begin
     for (int j = 0; j < int'(PIXELS); j++) lane_pixels[j] = (pixels + 12'(int'(PIXELS) - 1 - j)) / 12'(PIXELS);
@@ -59,8 +51,7 @@ module tb_output_lanes #(
   ) dut (
       .clk, .rst, .start, .lane_pixels, .lane_blocks, .output_cycles((products + 12'(MACS - 1)) / 12'(MACS)),
       .busy, .done, .running(is_running), .waiting(is_waiting), .scan_block, .scan_pixel, .scan_bits, .working, .block,
-      .pixel, .cycle,
-      .values, .weights, .out_valid, .out_sum
+      .pixel, .cycle(lane_cycle), .values, .weights, .out_valid, .out_sum
   );
 
   function automatic logic [11:0] pixel_of(input int l, input logic [11:0] at);
@@ -71,38 +62,12 @@ module tb_output_lanes #(
     return 12'(at * FILTERS) + 12'(l / int'(PIXELS));
   endfunction
 
-  function automatic logic [16:0] output_place(input logic [11:0] p, input logic [11:0] k);
-    return 17'(p) * 17'(filters) + 17'(k);
-  endfunction
-
-  function automatic logic [7:0] ifmap_word(input logic [11:0] p, input logic [11:0] k, input logic [11:0] product);
-    logic signed [15:0] row, col;
-    logic [16:0] channel;
-    row = $signed(origin[p][31:16]) + $signed(tap[product][31:16]);
-    col = $signed(origin[p][15:0]) + $signed(tap[product][15:0]);
-    channel = 17'(k) / (17'(filters) / 17'(groups)) * (17'(channels) / 17'(groups)) + 17'(tap[product][47:32]);
-    if (row < 0 || col < 0 || row >= 16'(rows) || col >= 16'(cols)) return '0;
-    return ifmap[((17'(origin[p][47:32])*17'(rows)+17'(row))*17'(cols)+17'(col))*17'(channels)+channel];
-  endfunction
-
   always_comb begin
     for (int l = 0; l < int'(LANES); l++) begin
+      lane_pixel[l]  = pixel_of(l, pixel[l]);
+      lane_filter[l] = filter_of(l, block[l]);
       for (int s = 0; s < int'(SCAN); s++) begin
         scan_bits[l][s] = mask[output_place(pixel_of(l, scan_pixel[l] + 12'(s)), filter_of(l, scan_block[l]))];
-      end
-    end
-  end
-  always_comb begin
-    for (int l = 0; l < int'(LANES); l++) begin
-      for (int m = 0; m < int'(MACS); m++) begin
-        logic [11:0] product;
-        product = 12'(cycle[l] * MACS) + 12'(m);
-        values[l][m] = '0;
-        weights[l][m] = '0;
-        if (working[l] && product < products) begin
-          values[l][m] = ifmap_word(pixel_of(l, pixel[l]), filter_of(l, block[l]), product);
-          weights[l][m] = filter[17'(filter_of(l, block[l]))*17'(products)+17'(product)];
-        end
       end
     end
   end
@@ -119,13 +84,6 @@ module tb_output_lanes #(
         waited[d] <= waited[d] + 32'(is_waiting[d]);
       end
     end
-    for (int l = 0; l < int'(LANES); l++) begin
-      if (out_valid[l]) begin
-        ofmap[output_place(pixel_of(l, pixel[l]), filter_of(l, block[l]))] <= out_sum[l];
-        computed[output_place(pixel_of(l, pixel[l]), filter_of(l, block[l]))] <= 1'b1;
-      end
-    end
-    if (load) for (int i = 0; i < int'(MOST); i++) computed[i] <= 1'b0;
   end
   always_comb begin
     running = 0;
@@ -134,17 +92,5 @@ module tb_output_lanes #(
       if (ran[d] > running) running = ran[d];
       if (waited[d] > waiting) waiting = waited[d];
     end
-  end
-
-  always_ff @(posedge load) begin
-    $readmemh("ifmap.hex", ifmap);
-    $readmemh("filter.hex", filter);
-    $readmemh("mask.hex", mask);
-    $readmemh("pixel.hex", origin);
-    $readmemh("tap.hex", tap);
-  end
-  always_ff @(posedge dump) begin
-    $writememh("ofmap.hex", ofmap, 0, 32'(pixels) * 32'(filters) - 1);
-    $writememh("computed.hex", computed, 0, 32'(pixels) * 32'(filters) - 1);
   end
 endmodule

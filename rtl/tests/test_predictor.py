@@ -178,7 +178,7 @@ def test_jobs_of_tiles_end_when_the_timeline_says(bench: Testbench, unit: Unit, 
     rows = []
     for job, end, result in zip(jobs, ends, run(bench, unit, tmp_path, jobs), strict=True):
         after, cols = result["cycles"] - end, job.shape[2]
-        # Half of the outputs of these rows lie outside the pattern, and an output of each kernel may be at work or wait;
+        # Half of the outputs of these rows lie outside the pattern, and one of each kernel may be at work or wait;
         # between them, three rows are finished.
         left = LATENCY + int(np.ceil((cols + 3) * 9 / unit.taps)) + 3 * cols
         assert 0 <= after <= left, job.name
