@@ -3,8 +3,8 @@
 Values go from stage to stage: the unit sees what the array has computed, and the array computes what the unit asks for.
 Beside it stands zapsim's timeline of the same layer with the same mask, with memory that is never waited for.
 
-``python -m rtl.predicted_layer FOLDER`` leaves the waveforms of the three stages there (VCD, for GTKWave or Surfer) and
-the timeline (JSON, for ui.perfetto.dev).
+``python -m rtl.predicted_layer FOLDER`` leaves the waveforms of the three stages there (VCD, for GTKWave or Surfer),
+the timeline (JSON, for ui.perfetto.dev) and a picture of both (SVG).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from rtl.bench.hexfile import read_words, signed
 from rtl.bench.simulator import BENCHES, ROOT, MissingToolError, build, job_folder
+from rtl.picture import draw
 from rtl.quantised_predictor import load_folded, quantise
 from rtl.tests import predictor_jobs, stage
 from rtl.tests.convolution import cuts
@@ -158,6 +159,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory() as work:
             done = run(Path(work), waves=folder)
+        draw(folder, done.predictor["cycles"])
     except MissingToolError as fault:
         print(fault, file=sys.stderr)
         return 2

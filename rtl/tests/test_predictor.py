@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from rtl.bench.hexfile import read_words
-from rtl.bench.simulator import BENCHES, ROOT, Testbench, build, job_folder, lint
+from rtl.bench.simulator import BENCHES, ROOT, Testbench, build, job_folder
 from rtl.quantised_predictor import FoldedPredictor, load_folded, quantise
+from rtl.tests.checks import assert_clean, assert_refused, chosen
 from rtl.tests.predictor_jobs import MEMORIES, NUMBERS, PredictorJob, Unit
 from zapsim.patterns import PATTERNS, pattern_map
 from zapsim.timing.timeline.fast import run_fast
@@ -48,9 +49,7 @@ def check_cycles(unit: Unit, job: PredictorJob, result: dict[str, int]) -> int:
 
 @pytest.fixture(scope="module", params=UNITS)
 def unit(request: pytest.FixtureRequest, everything: bool) -> Unit:
-    if request.param not in IN_CI and not everything:
-        pytest.skip("runs with ZAPSIM_RTL=all")
-    return UNITS[request.param]
+    return UNITS[chosen(request, everything, IN_CI)]
 
 
 @pytest.fixture(scope="module")
@@ -208,16 +207,12 @@ def job_end(tile_cycles: np.ndarray, job_cycles: np.ndarray) -> int:
     ],
 )
 def test_unsupported_parameters_are_refused(parameters: dict[str, int], fault: str) -> None:
-    found = lint("zap_predictor", parameters)
-    assert found.returncode != 0
-    assert fault in found.stderr
+    assert_refused("zap_predictor", parameters, fault)
 
 
 def test_lint_is_clean() -> None:
     for parameters in ({}, {"TAPS": 1}, {"TAPS": 3, "CHANNELS": 4}, {"CHANNELS": 2, "POWERS_OF_TWO": 1}):
-        found = lint("zap_predictor", parameters)
-        assert found.returncode == 0, found.stderr
-        assert "Warning" not in found.stderr
+        assert_clean("zap_predictor", parameters)
 
 
 def test_whole_numbers_agree_with_the_trained_predictors(table) -> None:

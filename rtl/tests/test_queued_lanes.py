@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtl.bench.simulator import Testbench, build, job_folder, lint
+from rtl.bench.simulator import Testbench, build
+from rtl.tests.checks import assert_clean, assert_refused, chosen, run_stages
 from rtl.tests.stage import MEMORIES, NUMBERS, Stage, random_stage, real_stages
 from tests.builders import BUSES, arch
 from zapsim.arrays.lanes.ifmap_buffer import window_pixels
@@ -61,9 +62,7 @@ RANDOM_LAYERS = 110
 
 @pytest.fixture(scope="module", params=LANES)
 def name(request: pytest.FixtureRequest, everything: bool) -> str:
-    if request.param not in IN_CI and not everything:
-        pytest.skip("runs with ZAPSIM_RTL=all")
-    return request.param
+    return chosen(request, everything, IN_CI)
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +72,8 @@ def bench(name: str) -> Testbench:
 
 def run(bench: Testbench, lanes: Lanes, work: Path, stages: list[Stage]) -> list[dict[str, object]]:
     """Run stages, check values and cycles, and return rows of the table."""
-    settings = [lanes.write(stage, job_folder(work, index)) for index, stage in enumerate(stages)]
     rows = []
-    for index, (stage, result) in enumerate(zip(stages, bench.run(work, settings), strict=True)):
-        computed = stage.check(job_folder(work, index))
+    for stage, result, computed in run_stages(bench, work, stages, lanes.write):
         assert computed == stage.wanted().sum(), stage.name
         model = lane_work(stage.layer.shape, lanes.mapping(stage), stage.demand()).cycles
         assert result["running"] == model, stage.name
@@ -103,13 +100,9 @@ def test_real_layers(bench: Testbench, name: str, tmp_path: Path, table) -> None
     ("parameters", "fault"), [({"FILTERS": 0}, "FILTERS = 0"), ({"MACS": 0}, "MACS = 0: expected at least 1")]
 )
 def test_unsupported_parameters_are_refused(parameters: dict[str, int], fault: str) -> None:
-    found = lint("queued_lanes", parameters)
-    assert found.returncode != 0
-    assert fault in found.stderr
+    assert_refused("queued_lanes", parameters, fault)
 
 
 @pytest.mark.parametrize("lanes", LANES.values(), ids=LANES)
 def test_lint_is_clean(lanes: Lanes) -> None:
-    found = lint("queued_lanes", lanes.parameters)
-    assert found.returncode == 0, found.stderr
-    assert "Warning" not in found.stderr
+    assert_clean("queued_lanes", lanes.parameters)

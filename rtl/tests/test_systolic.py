@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtl.bench.simulator import Testbench, build, job_folder, lint
+from rtl.bench.simulator import Testbench, build
+from rtl.tests.checks import assert_clean, assert_refused, chosen, run_stages
 from rtl.tests.stage import MEMORIES, NUMBERS, Stage, random_stage, real_stages
 from zapsim.arch.arrays import SystolicArray
 from zapsim.arch.spec import ArchSpec
@@ -116,9 +117,7 @@ RANDOM_LAYERS = 110
 
 @pytest.fixture(scope="module", params=ARRAYS)
 def name(request: pytest.FixtureRequest, everything: bool) -> str:
-    if request.param not in IN_CI and not everything:
-        pytest.skip("runs with ZAPSIM_RTL=all")
-    return request.param
+    return chosen(request, everything, IN_CI)
 
 
 @pytest.fixture(scope="module")
@@ -131,11 +130,9 @@ def run(bench: Testbench, array: Array, work: Path, stages: list[Stage]) -> list
     """Run stages, check values and cycles, and return rows of the table."""
     if not array.masked:
         stages = [Stage(stage.name, stage.layer) for stage in stages]
-    settings = [array.write(stage, job_folder(work, index)) for index, stage in enumerate(stages)]
     rows = []
-    for index, (stage, result) in enumerate(zip(stages, bench.run(work, settings), strict=True)):
+    for stage, result, computed in run_stages(bench, work, stages, array.write):
         model = array.model(stage)
-        computed = stage.check(job_folder(work, index))
         running, once = result["running"], array.rows + array.cols - 2
         after = result["cycles"] - running - result["waiting"]
         if array.overlapped and computed:
@@ -184,13 +181,9 @@ def test_real_layers(bench: Testbench, name: str, tmp_path: Path, table) -> None
     ],
 )
 def test_unsupported_parameters_are_refused(parameters: dict[str, int], fault: str) -> None:
-    found = lint("overlapped_array" if fault.startswith("overlapped") else "systolic", parameters)
-    assert found.returncode != 0
-    assert fault in found.stderr
+    assert_refused("overlapped_array" if fault.startswith("overlapped") else "systolic", parameters, fault)
 
 
 @pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
 def test_lint_is_clean(array: Array) -> None:
-    found = lint(array.design, array.parameters)
-    assert found.returncode == 0, found.stderr
-    assert "Warning" not in found.stderr
+    assert_clean(array.design, array.parameters)
