@@ -53,7 +53,7 @@ module predictor_channel #(
   localparam logic [DATA-1:0] LARGEST = {1'b0, {(DATA - 1) {1'b1}}};
 
   // Which column of three each bank holds, the middle one being in bank `phase`.
-  function automatic logic [2:0][1:0] columns(input logic [1:0] phase);
+  function automatic logic [5:0] columns(input logic [1:0] phase);
     unique case (phase)
       2'd0: columns = {2'd0, 2'd2, 2'd1};
       2'd1: columns = {2'd2, 2'd1, 2'd0};

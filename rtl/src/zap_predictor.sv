@@ -183,10 +183,12 @@ module zap_predictor #(
   end
 
   // Bank 0 holds column x + 1 of an output whose own column is in bank 2, and the other way round.
-  function automatic logic [2:0][PLACE_BITS-1:0] places(input logic [SIZE_BITS-1:0] third, input logic [1:0] phase);
-    places[0] = PLACE_BITS'(phase == 2'd2 ? third + 1'b1 : third);
-    places[1] = PLACE_BITS'(third);
-    places[2] = PLACE_BITS'(phase == 2'd0 ? third - 1'b1 : third);
+  function automatic logic [3*PLACE_BITS-1:0] places(input logic [SIZE_BITS-1:0] third, input logic [1:0] phase);
+    places = {
+      PLACE_BITS'(phase == 2'd0 ? third - 1'b1 : third),
+      PLACE_BITS'(third),
+      PLACE_BITS'(phase == 2'd2 ? third + 1'b1 : third)
+    };
   endfunction
 
   logic [2:0] finish_banks;

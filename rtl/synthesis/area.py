@@ -59,8 +59,9 @@ def _control(dataflow: int, masked: int, *, scan: int = 4) -> Design:
 
 
 def _unit(name: str, **parameters: int) -> Design:
-    channels = parameters.get("CHANNELS", 1)
-    bits = 4 * 224 * parameters.get("DATA", 8) * channels
+    data, channels = parameters.get("DATA", 8), parameters.get("CHANNELS", 1)
+    # Four lines of first sums and four of finished values, in three banks of a third of 224 columns each.
+    bits = 4 * 3 * 75 * (2 * data + 3 + data) * channels
     return Design(f"predictor, {name}", "zap_predictor", {**_UNIT, **parameters}, (MEMORY,), memory_bits=bits)
 
 
