@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtl.bench.hexfile import read_words, signed
-from rtl.bench.simulator import BENCHES, ROOT, MissingToolError, build, job_folder
+from rtl.bench.simulator import BENCHES, ROOT, MissingToolError, build, check_tools, job_folder
 from rtl.picture import draw
 from rtl.quantised_predictor import load_folded, quantise
 from rtl.tests import predictor_jobs, stage
@@ -155,8 +155,9 @@ def main() -> int:
         print("usage: python -m rtl.predicted_layer FOLDER", file=sys.stderr)
         return 2
     folder = Path(sys.argv[1]).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        check_tools()
+        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as work:
             done = run(Path(work), waves=folder)
         draw(folder, done.predictor["cycles"])
