@@ -198,7 +198,7 @@ def new_figure(layout: Layout, height: float, note: str = "") -> Figure:
     whole = height + above + below
     figure = Figure(figsize=(layout.inches, whole), layout="constrained")
     if title:
-        figure.text(0.5, 1.0, title, ha="center", va="top")
+        figure.text(0.5, 1 - 0.03 / whole, title, ha="center", va="top")  # ascenders stay inside
     if note:
         figure.text(0.99, 0.0, note, ha="right", va="bottom", fontsize=SMALL, style="italic")
     engine = figure.get_layout_engine()
