@@ -1,10 +1,12 @@
 """Settings of all tests: hypothesis profiles, seeds, and no skips under CI."""
 
+import builtins
 import os
 import random
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +38,20 @@ def pytest_configure() -> None:
         settings.load_profile("checked")
     else:
         settings.load_profile("ci" if under_ci() else "local")
+
+
+_sum = builtins.sum
+
+
+def _sum_of_no_floats(values: Iterable[Any], /, start: Any = 0) -> Any:
+    total = _sum(values, start)
+    if type(total) is float and sys._getframe(1).f_globals.get("__name__", "").startswith("zapsim."):
+        raise AssertionError("a sum of floats whose last digits depend on Python's version: use math.fsum")
+    return total
+
+
+builtins.sum = _sum_of_no_floats
+"""No code of zapsim sums floats with the built-in function, which compensates for rounding from Python 3.12 on."""
 
 
 def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import distributed
 import psutil
 import pyarrow as pa
 import pytest
@@ -22,7 +23,7 @@ from zapsim.arch.policy import preset
 from zapsim.errors import ZapsimError
 from zapsim.exploration import driver, store
 from zapsim.exploration.backends import Processes
-from zapsim.exploration.cluster import Cluster
+from zapsim.exploration.cluster import WITHOUT_DASHBOARD, Cluster
 from zapsim.exploration.driver import RunOptions, run_space
 from zapsim.exploration.evaluate import Evaluator
 from zapsim.exploration.store import DESIGNS, LAYERS, Store, parts, read_table
@@ -141,6 +142,23 @@ def test_dask_with_a_killed_worker_gives_the_same_table(mixed, monkeypatch):
     assert watcher.killed
     assert stable(found).equals(table)
     assert "error" not in summary.statuses
+
+
+def test_a_scheduler_that_goes_ends_the_run_in_a_line(mixed, tmp_path):
+    space, _, table = mixed
+    folder = tmp_path / "results"
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp://", **WITHOUT_DASHBOARD
+    ) as cluster:
+
+        class Stops(Silent):
+            def advance(self, designs):
+                cluster.close()
+
+        with pytest.raises(ZapsimError, match="the Dask scheduler has gone; start it again"):
+            explored(space, folder, RunOptions(scheduler=cluster.scheduler_address), Stops())
+    _, found = explored(space, folder, RunOptions(workers=1))
+    assert stable(found).equals(table)
 
 
 def test_nobody_at_the_address(mixed, monkeypatch):

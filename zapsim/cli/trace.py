@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -208,5 +209,5 @@ def all_or_nothing(header: TraceHeader, point: OperatingPoint, counts: Mapping[s
 def macs_saved(header: TraceHeader, counts: Mapping[str, LayerCounts]) -> float:
     """Return the share of the network's convolution MACs that skipped outputs would have taken."""
     macs = {layer.shape.name: layer.shape.macs for layer in header.layers}
-    skipped = sum(macs[name] * counted.skipped / counted.outputs for name, counted in counts.items())
+    skipped = math.fsum(macs[name] * counted.skipped / counted.outputs for name, counted in counts.items())
     return skipped / sum(macs.values())

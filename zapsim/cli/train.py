@@ -168,6 +168,7 @@ def _patterns(values: Sequence[str]) -> tuple[str, dict[str, str]]:
 
 
 def _print(trained: TrainingResult) -> None:
+    import torch
     from rich.table import Table
 
     from zapsim.frontend.network.unsimulated import summary
@@ -194,4 +195,9 @@ def _print(trained: TrainingResult) -> None:
         console.print(left_out, highlight=False)
     console.print(
         "skips at 0: share of the outputs that threshold 0 would have skipped in the last batch", highlight=False
+    )
+    threads = torch.get_num_threads()
+    console.print(
+        f"with --threads {threads}: another number of threads sums in another order, and gives slightly other weights",
+        highlight=False,
     )

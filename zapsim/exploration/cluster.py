@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
+from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import Any, Self
 
 import dask
 import distributed
+from distributed.comm.core import CommClosedError
 
 from zapsim.errors import ZapsimError
 from zapsim.exploration.backends import Finished, Task, cores
@@ -24,6 +27,9 @@ _LOCAL_SETTINGS = {
 }
 
 _CONNECT_SECONDS = 30
+
+WITHOUT_DASHBOARD: dict[str, Any] = {"dashboard_address": ":0", "scheduler_kwargs": {"dashboard": False}}
+"""Options of a local cluster that shows nothing; without an address, all ask for the same port, and Dask warns."""
 
 
 class Cluster(AbstractContextManager["Cluster"]):
@@ -48,12 +54,17 @@ class Cluster(AbstractContextManager["Cluster"]):
 
     def __init__(self, space: Space, with_layers: bool, scheduler: str, workers: int | None) -> None:
         self._job = Job(space, with_layers)
+        self._scheduler = scheduler
         self._open = ExitStack()
         self._flying: dict[distributed.Future[Any], Task] = {}
+        # Dask logs a traceback for each connection that is lost, which is said in a line here.
+        log = logging.getLogger("distributed.client")
+        self._open.callback(log.setLevel, log.level)
+        log.setLevel(logging.CRITICAL)
         if scheduler == LOCAL:
             self._open.enter_context(dask.config.set(_LOCAL_SETTINGS))
             local = distributed.LocalCluster(
-                n_workers=workers or cores(), threads_per_worker=1, processes=True, dashboard_address=None
+                n_workers=workers or cores(), threads_per_worker=1, processes=True, **WITHOUT_DASHBOARD
             )
             self.client = self._open.enter_context(distributed.Client(self._open.enter_context(local)))
         else:
@@ -84,15 +95,28 @@ class Cluster(AbstractContextManager["Cluster"]):
         self._flying[self.client.submit(evaluate_job, self._job, task.numbers, pure=False)] = task
 
     def collect(self) -> Iterable[Finished]:
-        """Wait until at least one task has ended; if its worker died, its results are lost."""
+        """Wait until at least one task has ended; if its worker died, its results are lost.
+
+        Raises
+        ------
+        ZapsimError
+            If the scheduler is gone.
+        """
         if not self._flying:
             return []
-        finished = distributed.wait(list(self._flying), return_when="FIRST_COMPLETED").done
-        ended = []
-        for future in finished:
-            task = self._flying.pop(future)
-            lost = isinstance(future.exception(), distributed.KilledWorker)
-            ended.append(Finished(task, None if lost else future.result()))
+        try:
+            finished = distributed.wait(list(self._flying), return_when="FIRST_COMPLETED").done
+            ended = []
+            for future in finished:
+                task = self._flying.pop(future)
+                lost = isinstance(future.exception(), distributed.KilledWorker)
+                ended.append(Finished(task, None if lost else future.result()))
+        except (CancelledError, CommClosedError):  # Dask cancels what it loses sight of
+            self._flying.clear()
+            raise ZapsimError(
+                f"{self._scheduler}: the Dask scheduler has gone; start it again, and the same command continues from "
+                "the designs that are on disk"
+            ) from None
         return ended
 
 

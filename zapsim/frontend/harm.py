@@ -17,6 +17,7 @@ from the skipped outputs on and has one output.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -103,7 +104,7 @@ def contributions(
         for name, part in _products(model, graph, layers, inputs, masks, kept, signs).items():
             sums[name] = sums[name] + part if name in sums else part
     count = steps if masks else 1
-    norm = sum(float(output.double().square().sum()) for output in reference)
+    norm = math.fsum(float(output.double().square().sum()) for output in reference)
     return Contributions({name: total / count for name, total in sums.items()}, norm)
 
 

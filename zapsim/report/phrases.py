@@ -82,7 +82,7 @@ def main_causes(losses: Mapping[str, float], words: Mapping[str, str] = CAUSES) 
         ``mostly`` if the causes make more than half of all losses, else ``above all``; and the causes: one if it
         makes more than half alone, else two.
     """
-    half = sum(losses.values()) / 2
+    half = math.fsum(losses.values()) / 2
     largest = [cause for cause in sorted(losses, key=lambda name: -losses[name]) if losses[cause]][:2]
     if losses[largest[0]] > half:
         del largest[1:]

@@ -181,7 +181,7 @@ class ArrayTradeOff:
         cycles, energy = self._sums(taken)
         dense_macs = sum(layer.site.shape.macs for layer in self.costs.layers)
         quality = {
-            "macs_saved": 1 - sum(macs for _, macs in lost) / dense_macs,
+            "macs_saved": 1 - math.fsum(macs for _, macs in lost) / dense_macs,
             "summed_error": math.fsum(error for error, _ in lost),
             "layerwise_cycle_saving": 1 - cycles / self.costs.dense_cycles,
             "layerwise_energy_saving": 1 - energy / self.costs.dense_energy_pj if self.costs.dense_energy_pj else 0.0,

@@ -97,12 +97,12 @@ def _harm(
         for inputs, _ in images.batches(graph.at_once):
             on_device = inputs.to(device_of(model))
             expected = _outputs(model, on_device)
-            norm += sum(float(reference.square().sum()) for reference in expected)
+            norm += math.fsum(float(reference.square().sum()) for reference in expected)
             for name, method in methods.items():
                 with Interception(graph, on_ofmap=method.skipping()):
                     outputs = _outputs(model, on_device)
                 pairs = output_differences(expected, outputs)
-                errors[name] += sum(float(difference.square().sum()) for _, difference in pairs)
+                errors[name] += math.fsum(float(difference.square().sum()) for _, difference in pairs)
             bar.advance(task, len(inputs))
     if not (norm > 0 and np.isfinite(norm) and np.isfinite(list(errors.values())).all()):
         raise FrontendError("the network's output is zero or not finite, so that it has no relative error")

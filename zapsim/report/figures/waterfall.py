@@ -82,7 +82,7 @@ def draw_waterfall(waterfalls: Sequence[Waterfall], layout: Layout) -> Figure:
     rows = [charts[start : start + across] for start in range(0, len(charts), across)]
     heights = [max(len(steps) + 1 for *_, steps in row) for row in rows]
     note = next((waterfall.note for waterfall in waterfalls if waterfall.note), "")
-    figure = new_figure(layout, sum(0.55 + 0.155 * height for height in heights), note)
+    figure = new_figure(layout, math.fsum(0.55 + 0.155 * height for height in heights), note)
     grid_of_panels = figure.subplots(len(rows), across, squeeze=False, gridspec_kw={"height_ratios": heights})
     for panels, row in zip(grid_of_panels, rows, strict=True):
         for axes, (heading, name, steps) in zip(panels, row, strict=True):
