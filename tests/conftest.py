@@ -43,8 +43,8 @@ def pytest_configure() -> None:
 _sum = builtins.sum
 
 
-def _sum_of_no_floats(values: Iterable[Any], /, start: Any = 0) -> Any:
-    total = _sum(values, start)
+def _sum_of_no_floats(iterable: Iterable[Any], /, start: Any = 0) -> Any:  # torch compares the names of parameters
+    total = _sum(iterable, start)
     if type(total) is float and sys._getframe(1).f_globals.get("__name__", "").startswith("zapsim."):
         raise AssertionError("a sum of floats whose last digits depend on Python's version: use math.fsum")
     return total
