@@ -15,7 +15,7 @@ from zapsim.arrays.row_stationary.bounds import Candidates, Stages, layer_totals
 from zapsim.arrays.row_stationary.limits import check_mapping
 from zapsim.arrays.row_stationary.mapping import Resources, touched
 from zapsim.arrays.row_stationary.search import Objective, map_stages, search
-from zapsim.arrays.row_stationary.strips import SHARES, Stage
+from zapsim.arrays.row_stationary.strips import SHARES, WHOLE, Stage
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.workload import ConvShape
 
@@ -130,3 +130,20 @@ def test_what_the_search_finds_fits_eyeriss(kind: tuple[int, int], C: int, K: in
     R, stride = kind
     shape = ConvShape("x", N=N, C=C, H=side, W=side, K=K, R=R, S=R, stride=(stride, stride))
     check_mapping(shape, EYERISS, search(shape, EYERISS, Objective()))
+
+
+@pytest.mark.parametrize("stages", [(WHOLE,), (Stage(SHARES // 2), Stage(SHARES // 4))])
+@pytest.mark.parametrize("mapping", [(1, 7, 4, 2, 2, 2), (2, 14, 8, 4, 1, 1), (1, 2, 16, 2, 4, 1)])
+def test_the_bound_is_near_where_all_tiles_are_full(mapping: tuple[int, ...], stages: Stages) -> None:
+    """With full tiles of filters, channels, images and rows, nothing is rounded: what is bounded is reached."""
+    shape = ConvShape("full", N=2, C=8, H=14, W=14, K=16, R=3, S=3, padding=(1, 1, 1, 1))
+    candidate = Candidates(*(np.array([value]) for value in mapping))
+    totals, least = (work(shape, EYERISS, candidate, stages) for work in (layer_totals, least_totals))
+    apart = {"pe_active_cycles"}  # what fills the array is bounded more loosely
+    exact = {action: int(total[0]) for action, total in totals.actions.items() if action not in apart}
+    assert {action: int(least.actions[action][0]) for action in exact} == exact
+    share = sum(stage.share for stage in stages) / SHARES
+    assert shape.macs * share < least.actions["pe_active_cycles"][0] <= totals.actions["pe_active_cycles"][0]
+    # While the array computes, no filters come for the next pass; each column hands over its psums at the end.
+    busiest = shape.macs * share / (EYERISS.rows * EYERISS.cols)
+    assert busiest + exact["filter_bus_words"] / EYERISS.filter_bus < least.cycles[0] <= totals.cycles[0]
