@@ -1,7 +1,7 @@
 # The lanes are defined in .ci/run: `make check` runs them in the current environment, `.ci/run` in fresh ones.
 lanes = lint types imports docs test test-nojit test-boundscheck examples wheel
 
-.PHONY: check ci format rtl fuzz kills audit licences $(lanes)
+.PHONY: check ci format rtl fuzz kills mutants pythons audit licences $(lanes)
 
 check: $(lanes)
 
@@ -26,6 +26,15 @@ fuzz:
 # Commands that are killed at random moments, then run again.
 kills:
 	python -m tests.kills --rounds 300
+
+# Small changes of the models, one at a time, and whether a test notices: 400 take an hour or two.
+mutants:
+	python -m tests.mutants --count 400
+	python -m tests.mutants --verify
+
+# Every other Python on this machine: the same bytes as here.
+pythons:
+	@.ci/run pythons
 
 # Published advisories about the installed versions; needs the network.
 audit:
