@@ -121,6 +121,17 @@ def test_ifmap_words_by_hand():
     assert words(5, np.eye(3, 2, dtype=bool)) == 20  # for 2 pixels, but no less than the map
 
 
+def test_ifmap_words_of_a_group() -> None:
+    """Two groups of the layer above: as many words for each, but a block of both filters reads twice the channels."""
+    shape = ConvShape("layer", C=4, H=5, W=2, K=2, R=3, S=1, groups=2)
+
+    def words(buffer: int | None) -> int:
+        limited = {} if buffer is None else {"ifmap_buffer": f"{buffer} words"}
+        return streamed_words(shape, map_lanes(shape, lanes_arch(array(spread={"lanes": "filters"}, **limited))), None)
+
+    assert (words(None), words(24), words(23), words(12)) == (20, 20, 36, 36)
+
+
 def test_waiting_is_reported() -> None:
     """5 outputs of 4 cycles on 2 lanes in 12 cycles: 24 lane-cycles, of which 20 are busy; 16 dense cycles all are."""
     arch = lanes_arch(array(sync="lane"))

@@ -5,15 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.builders import OneCycleAnOutput, arch, conv
+from tests.builders import OneCycleAnOutput, arch, conv, random_layer
 from tests.published.networks import vgg16
 from zapsim.arch.load import load_arch
+from zapsim.arch.policy import PRESETS
 from zapsim.arrays.engine import StageResult
 from zapsim.arrays.tiles import whole_stage
 from zapsim.counts import Counts, Cycles
 from zapsim.energy.area import area_by_component
 from zapsim.errors import ConfigError
 from zapsim.patterns import NO_PATTERN, pattern_map
+from zapsim.simulation import layer_timing
 from zapsim.timing.layer import combine_stages
 from zapsim.timing.predictor import PredictorResult, predictor_counts, run_predictor
 from zapsim.timing.residency import operand_loads
@@ -195,6 +197,17 @@ def test_weights_that_the_unit_cannot_keep_come_again(weights, reads):
 
 
 # --- other methods --------------------------------------------------------------------------------------------------
+
+
+def test_lanes_come_to_each_filter_once(rng) -> None:
+    """Output lanes finish a filter before they go on, so that the smallest memory for the unit's weights will do."""
+    layer = random_layer(rng, conv(K=9, N=2))
+    units = [dedicated(9, 8) | {"layers": "all"} | weights for weights in ({}, {"weights": "1 words"})]
+    large, small = (layer_timing(arch("output-lanes", predictor=unit), layer, PRESETS["zap"]) for unit in units)
+    assert small.counts.dram_reads == large.counts.dram_reads
+    large, small = (layer_timing(arch("input-stationary", predictor=unit), layer, PRESETS["zap"]) for unit in units)
+    assert small.counts.dram_reads > large.counts.dram_reads  # it comes to each filter with every tile of pixels
+
 
 SUMS = PredictorWork(kernels=(Kernel(side=3, outputs="outside", weights=False),), sums_pattern=True)
 ONE_KERNEL = PredictorWork(kernels=(Kernel(side=3, outputs="outside"),))
