@@ -11,7 +11,7 @@ from zapsim.errors import MappingError, PolicyError
 from zapsim.patterns import pattern_map
 from zapsim.timing.layer import time_layer
 from zapsim.timing.predictor import predictor_counts
-from zapsim.timing.stages import even_mask, layer_mask
+from zapsim.timing.stages import even_mask, layer_demands, layer_mask, stage_shares
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.records import LayerTrace, PredictorSetting
 from zapsim.workload import ConvShape
@@ -218,3 +218,10 @@ def test_an_even_mask_has_its_share_in_every_place(rng):
     share = round(32 * like.count() / (2 * positions.sum() * 32))
     assert (even.sum(axis=3)[:, positions] == share).all(), "as many filters at every pixel"
     assert (even.sum(axis=(1, 2)) == share * 128 // 32).all(), "and as many pixels of every filter"
+
+
+def test_stages_bear_the_names_under_which_their_mappings_are_pinned(rng: np.random.Generator) -> None:
+    layer = random_layer(rng, conv(K=9))
+    for policy, names in (("dense", [""]), ("zap", ["A", "B"]), ("oracle", [""])):
+        demands = layer_demands(arch(), layer, PRESETS[policy]).demands
+        assert [share.name for share in stage_shares(layer.shape, demands)] == names

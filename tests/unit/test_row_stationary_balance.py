@@ -6,10 +6,11 @@ import pytest
 from tests.builders import arch as priced_arch
 from tests.builders import counts_with_dram, random_layer
 from tests.reference.row_stationary_cases import EYERISS, arch_of, mapping_of
+from zapsim.arch.arrays import PassParameters
 from zapsim.arch.policy import PRESETS
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import Demand
-from zapsim.arrays.row_stationary.filter_order import by_density
+from zapsim.arrays.row_stationary.filter_order import by_density, dealt_evenly
 from zapsim.arrays.row_stationary.limits import check_mapping
 from zapsim.arrays.row_stationary.mapping import Resources
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine, work_per_pass
@@ -164,3 +165,21 @@ def test_a_layer_and_a_network_say_how_uneven_they_are(rng: np.random.Generator)
     both = dense + outcome
     ratios = sorted(one.cycles.imbalance_ratio for one in (dense, both, outcome))
     assert ratios[0] < ratios[1] == both.cycles.imbalance_ratio < ratios[2]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "order"),
+    [
+        # Four columns of two passes: 8 + 1, 7 + 2, 6 + 3, 5 + 4 outputs.
+        ([8, 7, 6, 5, 4, 3, 2, 1], [0, 7, 1, 6, 2, 5, 3, 4]),
+        # The second pass has two filters, a column each: 6 + 1, 5 + 2, 4, 3.
+        ([6, 5, 4, 3, 2, 1], [0, 5, 1, 4, 2, 3]),
+        # What has no output follows in a pass of its own.
+        ([0, 3, 0, 1, 2, 4, 0, 0], [5, 3, 1, 4, 0, 2, 6, 7]),
+    ],
+)
+def test_filters_are_dealt_to_and_fro_over_the_columns(outputs: list[int], order: list[int]) -> None:
+    shape = ConvShape("dealt", C=1, H=1, W=8, K=len(outputs), R=1, S=1)
+    mapping = PassParameters(m=4, n=1, e=1, p=2, q=1, r=1, t=2)
+    rows = np.array(outputs, dtype=np.int32).reshape(1, 1, -1)
+    assert dealt_evenly(shape, mapping, rows).tolist() == order
