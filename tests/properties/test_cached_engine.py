@@ -13,9 +13,10 @@ from zapsim.arch.policy import preset
 from zapsim.arch.spec import ArchSpec
 from zapsim.arch.tables import ENERGY_ACTIONS
 from zapsim.arrays.engine import StageShare
+from zapsim.arrays.engine_inputs import engine_inputs
 from zapsim.arrays.engines import ENGINES
 from zapsim.errors import ZapsimError
-from zapsim.exploration.cached_engine import CachedEngine, EngineCache, engine_inputs
+from zapsim.exploration.cached_engine import CachedEngine, EngineCache
 from zapsim.simulation import layer_outcome, layer_timing
 from zapsim.timing.stages import layer_mask, stage_demands
 
@@ -107,7 +108,7 @@ CACHE = EngineCache()
 
 def cached(spec, cache=CACHE, engine=None):
     dataflow = spec.array.dataflow
-    return {dataflow: CachedEngine(engine or ENGINES[dataflow], spec, cache)}
+    return {dataflow: CachedEngine(engine or ENGINES[dataflow], cache)}
 
 
 @given(

@@ -6,9 +6,9 @@ from zapsim.arch.document import Document
 from zapsim.arch.load import load_arch, read_arch
 from zapsim.arch.memory_energy import MemorySize, Price, relative_energy
 from zapsim.arch.variants import Variants
+from zapsim.arrays.engine_inputs import engine_inputs
 from zapsim.cli import main
 from zapsim.errors import ConfigError
-from zapsim.exploration.cached_engine import engine_inputs
 
 
 def test_by_hand():

@@ -6,6 +6,7 @@ from typing import Any
 
 from zapsim.arrays.engine import Engine
 from zapsim.arrays.lanes.timing import LanesEngine
+from zapsim.arrays.row_stationary.compiled_search import compiled_search
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.arrays.systolic.timing import OUTPUT_STATIONARY, SystolicEngine
 
@@ -17,3 +18,6 @@ ENGINES: dict[str, Engine[Any]] = {
     "output-lanes": LanesEngine(),
 }
 """Engine of each dataflow."""
+
+EXPLORING: dict[str, Engine[Any]] = ENGINES | {"row-stationary": RowStationaryEngine(compiled_search)}
+"""The same for thousands of designs: mappings are searched for by kernels, which take seconds to compile once."""

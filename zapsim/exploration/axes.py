@@ -55,7 +55,7 @@ def build_axes(
     axes = [
         LatticeAxis("arch", len(archs), weight=4),
         LatticeAxis("point", len(workloads), weight=3),
-        LatticeAxis("policy", len(policies), weight=2),
+        LatticeAxis("policy", len(policies), weight=1),
     ]
     for parameter, when in zip(parameters, conditions, strict=True):
         place = f"{file}: parameters.{parameter.path}"

@@ -7,18 +7,18 @@ equal where no mask matters.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import fields, replace
+from itertools import count
 from operator import attrgetter
 from typing import Any, Final, Generic
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic_core import to_json
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import WHOLE_LAYER, Demand, Engine, Mapping, Served, StageResult, StageShare
+from zapsim.arrays.engine_inputs import engine_inputs
 from zapsim.remembered import once_per_object
 from zapsim.workload import ConvShape
 
@@ -26,33 +26,6 @@ CAPACITY = 48 * 2**20
 """Bytes of tiles that are kept: about those of one layer on a few kinds of arrays."""
 
 _MOST_MAPPINGS = 16384
-
-
-@dataclass(frozen=True, slots=True)
-class EngineInputs:
-    """Everything that an engine may read of an architecture (a test holds the engines to it).
-
-    The values are JSON, which is hashed and compared faster than nested sections.
-
-    Attributes
-    ----------
-    to_map
-        What a mapping depends on: a search looks at the DRAM channel and, for least energy, at prices.
-    to_time
-        What cycles and actions of a stage depend on, its mapping aside.
-    """
-
-    to_map: bytes
-    to_time: bytes
-
-
-def engine_inputs(arch: ArchSpec) -> EngineInputs:
-    """Gather what an engine may read of `arch`; names, which only messages mention, are left out."""
-    to_time = [arch.array, arch.word, arch.buffers, arch.dram.compression, arch.predictor.granularity]
-    return EngineInputs(to_json([*to_time, arch.dram, arch.clock, arch.energy, arch.resized]), to_json(to_time))
-
-
-_inputs_of_less = once_per_object(engine_inputs)
 
 
 class EngineCache:
@@ -85,43 +58,64 @@ class EngineCache:
 
 
 class CachedEngine(Generic[Mapping]):
-    """Gives what `engine` gives for `arch`, from the cache where it can."""
+    """Gives what `engine` gives, from the cache where it can."""
 
-    def __init__(self, engine: Engine[Mapping], arch: ArchSpec, cache: EngineCache) -> None:
-        self._engine, self._arch, self._cache = engine, arch, cache
-        self._inputs = engine_inputs(arch)
+    def __init__(self, engine: Engine[Mapping], cache: EngineCache) -> None:
+        self._engine, self._cache = engine, cache
 
     @property
     def served(self) -> Served:
         """Policies that the engine serves."""
         return self._engine.served
 
-    def _inputs_of(self, arch: ArchSpec) -> EngineInputs:
-        """Gather what the engine may read of the architecture, or of the same with less prefetching."""
-        return self._inputs if arch is self._arch else _inputs_of_less(arch)
-
     def map_stages(
         self, shape: ConvShape, arch: ArchSpec, stages: Sequence[StageShare] = WHOLE_LAYER, coded: float = 1.0, /
     ) -> Sequence[Mapping]:
         """Return how each stage of `shape` is put on the array."""
         mappings = self._cache.mappings
-        key = shape, tuple(stages), coded, self._inputs_of(arch).to_map  # with its name, by which mappings are pinned
-        if key not in mappings:
-            self._cache.add_mappings(key, self._engine.map_stages(shape, arch, stages, coded))
-        mappings.move_to_end(key)
-        mapped: Sequence[Mapping] = mappings[key]
+        # With the layer's name, by which mappings are pinned.
+        key = _shape_number(shape), tuple(stages), coded, _map_number(arch)
+        mapped: Sequence[Mapping] | None = mappings.get(key)
+        if mapped is None:
+            mapped = self._engine.map_stages(shape, arch, stages, coded)
+            self._cache.add_mappings(key, mapped)
+        else:
+            mappings.move_to_end(key)
         return mapped
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: Mapping, demand: Demand) -> StageResult:
         """Return cycles and actions of one stage."""
         stages = self._cache.stages
-        key = _without_name(shape), mapping, self._inputs_of(arch).to_time, _demand_key(demand)
-        if key in stages:
+        key = _nameless_number(shape), _mapping_number(mapping), _time_number(arch), _demand_number(demand)
+        result = stages.get(key)
+        if result is None:
+            result = self._engine.time_stage(shape, arch, mapping, demand)
+            self._cache.add_stage(key, result)  # a result larger than the cache is not kept
+        else:
             stages.move_to_end(key)
-            return stages[key]
-        result = self._engine.time_stage(shape, arch, mapping, demand)
-        self._cache.add_stage(key, result)  # a result larger than the cache is not kept
         return result
+
+
+def _numbered(value_of: Callable[[Any], Hashable], most: int = 16384) -> Callable[[Any], int]:
+    """Make a function that numbers objects: two have one number if `value_of` them is equal.
+
+    Each object is asked once, and numbers are hashed and compared faster than what they stand for. The last `most` are
+    remembered; what equals an older one gets another number, and is worked out again.
+    """
+    numbers: OrderedDict[Hashable, int] = OrderedDict()
+    fresh = count()
+
+    @once_per_object
+    def number(held: Any) -> int:
+        value = value_of(held)
+        known = numbers.get(value)
+        if known is None:
+            known = numbers[value] = next(fresh)
+            if len(numbers) > most:
+                numbers.popitem(last=False)
+        return known
+
+    return number
 
 
 _values_of: Final = attrgetter(*(field.name for field in fields(Demand)))
@@ -156,9 +150,20 @@ def _hashable(array: NDArray[Any]) -> Hashable:
     return array.tobytes() if array.dtype == np.bool_ else _Same(array)
 
 
-@lru_cache(maxsize=4096)
 def _without_name(shape: ConvShape) -> ConvShape:
     return replace(shape, name="")
+
+
+def _itself(value: Hashable) -> Hashable:
+    return value
+
+
+_shape_number: Final = _numbered(_itself)
+_nameless_number: Final = _numbered(_without_name)
+_mapping_number: Final = _numbered(_itself)
+_demand_number: Final = _numbered(_demand_key, most=256)  # they hold feature maps
+_map_number: Final = _numbered(lambda arch: engine_inputs(arch).to_map)
+_time_number: Final = _numbered(lambda arch: engine_inputs(arch).to_time)
 
 
 def _bytes_of_tiles(result: StageResult) -> int:

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, TypeAlias
 from zapsim.arch.policy import Policy, preset
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import Engine
-from zapsim.arrays.engines import ENGINES
+from zapsim.arrays.engines import EXPLORING
 from zapsim.comparison import Outcome
 from zapsim.energy.area import total_area
 from zapsim.errors import TraceError, ZapsimError
@@ -187,7 +187,7 @@ class Evaluator:
         job.values |= {"id": self._id(job, arch), "arch_sha256": arch.hash}
         dataflow = arch.array.dataflow
         job.arch, job.policy = arch, policy
-        job.engines = {dataflow: CachedEngine(ENGINES[dataflow], arch, self._cache)}
+        job.engines = {dataflow: CachedEngine(EXPLORING[dataflow], self._cache)}
         job.names = {**job.values, **path_values(arch, space.paths)}
         job.names |= quality_metrics(job.workload.quality, policy)
         area = None if arch.area is None else METRICS["area"].scale * total_area(arch)

@@ -66,6 +66,15 @@ def kernel(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _R
     return cast(Callable[_Parameters, _Result], compiled)
 
 
+def helper(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+    """Compile `function` for kernels alone: Python cannot call it, and its machine code is part of theirs.
+
+    Without the wrappers that Python needs, it compiles in half the time. Where kernels are interpreted, it is too.
+    """
+    compiled = numba.njit(nogil=True, fastmath=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    return cast(Callable[_Parameters, _Result], compiled)
+
+
 class _Place(caching.CompileResultCacheImpl):  # type: ignore[misc]
     """Where the machine code of a kernel lies: in the cache directory, and nowhere else."""
 

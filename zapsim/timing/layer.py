@@ -16,6 +16,7 @@ import numpy as np
 from zapsim.arch.policy import Policy
 from zapsim.arch.spec import ArchSpec, ClockGating
 from zapsim.arrays.engine import Demand, Engine, StageResult
+from zapsim.arrays.engine_inputs import engine_inputs
 from zapsim.arrays.tiles import Tiles
 from zapsim.counts import Counts, Cycles
 from zapsim.errors import MappingError, PolicyError
@@ -177,18 +178,26 @@ def _prefetching(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy:
     """Find how far ahead DRAM works for a layer: as far as it may, or less if the dense layer is faster then.
 
     On a row-stationary array, each tile that is fetched ahead or still on its way to DRAM takes words of the GLB.
+    Architectures that differ only in what a dense layer does not meet (the predictor) have the same choice.
     """
     choices = less_ahead(arch, layer.shape.name)
     if len(choices) == 1:
         return arch
     dense = layer_demands(arch, layer, policy, predicted=False)
+    key = engine_inputs(arch).to_map, arch.predictor.unit
+    if key in dense.ahead:
+        return choices[dense.ahead[key]]
 
     def cycles(choice: ArchSpec) -> int:
         mappings = engine.map_stages(layer.shape, choice, dense.shares, dense.coded_share)
         settled = _Settled(arch, choice, mappings, None)
         return _time_demands(engine, arch, layer, policy, dense, settled, NOTHING_STAYS, run_fast).cycles.total
 
-    return min(choices, key=cycles)  # of equals the first: as far as it may
+    chosen = min(choices, key=cycles)  # of equals the first: as far as it may
+    dense.ahead[key] = choices.index(chosen)
+    if len(dense.ahead) > _MOST_SETTLED:
+        dense.ahead.popitem(last=False)
+    return chosen
 
 
 def _time_demands(

@@ -74,6 +74,11 @@ class LayerDemands:
         """What was settled for it on architectures (:func:`zapsim.timing.layer.settled_on`)."""
         return OrderedDict()
 
+    @cached_property
+    def ahead(self) -> OrderedDict[object, int]:
+        """How far ahead DRAM works for it, by what that depends on (:func:`zapsim.timing.layer.settled_on`)."""
+        return OrderedDict()
+
 
 def layer_demands(arch: ArchSpec, layer: LayerTrace, policy: Policy, predicted: bool = True) -> LayerDemands:
     """Return what `policy` makes of a layer; made once per layer, policy and coding of maps.

@@ -8,9 +8,10 @@ only if a lower bound of it is above the best so far.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,8 +100,16 @@ class Objective:
         return energy if self.name == "energy" else energy * cycles
 
 
+Search: TypeAlias = Callable[..., PassParameters]
+"""Finds the best mapping of a layer: :func:`search`, or another that takes the same and finds the same."""
+
+
 def map_stages(
-    shape: ConvShape, arch: ArchSpec, stages: Sequence[StageShare] = WHOLE_LAYER, coded: float = 1.0
+    shape: ConvShape,
+    arch: ArchSpec,
+    stages: Sequence[StageShare] = WHOLE_LAYER,
+    coded: float = 1.0,
+    find: Search | None = None,
 ) -> list[PassParameters]:
     """Take the mappings pinned for the layer's name, or else find the best one of each stage.
 
@@ -112,6 +121,8 @@ def map_stages(
         What is known of the layer's stages beforehand.
     coded
         Size of the ifmap in DRAM as a share of its plain size.
+    find
+        What searches; None: :func:`search`.
 
     Raises
     ------
@@ -135,17 +146,19 @@ def map_stages(
         else:
             mapped_alike = known if together else (stage,)
             objective = Objective(settings.objective, prices, mapped_alike, link)
-            mapping = _mapping_of(shape, array, objective, exhaustive)
+            mapping = _mapping_of(shape, array, objective, exhaustive, find or search)
         mappings.append(mapping)
     return mappings
 
 
 @lru_cache(maxsize=4096)
-def _mapping_of(shape: ConvShape, array: Resources, objective: Objective, exhaustive: bool) -> PassParameters:
+def _mapping_of(
+    shape: ConvShape, array: Resources, objective: Objective, exhaustive: bool, find: Search
+) -> PassParameters:
     """Check a layer, and find its mapping: layers that differ by their names only have the same."""
     for stage in objective.stages:
         check_mappable(shape, array, stage)
-    return search(replace(shape, name=""), array, objective, exhaustive=exhaustive)
+    return find(replace(shape, name=""), array, objective, exhaustive=exhaustive)
 
 
 def _known(shape: ConvShape, arch: ArchSpec, stage: StageShare) -> Stage:

@@ -139,6 +139,7 @@ def _strip_sizes(shape: ConvShape, y: Ints, rows_per_column: int) -> tuple[int, 
     return len(y), len(first) + len(later), len(first), len(held), read
 
 
+@lru_cache(maxsize=256)
 def strips_of(shape: ConvShape, e: int, pixels: Pixels = None, rows_per_column: int = 1) -> Strips:
     """Cut the rows of a stage into strips of `e`, and count what each reads."""
     sizes, of_strip = _told_apart(shape, e, pixels, rows_per_column)

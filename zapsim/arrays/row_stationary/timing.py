@@ -26,7 +26,7 @@ from zapsim.arrays.row_stationary.filter_order import ORDERS
 from zapsim.arrays.row_stationary.kernels import pass_work
 from zapsim.arrays.row_stationary.mapping import Ints, Resources, row_stationary_array, set_columns
 from zapsim.arrays.row_stationary.pass_kernels import SUMS, Numbers, pass_sums
-from zapsim.arrays.row_stationary.search import map_stages, stage_pixels
+from zapsim.arrays.row_stationary.search import Search, map_stages, search, stage_pixels
 from zapsim.arrays.row_stationary.sets import FilterSets, even_sets, filter_sets
 from zapsim.arrays.row_stationary.strips import Pixels, Stage, stage_rows
 from zapsim.arrays.row_stationary.tiles import MASKED, POINTED, E, LayerSizes, StagePasses, layer_sizes, pass_tiles
@@ -37,15 +37,24 @@ from zapsim.workload import ConvShape
 
 
 class RowStationaryEngine:
-    """Eyeriss's dataflow behind the engine interface."""
+    """Eyeriss's dataflow behind the engine interface.
+
+    Parameters
+    ----------
+    find
+        What searches for mappings: :func:`zapsim.arrays.row_stationary.search.search`, or another that finds the same.
+    """
 
     served = STANDARD
+
+    def __init__(self, find: Search = search) -> None:
+        self._find = find
 
     def map_stages(
         self, shape: ConvShape, arch: ArchSpec, stages: Sequence[StageShare] = WHOLE_LAYER, coded: float = 1.0
     ) -> list[PassParameters]:
         """Take the mappings pinned for the layer's name, or else find the best one of each stage."""
-        return map_stages(shape, arch, stages, coded)
+        return map_stages(shape, arch, stages, coded, self._find)
 
     def time_stage(self, shape: ConvShape, arch: ArchSpec, mapping: PassParameters, demand: Demand) -> StageResult:
         """Count cycles and actions of one stage; a pass without any demanded output costs and loads nothing."""
