@@ -1,6 +1,7 @@
 """Compiled walks over tiles, against the same on whole arrays: schedule, folds, passes, strips of lanes, loads."""
 
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -177,6 +178,19 @@ def test_passes_are_those_of_the_page_of_equations(data: st.DataObject) -> None:
     assert found.cycles.tolist() == wanted.cycles.tolist()
     result = ENGINES["row-stationary"].time_stage(shape, spec, mapping, demand)
     assert result.tiles.table.tolist() == wanted.table.tolist()
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_where_passes_are_too_many_each_block_is_a_tile(data: st.DataObject) -> None:
+    shape, spec, mapping, demand = row_stationary_passes.draw_stage(data.draw)
+    passes = row_stationary_passes.on_arrays(shape, spec, mapping, demand).table
+    blocks = np.unique(passes[6])
+    sums = [passes[:6, passes[6] == block].sum(axis=1) for block in blocks]
+    with patch("zapsim.arrays.row_stationary.tiles.MOST_TILES", 0):
+        tiles = ENGINES["row-stationary"].time_stage(shape, spec, mapping, demand).tiles
+    assert tiles.table[6].tolist() == blocks.tolist()
+    assert tiles.table[:6].T.tolist() == [column.tolist() for column in sums]
 
 
 @settings(max_examples=60)
