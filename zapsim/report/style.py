@@ -283,7 +283,9 @@ def plain_log(axes: Axes, axis: str) -> None:
     (axes.set_xscale if axis == "x" else axes.set_yscale)("log")
     line = axes.xaxis if axis == "x" else axes.yaxis
     low, high = sorted(axes.get_xlim() if axis == "x" else axes.get_ylim())
-    line.set_major_locator(LogLocator(subs=(1.0,) if high > 1000 * low else (1.0, 2.0, 5.0)))
+    # Across, labels of four digits stand side by side; up, they stand above each other.
+    most = 30 if axis == "x" else 1000
+    line.set_major_locator(LogLocator(subs=(1.0,) if high > most * low else (1.0, 2.0, 5.0)))
     line.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     line.set_minor_formatter(NullFormatter())
 
