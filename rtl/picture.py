@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rtl.bench.waves import bits_by_cycle
 
-WIDTH, LEFT, HEIGHT, GAP = 720, 150, 18, 8
+WIDTH, LEFT, RIGHT, HEIGHT, GAP = 720, 150, 30, 18, 8
 SLOTS = 190
 _COLOURS = {"pattern": "#4477aa", "prediction": "#ccbb44", "rest": "#66ccee", "wait": "#cccccc"}
 _STAGES = {"stage A": "pattern", "stage B": "rest", "prediction": "prediction"}
@@ -84,7 +84,7 @@ def _svg(bands: list[Band], end: int) -> str:
         lines += _bars(band, end, top)
     bottom = len(bands) * (HEIGHT + GAP) + GAP
     for cycle in range(0, end, 5000):
-        x = LEFT + cycle * (WIDTH - LEFT - 10) / end
+        x = LEFT + cycle * (WIDTH - LEFT - RIGHT) / end
         lines.append(f'<text x="{x:.1f}" y="{bottom + 12}" text-anchor="middle">{cycle:,}</text>')
     return "\n".join([*lines, "</svg>"]) + "\n"
 
@@ -96,7 +96,7 @@ def _bars(band: Band, end: int, top: int) -> Iterator[str]:
         for slot in range(first * SLOTS // end, -(-last * SLOTS // end)):
             share[slot] += min(last, (slot + 1) * end / SLOTS) - max(first, slot * end / SLOTS)
     share *= SLOTS / end
-    across = (WIDTH - LEFT - 10) / SLOTS
+    across = (WIDTH - LEFT - RIGHT) / SLOTS
     levels = np.round(np.where(share > 0, np.maximum(share, 0.06), 0), 2)
     for first, last in _runs(levels):
         tall, wide = levels[first] * HEIGHT, (last - first) * across

@@ -50,5 +50,5 @@ def test_bars_stand_where_something_happens(tmp_path: Path) -> None:
     lines = draw(tmp_path, 190).read_text().splitlines()
     bars = [line for line in lines if line.startswith("<rect") and 'fill="white"' not in line]
     left = [float(bar.split('"')[1]) for bar in bars]
-    # Pattern, rest, predictor (a fourth of the picture on), and stage B: a bar each, in a picture of 560 from 150 on.
-    assert left == [150.0, 430.0, 291.5, 430.0]
+    # Pattern, rest, predictor (a fourth of the picture on), and stage B: a bar each, in a picture of 540 from 150 on.
+    assert left == [150.0, 420.0, 286.4, 420.0]
