@@ -93,7 +93,7 @@ def test_logic_that_reads_masks_takes_room_unless_prediction_is_free():
         ("eyeriss", "buffers.filters.size=9 KiB", "glb"),
         ("eyeriss", "predictor.lanes=10", "predictor"),
         ("eyeriss", "predictor.weights=100 words", "predictor"),
-        ("eyeriss", "area.predictor_buffer=1000 words", "predictor"),
+        ("eyeriss", "area.predictor_buffer=4000 words", "predictor"),
         ("eyeriss", "array.rows=13", "masks"),
         ("tpu_128x128", "array.rows=129", "masks"),
         ("lanes_256", "array.lanes=17", "masks"),

@@ -69,14 +69,14 @@ class Arithmetic(NamedTuple):
 
 ARITHMETIC: Final = {
     "int16": Arithmetic(energy=1.0, area=1.0),
-    "int8": Arithmetic(energy=0.5, area=0.38),
-    "power-of-two": Arithmetic(energy=0.45, area=0.24),
+    "int8": Arithmetic(energy=0.5, area=0.42),
+    "power-of-two": Arithmetic(energy=0.45, area=0.32),
 }
 """Energy per predictor MAC and area per predictor lane, relative to ``int16``.
 
 Energy from M. Horowitz, "Computing's Energy Problem", ISSCC 2014, 45 nm: multiplying 8 bit takes 0.2 pJ, 16 bit a
 quarter of the 3.1 pJ of 32 bit; adding 16 bit 0.05 pJ. So an int8 MAC takes 0.30 of the energy of an int16 MAC, and a
 shift with an addition (counted as two additions) 0.12. Registers, three quarters of a lane's energy, halve with 8-bit
-inputs, but for the sums. Area from synthesis of units of 9 lanes (docs/models/rtl.md): 36,661 NAND2 for int16, 13,781
-for int8 and 8,518 for powers of two. All values are rounded up, in favour of ``int16``.
+inputs, but for the sums. Area from synthesis of units of 9 lanes (docs/models/rtl.md): 45,578 NAND2 for int16, 19,123
+for int8 and 14,394 for powers of two. All values are rounded up, in favour of ``int16``.
 """
