@@ -108,12 +108,12 @@ def _numbered(value_of: Callable[[Any], Hashable], most: int = 16384) -> Callabl
     @once_per_object
     def number(held: Any) -> int:
         value = value_of(held)
-        known = numbers.get(value)
-        if known is None:
-            known = numbers[value] = next(fresh)
+        assigned = numbers.get(value)
+        if assigned is None:
+            assigned = numbers[value] = next(fresh)
             if len(numbers) > most:
                 numbers.popitem(last=False)
-        return known
+        return assigned
 
     return number
 
@@ -141,7 +141,7 @@ def _demand_key(demand: Demand) -> tuple[Hashable, ...]:
     """Return a value that equal demands have in common.
 
     Feature maps are equal only if they are the same object: they are made once per layer, and comparing their contents
-    takes too long. Positions are made for every stage anew, and compared.
+    takes too long. Positions are made again for every stage, and compared.
     """
     return tuple(_hashable(value) if isinstance(value, np.ndarray) else value for value in _values_of(demand))
 

@@ -125,7 +125,7 @@ def train(  # noqa: PLR0913 (options, by name)
         "versions": inputs.versions(),
         "data": inputs.describe(crop_set),
         "preprocessing": inputs.describe_preprocessing(model.preprocessing),
-        **({} if of_epoch is None else {"crops": "cut anew for every epoch"}),
+        **({} if of_epoch is None else {"crops": "cut again for every epoch"}),
         "losses": {name: list(losses) for name, losses in trained.losses.items()},
         **(provenance or {}),
     }

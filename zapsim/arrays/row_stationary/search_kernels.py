@@ -387,8 +387,8 @@ def _is_worse(
 ) -> bool:  # fmt: skip
     """Tell whether a mapping that is bounded by `bound` and `totals` is worse than the `best` so far.
 
-    `place` is (m, n, e, p, q, r, t). A bound that is no less than the score decides with the ranks that come after it:
-    layers that wait for DRAM have thousands of mappings with one score.
+    `place` is (m, n, e, p, q, r, t). A layer that waits for DRAM has thousands of mappings with the same score, so if
+    the bound reaches the score, the ranks behind the score decide.
     """
     if bound > score * SLACK:
         return True
