@@ -115,8 +115,9 @@ def open_predictors(predictors: PredictorsInput, network: Network, graph: Graph)
     """Return predictors, on the network's device; they must have been trained for it."""
     opened = predictors if isinstance(predictors, PredictorSet) else load_predictors(Path(predictors))
     opened.check_fit(network.weights_sha256, graph)
-    for predictor in opened.predictors.values():
-        predictor.to(device_of(network.model))
+    for method in opened.header.methods:
+        for predictor in opened.of_method(method).values():
+            predictor.to(device_of(network.model))
     return opened
 
 

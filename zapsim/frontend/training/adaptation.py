@@ -25,7 +25,14 @@ from zapsim.errors import FrontendError
 from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.methods.predictor import Predictor
 from zapsim.frontend.network.calls import tensors_in
-from zapsim.frontend.network.forward import CountColumn, check_finite, device_of, first_line, progress_bar
+from zapsim.frontend.network.forward import (
+    CountColumn,
+    check_finite,
+    device_of,
+    first_line,
+    full_precision,
+    progress_bar,
+)
 from zapsim.frontend.network.graph import ConvSite, Graph
 from zapsim.frontend.network.intercept import Interception, OnOfmap
 from zapsim.frontend.network.weights import copy_of, put_weights
@@ -126,7 +133,7 @@ def _pass(work: nn.Module, graph: Graph, method: Method, images: ImageSet, batch
 
     bar = progress_bar(CountColumn(), wanted=progress)
     steps = len(images) // batch  # a small last batch would count as much as the others
-    with torch.no_grad(), bar:
+    with torch.no_grad(), full_precision(), bar:
         for _, (inputs, _) in zip(
             bar.track(range(steps), description="recalibrating"), images.batches(batch), strict=False
         ):
@@ -213,7 +220,7 @@ def finetune(
     steps = len(images) // options.batch
     bar = progress_bar(CountColumn(), wanted=progress)
     task = bar.add_task("fine-tuning", total=options.epochs * steps)
-    with torch.random.fork_rng(), bar:
+    with torch.random.fork_rng(), full_precision(), bar:
         torch.manual_seed(options.seed)
         for _ in range(options.epochs):
             order = random.permutation(len(images))[: steps * options.batch].reshape(steps, options.batch)
