@@ -21,7 +21,7 @@ from zapsim.arrays.tiles import Tiles
 from zapsim.counts import Counts, Cycles
 from zapsim.errors import MappingError, PolicyError
 from zapsim.kernels import timeline as kernels
-from zapsim.timing.less_ahead import less_ahead
+from zapsim.timing.idle_parts import with_idle_parts
 from zapsim.timing.predictor import (
     NO_PREDICTION,
     Prediction,
@@ -138,7 +138,7 @@ def time_layer(
 class _Settled:
     """What is settled for a layer on an architecture before any stage runs: mappings, and the work of the predictor.
 
-    `used` is `arch`, or the architecture with less prefetching if that is faster (:mod:`zapsim.timing.less_ahead`).
+    `used` is `arch`, or the architecture with a part left idle if that is faster (:mod:`zapsim.timing.idle_parts`).
     """
 
     arch: ArchSpec
@@ -161,7 +161,7 @@ def settled_on(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy: P
     if settled is None:
         engine.served.check(arch.array.dataflow, policy)
         check_buffer(arch)
-        used = _prefetching(engine, arch, layer, policy)
+        used = _in_use(engine, arch, layer, policy)
         mappings = engine.map_stages(layer.shape, used, made.shares, made.coded_share)
         unit = None
         if made.mask is not None and policy.knowledge != "oracle" and arch.predictor.unit != "ideal":
@@ -174,13 +174,12 @@ def settled_on(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy: P
     return settled
 
 
-def _prefetching(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy: Policy) -> ArchSpec:
-    """Find how far ahead DRAM works for a layer: as far as it may, or less if the dense layer is faster then.
+def _in_use(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy: Policy) -> ArchSpec:
+    """Find what a layer uses of an architecture: all of it, or less if the dense layer is faster then.
 
-    On a row-stationary array, each tile that is fetched ahead or still on its way to DRAM takes words of the GLB.
     Architectures that differ only in what a dense layer does not meet (the predictor) have the same choice.
     """
-    choices = less_ahead(arch, layer.shape.name)
+    choices = with_idle_parts(arch, layer.shape.name)
     if len(choices) == 1:
         return arch
     dense = layer_demands(arch, layer, policy, predicted=False)
@@ -193,7 +192,7 @@ def _prefetching(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy:
         settled = _Settled(arch, choice, mappings, None)
         return _time_demands(engine, arch, layer, policy, dense, settled, NOTHING_STAYS, run_fast).cycles.total
 
-    chosen = min(choices, key=cycles)  # of equals the first: as far as it may
+    chosen = min(choices, key=cycles)  # of equals the first: all of it
     dense.ahead[key] = choices.index(chosen)
     if len(dense.ahead) > _MOST_SETTLED:
         dense.ahead.popitem(last=False)
