@@ -1,8 +1,9 @@
 """``python -m tests.mutants --count 400``: change the models in many small ways, and count what the tests notice.
 
-Each mutant meets the tests of its file (:mod:`.chosen`), until one fails or the time is over. Kernels are interpreted
-where a file of theirs is changed, since they would be compiled for each mutant otherwise. ``--verify`` then runs the
-tests that failed on the code as it is, where they must pass.
+Each mutant meets the tests that reach its line (:mod:`.reach`), the fastest first, until one fails or the time is over;
+if the line runs while modules are loaded, the tests of its file (:mod:`.chosen`). Kernels are interpreted where a file
+of theirs is changed, since they would be compiled for each mutant otherwise. ``--verify`` then runs the tests that
+failed on the code as it is, where they must pass.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from random import Random
 
 from tests.mutants.chosen import FOLDERS, tests_of
 from tests.mutants.operators import Mutation, described, mutated, mutations
+from tests.mutants.reach import Reach, load, record
 from tests.mutants.trial import KILLED, ROOT, STUCK, SURVIVED, preload, trial
 
 _OUT = ROOT / "build" / "mutants.jsonl"
@@ -58,6 +60,7 @@ def main() -> int:
     preload()
     if args.verify:
         return verify(args.out)
+    reach = {interpreted: reach_of(args.out, interpreted) for interpreted in (False, True)}
     drawn = sample(args.seed)
     print(f"{len(drawn)} lines can be changed", flush=True)
     outcomes: Counter[str] = Counter()
@@ -66,7 +69,7 @@ def main() -> int:
     for number in args.only or range(args.first, min(args.first + args.count, len(drawn))):
         if time.monotonic() > until:
             break
-        line = {"number": number, **try_mutant(*drawn[number], args.seconds)}
+        line = {"number": number, **try_mutant(*drawn[number], args.seconds, reach)}
         outcomes[str(line["outcome"])] += 1
         with args.out.open("a") as out:
             out.write(json.dumps(line) + "\n")
@@ -75,11 +78,21 @@ def main() -> int:
     return 0
 
 
-def try_mutant(path: Path, mutation: Mutation, seconds: float) -> dict[str, object]:
+def reach_of(out: Path, interpreted: bool) -> Reach:
+    """Read which tests reach which lines, from beside `out`; record it first if it is not there."""
+    path = out.with_name(f"mutants-reach-{'interpreted' if interpreted else 'compiled'}.json")
+    if not path.exists():
+        print(f"running the tests once, to see what they reach ({path.name})", flush=True)
+        record(path, interpreted=interpreted)
+    return load(path)
+
+
+def try_mutant(path: Path, mutation: Mutation, seconds: float, reach: dict[bool, Reach]) -> dict[str, object]:
     """Run the tests of a mutant; say what it is, and what became of it."""
     source, file = path.read_text(), str(path.relative_to(ROOT))
-    tests = [name for name in tests_of(file) if (ROOT / name).exists()]
     interpreted = has_kernels(path)
+    tests = reach[interpreted].of(f"{file}:{mutation.line}", 2 * seconds)
+    tests = tests or [name for name in tests_of(file) if (ROOT / name).exists()]
     before, after = described(source, mutation)
     tried = trial(path, mutated(source, mutation), tests, seconds, interpreted=interpreted)
     return {

@@ -81,10 +81,7 @@ class UntilOneFails:
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self) -> None:
         """Look for failures, and do not make them smaller."""
-        phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
-        examples = min(hypothesis.settings().max_examples, EXAMPLES)
-        hypothesis.settings.register_profile("mutants", hypothesis.settings(), phases=phases, max_examples=examples)
-        hypothesis.settings.load_profile("mutants")
+        few_examples()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
@@ -102,6 +99,14 @@ class UntilOneFails:
         """End if a file cannot be loaded."""
         if report.failed:
             self._failed(f"loading {report.nodeid}")
+
+
+def few_examples() -> None:
+    """Let property tests try :data:`EXAMPLES` at most, and not look for smaller ones that fail."""
+    phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+    examples = min(hypothesis.settings().max_examples, EXAMPLES)
+    hypothesis.settings.register_profile("mutants", hypothesis.settings(), phases=phases, max_examples=examples)
+    hypothesis.settings.load_profile("mutants")
 
 
 def trial(path: Path, tree: ast.Module | None, tests: list[str], seconds: float, *, interpreted: bool) -> Trial:
