@@ -23,20 +23,24 @@ class EngineInputs:
     ----------
     to_map
         What a mapping depends on: a search looks at the DRAM channel and, for least energy, at prices.
+    to_map_whole
+        What the mapping of a layer in one stage, without prediction, depends on.
     to_time
         What cycles and actions of a stage depend on, its mapping aside.
     """
 
     to_map: Hashable
+    to_map_whole: Hashable
     to_time: Hashable
 
 
 @once_per_object
 def engine_inputs(arch: ArchSpec) -> EngineInputs:
     """Gather what an engine may read of `arch`; names, which only messages mention, are left out."""
-    to_time = _json(arch.array), arch.word, _json(arch.buffers), arch.dram.compression
-    prices = _json(arch.energy), *arch.resized.items()
-    return EngineInputs((*to_time, arch.predictor.granularity, _json(arch.dram), arch.clock, *prices), to_time)
+    granularity = arch.predictor.granularity if arch.array.tiles_by_granularity else ""
+    always = _json(arch.array), arch.word, _json(arch.buffers), arch.dram.compression
+    to_map = *always, _json(arch.dram), arch.clock, _json(arch.energy), *arch.resized.items()
+    return EngineInputs((granularity, *to_map), to_map, (granularity, *always))
 
 
 @once_per_object

@@ -227,8 +227,10 @@ def _in_use(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy: Poli
     choices = with_idle_parts(arch, layer.shape.name)
     if len(choices) == 1:
         return arch
+    # Whoever skips outputs shares what it does without prediction with its baseline.
+    policy = policy.baseline() if policy.outputs == "skip" else policy
     dense = layer_demands(arch, layer, policy, predicted=False)
-    key = engine_inputs(arch).to_map, arch.predictor.unit
+    key = engine_inputs(arch).to_map_whole, arch.predictor.unit
     if key in dense.ahead:
         return choices[dense.ahead[key]]
 
