@@ -229,6 +229,11 @@ class Cycles(_Sum):
         return self.predictor + self.dram_read + self.dram_write + self.buffer
 
     @property
+    def waiting(self) -> int:
+        """Cycles in which PEs wait, for a slower PE, a bus, or with the whole array."""
+        return self.stalled + self.imbalance + self.ifmap_bus + self.psum_bus
+
+    @property
     def imbalance_ratio(self) -> float:
         """Work of the slowest PE over that of the mean PE; 1 if no PE waits for another."""
         return (self.compute + self.imbalance) / self.compute if self.compute else 1.0

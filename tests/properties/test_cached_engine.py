@@ -150,6 +150,7 @@ def test_engines_read_no_more_than_is_in_the_key(spec):
     assert "clock" not in to_time.read
     assert not {"prices", "energy"} & to_time.read
     assert "dram" not in to_time.read
+    assert "predictor" not in to_map.read | to_time.read or spec.array.tiles_by_granularity
 
 
 def test_the_key_differs_where_the_architecture_does():

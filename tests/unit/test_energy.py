@@ -74,7 +74,7 @@ def test_idle_pes_of_lanes_are_lanes():
 
 def test_pes_stay_active_while_the_array_waits():
     def added(pe_cycles, array_cycles, waiting):
-        return clocked_cycles(ClockGating(), pe_cycles, array_cycles, Cycles(compute=array_cycles, dram_read=waiting))
+        return clocked_cycles(ClockGating(), pe_cycles, array_cycles, array_cycles + waiting, waiting)
 
     assert added(1200, 100, 50) == 600
     assert added(1200, 100, 0) == 0
@@ -85,9 +85,10 @@ def test_pes_stay_active_while_the_array_waits():
 def test_the_clock_of_pes_that_wait_may_stop():
     # 12 PEs in 100 cycles on the array, of which 20 wait for the slowest PE and 10 for a bus, and 50 for DRAM.
     cycles = Cycles(compute=70, imbalance=20, ifmap_bus=10, dram_read=50)
-    assert clocked_cycles(ClockGating(mode="none"), 1200, 100, cycles) == 12 * 50
-    assert clocked_cycles(ClockGating(mode="stalled", remaining=0.25), 1200, 100, cycles) == 12 * 50 - 12 * 80 * 3 / 4
-    assert clocked_cycles(ClockGating(mode="stalled", remaining=0.0), 1200, 100, cycles) == 12 * 50 - 12 * 80
+    times = cycles.total, cycles.waiting
+    assert clocked_cycles(ClockGating(mode="none"), 1200, 100, *times) == 12 * 50
+    assert clocked_cycles(ClockGating(mode="stalled", remaining=0.25), 1200, 100, *times) == 12 * 50 - 12 * 80 * 3 / 4
+    assert clocked_cycles(ClockGating(mode="stalled", remaining=0.0), 1200, 100, *times) == 12 * 50 - 12 * 80
 
 
 def test_parts_sum_to_the_total():

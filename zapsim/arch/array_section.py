@@ -31,6 +31,9 @@ class ArraySection(Section):
     """Whether the array reads mask bits in every pass that needs them, and counts that itself; else each bit is read
     once."""
 
+    tiles_by_granularity: ClassVar[bool] = False
+    """Whether the tiles of a stage depend on whether stages alternate block by block (``predictor.granularity``)."""
+
     @property
     @abstractmethod
     def pe_count(self) -> int:

@@ -115,6 +115,7 @@ class RowStationaryArray(PEGrid):
 
     filters_bypass_glb: ClassVar[bool] = True
     reads_masks_by_pass: ClassVar[bool] = True
+    tiles_by_granularity: ClassVar[bool] = True
 
     dataflow: Literal["row-stationary"]
     spads: Spads

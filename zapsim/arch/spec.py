@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -28,6 +28,7 @@ from zapsim.arch.section import (
 )
 from zapsim.arch.tables import AreaTable, EnergyTable
 from zapsim.reading.text import Line
+from zapsim.remembered import once_per_object
 
 
 class GlobalBuffer(Section):
@@ -246,9 +247,17 @@ class ArchSpec(Section):
     @property
     def hash(self) -> str:
         """SHA-256 of all values that can change a result; names and sources cannot."""
-        values: dict[str, Any] = self.model_dump(
-            mode="json", exclude={"name": True, "description": True, "sources": True, "dram": {"preset"}}
-        )
+        names = type(self).model_fields.keys() - {"name", "description", "sources"}
+        values: dict[str, str] = {name: _sorted_json(getattr(self, name)) for name in names}
         if resized := self.resized:
-            values["resized"] = resized
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+            values["resized"] = json.dumps(resized, sort_keys=True)
+        text = ", ".join(f'"{name}": {values[name]}' for name in sorted(values))
+        return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()
+
+
+@once_per_object
+def _sorted_json(value: object) -> str:
+    """Write a section (or a value) as JSON with sorted keys: once for all variants of an architecture that share it."""
+    if isinstance(value, Section):
+        value = value.model_dump(mode="json", exclude={"preset"} if isinstance(value, Dram) else None)
+    return json.dumps(value, sort_keys=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ValidationError
@@ -14,6 +14,8 @@ from zapsim.errors import ConfigError
 
 Patch: TypeAlias = Mapping[KeyPath, object]
 """Values by path that replace those of an architecture; :data:`GONE` removes one."""
+
+_MOST_SECTIONS = 1024
 
 GONE = object()
 """Stands in a patch for a value that is removed."""
@@ -41,6 +43,7 @@ class Variants:
         self.document, self.file = document, file
         self.base = check_arch(document, file)
         self._tree = document.nested()
+        self._sections: dict[Hashable, BaseModel] = {}  # checked, by their keys and by what is changed in them
 
     def patch(self, path: str, value: object, origin: str) -> Patch:
         """Turn one change into a patch of the architecture's values.
@@ -88,15 +91,25 @@ class Variants:
         """
         tree = dict(self._tree)
         copied: set[KeyPath] = set()
+        changes: dict[str, tuple[Hashable, ...]] = dict.fromkeys(tree, ())
         for patch in patches:
             for path, value in patch.items():
                 _replace(tree, path, value, copied)
+                changes[path[0]] = (*changes.get(path[0], ()), path, repr(value))
+        # A section that another variant has, too, is not checked again: it depends on nothing outside of it.
+        tree |= {key: self._sections[key, change] for key, change in changes.items() if (key, change) in self._sections}
         try:
-            return ArchSpec.model_validate(tree)
+            spec = ArchSpec.model_validate(tree)
         except ValidationError as error:
             raise ConfigError(
                 dict.fromkeys(f"{'.'.join(place)}: {fault}" for place, fault in arch_faults(error))
             ) from None
+        if len(self._sections) > _MOST_SECTIONS:
+            self._sections.clear()
+        for key, change in changes.items():
+            if isinstance(section := getattr(spec, key, None), BaseModel):
+                self._sections[key, change] = section
+        return spec
 
 
 def value_at(spec: ArchSpec, path: Sequence[str]) -> object:

@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 
 from pydantic_core import to_json
 
+from zapsim.arch.section import Section
 from zapsim.arch.spec import ArchSpec
 from zapsim.remembered import once_per_object
+from zapsim.workload import ConvShape
 
 
 @dataclass(frozen=True, slots=True)
 class EngineInputs:
     """Everything that an engine may read of an architecture (a test holds the engines to it).
 
-    The values are JSON, which is hashed and compared faster than nested sections.
+    Sections are JSON, which is hashed and compared faster; what variants of an architecture share is written once.
 
     Attributes
     ----------
     to_map
         What a mapping depends on: a search looks at the DRAM channel and, for least energy, at prices.
+    to_map_whole
+        What the mapping of a layer in one stage, without prediction, depends on.
     to_time
         What cycles and actions of a stage depend on, its mapping aside.
     """
 
-    to_map: bytes
-    to_time: bytes
+    to_map: Hashable
+    to_map_whole: Hashable
+    to_time: Hashable
 
 
 @once_per_object
 def engine_inputs(arch: ArchSpec) -> EngineInputs:
     """Gather what an engine may read of `arch`; names, which only messages mention, are left out."""
-    to_time = [arch.array, arch.word, arch.buffers, arch.dram.compression, arch.predictor.granularity]
-    return EngineInputs(to_json([*to_time, arch.dram, arch.clock, arch.energy, arch.resized]), to_json(to_time))
+    granularity = arch.predictor.granularity if arch.array.tiles_by_granularity else ""
+    always = _json(arch.array), arch.word, _json(arch.buffers), arch.dram.compression
+    to_map = *always, _json(arch.dram), arch.clock, _json(arch.energy), *arch.resized.items()
+    return EngineInputs((granularity, *to_map), to_map, (granularity, *always))
+
+
+@once_per_object
+def _json(section: Section) -> bytes:
+    return to_json(section)
+
+
+@once_per_object
+def without_name(shape: ConvShape) -> ConvShape:
+    """Return a layer's shape with an empty name, which only messages and pinned mappings read."""
+    return replace(shape, name="")

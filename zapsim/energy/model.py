@@ -6,6 +6,9 @@ import math
 from operator import itemgetter, mul
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from zapsim.arch.spec import ArchSpec
 from zapsim.counts import ACTIONS, Counts
 from zapsim.errors import ConfigError
@@ -19,6 +22,8 @@ COMPONENTS: tuple[str, ...] = tuple(dict.fromkeys(COMPONENT_OF.values()))
 
 _OCCURRED = (*Counts().as_dict(), "pe_idle_cycles", "pe_control_cycles", "cycles")
 """What can occur, in the order in which :func:`energy_by_component` lists it."""
+
+_ACTIVE = _OCCURRED.index("pe_active_cycles")
 
 _PLACES: dict[str, itemgetter[tuple[Any, ...]]] = {
     # With the zero, so that a component with one action gives a tuple, too.
@@ -89,3 +94,40 @@ def energy_by_component(arch: ArchSpec, counts: Counts, total_cycles: int) -> di
         )
     energies = (*map(mul, occurred, prices), 0.0)
     return {component: math.fsum(of_component(energies)) for component, of_component in components}
+
+
+def energies(arch: ArchSpec, counts: NDArray[np.int64], total_cycles: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Multiply the counts of many layers at once: float64 (layers, components), what :func:`energy_by_component` gives.
+
+    A component that the architecture leaves out has 0 pJ.
+
+    Parameters
+    ----------
+    arch
+        As there.
+    counts
+        int64 (layers, fields of :class:`~zapsim.counts.Counts`).
+    total_cycles
+        int64 (layers,).
+
+    Raises
+    ------
+    ConfigError
+        As there, for the first layer at fault.
+    """
+    prices, components, unpriced, pes = _price_list(arch)
+    active = counts[:, _ACTIVE]
+    idle = np.maximum(pes * total_cycles - active, 0)
+    occurred = np.column_stack([counts, idle, active, total_cycles])
+    missing = occurred[:, unpriced].any(axis=1)
+    if missing.any():
+        layer = int(missing.argmax())
+        energy_by_component(arch, Counts.of(counts[layer].tolist()), int(total_cycles[layer]))
+    by_layer = np.zeros((len(counts), len(prices) + 1))
+    by_layer[:, :-1] = occurred * np.array(prices)
+    result = np.zeros((len(counts), len(COMPONENTS)))
+    places = [COMPONENTS.index(component) for component, _ in components]
+    result[:, places] = [
+        [math.fsum(of_component(layer)) for _, of_component in components] for layer in by_layer.tolist()
+    ]
+    return result

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from itertools import count
 from operator import attrgetter
 from typing import Any, Final, Generic
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import WHOLE_LAYER, Demand, Engine, Mapping, Served, StageResult, StageShare
-from zapsim.arrays.engine_inputs import engine_inputs
+from zapsim.arrays.engine_inputs import engine_inputs, without_name
 from zapsim.remembered import once_per_object
 from zapsim.workload import ConvShape
 
@@ -150,16 +150,12 @@ def _hashable(array: NDArray[Any]) -> Hashable:
     return array.tobytes() if array.dtype == np.bool_ else _Same(array)
 
 
-def _without_name(shape: ConvShape) -> ConvShape:
-    return replace(shape, name="")
-
-
 def _itself(value: Hashable) -> Hashable:
     return value
 
 
 _shape_number: Final = _numbered(_itself)
-_nameless_number: Final = _numbered(_without_name)
+_nameless_number: Final = _numbered(without_name)
 _mapping_number: Final = _numbered(_itself)
 _demand_number: Final = _numbered(_demand_key, most=256)  # they hold feature maps
 _map_number: Final = _numbered(lambda arch: engine_inputs(arch).to_map)

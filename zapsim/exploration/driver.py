@@ -24,7 +24,7 @@ from zapsim.exploration.strategies import Strategy, check_size, grid, random, so
 _CHUNK_SECONDS = 0.4
 """Time that a task should take: long enough to hide its way to a worker and back, short enough to lose little."""
 
-_MOST_PER_TASK = 64
+_MOST_PER_TASK = 256
 
 MOST_WORKERS = 256
 """Processes that one exploration starts on a machine, or asks of a Dask cluster."""
@@ -131,7 +131,7 @@ class Driver:
                 self._summary.stopped = f"{self._budget.points} points"
             if self._left is not None:
                 self._left -= len(proposed)
-            self._evaluate([number for number in proposed if number not in self._store.done])
+            self._evaluate(self._by_locality([number for number in proposed if number not in self._store.done]))
             if self._strategy.adaptive:
                 self._drain()
                 done = self._store.done
@@ -149,6 +149,15 @@ class Driver:
             self._summary.stopped = f"{minutes:g} minutes"
             return True
         return False
+
+    def _by_locality(self, numbers: list[int]) -> list[int]:
+        """Order proposed designs such that neighbours share as much work as possible, as in a grid.
+
+        Not if minutes are limited: what they leave out of a sample must not be all of one kind.
+        """
+        if self._budget.minutes is not None:
+            return numbers
+        return sorted(numbers, key=lambda number: self._lattice.locality(self._lattice.design(number)))
 
     def _evaluate(self, numbers: Sequence[int]) -> None:
         """Submit designs in chunks as workers become free; an adaptive strategy's are shared evenly among workers."""

@@ -1,19 +1,18 @@
 """Evaluating designs: architecture, simulation, metrics, constraints. One :class:`Evaluator` lives in every process.
 
-Designs are evaluated several at a time, layer by layer: of what they have in common (a mapping, the array's part of a
-layer) only one layer's is in memory.
+Designs are evaluated several at a time, layer by layer, those of a family at once: of what they have in common (a
+mapping, the array's part of a layer) only one layer's is in memory.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial, reduce
+from functools import partial
 from itertools import groupby
-from operator import add
 from typing import Any, Final, Literal, TypeAlias
 
 from zapsim.arch.policy import Policy, preset
@@ -25,10 +24,12 @@ from zapsim.energy.area import total_area
 from zapsim.errors import TraceError, ZapsimError
 from zapsim.exploration.cached_engine import CachedEngine, EngineCache
 from zapsim.exploration.expression import Names
+from zapsim.exploration.family import Family, fair_baselines, family_key
 from zapsim.exploration.lattice import Design
+from zapsim.exploration.network_sums import NetworkSums
 from zapsim.exploration.space import Constraint, Space, Workload, path_values, quality_metrics
 from zapsim.metrics import METRICS, Known, Simulated, Value
-from zapsim.simulation import check_named_layers, layer_outcome, layer_timing, layer_timings
+from zapsim.simulation import check_named_layers
 from zapsim.timing.residency import Residency, resident_maps
 from zapsim.tracefile.reader import Trace
 from zapsim.tracefile.records import LayerTrace
@@ -88,7 +89,8 @@ class UnusableTraceError(ZapsimError):
 class _Job:
     """A design under evaluation; `result` is set as soon as it is settled.
 
-    `arch`, `policy` and `engines` are set once the architecture is made; `names` are what expressions can name.
+    `arch`, `policy` and `engines` are set once the architecture is made, `sums` and `baseline` (if a metric asks for
+    it) once images have run; `names` are what expressions can name.
     """
 
     number: int
@@ -101,8 +103,12 @@ class _Job:
     policy: Policy | None = None
     engines: Mapping[str, Engine[Any]] = field(default_factory=dict)
     names: dict[str, Value] = field(default_factory=dict)
-    layers: dict[str, Outcome] = field(default_factory=dict)
-    baseline: dict[str, Outcome] = field(default_factory=dict)
+    sums: NetworkSums | None = None
+    baseline: NetworkSums | None = None
+
+    def settle(self, error: ZapsimError) -> None:
+        """Make the design invalid for a mistake of the user."""
+        self.result = EvaluatedDesign(self.number, "invalid", str(error).splitlines()[0], self.values)
 
 
 class Evaluator:
@@ -124,12 +130,12 @@ class Evaluator:
         """
         jobs = [self._job(number) for number in numbers]
         for job in jobs:
-            self._attempt(job, self._make)
+            _attempt([job], partial(self._make, job))
         unsettled = [job for job in jobs if job.result is None]
         for _, jobs_of_workload in groupby(unsettled, key=lambda job: job.design[1]):
             self._simulate(list(jobs_of_workload))
         for job in unsettled:
-            self._attempt(job, self._measure)
+            _attempt([job], partial(self._measure, job))
         finished = datetime.now(UTC).isoformat(timespec="milliseconds")
         results = []
         for job in jobs:
@@ -148,13 +154,14 @@ class Evaluator:
             If there is no such architecture, or a layer does not fit.
         """
         job = self._job(number)
-        self._attempt(job, self._make)
+        _attempt([job], partial(self._make, job))
         if job.result is None:
             self._simulate([job])
-        if job.result is not None or job.arch is None:
+        if job.result is not None or job.arch is None or job.sums is None:
             reason = job.result.reason if isinstance(job.result, EvaluatedDesign) else "failed"
             raise ZapsimError(f"design {number}: {reason}")
-        return job.layers, job.arch
+        names = [layer.shape.name for layer in self._traced(job.workload)[0]]
+        return {name: job.sums.layer(index, job.arch) for index, name in enumerate(names)}, job.arch
 
     def _job(self, number: int) -> _Job:
         design = self._space.lattice.design(number)
@@ -163,28 +170,13 @@ class Evaluator:
         values |= {"trace_sha256": workload.trace_sha256, "zapsim": __version__}
         return _Job(number, design, workload, values)
 
-    def _attempt(self, job: _Job, step: Callable[[_Job], None]) -> None:
-        """Take a step with a job, unless it is settled; an error settles it."""
-        if job.result is not None:
-            return
-        start = time.perf_counter()
-        try:
-            step(job)
-        except UnusableTraceError:
-            raise
-        except ZapsimError as error:
-            job.result = EvaluatedDesign(job.number, "invalid", str(error).splitlines()[0], job.values)
-        except Exception as error:  # whatever it is, the other designs go on
-            job.result = FailedDesign(job.number, f"{type(error).__name__}: {error}")
-        finally:
-            job.seconds += time.perf_counter() - start
-
     def _make(self, job: _Job) -> None:
         """Make the architecture; a constraint may rule it out before anything is simulated."""
         space = self._space
         arch = space.archs[job.design[0]].spec(space.patches(job.design))
         policy = preset(space.policies[job.design[2]], arch.inputs)
-        job.values |= {"id": self._id(job, arch), "arch_sha256": arch.hash}
+        arch_sha256 = arch.hash
+        job.values |= {"id": self._id(job, arch_sha256), "arch_sha256": arch_sha256}
         dataflow = arch.array.dataflow
         job.arch, job.policy = arch, policy
         job.engines = {dataflow: CachedEngine(EXPLORING[dataflow], self._cache)}
@@ -197,54 +189,54 @@ class Evaluator:
             columns = _columns(space.record, job.names)
             job.result = EvaluatedDesign(job.number, "infeasible", reason, job.values | columns)
 
-    def _id(self, job: _Job, arch: ArchSpec) -> str:
+    def _id(self, job: _Job, arch_sha256: str) -> str:
         """Return what identifies a result: everything that it depends on, and nothing else."""
         space, workload = self._space, job.workload
         parts = (
-            arch.hash, workload.trace_sha256, workload.point, space.policies[job.design[2]], space.images, space.batch,
-            __version__,
+            arch_sha256, workload.trace_sha256, workload.point, space.policies[job.design[2]], space.images,
+            space.batch, __version__,
         )  # fmt: skip
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     def _simulate(self, jobs: Sequence[_Job]) -> None:
-        """Run the layers of one workload, each for all jobs before the next."""
+        """Run the layers of one workload, each for all families of jobs before the next; batches of images add up."""
         for layers in self._traced(jobs[0].workload):
             shapes = [layer.shape for layer in layers]
             names = [shape.name for shape in shapes]
             for job in jobs:
-                self._attempt(job, partial(_check_named_layers, names))
-            residencies = [resident_maps(job.arch, shapes) if job.arch else () for job in jobs]
+                _attempt([job], partial(_check_named_layers, names, job))
+            families = [
+                (alike, self._families(alike), resident_maps(_arch_of(alike[0]), shapes)) for alike in _alike(jobs)
+            ]
             for index, layer in enumerate(layers):
-                for job, residency in zip(jobs, residencies, strict=True):
-                    if job.result is None:
-                        self._attempt(job, partial(self._run, layer, residency[index]))
+                for alike, by_policy, residency in families:
+                    for family in by_policy:
+                        _attempt(alike, partial(family.run, layer, residency[index]))
+            for alike, by_policy, residency in families:
+                _attempt(alike, partial(_add_up, alike, by_policy, layers, residency))
 
-    def _run(self, layer: LayerTrace, resident: Residency, job: _Job) -> None:
-        """Run one layer, and its baseline if a metric asks for it; batches of images add up."""
-        assert job.arch is not None
-        assert job.policy is not None
-        if self._space.needs_baseline:
-            policies = job.policy.baseline(), job.policy
-            before, after = layer_timings(job.arch, layer, policies, resident, engines=job.engines)
-            timings = [(after, job.layers), (before, job.baseline)]
-        else:
-            timings = [(layer_timing(job.arch, layer, job.policy, resident, engines=job.engines), job.layers)]
-        for timing, outcomes in timings:
-            outcome, name = layer_outcome(job.arch, timing), layer.shape.name
-            outcomes[name] = outcomes[name] + outcome if name in outcomes else outcome
+    def _families(self, jobs: Sequence[_Job]) -> list[Family]:
+        """Return the family of `jobs`; before it that under their baseline, if a metric asks for it."""
+        policy, archs = jobs[0].policy, [_arch_of(job) for job in jobs]
+        assert policy is not None
+        policies = [policy.baseline(), policy] if self._space.needs_baseline else [policy]
+        return [Family(archs, one, jobs[0].engines) for one in policies]
 
     def _measure(self, job: _Job) -> None:
         """Take the metrics of a job whose layers have run, and judge it."""
-        assert job.arch is not None
+        arch, sums = job.arch, job.sums
+        assert arch is not None
+        assert sums is not None
         space, names = self._space, job.names
-        clock, units = job.arch.clock, job.arch.array.mac_units
-        baseline = reduce(add, job.baseline.values()) if job.baseline else None
-        names |= _run_metrics(Simulated(reduce(add, job.layers.values()), baseline, clock, units), space.record)
+        clock, units = arch.clock, arch.array.mac_units
+        baseline = None if job.baseline is None else job.baseline.total(arch)
+        names |= _run_metrics(Simulated(sums.total(arch), baseline, clock, units), space.record)
         values = job.values | _columns(space.record, names)
         details: tuple[dict[str, Value], ...] = ()
         if self._with_layers:
             details = tuple(
-                _layer_row(name, Simulated(outcome, None, clock, units)) for name, outcome in job.layers.items()
+                _layer_row(layer.shape.name, Simulated(sums.layer(index, arch), None, clock, units))
+                for index, layer in enumerate(self._traced(job.workload)[0])
             )
         reason = _broken(space.constraints, names, Known.FROM_BASELINE)
         if reason is not None:
@@ -278,6 +270,59 @@ class Evaluator:
         indices, batch = trace.image_indices(self._space.images), self._space.batch
         starts = range(0, len(indices), batch)
         return [list(trace.layers(workload.point, indices[start : start + batch])) for start in starts]
+
+
+def _attempt(jobs: Sequence[_Job], step: Callable[[], None]) -> None:
+    """Take a step for those of `jobs` that are not settled; an error settles all of them."""
+    open_jobs = [job for job in jobs if job.result is None]
+    if not open_jobs:
+        return
+    start = time.perf_counter()
+    try:
+        step()
+    except UnusableTraceError:
+        raise
+    except ZapsimError as error:
+        for job in open_jobs:
+            job.settle(error)
+    except Exception as error:  # whatever it is, the other designs go on
+        for job in open_jobs:
+            job.result = FailedDesign(job.number, f"{type(error).__name__}: {error}")
+    finally:
+        for job in open_jobs:
+            job.seconds += (time.perf_counter() - start) / len(open_jobs)
+
+
+def _arch_of(job: _Job) -> ArchSpec:
+    assert job.arch is not None
+    return job.arch
+
+
+def _alike(jobs: Iterable[_Job]) -> list[list[_Job]]:
+    """Gather the jobs of each family that are not settled."""
+    families: dict[Hashable, list[_Job]] = {}
+    for job in jobs:
+        if job.result is None and job.policy is not None:
+            families.setdefault(family_key(_arch_of(job), job.policy), []).append(job)
+    return list(families.values())
+
+
+def _add_up(
+    jobs: Sequence[_Job], families: Sequence[Family], layers: Sequence[LayerTrace], residency: Sequence[Residency]
+) -> None:
+    """Add what the layers take to the sums of each job, and to those of its baseline if it has one."""
+    results = [family.sums() for family in families]
+    for job, *sums in zip(jobs, *results, strict=True):
+        faults = [one for one in sums if isinstance(one, ZapsimError)]
+        if faults:
+            job.settle(faults[0])
+            continue
+        *before, after = (one for one in sums if isinstance(one, NetworkSums))
+        job.sums = after if job.sums is None else job.sums.plus(after)
+        if before:
+            policies = families[0].policy, families[-1].policy
+            fair = fair_baselines(_arch_of(job), layers, policies, (before[0], after), residency, job.engines)
+            job.baseline = fair if job.baseline is None else job.baseline.plus(fair)
 
 
 def _check_named_layers(names: Sequence[str], job: _Job) -> None:

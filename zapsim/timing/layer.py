@@ -119,6 +119,13 @@ def time_layer(
     MappingError
         If the layer cannot be mapped.
     """
+    return layer_work(engine, arch, layer, policy, resident).timed(timeline)
+
+
+def layer_work(
+    engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy: Policy, resident: Residency = NOTHING_STAYS
+) -> LayerWork:
+    """Gather what a layer asks of the timeline; parameters and errors are those of :func:`time_layer`."""
     try:
         made = layer_demands(arch, layer, policy)
     except PolicyError:  # whether the array serves the policy at all is said first
@@ -131,7 +138,45 @@ def time_layer(
     if may_be_left and not _is_predicted(engine, arch, layer, policy, made, resident):
         made = layer_demands(arch, layer, policy, predicted=False)
         settled = settled_on(engine, arch, layer, policy, made)
-    return _time_demands(engine, arch, layer, policy, made, settled, resident, timeline)
+    return _work(engine, arch, layer, policy, made, settled, resident)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerWork:
+    """What a layer asks of the timeline, and what is counted beside it.
+
+    Attributes
+    ----------
+    arch
+        The architecture as the layer uses it (:class:`_Settled`).
+    shape, stages, loads, predictor, ofmap_words, demanded_macs
+        As for :func:`combine_stages`.
+    unit, gated
+        What the predictor has to do (None: nothing), and whether outputs are only gated.
+    """
+
+    arch: ArchSpec
+    shape: ConvShape
+    stages: Sequence[StageResult]
+    loads: Sequence[Loads]
+    predictor: PredictorResult
+    ofmap_words: int
+    demanded_macs: int
+    unit: UnitWork | None
+    gated: bool
+
+    def timed(self, timeline: TimelineEngine = run_fast) -> LayerTiming:
+        """Put it in time."""
+        return combine_stages(
+            self.arch,
+            self.shape,
+            self.stages,
+            self.loads,
+            self.predictor,
+            self.ofmap_words,
+            self.demanded_macs,
+            timeline,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,15 +227,17 @@ def _in_use(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy: Poli
     choices = with_idle_parts(arch, layer.shape.name)
     if len(choices) == 1:
         return arch
+    # Whoever skips outputs shares what it does without prediction with its baseline.
+    policy = policy.baseline() if policy.outputs == "skip" else policy
     dense = layer_demands(arch, layer, policy, predicted=False)
-    key = engine_inputs(arch).to_map, arch.predictor.unit
+    key = engine_inputs(arch).to_map_whole, arch.predictor.unit
     if key in dense.ahead:
         return choices[dense.ahead[key]]
 
     def cycles(choice: ArchSpec) -> int:
         mappings = engine.map_stages(layer.shape, choice, dense.shares, dense.coded_share)
         settled = _Settled(arch, choice, mappings, None)
-        return _time_demands(engine, arch, layer, policy, dense, settled, NOTHING_STAYS, run_fast).cycles.total
+        return _work(engine, arch, layer, policy, dense, settled, NOTHING_STAYS).timed().cycles.total
 
     chosen = min(choices, key=cycles)  # of equals the first: all of it
     dense.ahead[key] = choices.index(chosen)
@@ -199,7 +246,7 @@ def _in_use(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy: Poli
     return chosen
 
 
-def _time_demands(
+def _work(
     engine: Engine[Any],
     arch: ArchSpec,
     layer: LayerTrace,
@@ -207,23 +254,21 @@ def _time_demands(
     made: LayerDemands,
     settled: _Settled,
     resident: Residency,
-    timeline: TimelineEngine,
-) -> LayerTiming:
-    """Time a layer from the demands of its stages on."""
+) -> LayerWork:
+    """Work out what a layer asks of the timeline, from the demands of its stages on."""
     shape, arch = layer.shape, settled.used
     stages = [
         engine.time_stage(shape, arch, mapping, demand)
         for mapping, demand in zip(settled.mappings, made.demands, strict=True)
     ]
     loads, free_words = _loads(arch, [stage.tiles for stage in stages], resident, made.coded_share)
-    predictor = NO_PREDICTION
+    predictor, gated = NO_PREDICTION, policy.outputs == "gate"
     if settled.unit is not None:
-        pattern, gated = layer.pattern_outputs, policy.outputs == "gate"
         predictor = predictor_result(
-            engine, arch, shape, pattern, stages[0].tiles, free_words, settled.unit, gated=gated
+            engine, arch, shape, layer.pattern_outputs, stages[0].tiles, free_words, settled.unit, gated=gated
         )
     ofmap_words = 0 if resident.ofmap else made.ofmap_words
-    return combine_stages(arch, shape, stages, loads, predictor, ofmap_words, made.demanded_macs, timeline)
+    return LayerWork(arch, shape, stages, loads, predictor, ofmap_words, made.demanded_macs, settled.unit, gated)
 
 
 def _loads(arch: ArchSpec, stages: Sequence[Tiles], resident: Residency, coded_share: float) -> tuple[list[Loads], int]:
@@ -283,7 +328,7 @@ def prediction_pays(
 
     def cycles(made: LayerDemands) -> int:
         settled = settled_on(engine, arch, layer, policy, made)
-        return _time_demands(engine, arch, layer, policy, made, settled, resident, run_fast).cycles.total
+        return _work(engine, arch, layer, policy, made, settled, resident).timed().cycles.total
 
     dense = layer_demands(arch, layer, policy, predicted=False)
     return cycles(LayerDemands.of(arch, layer, union, stages)) < cycles(dense)
@@ -318,7 +363,7 @@ def time_in_two_stages(
     ]
     made = LayerDemands.of(arch, layer, None, demands)
     settled = settled_on(engine, arch, layer, policy, made)
-    return _time_demands(engine, arch, layer, policy, made, settled, resident, timeline)
+    return _work(engine, arch, layer, policy, made, settled, resident).timed(timeline)
 
 
 def check_buffer(arch: ArchSpec) -> None:
@@ -365,14 +410,17 @@ def combine_stages(
     """
     plan = predictor.prediction
     ran = _timeline(arch, [stage.tiles for stage in stages], loads, ofmap_words, plan, timeline)
-    cycles = _layer_cycles(stages, ran.waits, plan.array_cycles, plan.concurrent_cycles - ran.end)
+    cycles = layer_cycles(stages, ran.waits, plan.array_cycles, plan.concurrent_cycles - ran.end)
     on_array = Counts.sum_of((*(stage.counts for stage in stages), predictor.counts))
-    array_cycles = sum(stage.cycles.total for stage in stages)
-    counts = on_array.plus(
-        macs_skipped=shape.macs - on_array.macs_executed - on_array.macs_gated,
-        dram_reads=ran.words_read + plan.dram_reads,
-        dram_writes=ofmap_words + ran.words_written + plan.spilled_words,
-        pe_active_cycles=clocked_cycles(arch.clock_gating, on_array.pe_active_cycles, array_cycles, cycles),
+    clocked = clocked_cycles(
+        arch.clock_gating,
+        on_array.pe_active_cycles,
+        sum(stage.cycles.total for stage in stages),
+        cycles.total,
+        cycles.waiting,
+    )
+    counts = layer_counts(
+        shape, on_array, ran.words_read + plan.dram_reads, ofmap_words + ran.words_written + plan.spilled_words, clocked
     )
     return LayerTiming(
         cycles,
@@ -406,13 +454,7 @@ def _timeline(
     ran = Timeline(partial(build_schedule, arch, stages, loads, ofmap_words, prediction), engine)
     if engine is run_fast:
         plan = layer_plan(arch, stages, loads, ofmap_words, prediction)
-        # Tiles that designs share have run before with the same loads and numbers in one design of three.
-        key = id(plan.loads_a), id(plan.loads_b), plan.numbers.tobytes()
-        before = stages[0].made.get(key)
-        if before is None:
-            # The entry holds the arrays that its key names, so that no others take their place.
-            before = stages[0].made[key] = kernels.run_layer(*plan).tolist(), plan
-        end, read, write, buffer, predictor, loaded, psums, spilled = before[0]
+        end, read, write, buffer, predictor, loaded, psums, spilled = kernels.run_layer(*plan).tolist()
         check_end(end)
         return _Ran(end, Stalls(read, write, buffer, predictor), loaded + psums, spilled, ran)
     words_read = sum(words.words for words in loads) + sum(int(tiles.psum_words.sum()) for tiles in stages)
@@ -420,7 +462,7 @@ def _timeline(
     return _Ran(ran.times.end, stalls(ran.schedule, ran.times), words_read, words_written, ran)
 
 
-def clocked_cycles(gating: ClockGating, pe_cycles: int, array_cycles: int, cycles: Cycles) -> int:
+def clocked_cycles(gating: ClockGating, pe_cycles: int, array_cycles: int, total: int, waiting: int) -> int:
     """Return the change of the PE-cycles with a clock, from those of the stages to those of the layer.
 
     While the array waits for DRAM or the predictor, the mean number of active PEs stays clocked. If the clock of PEs
@@ -432,20 +474,39 @@ def clocked_cycles(gating: ClockGating, pe_cycles: int, array_cycles: int, cycle
         Whether the clock of waiting PEs stops, and what it still takes then.
     pe_cycles, array_cycles
         PE-cycles and cycles of the stages.
-    cycles
-        Of the layer.
+    total, waiting
+        Cycles of the layer, and those in which PEs wait (:attr:`zapsim.counts.Cycles.waiting`).
     """
     if not array_cycles:
         return 0
     # Rounded once, down: the layer's PE-cycles are the floor of the exact product.
-    clocked = pe_cycles * cycles.total // array_cycles
+    clocked = pe_cycles * total // array_cycles
     if gating.mode == "stalled":
-        waiting = cycles.stalled + cycles.imbalance + cycles.ifmap_bus + cycles.psum_bus
         clocked -= int(pe_cycles * waiting / array_cycles * (1 - gating.remaining))
     return clocked - pe_cycles
 
 
-def _layer_cycles(stages: Sequence[StageResult], waits: Stalls, on_array: int, beyond: int) -> Cycles:
+def layer_counts(shape: ConvShape, on_array: Counts, dram_reads: int, dram_writes: int, clocked: int = 0) -> Counts:
+    """Add to the actions of stages what is known only of the layer: skipped MACs, DRAM, clocked PE-cycles.
+
+    Parameters
+    ----------
+    shape, on_array
+        The layer, and the actions of its stages and of its predictor.
+    dram_reads, dram_writes
+        Words that DRAM moves.
+    clocked
+        Change of the PE-cycles with a clock (:func:`clocked_cycles`).
+    """
+    return on_array.plus(
+        macs_skipped=shape.macs - on_array.macs_executed - on_array.macs_gated,
+        dram_reads=dram_reads,
+        dram_writes=dram_writes,
+        pe_active_cycles=clocked,
+    )
+
+
+def layer_cycles(stages: Sequence[StageResult], waits: Stalls, on_array: int, beyond: int) -> Cycles:
     """Add up the cycles of a layer; those in which the mean of the array waits for its slowest part are imbalance.
 
     `on_array` are the cycles of the predictor on the array, `beyond` those of a unit beside the only stage after its

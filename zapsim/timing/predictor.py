@@ -15,10 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
+from zapsim.arch.predictor_section import PredictorUnit
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import Demand, Engine, Mapping
 from zapsim.arrays.tiles import Tiles
@@ -142,8 +143,8 @@ class UnitWork:
         Outputs that the pattern computes first.
     counts
         The predictor's actions.
-    cycles
-        Cycles of a dedicated unit, without its latency.
+    terms
+        MACs and additions of a dedicated unit, of which each lane does one in a cycle.
     mask_words, weight_words
         Words of mask bits, and of weights if they are read once.
     kernels
@@ -152,7 +153,7 @@ class UnitWork:
 
     pattern_outputs: int
     counts: Counts
-    cycles: int
+    terms: int
     mask_words: int
     weight_words: int
     kernels: tuple[Kernel, ...]
@@ -180,7 +181,7 @@ def unit_work(
     return UnitWork(
         pattern_outputs,
         counts,
-        -(-terms // unit.lanes),
+        terms,
         -(-counts.mask_bits_written // arch.word),
         -(-work.weights_per_channel // unit.weights_per_word) * shape.K,
         work.kernels,
@@ -250,26 +251,41 @@ def predictor_result(
     weights = known.weight_words
     if unit.weights is not None and unit.weights < weights:
         weights *= first.visits
-    dedicated = unit.unit == "dedicated"
-    reread, array_cycles, busy = 0, 0, known.cycles + unit.latency
-    if not dedicated:
+    time, reread, array_cycles = unit_time(unit, known, gated), 0, 0
+    if unit.unit != "dedicated":
         on_array, array_cycles = _on_array(engine, arch, shape, pattern(), known.kernels)
-        busy = array_cycles
         left = free_words - (0 if spilled else known.mask_words * on_chip)
         reread = known.pattern_outputs if known.pattern_outputs * on_chip > left else 0
         # The array reads the pattern's outputs as its ifmap: they are not read a second time.
         counts = replace(counts, glb_reads=0) + on_array
     prediction = Prediction(
-        known.cycles if dedicated and not gated else 0,
+        time.between,
         array_cycles,
-        busy if dedicated and gated else 0,
+        time.beside,
         weights,
         gated,
         0 if gated else spilled,
         reread,
         by_tile and not gated,
     )
-    return PredictorResult(counts, busy, prediction)
+    return PredictorResult(counts, time.busy + array_cycles, prediction)
+
+
+class UnitTime(NamedTuple):
+    """Cycles of a unit of its own: between the stages, beside the only stage, and all, latency included."""
+
+    between: int = 0
+    beside: int = 0
+    busy: int = 0
+
+
+def unit_time(unit: PredictorUnit, known: UnitWork | None, gated: bool) -> UnitTime:
+    """Return how long a predictor of its own works on a layer: all that its lanes and its latency decide."""
+    if known is None or not known.kernels or unit.unit != "dedicated":
+        return UnitTime()
+    cycles = -(-known.terms // unit.lanes)
+    busy = cycles + unit.latency
+    return UnitTime(beside=busy, busy=busy) if gated else UnitTime(between=cycles, busy=busy)
 
 
 def blocks_on_chip(arch: ArchSpec, first: Tiles) -> int:

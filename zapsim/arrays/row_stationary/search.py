@@ -9,7 +9,7 @@ only if a lower bound of it is above the best so far.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from zapsim.arch.arrays import PassParameters, StageMappings
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import WHOLE_LAYER, StageShare
+from zapsim.arrays.engine_inputs import without_name
 from zapsim.arrays.row_stationary.bounds import (
     DENSE,
     Candidates,
@@ -158,7 +159,7 @@ def _mapping_of(
     """Check a layer, and find its mapping: layers that differ by their names only have the same."""
     for stage in objective.stages:
         check_mappable(shape, array, stage)
-    return find(replace(shape, name=""), array, objective, exhaustive=exhaustive)
+    return find(without_name(shape), array, objective, exhaustive=exhaustive)
 
 
 def _known(shape: ConvShape, arch: ArchSpec, stage: StageShare) -> Stage:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from zapsim.arch.spec import ArchSpec
+from zapsim.arrays.engine_inputs import without_name
 from zapsim.arrays.systolic.dram_words import dram_words
 from zapsim.arrays.systolic.mapping import Blocking, SystolicMapping
 from zapsim.arrays.systolic.pace import stage_cycles
@@ -35,7 +36,7 @@ def blocked(shape: ConvShape, mapping: SystolicMapping, arch: ArchSpec, coded: f
         Size of the ifmap in DRAM as a share of its plain size.
     """
     word_cycles = arch.word_bytes * arch.clock / (arch.dram.bandwidth * (1 - arch.dram.refresh))
-    return _best(shape, mapping, arch.glb_words, word_cycles, coded)
+    return _best(without_name(shape), mapping, arch.glb_words, word_cycles, coded)
 
 
 @lru_cache(maxsize=4096)
@@ -61,7 +62,7 @@ def _best(
         for columns, held in _columns(shape, mapping, glb_words)
         for choice in held
     ]
-    return min(choices, key=cost)  # of equals the first: with most columns
+    return choices[0] if len(choices) == 1 else min(choices, key=cost)  # of equals the first: with most columns
 
 
 def _columns(
