@@ -168,20 +168,20 @@ def _first_demand(engine, spec):
 
 def test_equal_layers_are_timed_once_where_no_mask_matters():
     class Counting:
-        served = ENGINES["weight-stationary"].served
+        served = ENGINES["output-stationary"].served
 
         def __init__(self):
             self.timed = 0
 
         def map_stages(self, *arguments):
-            return ENGINES["weight-stationary"].map_stages(*arguments)
+            return ENGINES["output-stationary"].map_stages(*arguments)
 
         def time_stage(self, *arguments):
             self.timed += 1
-            return ENGINES["weight-stationary"].time_stage(*arguments)
+            return ENGINES["output-stationary"].time_stage(*arguments)
 
     counting = Counting()
-    spec = arch("weight-stationary")
+    spec = arch("output-stationary")
     engines = cached(spec, EngineCache(), counting)
     for layer in LAYERS:  # of one shape, with different masks
         run(spec, layer, preset("dense", "dense"), engines)
@@ -194,7 +194,7 @@ def test_equal_layers_are_timed_once_where_no_mask_matters():
 def test_designs_share_what_their_arrays_share():
     cache = EngineCache()
     for clock in ("100 MHz", "300 MHz"):
-        spec = arch("weight-stationary", clock=clock)
+        spec = arch("output-stationary", clock=clock)
         run(spec, LAYERS[0], preset("zap", "dense"), cached(spec, cache))
     assert len(cache.mappings) == 2
     assert len(cache.stages) == 2, "the pattern's and the rest's"
