@@ -136,7 +136,7 @@ def _strip_sizes(shape: ConvShape, y: Ints, rows_per_column: int) -> tuple[int, 
     by_turn = np.zeros((2, rows[-1, -1] + 1), dtype=bool)
     by_turn[0, rows[:in_first_turn]] = True
     by_turn[1, rows[in_first_turn:]] = True
-    held = by_turn.any(axis=0)
+    held = by_turn[0] | by_turn[1]
     begin = shape.padding[0] - y[0] * shape.stride[0]  # of the ifmap without padding
     read = held[max(begin, 0) : max(begin + shape.H, 0)].sum()
     return len(y), int(by_turn.sum()), int(by_turn[0].sum()), int(held.sum()), int(read)
