@@ -6,11 +6,11 @@ import platform
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
+from importlib.metadata import version
 from operator import add
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 
 from zapsim.arch.load import load_arch
@@ -313,7 +313,7 @@ def _provenance(
     return {
         "zapsim": __version__,
         "numpy": np.__version__,
-        "numba": numba.__version__,
+        "numba": version("numba"),
         "python": platform.python_version(),
         "arch_sha256": arch.hash,
         "trace_sha256": trace.hash,

@@ -3,6 +3,9 @@
 import subprocess
 import sys
 
+import pytest
+from numba.core import config
+
 START = """
 import contextlib, io, sys
 from zapsim.cli import _COMMANDS, build_parser, main
@@ -20,6 +23,14 @@ with contextlib.redirect_stdout(io.StringIO()):
     status = main(["run", "--arch", "eyeriss", "--trace", "digits_cnn"])
 print(status, "numba" in sys.modules, sorted({"scipy", "torch", "pandas", "matplotlib"} & set(sys.modules)))
 import scipy.linalg  # it is hidden no longer
+"""
+
+RUN_TWICE = """
+import subprocess, sys
+script = "import sys; from zapsim.cli import main; status = main(); sys.exit(status or 3 * ('numba' in sys.modules))"
+command = [sys.executable, "-c", script, "run", "--arch", "eyeriss", "--trace", "digits_cnn"]
+first, second = (subprocess.run(command, capture_output=True) for _ in range(2))
+print(first.returncode in (0, 3), second.returncode, first.stdout == second.stdout, first.stderr, second.stderr)
 """
 
 WITHOUT_TORCH = """
@@ -51,6 +62,11 @@ def test_version_and_help_load_no_library():
 
 def test_a_run_loads_numba_without_scipy():
     assert run(RUN) == "0 True []"
+
+
+@pytest.mark.skipif(bool(config.DISABLE_JIT) or sys.platform != "linux", reason="nothing is compiled, or kept")
+def test_a_later_run_does_without_numba():
+    assert run(RUN_TWICE) == "True 0 True b'' b''"
 
 
 def test_shapes_are_inspected_without_torch(tmp_path):

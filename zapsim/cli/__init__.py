@@ -41,6 +41,7 @@ from zapsim.cli._quiet import quietly
 from zapsim.cli._startup import lean_numba
 from zapsim.cli._streams import OutputLostError, TerminatedError, replace_streams, terminating
 from zapsim.errors import ZapsimError, did_you_mean, printable, shown
+from zapsim.kernels._jit import start_without_numba
 from zapsim.version import __version__
 
 _COMMANDS = (
@@ -130,6 +131,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is not None:
         return _run(arguments)
     replace_streams()
+    if sys.argv[1:2] != ["explore"]:  # it calls kernels so often that Numba's calls, which are quicker, pay
+        start_without_numba()
     with terminating():
         return _run(sys.argv[1:])
 

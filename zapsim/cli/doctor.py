@@ -118,7 +118,7 @@ def bundle(core: Sequence[Library], extras: Mapping[str, Sequence[Library]]) -> 
     import platform
 
     import zapsim
-    from zapsim.kernels._jit import cache_directory
+    from zapsim.kernels._cache import cache_directory
 
     cache = cache_directory()
     return {
@@ -194,7 +194,7 @@ def _threads() -> str:
 
 def _cache() -> str:
     """Describe the cache of compiled kernels."""
-    from zapsim.kernels._jit import cache_directory
+    from zapsim.kernels._cache import cache_directory
 
     place = cache_directory()
     held = f"{sum(1 for path in place.rglob('*.nbc'))} compiled kernels" if place.is_dir() else "empty"

@@ -116,10 +116,7 @@ def execute(args: argparse.Namespace) -> int:
     """Run the simulation, and show or write its result."""
     from zapsim.arch.load import load_arch
     from zapsim.arch.validity import departures
-    from zapsim.report.figures.savings import draw_savings
     from zapsim.report.formats import check_view
-    from zapsim.report.style import Layout, save_figure
-    from zapsim.report.timeline_file import timeline_json
 
     if args.batch < 1:
         raise ZapsimError(f"--batch must be at least 1, got {args.batch}")
@@ -139,9 +136,14 @@ def execute(args: argparse.Namespace) -> int:
         print(f"zapsim: warning: {departure}", file=sys.stderr)
     _show(result, form, view, args.out)
     if args.plot is not None:
+        from zapsim.report.figures.savings import draw_savings
+        from zapsim.report.style import Layout, save_figure
+
         save_figure(draw_savings([result], Layout("page")), args.plot)
         say_written(args.plot)
     if args.timeline is not None:
+        from zapsim.report.timeline_file import timeline_json
+
         write_output(args.timeline, timeline_json(timed, result.clock_hz, result.headline))
     if args.report is not None:
         write_run_report(args.report, args, result, timed, explanation)
@@ -207,7 +209,7 @@ def _simulate(args: argparse.Namespace, trace: Trace | DenseTrace, timed: list[T
     from rich.console import Console
     from rich.progress import Progress
 
-    from zapsim.kernels._jit import on_compile
+    from zapsim.kernels._cache import on_compile
     from zapsim.report.timeline_file import TimedLayer
     from zapsim.simulation import simulate
 

@@ -115,9 +115,10 @@ def _told_apart(shape: ConvShape, e: int, pixels: Pixels, rows_per_column: int) 
     span = (rows[:, -1] - rows[:, 0]) * shape.stride[0] + (shape.R - 1) * shape.dilation[0] + 1
     begin = shape.padding[0] - rows[:, 0] * shape.stride[0]  # of the ifmap without padding, from the strip's first row
     above, below = np.maximum(begin, 0), np.minimum(begin + shape.H, span)
-    apart = [above, below] if pixels is None else [above, below, *np.diff(rows, axis=1).T]
+    apart = np.column_stack((above, below) if pixels is None else (above, below, np.diff(rows, axis=1)))
     of_strip, firsts = np.zeros(full, dtype=np.int64), np.arange(min(full, 1))
-    for column in apart:  # one after the other, since strips that differ in all of them at once are hardly more
+    # One column after the other, since strips that differ in all of them at once are hardly more; most do in none.
+    for column in apart[:, (apart != apart[:1]).any(axis=0)].T:
         _, numbers = np.unique(column, return_inverse=True)
         _, firsts, of_strip = np.unique(of_strip * (full + 1) + numbers, return_index=True, return_inverse=True)
     kinds = [_strip_sizes(shape, rows[first], rows_per_column) for first in firsts]
@@ -131,12 +132,14 @@ def _strip_sizes(shape: ConvShape, y: Ints, rows_per_column: int) -> tuple[int, 
     """Count the ofmap rows `y` of a strip, and the different ifmap rows that they read: see :class:`Strips`."""
     taps = np.arange(shape.R) * shape.dilation[0]
     in_first_turn = -(-len(y) // rows_per_column)
-    first, later = (
-        np.unique(part[:, np.newaxis] * shape.stride[0] + taps) for part in (y[:in_first_turn], y[in_first_turn:])
-    )
-    held = np.union1d(first, later)
-    read = int(((held >= shape.padding[0]) & (held < shape.padding[0] + shape.H)).sum())
-    return len(y), len(first) + len(later), len(first), len(held), read
+    rows = (y - y[0])[:, np.newaxis] * shape.stride[0] + taps  # from the first one
+    by_turn = np.zeros((2, rows[-1, -1] + 1), dtype=bool)
+    by_turn[0, rows[:in_first_turn]] = True
+    by_turn[1, rows[in_first_turn:]] = True
+    held = by_turn[0] | by_turn[1]
+    begin = shape.padding[0] - y[0] * shape.stride[0]  # of the ifmap without padding
+    read = held[max(begin, 0) : max(begin + shape.H, 0)].sum()
+    return len(y), int(by_turn.sum()), int(by_turn[0].sum()), int(held.sum()), int(read)
 
 
 @lru_cache(maxsize=256)
