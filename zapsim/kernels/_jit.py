@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any, ParamSpec, TypeVar, cast
 
 from zapsim.kernels._cache import cache_directory
@@ -14,6 +15,9 @@ _Result = TypeVar("_Result")
 
 _HARMLESS = {"NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS"}
 """Settings of Numba that change no machine code."""
+
+_TRIED = "0.68."
+"""Start of the versions of Numba whose machine code has been run without Numba."""
 
 _without_numba = False
 
@@ -28,7 +32,7 @@ def start_without_numba() -> None:
     global _without_numba  # noqa: PLW0603 (of the process, as imports are)
     settings = {name for name in os.environ if name.startswith("NUMBA_")} - _HARMLESS
     as_usual = settings or "numba" in sys.modules or os.path.exists(".numba_config.yaml")
-    _without_numba = sys.platform == "linux" and not as_usual
+    _without_numba = sys.platform == "linux" and not as_usual and version("numba").startswith(_TRIED)
 
 
 def kernel(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:

@@ -2,7 +2,8 @@
 
 What is kept is the object code that Numba has made of a kernel, with the function that unpacks Python's arguments. That
 code calls functions of Numba's C libraries. These are imported alone, and LLVM links the code to them. All of it is
-Numba's own business, so a file holds for one version of Numba, and whatever fails leads to Numba.
+Numba's own business, so only versions that have been tried are used so, and whatever fails leads to Numba. Files hold
+text and object code, and nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import builtins
 import ctypes
 import hashlib
+import json
 import os
-import pickle
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -39,8 +40,8 @@ class _Code(NamedTuple):
         What it holds for: the kernel and its source, the kinds, versions, the processor.
     entry, environment
         Symbols of the function that Python calls, and of the pointer to its environment.
-    constants
-        Python objects in the environment, with which results are made.
+    dtypes
+        What the environment holds: the dtypes of arrays that are returned.
     objects
         The object code.
     """
@@ -48,8 +49,19 @@ class _Code(NamedTuple):
     key: str
     entry: str
     environment: str
-    constants: list[object]
+    dtypes: list[str]
     objects: bytes
+
+    def to_bytes(self) -> bytes:
+        """Write it: a line of JSON, then the object code."""
+        return json.dumps(self[:-1]).encode() + b"\n" + self.objects
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> _Code:
+        """Read what :meth:`to_bytes` wrote."""
+        line, _, objects = content.partition(b"\n")
+        key, entry, environment, dtypes = json.loads(line)
+        return cls(key, entry, environment, dtypes, objects)
 
 
 class DirectKernel:
@@ -113,11 +125,14 @@ class DirectKernel:
         # Numba has converted an argument, or keeps nothing itself, or uses a library that only it loads.
         if made is None or not objects or b"__svml" in objects:
             return
+        constants = made.environment.consts
+        if not all(isinstance(one, np.dtype) and one.names is None for one in constants):
+            return
         entry, environment = made.fndesc.llvm_cpython_wrapper_name, made.fndesc.env_name
-        code = _Code(key, entry, environment, list(made.environment.consts), objects)
+        code = _Code(key, entry, environment, [one.str for one in constants], objects)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_bytes(sealed(pickle.dumps(tuple(code))))
+        partial.write_bytes(sealed(code.to_bytes()))
         os.replace(partial, path)
 
 
@@ -148,7 +163,7 @@ def _host() -> tuple[str, ...]:
 def _read(path: Path, key: str) -> _Code | None:
     """Read the machine code for a key; None if there is none, or that of another state of the source."""
     content = read_sealed(path)
-    code = None if content is None else _Code(*pickle.loads(content))  # nosec B301
+    code = None if content is None else _Code.from_bytes(content)
     return code if code is not None and code.key == key else None
 
 
@@ -160,7 +175,7 @@ def _linked(code: _Code, function: Callable[..., object]) -> Callable[..., objec
     engine.add_object_file(llvm.ObjectFileRef.from_data(code.objects))
     engine.finalize_object()
     environment = dynamic.Environment(function.__globals__)
-    environment.consts.extend(code.constants)
+    environment.consts.extend(map(np.dtype, code.dtypes))
     ctypes.c_void_p.from_address(engine.get_global_value_address(code.environment)).value = id(environment)
     address, module = engine.get_function_address(code.entry), sys.modules[function.__module__]
     made = dynamic.make_function(module, function.__name__, function.__doc__ or "", address, environment, (engine,))
@@ -186,7 +201,7 @@ def _libraries() -> tuple[Any, Any]:
         if isinstance(value, type) and issubclass(value, BaseException):
             llvm.add_symbol(f"PyExc_{name}", id(value))
     llvm.add_symbol("_Py_NoneStruct", id(None))
-    llvm.add_symbol("numba_unpickle", ctypes.cast(_unpickle, ctypes.c_void_p).value)
+    llvm.add_symbol("numba_unpickle", ctypes.cast(_constant, ctypes.c_void_p).value)
     return llvm, dynamic
 
 
@@ -203,13 +218,14 @@ def _c_library(name: str) -> ModuleType:
     return sys.modules[name]
 
 
-_unpickled: dict[bytes, object] = {}
+_NDARRAY = b"\x80\x04\x95\x15\0\0\0\0\0\0\0\x8c\x05numpy\x94\x8c\x07ndarray\x94\x93\x94."
+"""How Numba writes the class of arrays into machine code that returns one."""
 
 
 @ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
-def _unpickle(address: int, length: int, _digest: int) -> object:
-    """Unpickle a constant in machine code, once; Numba's own function for this needs Numba."""
-    data = ctypes.string_at(address, length)
-    if data not in _unpickled:
-        _unpickled[data] = pickle.loads(data)  # nosec B301
-    return _unpickled[data]
+def _constant(address: int, length: int, digest: int) -> object:
+    """Return a constant of machine code. Numba, which has to be imported for it, reads all but the class of arrays."""
+    if ctypes.string_at(address, length) == _NDARRAY:
+        return np.ndarray
+    of_numba = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+    return of_numba(_c_library("numba._helperlib").c_helpers["unpickle"])(address, length, digest)
