@@ -1,7 +1,7 @@
 # The lanes are defined in .ci/run: `make check` runs them in the current environment, `.ci/run` in fresh ones.
 lanes = lint types imports docs test test-nojit test-boundscheck examples wheel
 
-.PHONY: check ci format rtl fuzz kills mutants pythons audit licences $(lanes)
+.PHONY: check ci format rtl fuzz fuzz-guided kills mutants pythons audit licences $(lanes)
 
 check: $(lanes)
 
@@ -22,6 +22,10 @@ format:
 # An hour of mutated files, over every reader in turn.
 fuzz:
 	python -m tests.fuzz --tries 1000000 --seconds 150 --seed $$(date +%s)
+
+# The same, each reader led for 100 s by the branches that it reaches; needs atheris (extra `fuzz`).
+fuzz-guided:
+	for reader in $$(python -m tests.fuzz --list); do python -m tests.fuzz.guided $$reader --seconds 100 || exit; done
 
 # Commands that are killed at random moments, then run again.
 kills:

@@ -51,6 +51,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder for a file of each failure")
+    parser.add_argument("--list", action="store_true", help="print the names of the readers")
     parser.add_argument("--group", choices=[group.__name__.strip("_") for group in GROUPS], help="only these readers")
     args = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -59,6 +60,9 @@ def main() -> int:
         groups = [group for group in GROUPS if args.group in (None, group.__name__.strip("_"))]
         readers = ((kind, reader) for group in groups for kind, reader in group(Path(name)).items())
         for kind, reader in readers:
+            if args.list:
+                print(kind)
+                continue
             if args.readers and kind not in args.readers:
                 continue
             outcomes, files = fuzz(reader, args.tries, args.seconds, args.seed, Path(name))
