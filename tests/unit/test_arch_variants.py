@@ -1,5 +1,7 @@
 """Variants of an architecture: what a file with the changes would give, value by value."""
 
+import pickle
+
 import pytest
 
 from tests.builders import ARRAYS, arch
@@ -31,6 +33,21 @@ def test_the_later_patch_wins(eyeriss):
     patches = [eyeriss.patch("array", {"rows": 3, "cols": 4}, "here"), eyeriss.patch("array.cols", 5, "here")]
     assert (eyeriss.spec(patches).array.rows, eyeriss.spec(patches).array.cols) == (3, 5)
     assert eyeriss.spec(patches[::-1]).array.cols == 4
+
+
+def test_sections_that_variants_share_are_checked_once(eyeriss):
+    wide, narrow = (eyeriss.spec([eyeriss.patch("array.cols", cols, "here")]) for cols in (9, 5))
+    assert wide.energy is narrow.energy
+    assert wide.array.cols == 9
+    assert narrow.array.cols == 5
+    assert eyeriss.spec([eyeriss.patch("array.cols", 9, "here")]).array is wide.array
+
+
+def test_what_is_removed_is_removed_in_another_process(eyeriss):
+    patch = eyeriss.patch("buffers.filters", None, "here")
+    there, same = pickle.loads(pickle.dumps((eyeriss, patch)))
+    assert same == patch
+    assert there.spec([same]).hash == eyeriss.spec([patch]).hash != eyeriss.base.hash
 
 
 def test_changed_is_the_base_of_others(eyeriss):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from enum import Enum
+from typing import Any, Final, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
@@ -17,7 +18,14 @@ Patch: TypeAlias = Mapping[KeyPath, object]
 
 _MOST_SECTIONS = 1024
 
-GONE = object()
+
+class _Removal(Enum):
+    """A value that is itself in every process, which a bare object is not."""
+
+    GONE = "gone"
+
+
+GONE: Final = _Removal.GONE
 """Stands in a patch for a value that is removed."""
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine_inputs import without_name
@@ -50,19 +51,40 @@ def _best(
     if mapping.array.blocking == "none":
         return mapping
 
-    def cost(choice: SystolicMapping) -> tuple[float, int]:
-        dense = dense_work(choice)
-        words = dram_words(shape, choice, one_by_one(dense), glb_words)
-        ifmap, filters, _, spilled = words.table.sum(axis=1).tolist()
-        moved = ifmap * coded + filters + 2 * spilled
-        return stage_cycles(choice, dense).cycles.total + moved * word_cycles, choice.blocks
+    def cost(choice: _Choice) -> tuple[float, int]:
+        moved = choice.ifmap * coded + choice.filters + 2 * choice.spilled
+        return choice.cycles + moved * word_cycles, choice.mapping.blocks
 
-    choices = [
+    return min(_all_blocks(shape, mapping, glb_words), key=cost).mapping  # of equals the first: with most columns
+
+
+class _Choice(NamedTuple):
+    """Blocks of a dense layer, and what they take: cycles on the array, and words of DRAM."""
+
+    mapping: SystolicMapping
+    cycles: int = 0
+    ifmap: int = 0
+    filters: int = 0
+    spilled: int = 0
+
+
+@lru_cache(maxsize=4096)
+def _all_blocks(shape: ConvShape, mapping: SystolicMapping, glb_words: int) -> list[_Choice]:
+    """List the blocks that a buffer can hold: once for all DRAM channels."""
+    mappings = [
         replace(columns, blocking=choice, drifts=choice.streams_stay)
         for columns, held in _columns(shape, mapping, glb_words)
         for choice in held
     ]
-    return choices[0] if len(choices) == 1 else min(choices, key=cost)  # of equals the first: with most columns
+    if len(mappings) == 1:  # there is nothing to compare
+        return [_Choice(mappings[0])]
+    choices = []
+    for one in mappings:
+        dense = dense_work(one)
+        words = dram_words(shape, one, one_by_one(dense), glb_words)
+        ifmap, filters, _, spilled = words.table.sum(axis=1).tolist()
+        choices.append(_Choice(one, stage_cycles(one, dense).cycles.total, ifmap, filters, spilled))
+    return choices
 
 
 def _columns(
