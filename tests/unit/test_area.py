@@ -9,12 +9,11 @@ from zapsim.energy.area import AREA_COMPONENTS, area_by_component, count_parts, 
 from zapsim.errors import ConfigError
 
 DENSITY = {"logic": 0.5, "memory": 0.8}
+TABLE = {"technology": "none", "density": DENSITY, "predictor_buffer": "100 words"}
 
 
 def with_area(dataflow="row-stationary", **parts):
-    table = {"technology": "none", "density": DENSITY, "predictor_buffer": "100 words",
-             "parts": {part: f"{size} um2" for part, size in parts.items()}}  # fmt: skip
-    return arch(dataflow, area=table)
+    return arch(dataflow, area=TABLE | {"parts": {part: f"{size} um2" for part, size in parts.items()}})
 
 
 def test_parts_of_a_row_stationary_array():
@@ -66,6 +65,17 @@ def test_by_hand():
         "masks": 30 * 300 / 0.5 / 1e6,
     })  # fmt: skip
     assert total_area(spec) == pytest.approx(sum(area_by_component(spec).values()))
+
+
+@pytest.mark.parametrize(("arithmetic", "share"), [("int8", 0.42), ("power-of-two", 0.32)])
+def test_narrow_arithmetic_makes_the_lanes_of_the_predictor_smaller_and_nothing_else(
+    arithmetic: str, share: float
+) -> None:
+    parts = dict.fromkeys(AREA_PARTS, "10 um2")
+    wide = area_by_component(arch(area={**TABLE, "parts": parts}))
+    unit = {"unit": "dedicated", "lanes": 9, "latency": "8 cycles", "arithmetic": arithmetic}
+    narrow = area_by_component(arch(area={**TABLE, "parts": parts}, predictor=unit))
+    assert narrow == pytest.approx(wide | {"predictor": wide["predictor"] - (1 - share) * 9 * 10 / 0.5 / 1e6})
 
 
 @pytest.mark.parametrize("unit", ["array", "ideal"])

@@ -10,6 +10,7 @@ from tests.reference.lanes_cases import lanes_arch
 from zapsim.arch.arrays import OutputLanesArray
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import PRESETS, Policy, preset
+from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import Demand
 from zapsim.arrays.engines import ENGINES
 from zapsim.arrays.lanes.ifmap_buffer import streamed_words
@@ -132,6 +133,32 @@ def test_ifmap_words_of_a_group() -> None:
     assert (words(None), words(24), words(23), words(12)) == (20, 20, 36, 36)
 
 
+def test_ifmap_words_where_the_axes_differ() -> None:
+    """3 × 3 outputs read the rows -1 to 1, 1 to 3, 3 to 5, and the columns -2 0, 1 3, 4 6."""
+    axes = {"stride": (2, 3), "padding": (1, 0, 2, 0), "dilation": (1, 2)}
+    shape = ConvShape("layer", C=1, H=7, W=9, K=1, R=3, S=2, **axes)
+
+    def words(buffer: int, shape: ConvShape = shape) -> int:
+        return streamed_words(shape, map_lanes(shape, lanes_arch(array(ifmap_buffer=f"{buffer} words"))), None)
+
+    assert words(27) == 6 * 5  # three rows of 9 words: each value that is read, once
+    assert words(9) == (2 + 3 + 3) * 9  # a window is 3 × 3 words: whole rows for each ofmap row
+    assert words(8) == (2 + 3 + 3) * (1 + 2 + 2)  # each pixel's own
+    # 2 × 4 outputs, the last of which ends in column 7 of 9.
+    assert words(6, ConvShape("layer", C=1, H=4, W=9, K=1, R=3, S=2, stride=(1, 2))) == (3 + 3) * 8
+
+
+def test_a_block_that_is_no_multiple_of_a_group_touches_two() -> None:
+    """4 groups of 3 filters in blocks of 4: 0 to 3, 4 to 7, 8 to 11, each in two groups. Two maps have 3 rows of 4."""
+    shape = ConvShape("layer", C=4, H=5, W=2, K=12, R=3, S=1, groups=4)
+
+    def words(buffer: int) -> int:
+        changed = {"lanes": 4, "spread": {"lanes": "filters"}, "ifmap_buffer": f"{buffer} words"}
+        return streamed_words(shape, map_lanes(shape, lanes_arch(array(**changed))), None)
+
+    assert (words(12), words(11)) == (10, 3 * 3 * 2)
+
+
 def test_waiting_is_reported() -> None:
     """5 outputs of 4 cycles on 2 lanes in 12 cycles: 24 lane-cycles, of which 20 are busy; 16 dense cycles all are."""
     arch = lanes_arch(array(sync="lane"))
@@ -180,6 +207,7 @@ def test_filters_that_do_not_fit_are_streamed_with_their_indices():
     stage = LanesEngine().time_stage(SHAPE, arch, map_lanes(SHAPE, arch), Demand(exit_macs=exits))
     assert stage.counts.filter_bus_words == 2 * (4 + 3 + 1 + 3)
     assert stage.counts.filter_spad_reads == 2 * 15
+    assert (stage.counts.macs_executed, stage.counts.macs_gated) == (15, 0)
     dense = LanesEngine().time_stage(SHAPE, arch, map_lanes(SHAPE, arch), Demand())
     assert dense.counts.filter_bus_words == 8  # without indices they fit
 
@@ -205,6 +233,52 @@ def test_streams_of_weights_hold_the_lanes_up():
     assert stage.counts.filter_bus_words == 32  # every lane has a stream of its own
     # One word and the last two results are ramp; the other 31 words take 15 cycles more than the lanes.
     assert (stage.cycles.compute, stage.cycles.filter_load, stage.cycles.ramp) == (16, 15, 3)
+    assert counts_with_dram(stage).dram_reads == 16 + 8  # from the GLB, which holds map and filters
+
+
+def with_dram(arch: ArchSpec, *, glb: int, word_cycles: float = 1.0, prefetch: int = 1) -> ArchSpec:
+    """Give the GLB so many words, and DRAM so many cycles for a word."""
+    size, bandwidth = glb * arch.word_bytes, arch.word_bytes * arch.clock / word_cycles
+    ahead = arch.buffers.prefetch.model_copy(update={"ifmap": prefetch, "filter": prefetch})
+    buffers = {"glb": arch.buffers.glb.model_copy(update={"size": size}), "prefetch": ahead}
+    dram = arch.dram.model_copy(update={"bandwidth": bandwidth, "refresh": 0.0})
+    return arch.model_copy(update={"buffers": arch.buffers.model_copy(update=buffers), "dram": dram})
+
+
+@pytest.mark.parametrize(("glb", "free", "stays"), [(21, 1, True), (20, 0, True), (19, 15, False)])
+def test_a_map_stays_that_just_fits_beside_the_filters(glb: int, free: int, stays: bool) -> None:
+    """A map of 16 words beside the filter of 4 words that is at work."""
+    arch = with_dram(lanes_arch(array(sync="lane", filter_buffer="3 words")), glb=glb)
+    tiles = LanesEngine().time_stage(SHAPE, arch, map_lanes(SHAPE, arch), Demand()).tiles
+    assert (tiles.free_words, tiles.ifmap_stays) == (free, stays)
+
+
+def test_a_block_queue_loads_each_filter_into_all_parts_that_share_it() -> None:
+    """8 pixels in 4 groups of the 2 lanes of a PE: both PEs load the filter, once."""
+    shape = ConvShape("layer", C=4, H=1, W=16, K=1, R=1, S=1)
+    assert work(Demand(), shape, pes=2, dispatch="block-queue").loads == 2
+    assert work(Demand(), shape, pes=1, dispatch="block-queue").loads == 1
+
+
+@pytest.mark.parametrize(
+    ("word_cycles", "prefetch", "filters"),
+    [
+        # 4 filters at a time take 512 cycles; DRAM moves 64 · 32 weights, 512 of the map, and 256 results.
+        # 2 at a time take 1024 cycles; DRAM moves 32 weights, the map twice, and the results.
+        (0.1, 1, 4),
+        (1.0, 1, 2),  # 2816 cycles of the channel, or 1312
+        (0.35, 1, 4),  # 986 cycles of the channel, or 1024 of the lanes
+        (0.35, 0, 2),  # lanes and channel in turn: 512 + 896, or 1024 + 370
+    ],
+)
+def test_fewer_filters_are_at_work_where_weights_take_longer(word_cycles: float, prefetch: int, filters: int) -> None:
+    """64 pixels of 8 words, 4 filters, whose weights are streamed from a GLB of 20 words."""
+    shape = ConvShape("layer", C=8, H=1, W=64, K=4, R=1, S=1)
+    changed = {"pes": 4, "lanes": 1, "filter_buffer": "7 words", "spread": {"pes": "filters"}}
+    arch = lanes_arch(array(**changed, buses={"ifmap": 99, "filter": 99, "psum": 99}))
+    arch = with_dram(arch, glb=20, word_cycles=word_cycles, prefetch=prefetch)
+    (mapping,) = LanesEngine().map_stages(shape, arch)
+    assert mapping.whole.filters == filters
 
 
 def test_nothing_kept_costs_nothing():

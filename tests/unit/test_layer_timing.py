@@ -8,11 +8,12 @@ from zapsim.arch.policy import PRESETS, Policy, preset
 from zapsim.arrays.engines import ENGINES
 from zapsim.counts import Counts, Cycles
 from zapsim.errors import MappingError, PolicyError
-from zapsim.patterns import pattern_map
-from zapsim.timing.layer import time_layer
+from zapsim.patterns import NO_PATTERN, pattern_map
+from zapsim.timing.layer import time_in_two_stages, time_layer
 from zapsim.timing.predictor import predictor_counts
 from zapsim.timing.stages import even_mask, layer_demands, layer_mask, stage_shares
 from zapsim.tracefile.packed import PackedMap
+from zapsim.tracefile.predictor_work import GIVEN_WORK
 from zapsim.tracefile.records import LayerTrace, PredictorSetting
 from zapsim.workload import ConvShape
 
@@ -208,6 +209,28 @@ def test_a_layer_that_does_not_pay_runs_dense():
     assert run("zap", predictor=slow) == run("dense", predictor=slow)
     fast = {"unit": "ideal", "layers": "paying"}
     assert run("zap", predictor=fast).cycles.compute == 6 < run("dense", predictor=fast).cycles.compute
+
+
+@pytest.mark.parametrize(("kept", "cycles"), [(0.25, 128), (1.0, 512)])
+def test_a_mask_from_elsewhere_pays_where_it_leaves_something_out(kept: float, cycles: int) -> None:
+    """8 × 8 pixels of 8 filters: there is no pattern, so a quarter of all outputs is left, wherever it lies."""
+    shape = ConvShape("given", C=2, H=8, W=8, K=8, R=1, S=1)
+    mask = np.zeros((1, 8, 8, 8), dtype=bool)
+    mask[:, : round(8 * kept)] = True
+    full = PackedMap.full(1, 8, 8, 2)
+    setting = PredictorSetting(pattern=NO_PATTERN, threshold=0.0, method="given", work=GIVEN_WORK)
+    layer = LayerTrace(shape=shape, ifmap_nonzero=full, mask=PackedMap.from_bool(mask), setting=setting)
+    assert run("zap", layer, predictor={"unit": "ideal", "layers": "paying"}).cycles.compute == cycles
+
+
+def test_a_layer_in_two_stages_computes_every_output_once(rng: np.random.Generator) -> None:
+    """A quarter of 8 × 6 pixels, then the other three quarters."""
+    layer = random_layer(rng, ConvShape("quarter", C=2, H=8, W=6, K=3, R=1, S=1), pattern="1/4")
+    for policy in ("dense", "gate-input"):
+        split = time_in_two_stages(OneCycleAnOutput(), arch(), layer, PRESETS[policy])
+        assert split.cycles.compute == layer.shape.outputs
+        assert split.counts.macs_dense == layer.shape.macs
+        assert split.counts.macs_executed == run(policy, layer).counts.macs_executed
 
 
 def test_an_even_mask_has_its_share_in_every_place(rng):

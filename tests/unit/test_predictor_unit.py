@@ -19,6 +19,7 @@ from zapsim.simulation import layer_timing
 from zapsim.timing.layer import combine_stages
 from zapsim.timing.predictor import PredictorResult, predictor_counts, run_predictor
 from zapsim.timing.residency import operand_loads
+from zapsim.tracefile.decision_unit import DecisionUnit
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.predictor_work import GIVEN_WORK, ZAP_WORK, Kernel, PredictorWork
 from zapsim.tracefile.records import PredictorSetting
@@ -243,6 +244,16 @@ def test_each_method_is_charged_its_work(work, macs, compares, weights):
 @pytest.mark.parametrize(("work", "cycles"), [(ZAP_WORK, 180), (ONE_KERNEL, 60), (SUMS, 60)])
 def test_on_the_array_each_kernel_is_a_depthwise_layer(work, cycles):
     assert run_work({"unit": "array"}, work).busy_cycles == cycles
+
+
+def test_outputs_that_are_decided_on_together_share_a_bit():
+    """60 outputs outside the pattern, 4 filters of a pixel together; for a quota, each has a score of 8 bits instead."""
+    filters = DecisionUnit(filters=4)
+    assert filters.decisions(TINY, 60) == 15
+    for unit, decisions, bits in ((None, 60, 1), (filters, 15, 1), (DecisionUnit(filters=4, quota="layer"), 60, 8)):
+        counts = predictor_counts(TINY, 60, work=ONE_KERNEL, unit=unit)
+        assert counts.mask_bits_written == counts.mask_bits_read == decisions * bits
+        assert counts.predictor_compares == decisions + (60 if unit else 0)
 
 
 def test_masks_from_elsewhere_are_only_brought():

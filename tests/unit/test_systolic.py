@@ -1,6 +1,7 @@
 """Systolic arrays by hand: 2×2 cases, folds and utilisation, options, DRAM traffic, and what is refused."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from zapsim.arrays.engine import Demand, StageResult
 from zapsim.arrays.engines import ENGINES
 from zapsim.arrays.systolic import kernels
 from zapsim.arrays.systolic.mapping import map_systolic, systolic_array
+from zapsim.arrays.systolic.pace import stage_cycles
 from zapsim.arrays.systolic.timing import SystolicEngine
-from zapsim.arrays.systolic.work import pixel_words
+from zapsim.arrays.systolic.work import dense_work, pixel_words
 from zapsim.counts import Cycles
 from zapsim.errors import MappingError, PolicyError
 from zapsim.timing.layer import check_buffer
@@ -124,6 +126,10 @@ def test_filters_sorted_by_density_share_tiles_with_their_like() -> None:
     assert ordered.counts.macs_lost == 3
     assert plain.cycles.total == 2 * 8 + 2 * 7 - 1
     assert ordered.cycles.total == 2 * 8 - 1  # filters 1 and 3 have a tile of their own: nothing runs there
+    for filters in combinations(range(4), 2):  # any two of the four: one tile, in which nothing is lost
+        pixel = "".join("#" if k in filters else "." for k in range(4))
+        ordered = time(array_of("weight-stationary", channel_order="by-density"), [pixel] * 4)
+        assert (ordered.cycles.total, ordered.counts.macs_lost) == (2 * 8 - 1, 0)
 
 
 @pytest.mark.parametrize("dataflow", DATAFLOWS)
@@ -291,6 +297,36 @@ def test_tiles_are_dealt_to_arrays_in_turn() -> None:
     masked = time(array_of("weight-stationary", count=2), ["##..", "##..", "##..", "###."])
     assert masked.cycles.total == 2 * 8 - 1  # the second array has one vector in each of its folds, and waits
     assert masked.imbalance == pytest.approx(16 / ((16 + 10) / 2))
+    for result in (one, two, masked):  # what runs side by side is one tile for DRAM
+        assert result.tiles.cycles.sum() == result.cycles.total
+        assert result.tiles.outputs.sum() == 16 - 2 * (result is masked) * (4 - 1)
+
+
+def test_a_first_round_without_work_takes_no_time() -> None:
+    """4 tiles of 2 filters on 2 arrays, of which only the last two compute anything."""
+    shape = replace(SMALL, K=8)
+    late = time(array_of("weight-stationary", count=2), ["....####"] * 4, shape=shape)
+    assert late.cycles.total == late.tiles.cycles.sum() == 2 * 8 - 1
+    assert late.tiles.outputs.sum() == 16
+
+
+def test_a_dense_stage_takes_the_time_of_its_mapping() -> None:
+    """Tiles that are alike are counted as often as there are, on one array and on two."""
+    shape = ConvShape("alike", C=3, H=1, W=4, K=24, R=1, S=1)
+    for count, rounds in ((1, 12), (2, 6)):
+        mapping = map_systolic(shape, array_of("weight-stationary", count=count))
+        assert stage_cycles(mapping, dense_work(mapping)).cycles.total == rounds * 2 * 8 - 1
+
+
+def test_gated_outputs_read_no_words_in_their_last_fold() -> None:
+    """3 products in folds of 2 and 1. Of 16 outputs 12 are gated, after two products: 16 · 3 - 12 · 1 MACs."""
+    bits = np.zeros((1, 1, 4, 4), dtype=np.bool_)
+    bits[..., 1] = True
+    arch = arch_of(array_of("weight-stationary"))
+    demand = Demand(PackedMap.from_bool(bits), gate=True)
+    counts = ENGINE.time_stage(SMALL, arch, ENGINE.map_stages(SMALL, arch)[0], demand).counts
+    assert (counts.macs_executed, counts.macs_gated) == (36, 12)
+    assert counts.ifmap_spad_reads == counts.filter_spad_reads == 36
 
 
 def test_options_that_contradict_each_other_are_refused() -> None:
