@@ -1,7 +1,7 @@
 # The lanes are defined in .ci/run: `make check` runs them in the current environment, `.ci/run` in fresh ones.
 lanes = lint types imports docs test test-nojit test-boundscheck examples wheel
 
-.PHONY: check ci format rtl fuzz fuzz-guided kills mutants pythons audit licences $(lanes)
+.PHONY: bench check ci format rtl fuzz fuzz-guided kills mutants pythons audit licences $(lanes)
 
 check: $(lanes)
 
@@ -18,6 +18,11 @@ ci:
 format:
 	ruff check --fix .
 	ruff format .
+
+# All benchmarks as one table in processor time, and build/bench.json. All of it takes half an hour, QUICK=1 a minute or two;
+# ONLY="points masks" a part; PAGE=docs/performance.md replaces the table and the plot there.
+bench:
+	python -m benchmarks --json build/bench.json $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(PAGE),--page $(PAGE))
 
 # An hour of mutated files, over every reader in turn.
 fuzz:

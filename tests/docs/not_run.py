@@ -37,7 +37,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
     },
     "docs/models/rtl.md": {"": _RTL},
     "docs/networks.md": {"zapsim train": _DATA},
-    "docs/performance.md": {"pytest": _BENCHMARK},
+    "docs/performance.md": {"make bench": _BENCHMARK},
     "docs/results/exploration.md": {"python": _NEEDS_HOURS},
     "docs/results/made-for-prediction.md": {"python": _NEEDS_HOURS},
     "docs/results/sensitivity.md": {"python": _NEEDS_HOURS},

@@ -178,7 +178,6 @@ OPTIONS = [
     "no:cacheprovider",
     "-p",
     "no:randomly",
-    "--benchmark-disable",
     "--rootdir",
     str(ROOT),
 ]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from tests.explore_support import load
 from zapsim.exploration.evaluate import Evaluator
@@ -12,7 +13,7 @@ from zapsim.exploration.gaussian_process import CostModel
 from zapsim.exploration.lattice import Lattice, LatticeAxis
 from zapsim.exploration.load import load_space
 from zapsim.exploration.pareto import pareto_front
-from zapsim.exploration.search import Search, margins
+from zapsim.exploration.search import Search, margins, on_front
 
 DIGITS = Path(__file__).parents[2] / "traces" / "digits_cnn.safetensors"
 REAL = {
@@ -29,6 +30,13 @@ REAL = {
     "objectives": ["latency", "energy", "area"],
 }
 """500 designs for a real network, of which 3 objectives can be had."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread_of_linear_algebra():
+    """As in an exploration: with two, a search takes ten times as long on a busy machine."""
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -145,27 +153,59 @@ def smooth(design) -> tuple[float, float]:
     return (1 + a) * (2 + b) * (1.0, 1.5, 4.0)[c], 30.0 - a * b + c
 
 
+def test_on_front_against_the_definition():
+    rng = np.random.default_rng(2)
+    drawn, best = rng.random((5, 12, 3)), rng.random((4, 3))
+    expected = [
+        np.mean([
+            not any((one <= costs[index]).all() for one in (*best, *np.delete(costs, index, axis=0))) for costs in drawn
+        ])
+        for index in range(12)
+    ]  # fmt: skip
+    assert on_front(drawn, best) == pytest.approx(expected)
+    assert 0 < sum(expected) < 12
+
+
+def learnt(designs, costs, objectives=2):
+    model = CostModel(LATTICE, objectives)
+    model.learn(designs, costs)
+    return model
+
+
 def test_the_model_knows_what_it_was_told_and_is_unsure_elsewhere():
     designs = list(LATTICE.walk())
     told, rest = designs[::2], designs[1::2]
-    mean, deviation, scaled = CostModel(LATTICE, 2).predict(told, [smooth(one) for one in told], told)
-    assert mean == pytest.approx(scaled, abs=1e-3)
+    model = learnt(told, [smooth(one) for one in told])
+    mean, deviation = model.predict(told)
+    assert mean == pytest.approx(model.scaled, abs=1e-3)
     assert deviation.max() < 0.01
-    mean, deviation, _ = CostModel(LATTICE, 2).predict(told, [smooth(one) for one in told], rest)
+    mean, deviation = model.predict(rest)
     truth = np.log([smooth(one) for one in rest])
     assert np.abs(mean - truth).max() < 0.1
     assert (np.abs(mean - truth) <= 4 * deviation + 1e-3).all()
+
+
+def test_draws_scatter_as_the_model_says():
+    designs = list(LATTICE.walk())
+    told, asked = designs[::5], designs[1::5]
+    model = learnt(told, [smooth(one) for one in told])
+    mean, deviation = model.predict(asked)
+    drawn = model.draw(asked, 4000, np.random.default_rng(0))
+    assert drawn.mean(axis=0) == pytest.approx(mean, abs=5 * deviation.max() / np.sqrt(4000))
+    assert drawn.std(axis=0) == pytest.approx(deviation, rel=0.1, abs=2e-3)
+    wider = model.draw(asked, 4000, np.random.default_rng(0), spread=2.0)
+    assert wider - mean == pytest.approx(2 * (drawn - mean))
 
 
 def test_the_model_against_the_textbook():
     """Rasmussen and Williams, equations 2.25 and 2.26, with the model's own covariance."""
     designs = list(LATTICE.walk())
     told, asked = designs[::4], designs[1::4]
-    model = CostModel(LATTICE, 1)
     costs = [(-smooth(one)[0],) for one in told]  # not all positive: scaled by their spread
-    mean, deviation, scaled = model.predict(told, costs, asked)
+    model = learnt(told, costs, objectives=1)
+    mean, deviation = model.predict(asked)
     values = np.array(costs)[:, 0] / np.ptp(costs)
-    assert scaled[:, 0] == pytest.approx(values)
+    assert model.scaled[:, 0] == pytest.approx(values)
     covariance = model.likeness(told, told) + 1e-6 * np.eye(len(told))
     between = model.likeness(asked, told)
     centred = values - values.mean()
@@ -175,8 +215,26 @@ def test_the_model_against_the_textbook():
     assert deviation[:, 0] == pytest.approx(np.sqrt(np.maximum(left, 0) * signal), abs=1e-4)
 
 
+def test_reaches_are_more_likely_than_before():
+    """With reaches as they were at first, what the model was told is less likely."""
+    designs = list(LATTICE.walk())[::2]
+    values = np.log([smooth(one)[0] for one in designs])
+    values -= values.mean()
+
+    def misfit(likeness):
+        covariance = likeness + 1e-6 * np.eye(len(designs))
+        signal = values @ np.linalg.solve(covariance, values) / len(values)
+        return len(values) * np.log(signal) + np.linalg.slogdet(covariance)[1]
+
+    before = CostModel(LATTICE, 1).likeness(designs, designs)
+    after = learnt(designs, [smooth(one)[:1] for one in designs], objectives=1).likeness(designs, designs)
+    assert misfit(after) < misfit(before) - 1
+
+
 def test_a_constant_cost_is_no_trouble():
     designs = list(LATTICE.walk())
-    mean, deviation, _ = CostModel(LATTICE, 2).predict(designs[:9], [(1.0, 0.0)] * 9, designs[9:12])
+    model = learnt(designs[:9], [(1.0, 0.0)] * 9)
+    mean, deviation = model.predict(designs[9:12])
     assert mean == pytest.approx(np.array([[0.0, 0.0]] * 3), abs=1e-9)
     assert deviation == pytest.approx(np.zeros((3, 2)), abs=1e-6)
+    assert model.draw(designs[9:12], 2, np.random.default_rng(0)) == pytest.approx(np.zeros((2, 3, 2)), abs=1e-6)
