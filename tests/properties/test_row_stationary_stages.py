@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -223,6 +224,32 @@ def test_a_compact_stage_by_hand() -> None:
     assert small.tiles.ifmap_words.tolist() == [4, 4, 4, 4, 4, 4], "3 words hold one filter"
     assert small.tiles.spilled_words.tolist() == [0, 0, 0, 0, 2, 0], "of 5 words 2 wait in DRAM"
     assert small.tiles.psum_words.tolist() == [0, 0, 0, 0, 0, 2]
+    with patch("zapsim.arrays.row_stationary.tiles.MOST_TILES", 0):  # a tile of all passes of a block
+        merged = case.time(kept, have=replace(have, glb_words=7)).tiles
+    assert merged.spilled_words.tolist() == merged.psum_words.tolist() == [0, 0, 2]
+    assert merged.outputs.tolist() == [2, 1, 4]
+
+
+def test_filters_without_outputs_in_a_strip_have_no_pass() -> None:
+    """3 channels, two a pass and the last one alone; 4 filters, one a pass; strips of one of 2 rows of 2 pixels.
+
+    All psums fit. Filters 1 and 3 have 1 and 2 outputs in the upper strip, filters 0 and 3 2 and 1 in the lower one.
+    """
+    shape = ConvShape("x", C=3, H=2, W=2, K=4, R=1, S=1)
+    mapping = PassParameters(m=4, n=1, e=1, p=1, q=2, r=1, t=1)
+    have = Resources(1, 1, 2, 2, 1, 1, 1, 1, glb_words=99)
+    kept = np.zeros((1, 2, 2, 4), dtype=bool)
+    kept[0, 0, 0, 1] = kept[0, 0, :, 3] = kept[0, 1, :, 0] = kept[0, 1, 1, 3] = True
+    case = Case(shape, mapping, have, np.ones((2, 2), dtype=bool))
+    tiles = case.time(kept).tiles
+    assert tiles.block.tolist() == [0] * 4 + [1] * 4
+    assert tiles.outputs.tolist() == [0, 0, 1, 2, 0, 0, 2, 1], "with the last channel"
+    assert tiles.ifmap_words.tolist() == [4, 0, 2, 0] * 2
+    assert tiles.filter_words.tolist() == [2, 2, 1, 1] * 2
+    with patch("zapsim.arrays.row_stationary.tiles.MOST_TILES", 0):
+        merged = case.time(kept).tiles
+    for name in ("cycles", "ifmap_words", "filter_words", "outputs"):
+        assert getattr(merged, name).tolist() == getattr(tiles, name).reshape(2, 4).sum(axis=1).tolist(), name
 
 
 def test_masks_on_the_ifmap_bus_by_hand() -> None:

@@ -247,7 +247,7 @@ def test_on_the_array_each_kernel_is_a_depthwise_layer(work, cycles):
 
 
 def test_outputs_that_are_decided_on_together_share_a_bit():
-    """60 outputs outside the pattern, 4 filters of a pixel together; a quota has scores of 8 bits instead."""
+    """60 outputs outside the pattern, 4 filters of a pixel at a time; for a quota, each has a score of 8 bits."""
     filters = DecisionUnit(filters=4)
     assert filters.decisions(TINY, 60) == 15
     for unit, decisions, bits in ((None, 60, 1), (filters, 15, 1), (DecisionUnit(filters=4, quota="layer"), 60, 8)):

@@ -272,6 +272,22 @@ def test_a_mapping_s_energy_is_what_results_say_of_it() -> None:
     assert len(set(found)) == 3
 
 
+def test_a_pinned_mapping_of_a_layer_that_cannot_be_mapped_is_not_what_is_wrong() -> None:
+    tall = ConvShape("tall", C=1, H=20, W=20, K=1, R=13, S=3)
+    arch = arch_of(EYERISS, {"tall": mapping_of(1, 1, 1, 1, 1, 1, 1)})
+    with pytest.raises(MappingError) as caught:
+        RowStationaryEngine().map_stages(tall, arch)
+    assert str(caught.value) == (
+        "layer tall cannot be mapped: 13 filter rows R do not fit 12 array rows; it would take at least 13"
+    )
+
+
+def test_of_equally_fast_mappings_the_one_that_moves_the_fewest_words_is_not_passed_over() -> None:
+    """The bound of many of this layer's mappings is exact, so the best one has the bound of others."""
+    shape, array = ConvShape("", C=19, H=3, W=8, K=12, R=1, S=1), Resources.of(load_arch("eyeriss"))
+    assert search(shape, array, Objective()) == search(shape, array, Objective(), exhaustive=True)
+
+
 def test_memory_is_that_of_different_strips() -> None:
     """A tall filter on a tall map takes no memory for every row of the one and every row of the other (19 GB)."""
     tall, array = ConvShape("tall", C=1, H=100_000, W=1, K=4, R=50_000, S=1), Resources.of(load_arch("eyeriss"))

@@ -88,6 +88,23 @@ def test_latency_delays_the_first_tile_but_not_the_channel():
     assert list(late.start - plain.start) == [7, 7, 7]
 
 
+def test_filters_come_after_the_ifmap_of_the_same_tile():
+    loads = np.stack([ints(2, 1, 0), ints(3, 1, 0), NONE], axis=1)
+    for depth, ends in ((0, [[2, 5], [16, 17]]), (1, [[2, 5], [6, 7]])):  # alone, or tile 1 right after tile 0
+        times, _ = run(three(loads=loads, depths=(depth, depth, depth, 1)))
+        assert times.load_end[:2, :2].tolist() == ends
+
+
+def test_tiles_that_end_in_one_cycle_ask_in_the_order_of_tiles():
+    """Tile 1 takes no time and ends with tile 0, in cycle 2. Its store was there before the filters of tile 2."""
+    loads = np.stack([NONE, ints(0, 2, 3), NONE], axis=1)
+    times, waits = run(three(compute=(2, 0, 1), loads=loads, stores=ints(0, 2, 2), depths=(2, 1, 2, 2)))
+    assert list(times.start) == [0, 2, 7]
+    assert times.load_end[:, 1].tolist()[1:] == [2, 7]
+    assert list(times.store_end)[1:] == [4, 10]
+    assert waits == Stalls(dram_read=3, dram_write=2 + 2)
+
+
 def test_tiles_that_wait_for_one_another_are_refused():
     plan = three(waits_for=ints(0, -1, -1), job_after=ints(1), job_cycles=ints(5))
     with pytest.raises(ZapsimError, match="wait for one another"):
@@ -183,6 +200,9 @@ def test_a_unit_on_the_array_is_a_tile_of_its_own():
     by_tile = planned(FIRST, REST, Prediction(array_cycles=6, by_tile=True))
     assert list(by_tile.stage) == [0, 1, 2, 0, 1, 2, 0, 1, 2]
     assert list(by_tile.cycles) == [10, 2, 20] * 3
+    assert not by_tile.loads.any()
+    reread = planned(FIRST, REST, Prediction(array_cycles=6, reread_words=12, by_tile=True))
+    assert reread.loads[:, 2].tolist() == [0, 2, 0] * 3  # 4 words for each block
 
 
 def test_stages_cut_into_different_tiles_are_matched_by_their_share_of_the_layer():
