@@ -122,8 +122,11 @@ class _SealedFiles(caching.IndexDataCacheFile):  # type: ignore[misc]
 
 
 def _object_code(data: Any) -> bytes:
-    """Take the object code out of what Numba keeps of a compiled function."""
-    (_library, kind, (code, _bitcode)), *_ = data
+    """Take the object code out of what Numba keeps of a function; empty if another Numba keeps it otherwise."""
+    try:
+        (_library, kind, (code, _bitcode)), *_ = data
+    except (TypeError, ValueError):
+        return b""
     return code if kind == "object" else b""
 
 

@@ -113,7 +113,7 @@ class DirectKernel:
             return entry(*arguments)
         result = self.dispatcher(*arguments)
         self._entries[kinds] = self.dispatcher
-        with suppress(OSError):  # Numba's cache, which lies beside it, says so
+        with suppress(OSError, AttributeError):  # said by Numba's cache, beside it; of a Numba with other names
             self._keep(path, key, arguments)
         return result
 

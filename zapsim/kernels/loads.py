@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.kernels._jit import kernel
+from zapsim.kernels._jit import helper, kernel
 
 Ints = NDArray[np.int64]
 
 
-@kernel
+@helper
 def _by_block(words: Ints, block: Ints, out: Ints) -> None:
     """Add up words by block, or all of them in block 0 if `out` has no more."""
     out[:] = 0
@@ -23,7 +23,10 @@ def largest_block(words: Ints, block: Ints, blocks: int) -> int:
     """Return the words of the block that has most of them; with `blocks` = 1, all words."""
     sums = np.empty(blocks, dtype=np.int64)
     _by_block(words, block, sums)
-    return int(sums.max())
+    most = sums[0]
+    for number in range(1, blocks):
+        most = max(most, sums[number])
+    return int(most)
 
 
 @kernel

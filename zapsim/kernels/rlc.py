@@ -32,8 +32,10 @@ def zero_level_pairs(words: NDArray[np.uint64], channels: int) -> int:
         Channels of the map.
     """
     images, rows, cols, n_words = words.shape
-    digits = np.zeros((n_words, RUN_BITS), dtype=np.uint64)
-    used = np.full(n_words, _ALL, dtype=np.uint64)  # bits that stand for a channel
+    digits = np.empty((n_words, RUN_BITS), dtype=np.uint64)
+    used = np.empty(n_words, dtype=np.uint64)  # bits that stand for a channel
+    for w in range(n_words):
+        used[w] = _ALL
     used[n_words - 1] = _ALL >> np.uint64(64 * n_words - channels)
     pairs = 0
     for n in range(images):

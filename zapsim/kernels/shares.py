@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.kernels._jit import kernel
+from zapsim.kernels._jit import helper, kernel
 
 Ints = NDArray[np.int64]
 
 _MOST_PRODUCT = 2**62
 
 
-@kernel
+@helper
 def portion(total: int, part: int, whole: int) -> int:
     """Return ceil(total · part / whole), exactly, for part <= whole."""
     if total <= _MOST_PRODUCT // whole:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.kernels._jit import kernel
+from zapsim.kernels._jit import helper, kernel
 from zapsim.kernels.shares import portion
 
 Ints = NDArray[np.int64]
@@ -93,7 +93,7 @@ class Limits(NamedTuple):
     job_latency: int
 
 
-@kernel
+@helper
 def _divided(number: int, divisor: int) -> int:
     """Return number / divisor rounded up, below 2**51; a float's quotient is at most one off, and quicker to have."""
     quotient = int(number / divisor)
@@ -104,7 +104,7 @@ def _divided(number: int, divisor: int) -> int:
     return quotient
 
 
-@kernel
+@helper
 def _channel_cycles(words: int, plan: Plan) -> int:
     """Return the cycles that the channel takes for a request; 0 for none."""
     if words == 0:
@@ -113,7 +113,7 @@ def _channel_cycles(words: int, plan: Plan) -> int:
     return _divided(bursts * plan.numerator, plan.denominator)
 
 
-@kernel
+@helper
 def _scaled(block: int, plan: Plan) -> int:
     """Return the block of stage A with which a block of stage B goes."""
     if plan.blocks_a == plan.blocks_b:
@@ -121,7 +121,7 @@ def _scaled(block: int, plan: Plan) -> int:
     return ((block + 1) * plan.blocks_a - 1) // plan.blocks_b
 
 
-@kernel
+@helper
 def _turns(reach: Ints, plan: Plan) -> tuple[Ints, Ints]:
     """List the blocks in the order of their later stages; and where those that follow each block of stage A begin.
 
@@ -143,7 +143,7 @@ def _turns(reach: Ints, plan: Plan) -> tuple[Ints, Ints]:
     return turn_of, begins
 
 
-@kernel
+@helper
 def _sequence(a: Ints, b: Ints, reach: Ints, plan: Plan, z_outputs: Ints, work: Ints) -> None:
     """Put the stage of each tile in the column START of `work`, and its place in it (of stage Z: the block) in ARRAY.
 
@@ -184,7 +184,7 @@ def _sequence(a: Ints, b: Ints, reach: Ints, plan: Plan, z_outputs: Ints, work: 
                 at += 1
 
 
-@kernel
+@helper
 def _outputs_of_z(a: Ints, plan: Plan) -> Ints:
     """Count the outputs of each block that has a tile of stage Z; (0,) without that stage."""
     if not plan.array_cycles:
@@ -198,7 +198,7 @@ def _outputs_of_z(a: Ints, plan: Plan) -> Ints:
     return outputs
 
 
-@kernel
+@helper
 def _total(values: Ints) -> int:
     """Add up."""
     total = 0
@@ -207,7 +207,7 @@ def _total(values: Ints) -> int:
     return total
 
 
-@kernel
+@helper
 def order(a: Ints, loads_a: Ints, b: Ints, loads_b: Ints, reach: Ints, plan: Plan) -> tuple[Ints, Ints]:
     """Put the tiles of all stages in the array's order, and say what each loads, stores and waits for.
 
@@ -220,7 +220,7 @@ def order(a: Ints, loads_a: Ints, b: Ints, loads_b: Ints, reach: Ints, plan: Pla
     tiles = a.shape[1] + tiles_z + b.shape[1]
     work = np.empty((tiles, COLUMNS), dtype=np.int64)
     _sequence(a, b, reach, plan, z_outputs, work)
-    outputs_a, outputs_z, cycles_b = _total(a[OUTPUTS]), _total(z_outputs), 0
+    outputs_a, outputs_z, cycles_b = _total(a[OUTPUTS]), _total(z_outputs), 0 * tiles
     every_output = outputs_a + _total(b[OUTPUTS])
     weight_of_a = outputs_a if outputs_a else a.shape[1]
     if plan.spilled:
@@ -294,7 +294,7 @@ def order(a: Ints, loads_a: Ints, b: Ints, loads_b: Ints, reach: Ints, plan: Pla
     return work, jobs
 
 
-@kernel
+@helper
 def _jobs(a: Ints, b: Ints, reach: Ints, plan: Plan, work: Ints) -> Ints:
     """Make a job for every tile of stage A that finishes outputs; if none does, one for all that there is to do.
 
@@ -303,8 +303,10 @@ def _jobs(a: Ints, b: Ints, reach: Ints, plan: Plan, work: Ints) -> Ints:
     row, say) goes with the one before it. `work` holds the places of tiles in the column STORE_END.
     """
     blocks = max(plan.blocks_a, 1)
-    last_job = np.full(blocks, -1, dtype=np.int64)
-    count, whole = 0, 0
+    last_job, last_tile = np.empty(blocks, dtype=np.int64), np.empty(blocks, dtype=np.int64)
+    for block in range(blocks):
+        last_job[block], last_tile[block] = -1, -1
+    count, whole = 0, 0 * blocks
     for place in range(a.shape[1]):
         count += 1 if a[OUTPUTS, place] else 0
         whole += a[OUTPUTS, place]
@@ -314,8 +316,7 @@ def _jobs(a: Ints, b: Ints, reach: Ints, plan: Plan, work: Ints) -> Ints:
     if not count:
         jobs[0, AFTER], jobs[0, TAKES], last_job[0] = -1, plan.unit_cycles, 0
     else:
-        # The place of the last tile of stage A in each block and all before it.
-        last_tile = np.full(blocks, -1, dtype=np.int64)
+        # `last_tile` is the place of the last tile of stage A in each block and all before it.
         for at in range(len(work)):
             if work[at, START] == A:
                 last_tile[a[BLOCK, work[at, STORE_END]]] = at
@@ -351,7 +352,7 @@ def _jobs(a: Ints, b: Ints, reach: Ints, plan: Plan, work: Ints) -> Ints:
     return jobs
 
 
-@kernel
+@helper
 def _in_order(jobs: Ints, of_block: Ints, tiles: int) -> tuple[Ints, Ints]:
     """Sort jobs by the tile that they follow; those of one tile keep their order."""
     begins = np.zeros(tiles + 2, dtype=np.int64)
@@ -359,7 +360,7 @@ def _in_order(jobs: Ints, of_block: Ints, tiles: int) -> tuple[Ints, Ints]:
         begins[jobs[job, AFTER] + 2] += 1
     for tile in range(tiles + 1):
         begins[tile + 1] += begins[tile]
-    in_order, blocks = np.empty_like(jobs), np.empty_like(of_block)
+    in_order, blocks = np.empty((len(jobs), 3), dtype=np.int64), np.empty(len(jobs), dtype=np.int64)
     for job in range(len(jobs)):
         place = begins[jobs[job, AFTER] + 1]
         begins[jobs[job, AFTER] + 1] += 1
@@ -368,7 +369,7 @@ def _in_order(jobs: Ints, of_block: Ints, tiles: int) -> tuple[Ints, Ints]:
     return in_order, blocks
 
 
-@kernel
+@helper
 def _serve_several(work: Ints, first: int, last: int, end: int, free: int, limits: Limits) -> int:
     """Serve what is asked for when the tiles `first` to `last` end, all in the cycle `end`; -1 stands for the start.
 
@@ -393,7 +394,7 @@ def _serve_several(work: Ints, first: int, last: int, end: int, free: int, limit
     return free
 
 
-@kernel
+@helper
 def _is_asked_for(work: Ints, tile: int, first: int, limits: Limits) -> bool:
     """Tell whether `tile` needs what is asked for only when tile `first` or a later one ends."""
     depths = (limits.ifmap, limits.filters, limits.psums)
@@ -406,7 +407,7 @@ def _is_asked_for(work: Ints, tile: int, first: int, limits: Limits) -> bool:
     return False
 
 
-@kernel
+@helper
 def run(work: Ints, jobs: Ints, limits: Limits) -> int:
     """Run all tiles; return the cycle in which everything is done, or -1 if tiles wait for one another.
 
@@ -421,7 +422,8 @@ def run(work: Ints, jobs: Ints, limits: Limits) -> int:
     """
     tiles, count = len(work), len(jobs)
     latency, depths = limits.latency, (limits.ifmap, limits.filters, limits.psums)
-    channel_free, array_free, unit_free = 0, 0, 0
+    nothing = 0 * count  # no literal: else Numba compiles what it is passed to once more for that value
+    channel_free, array_free, unit_free = nothing, nothing, nothing
     # The tensors with the nearest tiles first: these are the older ones.
     near, middle, far = 0, 1, 2
     if depths[middle] < depths[near]:
@@ -437,7 +439,8 @@ def run(work: Ints, jobs: Ints, limits: Limits) -> int:
         unit_free += jobs[job, TAKES]
         jobs[job, ENDS] = unit_free
         job += 1
-    ended = -1  # the first of the tiles that ended in the cycle `array_free` and whose requests are not yet served
+    # The first of the tiles that ended in the cycle `array_free` and whose requests are not yet served.
+    ended = nothing - 1
     for tile in range(tiles + 1):
         # A tile that takes no time and waits for nothing ends in the same cycle: its requests are made then, too.
         at_once = tile < tiles and work[tile, ARRAY] == 0 and not _is_asked_for(work, tile, ended, limits)
@@ -492,7 +495,7 @@ def run(work: Ints, jobs: Ints, limits: Limits) -> int:
     return max(end, unit_free + limits.job_latency) if count else end
 
 
-@kernel
+@helper
 def stalls(work: Ints, limits: Limits, end: int, out: Ints) -> None:
     """Attribute every cycle in which the array waits, up to `end`, to its cause.
 
@@ -547,13 +550,13 @@ def stalls(work: Ints, limits: Limits, end: int, out: Ints) -> None:
     out[DRAM_READ], out[DRAM_WRITE], out[BUFFER], out[PREDICTOR] = read, written, buffer, predictor
 
 
-@kernel
+@helper
 def _plan(n: Ints) -> Plan:
     """Give numbers their names."""
     return Plan(n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12])
 
 
-@kernel
+@helper
 def _limits(n: Ints, at: int) -> Limits:
     """Give numbers their names."""
     return Limits(n[at], n[at + 1], n[at + 2], n[at + 3], n[at + 4], n[at + 5])

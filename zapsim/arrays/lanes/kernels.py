@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.kernels._jit import kernel
+from zapsim.kernels._jit import helper, kernel
 
 # One byte of bits, spread to eight bytes of a 64-bit word, so that one addition counts eight channels.
 SPREAD = np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1, bitorder="little").view("<u8")[:, 0]
@@ -53,7 +53,7 @@ def residue_counts(bits: NDArray[np.uint8], spread: NDArray[np.uint64], out: NDA
         first = end
 
 
-@kernel
+@helper
 def _list_outputs(
     bits: NDArray[np.uint8],
     macs: NDArray[np.int32],
@@ -87,7 +87,7 @@ def _list_outputs(
     return count
 
 
-@kernel
+@helper
 def _replace_least(free: NDArray[np.int64], end: int) -> None:
     """Replace the least entry of a heap, which is its first."""
     at, child = 0, 1
@@ -145,7 +145,7 @@ def _work_off(
     return max(latest, start - (-slowest // rate))
 
 
-@kernel
+@helper
 def _count_groups(
     filter_of: NDArray[np.int32],
     macs_of: NDArray[np.int32],

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.kernels._jit import kernel
+from zapsim.kernels._jit import helper, kernel
 from zapsim.kernels.popcount import popcount
 
 # Typed constants, since uint64 together with Python's signed integers becomes float64.
 _ALL, _LAST = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(63)
 
 
-@kernel
+@helper
 def _bits_between(words: NDArray[np.uint64], first: int, end: int) -> int:
     """Count the bits set from `first` to `end` - 1, within one word or in several."""
     total = 0

@@ -8,17 +8,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.kernels._jit import kernel
+from zapsim.kernels._jit import helper, kernel
 
 
-@kernel
+@helper
 def _until_check(macs: int, pace: tuple[int, int, int]) -> int:
     """Round MACs, as int64, up to the next check of the sign, if there are any before the last MAC."""
     interval, most, _ = pace
     return min(macs if interval == 1 else -(-macs // interval) * interval, most)
 
 
-@kernel
+@helper
 def _deal_in_turn(
     bits: NDArray[np.uint8],
     macs: NDArray[np.int32],
@@ -52,7 +52,7 @@ def _deal_in_turn(
     totals[2] += own.sum()
 
 
-@kernel
+@helper
 def _deal_to_one(
     bits: NDArray[np.uint8],
     macs: NDArray[np.int32],

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.kernels._jit import kernel
+from zapsim.kernels._jit import helper, kernel
 
 Ints = NDArray[np.int64]
 
@@ -41,7 +41,7 @@ class Numbers(NamedTuple):
     mask_word: int
 
 
-@kernel
+@helper
 def _up(numerator: int, denominator: int) -> int:
     """Divide and round up."""
     return (numerator + denominator - 1) // denominator

@@ -92,4 +92,5 @@ def _even_ends(passes: tuple[int, ...], tiles_per_set: int) -> Ints:
     groups, filter_tiles, strips, image_tiles = passes
     sets = np.arange(1, -(-filter_tiles // tiles_per_set) + 1)
     of_set = np.minimum(sets * tiles_per_set, filter_tiles)[:, np.newaxis, np.newaxis]
-    return np.ascontiguousarray(np.broadcast_to(of_set, (groups, len(sets), strips, image_tiles)))
+    # A copy may be written to, as all other arrays: kernels are compiled once more for one that may not.
+    return np.broadcast_to(of_set, (groups, len(sets), strips, image_tiles)).copy()

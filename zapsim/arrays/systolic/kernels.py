@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.kernels._jit import kernel
+from zapsim.kernels._jit import helper, kernel
 from zapsim.kernels.popcount import popcount
 
 # Mixed with Python's signed integers, uint64 would become float64; hence the typed constants.
@@ -17,7 +17,7 @@ _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _ZERO, _ONE, _LAST = (np.uint64(n) for n in (0, 1, 63))
 
 
-@kernel
+@helper
 def _part(first: int, end: int, index: int) -> np.uint64:
     """Select the channels `first` to `end` - 1 within word `index`."""
     mask = _ALL
@@ -28,7 +28,7 @@ def _part(first: int, end: int, index: int) -> np.uint64:
     return mask
 
 
-@kernel
+@helper
 def _mark(words: NDArray[np.uint64], first: int, end: int, out: NDArray[np.bool_]) -> None:
     """Set ``out[pixel]`` where any of the channels `first` to `end` - 1 is set, and clear it elsewhere."""
     low, high = first >> 6, (end - 1) >> 6
@@ -118,7 +118,7 @@ def issued_outputs(words: NDArray[np.uint64], bounds: NDArray[np.int64], out: ND
             row[pixel] += size if marks[pixel] else np.int32(0)
 
 
-@kernel
+@helper
 def _marked_channels(
     words: NDArray[np.uint64], marks: NDArray[np.bool_], first: int, end: int, start: int, stop: int
 ) -> int:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.kernels._jit import kernel
+from zapsim.kernels._jit import helper, kernel
 from zapsim.kernels.shares import portion
 
 Ints = NDArray[np.int64]
@@ -19,7 +19,7 @@ IFMAP, FILTERS, AT_ONCE, SPILLED = range(4)
 """Rows of the tables of words; AT_ONCE: 1 if all filters of a tile come before its first fold."""
 
 
-@kernel
+@helper
 def _stream(used: Ints, held: Ints, tile: Ints, group: Ints, count: int, out: Ints) -> None:
     """Count the words of an operand read for each tile: no more than it uses, nor than a group or round ever needs.
 
@@ -139,7 +139,7 @@ def blocked_operands(
             out[stays_put, at] += (blocks[at] - 1) * min(used[at], stationary)
 
 
-@kernel
+@helper
 def _spread(total: int, count: int, first: int, step: int, out: Ints) -> None:
     """Add `total` to `count` places of `out`, every `step`-th from `first` on, as evenly as whole numbers allow."""
     quotient, remainder, error = total // count, total % count, 0
@@ -210,7 +210,7 @@ def fold_table(
         start += count
 
 
-@kernel
+@helper
 def _finish(outputs: int, ends: int, pieces: int, start: int, count: int, out: Ints) -> None:
     """Let outputs leave the array with the last fold of each block, the last piece first."""
     before = 0
@@ -261,7 +261,7 @@ blocks, columns × pairs of rows, columns × folds, and vectors × columns; word
 mapping says so); 1 if it holds all that streams."""
 
 
-@kernel
+@helper
 def _pairs(rows: int, vectors: int) -> int:
     """Sum r · (r - 1) / 2 over the folds that `vectors` fill on an array of `rows` rows."""
     full, rest = vectors // rows, vectors % rows
@@ -372,7 +372,7 @@ def walk_stage(work: Ints, numbers: Ints) -> tuple[Ints, Ints]:
     return table, sums
 
 
-@kernel
+@helper
 def _share_coded(ifmap: Ints, coded: int, plain: int) -> None:
     """Let every tile have its share of the words that DRAM holds of a map of `plain` words."""
     whole, reached, before = 0, 0, 0
