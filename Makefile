@@ -19,7 +19,7 @@ format:
 	ruff check --fix .
 	ruff format .
 
-# All benchmarks as one table in processor time, and build/bench.json. All of it takes half an hour, QUICK=1 a minute or two;
+# All benchmarks as one table in processor time, and build/bench.json. All of it takes long, QUICK=1 two minutes;
 # ONLY="points masks" a part; PAGE=docs/performance.md replaces the table and the plot there.
 bench:
 	python -m benchmarks --json build/bench.json $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(PAGE),--page $(PAGE))

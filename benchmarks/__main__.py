@@ -19,6 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.measure import Expected, Row
+from benchmarks.page import update
 
 GROUPS = ("points", "masks", "mappings", "scaling", "start", "explore_vgg16", "search_against_grid", "scalesim")
 """The modules, each with a function ``rows``."""
@@ -59,15 +60,16 @@ def main(arguments: list[str] | None = None) -> None:
         of_group = rows(expected, args.quick)
         measured += of_group
         _show(of_group, time.process_time() - start)
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        record = {"machine": on, "quick": args.quick, "rows": [asdict(row) for row in measured]}
-        args.json.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        print(f"wrote {args.json}")
-    if args.page:
-        from benchmarks.page import update
+        if args.json:  # after every group: the next ones may take long
+            _write(args.json, {"machine": on, "quick": args.quick, "rows": [asdict(row) for row in measured]})
+        if args.page:
+            update(args.page, measured, on)
 
-        update(args.page, measured, on)
+
+def _write(file: Path, record: object) -> None:
+    """Write a record as JSON."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _show(rows: list[Row], seconds: float) -> None:

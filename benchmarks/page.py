@@ -53,6 +53,7 @@ def draw(points: Mapping[str, Row]) -> Figure:
     axes.set_yticks(range(len(labels)), labels)
     axes.invert_yaxis()
     axes.set_xlabel("processor time, ms")
+    axes.set_xlim(left=1)
     style.plain_log(axes, "x")
     style.grid(axes, "x")
     style.add_legend(figure, style.legend_handles(axes), columns=2)

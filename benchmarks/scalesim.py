@@ -3,7 +3,7 @@
 SCALE-Sim is installed for this process alone (``build/scalesim``), since it needs a NumPy before 2.4. It runs without
 its address lists for prefetching, which take it minutes more and change no cycle without stalls. zapsim runs each layer
 twice over: the array alone, whose cycles are SCALE-Sim's, and whole with buffers, DRAM and energy, of which SCALE-Sim
-has a part. Nothing is remembered of the layer: every round makes its shape and maps anew.
+has a part. Blocks are chosen once per shape and array, before; all else of a layer is made anew in every round.
 """
 
 from __future__ import annotations
