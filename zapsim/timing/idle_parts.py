@@ -13,7 +13,9 @@ from itertools import product
 
 from zapsim.arch.arrays import RowStationaryArray, SystolicArray
 from zapsim.arch.spec import ArchSpec
+from zapsim.arrays.systolic.mapping import map_systolic
 from zapsim.remembered import once_per_object
+from zapsim.workload import ConvShape
 
 
 def with_idle_parts(arch: ArchSpec, layer: str) -> tuple[ArchSpec, ...]:
@@ -29,6 +31,17 @@ def with_idle_parts(arch: ArchSpec, layer: str) -> tuple[ArchSpec, ...]:
             return (arch,) if arch.predictor.unit == "array" else _fewer_rows(arch)
         case _:
             return (arch,)
+
+
+def least_cycles(arch: ArchSpec, shape: ConvShape) -> int:
+    """Return cycles that the dense layer takes at least, however its words come: a cycle for each vector of a fold.
+
+    0 on arrays of which nothing so simple is known.
+    """
+    if not isinstance(arch.array, SystolicArray):
+        return 0
+    mapping = map_systolic(shape, arch.array)
+    return mapping.groups * mapping.row_folds * mapping.col_folds * mapping.T // arch.array.count
 
 
 @once_per_object

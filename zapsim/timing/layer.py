@@ -21,7 +21,7 @@ from zapsim.arrays.tiles import Tiles
 from zapsim.counts import Counts, Cycles
 from zapsim.errors import MappingError, PolicyError
 from zapsim.kernels import timeline as kernels
-from zapsim.timing.idle_parts import with_idle_parts
+from zapsim.timing.idle_parts import least_cycles, with_idle_parts
 from zapsim.timing.predictor import (
     NO_PREDICTION,
     Prediction,
@@ -239,7 +239,10 @@ def _in_use(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy: Poli
         settled = _Settled(arch, choice, mappings, None)
         return _work(engine, arch, layer, policy, dense, settled, NOTHING_STAYS).timed().cycles.total
 
-    chosen = min(choices, key=cycles)  # of equals the first: all of it
+    chosen, best = arch, cycles(arch)
+    for choice in choices[1:]:
+        if least_cycles(choice, layer.shape) < best and (taken := cycles(choice)) < best:
+            chosen, best = choice, taken
     dense.ahead[key] = choices.index(chosen)
     if len(dense.ahead) > _MOST_SETTLED:
         dense.ahead.popitem(last=False)
