@@ -72,6 +72,14 @@ def test_kernels_find_what_numpy_finds_for_large_layers(arch: str, name: str, st
         assert compiled_search(shape, Resources.of(spec), objective) == search(shape, Resources.of(spec), objective)
 
 
+@pytest.mark.parametrize("price", [-2.0, -500.0])
+def test_prices_below_0_are_left_to_numpy(price: float) -> None:
+    """An idle PE may cost more than one at work, which then saves energy: bounds are none in the kernels."""
+    shape, array = ConvShape("", C=3, H=4, W=4, K=4, R=1, S=1), Resources.of(load_arch("eyeriss"))
+    objective = Objective("energy", tuple(sorted((PRICES | {"pe_active_cycles": price}).items())))
+    assert compiled_search(shape, array, objective) == search(shape, array, objective, exhaustive=True)
+
+
 def test_trying_everything_finds_the_same() -> None:
     spec = load_arch("eyeriss")
     shape = ConvShape("", C=12, H=14, W=14, K=24, R=3, S=3)

@@ -229,6 +229,11 @@ def test_a_compact_stage_by_hand() -> None:
     assert merged.spilled_words.tolist() == merged.psum_words.tolist() == [0, 0, 2]
     assert merged.outputs.tolist() == [2, 1, 4]
 
+    last = Case(replace(shape, K=1), mapping, replace(have, glb_words=7), case.positions)
+    assert last.time(kept[..., 2:]).tiles.spilled_words.tolist() == [2, 0], "nor does it fit as the only filter"
+    with patch("zapsim.arrays.row_stationary.tiles.MOST_TILES", 0):
+        assert last.time(kept[..., 2:]).tiles.spilled_words.tolist() == [2]
+
 
 def test_filters_without_outputs_in_a_strip_have_no_pass() -> None:
     """3 channels, two a pass and the last one alone; 4 filters, one a pass; strips of one of 2 rows of 2 pixels.

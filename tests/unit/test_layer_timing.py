@@ -9,6 +9,7 @@ from zapsim.arrays.engines import ENGINES
 from zapsim.counts import Counts, Cycles
 from zapsim.errors import MappingError, PolicyError
 from zapsim.patterns import NO_PATTERN, pattern_map
+from zapsim.timing.idle_parts import with_idle_parts
 from zapsim.timing.layer import time_in_two_stages, time_layer
 from zapsim.timing.predictor import predictor_counts
 from zapsim.timing.stages import even_mask, layer_demands, layer_mask, stage_shares
@@ -231,6 +232,17 @@ def test_a_layer_in_two_stages_computes_every_output_once(rng: np.random.Generat
         assert split.cycles.compute == layer.shape.outputs
         assert split.counts.macs_dense == layer.shape.macs
         assert split.counts.macs_executed == run(policy, layer).counts.macs_executed
+
+
+@pytest.mark.parametrize(("filters", "depths"), [(None, [1]), ({"size": "1 KiB"}, [1, 0])])
+def test_what_takes_room_is_fetched_ahead_less_far(filters: dict[str, str] | None, depths: list[int]) -> None:
+    """Strips take room in the GLB, and filters in a buffer of their own, if there is one."""
+    prefetch = {"ifmap": 2, "filter": 1, "ofmap": 0}
+    spec = arch(buffers={"glb": {"size": "8 KiB"}, "filters": filters, "prefetch": prefetch})
+    ahead = [choice.buffers.prefetch for choice in with_idle_parts(spec, "layer")]
+    assert [(less.ifmap, less.filter, less.ofmap) for less in ahead] == [
+        (ifmap, filter_, 0) for ifmap in (2, 1, 0) for filter_ in depths
+    ]
 
 
 def test_an_even_mask_has_its_share_in_every_place(rng):

@@ -297,7 +297,8 @@ def test_tiles_are_dealt_to_arrays_in_turn() -> None:
     masked = time(array_of("weight-stationary", count=2), ["##..", "##..", "##..", "###."])
     assert masked.cycles.total == 2 * 8 - 1  # the second array has one vector in each of its folds, and waits
     assert masked.imbalance == pytest.approx(16 / ((16 + 10) / 2))
-    for result in (one, two, masked):  # what runs side by side is one tile for DRAM
+    assert len(one.tiles.cycles) == 2 * len(two.tiles.cycles), "what runs side by side is one tile for DRAM"
+    for result in (one, two, masked):
         assert result.tiles.cycles.sum() == result.cycles.total
         assert result.tiles.outputs.sum() == 16 - 2 * (result is masked) * (4 - 1)
 

@@ -167,8 +167,8 @@ def pass_table(
     overflow: Ints,
     cycles: Ints,
     out: Ints,
-) -> int:
-    """List the passes that have work in the order in which the array runs them; return how many blocks there are.
+) -> None:
+    """List the passes that have work in the order in which the array runs them.
 
     Parameters
     ----------
@@ -212,7 +212,6 @@ def pass_table(
                             words = 0
                             at += 1
                     block += 1
-    return block
 
 
 @kernel

@@ -126,12 +126,14 @@ def pass_tiles(passes: StagePasses, coded_words: int | None) -> Tiles:
     merged = passes.psums.size * channel_tiles > MOST_TILES
     count = blocks if merged else count_passes(passes.psums) * channel_tiles
     table = np.empty((7, count), dtype=np.int64)
-    fill = block_table if merged else pass_table
-    used = fill(
+    work = (
         sizes.filters, sizes.channels, shape.R * shape.S, ends, sizes.strip_words,
         passes.psums, passes.sets.overflow, passes.cycles, table,
     )  # fmt: skip
-    table = np.ascontiguousarray(table[:, :used]) if merged else table
+    if merged:
+        table = np.ascontiguousarray(table[:, : block_table(*work)])
+    else:
+        pass_table(*work)
     ifmap = table[1]
     if coded_words is not None:
         share_out(-(-int(ifmap.sum()) * coded_words // shape.ifmap_words), ifmap, ifmap)

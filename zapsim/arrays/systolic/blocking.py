@@ -123,9 +123,9 @@ def _choices(shape: ConvShape, mapping: SystolicMapping, glb_words: int) -> Iter
         if streams_stay and beside_streams < 0:
             continue
         if mapping.row_folds == 1:
-            yield Blocking(mapping.T, True, streams_stay, False, max(beside_streams, 0))
+            yield Blocking(mapping.T, True, streams_stay, False, beside_streams)
             continue
-        yield Blocking(mapping.T, False, streams_stay, False, max(beside_streams, 0))
+        yield Blocking(mapping.T, False, streams_stay, False, beside_streams)
         for tile_stays in (True, False):
             words = beside_streams - (cols * mapping.Sr if tile_stays else 0)
             vectors = min(words // cols, mapping.T)
