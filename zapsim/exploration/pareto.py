@@ -23,6 +23,24 @@ Row: TypeAlias = Mapping[str, Any]
 """A design by column."""
 
 
+class _TableRow(Mapping[str, Any]):
+    """A row of a table, whose values become Python objects when they are asked for: most of many rows never are."""
+
+    __slots__ = ("_columns", "_index")
+
+    def __init__(self, columns: Mapping[str, Any], index: int) -> None:
+        self._columns, self._index = columns, index
+
+    def __getitem__(self, name: str) -> Any:
+        return self._columns[name][self._index].as_py()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+
 @dataclass(frozen=True, slots=True)
 class Goal:
     """A column that is to be minimised or, with `maximise`, maximised."""
@@ -132,20 +150,21 @@ def load_front(
         if str(table.schema.field(goal.column).type) not in {"int64", "double"}:
             numbers = [field.name for field in table.schema if str(field.type) in {"int64", "double"}]
             raise ConfigError(f"'{goal.column}': is text, expected one of the columns of numbers: {', '.join(numbers)}")
-    rows = table.to_pylist()
+    columns = {name: table[name].combine_chunks() for name in names}
+    rows = [_TableRow(columns, index) for index in range(table.num_rows)]
     eligible = [row for row in _meeting(rows, where, names) if all(goal.cost(row) is not None for goal in goals)]
     costs = [[goal.cost(row) or 0.0 for goal in goals] for row in eligible]
     best = sorted(
-        (eligible[index] for index in pareto_front(costs)), key=lambda row: [goal.cost(row) for goal in goals]
+        (dict(eligible[index]) for index in pareto_front(costs)), key=lambda row: [goal.cost(row) for goal in goals]
     )
-    varying = [name for name in (*CHOICES, *manifest["parameters"]) if len({row[name] for row in rows}) > 1]
+    varying = [name for name in (*CHOICES, *manifest["parameters"]) if len(columns[name].unique()) > 1]
     return Front(
         name=manifest["name"],
         goals=tuple(goals),
         choices=tuple(varying),
         rows=tuple(eligible),
         best=tuple(best),
-        statuses=Counter(row["status"] for row in rows),
+        statuses=Counter(columns["status"].to_pylist()),
         notes=tuple(_notes(manifest["quality_notes"])),
     )
 
