@@ -22,12 +22,14 @@ def with_idle_parts(arch: ArchSpec, layer: str) -> tuple[ArchSpec, ...]:
     """List the architecture, and then with halves of what a layer may leave idle.
 
     Only itself where nothing is searched: on other arrays, without blocks, if the mapping of `layer` is pinned, and, of
-    systolic arrays, if the predictor runs on the array, too.
+    systolic arrays, if the predictor runs on the array, too, or every fold fills and drains over all rows.
     """
     match arch.array:
         case RowStationaryArray() as array if layer not in array.mapping.pinned:
             return _less_ahead(arch)
-        case SystolicArray(blocking="searched", dataflow="weight-stationary" | "input-stationary"):
+        case SystolicArray(
+            blocking="searched", partial_folds="shrunk", dataflow="weight-stationary" | "input-stationary"
+        ):
             return (arch,) if arch.predictor.unit == "array" else _fewer_rows(arch)
         case _:
             return (arch,)
