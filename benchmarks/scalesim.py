@@ -3,7 +3,7 @@
 SCALE-Sim is installed for this process alone (``build/scalesim``), since it needs a NumPy before 2.4. It runs without
 its address lists for prefetching, which take it minutes more and change no cycle without stalls. zapsim runs each layer
 twice over: the array alone, whose cycles are SCALE-Sim's, and whole with buffers, DRAM and energy, of which SCALE-Sim
-has a part. Blocks are chosen once per shape and array, before; all else of a layer is made anew in every round.
+has a part. Blocks are chosen once per shape and array, before the rounds; each round repeats everything else.
 """
 
 from __future__ import annotations

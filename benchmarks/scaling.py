@@ -53,7 +53,7 @@ def rows(expected: Expected, quick: bool) -> list[Row]:
 
 
 def images(expected: Expected) -> dict[int, Task]:
-    """Simulate more and more pictures of digits on Eyeriss, both policies, from a trace that is read anew."""
+    """Simulate more and more pictures of digits on Eyeriss, both policies, from a trace that each run reads again."""
     path, spec = ROOT / "traces" / "digits_cnn.safetensors", load_arch("eyeriss")
     tasks = {}
     for size in (8, 16, 32, 64):

@@ -214,7 +214,7 @@ def test_a_layer_that_does_not_pay_runs_dense():
 
 @pytest.mark.parametrize(("kept", "cycles"), [(0.25, 128), (1.0, 512)])
 def test_a_mask_from_elsewhere_pays_where_it_leaves_something_out(kept: float, cycles: int) -> None:
-    """8 × 8 pixels of 8 filters: there is no pattern, so a quarter of all outputs is left, wherever it lies."""
+    """A mask without a pattern leaves out three quarters of 8 × 8 pixels of 8 filters, or none."""
     shape = ConvShape("given", C=2, H=8, W=8, K=8, R=1, S=1)
     mask = np.zeros((1, 8, 8, 8), dtype=bool)
     mask[:, : round(8 * kept)] = True

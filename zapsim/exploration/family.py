@@ -87,7 +87,7 @@ class Family:
         self._shared.append(_shared(work))
 
     def sums(self) -> list[NetworkSums | ZapsimError]:
-        """Add up what each design takes for all layers that have run, or say why there is no result."""
+        """Return the sums over all layers that have run, for each design, or the error that leaves it without."""
         ran, units = np.stack(self._ran, axis=1), np.array(self._units, dtype=np.int64).transpose(1, 0, 2)
         shared_cycles, shared_counts, array_cycles, demanded, active = zip(*self._shared, strict=True)
         cycles = _repeated([part.values() for part in shared_cycles], len(self._archs))

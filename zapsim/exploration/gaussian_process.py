@@ -30,7 +30,7 @@ _REACHES = (0.3, 60.0)
 _FACTORS = (0.6, 1.7)
 _MOST_STEPS = 3
 _GROWTH = 1.35
-"""Reaches are chosen anew when there are so many times as many designs as the last time."""
+"""Growth of the number of designs, as a factor, after which reaches are fitted again."""
 
 _FITTED_TO = 200
 """Designs from which reaches are chosen, at most: the time grows with their third power."""
@@ -174,11 +174,11 @@ class CostModel:
         best = misfit(float(reaches[axis]))
         for factor in _FACTORS:
             for _ in range(_MOST_STEPS):
-                tried = float(np.clip(reaches[axis] * factor, *_REACHES))
-                found = misfit(tried)
-                if found >= best:
+                reach = float(np.clip(reaches[axis] * factor, *_REACHES))
+                misfit_of_reach = misfit(reach)
+                if misfit_of_reach >= best:
                     break
-                best, reaches[axis] = found, tried
+                best, reaches[axis] = misfit_of_reach, reach
 
 
 def _table(size: int, ordered: bool, reach: float) -> Floats:
