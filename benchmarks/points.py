@@ -7,7 +7,6 @@ as a first run does. Mappings are found before: the mapping search has figures o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple
 from functools import cache
 from pathlib import Path
 
@@ -65,8 +64,8 @@ def check_conservation(outcomes: Sequence[Outcome]) -> None:
 def numbers(outcomes: Sequence[Outcome]) -> Iterator[object]:
     """Yield what the digest of a run covers: cycles and counts of each layer."""
     for outcome in outcomes:
-        yield astuple(outcome.cycles)
-        yield astuple(outcome.counts)
+        yield outcome.cycles
+        yield outcome.counts
 
 
 def rows(expected: Expected, quick: bool) -> list[Row]:

@@ -3,90 +3,110 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable
 from functools import cache, reduce
-from typing import Any, Final, Self, cast
+from typing import Annotated, Any, Final, NamedTuple, Self, cast, get_type_hints
 
 
-@dataclass(frozen=True, slots=True)
 class _Sum:
-    """A record of integers; two records are added field by field."""
+    """What records of integers can do beside naming them; two of a kind are added field by field."""
+
+    __slots__ = ()
 
     @classmethod
     def of(cls, values: Iterable[int]) -> Self:
-        """Make a record of its values in their order of definition, faster than by name."""
-        record = object.__new__(cls)
-        for put, value in zip(_setters(cast(Hashable, cls)), values, strict=True):
-            put(record, value)
-        return record
+        """Make a record of its values in their order of definition."""
+        return cast(Self, tuple.__new__(cast(Any, cls), values))
 
     @classmethod
     def sum_of(cls, records: Iterable[Self]) -> Self:
         """Add records field by field; at least one."""
-        return cls.of(reduce(_added, (record.values() for record in records)))
+        return cls.of(reduce(_added, cast(Iterable[tuple[int, ...]], records)))
 
-    def __add__(self, other: Self) -> Self:
-        return self.of(map(operator.add, self.values(), other.values()))
+    def __add__(self, other: Self) -> Self:  # not one behind the other, as tuples are added
+        return self.of(_added(self.values(), other.values()))
 
     def plus(self, **amounts: int) -> Self:
         """Add to some fields, by name."""
-        values, places = list(self.values()), _places(cast(Hashable, type(self)))
+        values, places = list(self.values()), _places(cast(Any, type(self)))
         for name, amount in amounts.items():
             values[places[name]] += amount
         return self.of(values)
 
+    def but(self, **values: int) -> Self:
+        """Replace some fields, by name."""
+        return cast(Self, cast(Any, self)._replace(**values))
+
     def values(self) -> tuple[int, ...]:
         """List the fields' values in their order of definition."""
-        return _getter(cast(Hashable, type(self)))(self)
+        return cast(tuple[int, ...], self)
 
     def as_dict(self) -> dict[str, int]:
         """Map the fields' names to their values, in their order of definition."""
-        return dict(zip(self.__dataclass_fields__, self.values(), strict=True))
+        return dict(zip(_places(cast(Any, type(self))), self.values(), strict=True))
 
 
-def _added(some: Iterable[int], others: Iterable[int]) -> Iterable[int]:
+def _added(some: Iterable[int], others: Iterable[int]) -> tuple[int, ...]:
     return tuple(map(operator.add, some, others))
-
-
-@cache
-def _getter(cls: Any) -> Callable[[object], tuple[int, ...]]:
-    """Make a function that reads all fields at once; cached, since a run adds records hundreds of times."""
-    return operator.attrgetter(*cls.__dataclass_fields__)
 
 
 @cache
 def _places(cls: Any) -> dict[str, int]:
     """Give each field of a record its place."""
-    return {name: place for place, name in enumerate(cls.__dataclass_fields__)}
+    return {name: place for place, name in enumerate(cls._fields)}
 
 
-@cache
-def _setters(cls: Any) -> tuple[Callable[[object, int], None], ...]:
-    """List what sets each field of a record that is being made."""
-    return tuple(getattr(cls, name).__set__ for name in cls.__dataclass_fields__)
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """What costs energy: what one action moves or does (``word``, ``MAC``), and the component that pays for it."""
 
     unit: str
     component: str
 
 
-def _count(unit: str, component: str) -> int:
-    """Declare a field that counts an action."""
-    return field(default=0, metadata={"action": Action(unit, component)})
+_Macs = Annotated[int, Action("MAC", "mac")]
+_Free = Annotated[int, None]
+_SpadWords = Annotated[int, Action("word", "spads")]
+_BusWords = Annotated[int, Action("word", "noc")]
+_GlbWords = Annotated[int, Action("word", "glb")]
+_DramWords = Annotated[int, Action("word", "dram")]
+_PredictorMacs = Annotated[int, Action("MAC", "predictor")]
+_Compares = Annotated[int, Action("compare", "predictor")]
+_PredictorWords = Annotated[int, Action("word", "predictor")]
+_MaskBits = Annotated[int, Action("bit", "predictor")]
+_PeCycles = Annotated[int, Action("PE cycle", "clock")]
 
 
-def _no_action() -> int:
-    """Declare a field that counts what costs no energy."""
-    return field(default=0, metadata={"action": None})
+class _CountFields(NamedTuple):
+    """The fields of :class:`Counts`: each says which action it counts, or that it costs no energy (None)."""
+
+    macs_executed: _Macs = 0
+    macs_gated: _Macs = 0
+    macs_skipped: _Free = 0
+    macs_lost: _Free = 0
+    ifmap_spad_reads: _SpadWords = 0
+    ifmap_spad_writes: _SpadWords = 0
+    filter_spad_reads: _SpadWords = 0
+    filter_spad_writes: _SpadWords = 0
+    psum_spad_reads: _SpadWords = 0
+    psum_spad_writes: _SpadWords = 0
+    ifmap_bus_words: _BusWords = 0
+    filter_bus_words: _BusWords = 0
+    psum_bus_words: _BusWords = 0
+    bus_deliveries: _BusWords = 0
+    pe_to_pe_words: _BusWords = 0
+    glb_reads: _GlbWords = 0
+    glb_writes: _GlbWords = 0
+    dram_reads: _DramWords = 0
+    dram_writes: _DramWords = 0
+    predictor_macs: _PredictorMacs = 0
+    predictor_compares: _Compares = 0
+    predictor_weight_reads: _PredictorWords = 0
+    mask_bits_written: _MaskBits = 0
+    mask_bits_read: _MaskBits = 0
+    pe_active_cycles: _PeCycles = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Counts(_Sum):
+class Counts(_Sum, _CountFields):  # type: ignore[misc]  # not added as tuples are
     """Actions of a layer, as exact integers. Words are as wide as the architecture's ``word``.
 
     ``macs_executed + macs_gated + macs_skipped`` equals the layer's dense MACs in every engine and policy.
@@ -123,31 +143,7 @@ class Counts(_Sum):
         Cycles summed over the PEs that the mapping uses, whether they multiply or wait.
     """
 
-    macs_executed: int = _count("MAC", "mac")
-    macs_gated: int = _count("MAC", "mac")
-    macs_skipped: int = _no_action()
-    macs_lost: int = _no_action()
-    ifmap_spad_reads: int = _count("word", "spads")
-    ifmap_spad_writes: int = _count("word", "spads")
-    filter_spad_reads: int = _count("word", "spads")
-    filter_spad_writes: int = _count("word", "spads")
-    psum_spad_reads: int = _count("word", "spads")
-    psum_spad_writes: int = _count("word", "spads")
-    ifmap_bus_words: int = _count("word", "noc")
-    filter_bus_words: int = _count("word", "noc")
-    psum_bus_words: int = _count("word", "noc")
-    bus_deliveries: int = _count("word", "noc")
-    pe_to_pe_words: int = _count("word", "noc")
-    glb_reads: int = _count("word", "glb")
-    glb_writes: int = _count("word", "glb")
-    dram_reads: int = _count("word", "dram")
-    dram_writes: int = _count("word", "dram")
-    predictor_macs: int = _count("MAC", "predictor")
-    predictor_compares: int = _count("compare", "predictor")
-    predictor_weight_reads: int = _count("word", "predictor")
-    mask_bits_written: int = _count("bit", "predictor")
-    mask_bits_read: int = _count("bit", "predictor")
-    pe_active_cycles: int = _count("PE cycle", "clock")
+    __slots__ = ()
 
     @property
     def macs_dense(self) -> int:
@@ -169,11 +165,12 @@ def declared_actions(counts: type) -> dict[str, Action]:
     TypeError
         If a field says neither that it counts an action nor that it does not.
     """
-    undeclared = [counted.name for counted in fields(counts) if "action" not in counted.metadata]
+    hints: dict[str, Any] = get_type_hints(counts, include_extras=True)
+    declared: dict[str, tuple[Any, ...]] = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
+    undeclared = [name for name, actions in declared.items() if not actions]
     if undeclared:
         raise TypeError(f"{counts.__name__}: no unit and component declared for: {', '.join(undeclared)}")
-    actions = {counted.name: counted.metadata["action"] for counted in fields(counts)}
-    return {name: action for name, action in actions.items() if action is not None}
+    return {name: actions[0] for name, actions in declared.items() if actions[0] is not None}
 
 
 ACTIONS: Final[dict[str, Action]] = declared_actions(Counts) | {
@@ -188,8 +185,22 @@ use, ``pe_idle_cycles`` those of every other PE; ``pe_control_cycles`` (control,
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Cycles(_Sum):
+class _CycleFields(NamedTuple):
+    """The fields of :class:`Cycles`."""
+
+    compute: int = 0
+    imbalance: int = 0
+    ifmap_bus: int = 0
+    psum_bus: int = 0
+    filter_load: int = 0
+    ramp: int = 0
+    predictor: int = 0
+    dram_read: int = 0
+    dram_write: int = 0
+    buffer: int = 0
+
+
+class Cycles(_Sum, _CycleFields):  # type: ignore[misc]  # not added as tuples are
     """A layer's cycles by what takes them; the parts are disjoint and sum to :attr:`total`.
 
     Attributes
@@ -212,16 +223,7 @@ class Cycles(_Sum):
         Cycles in which the array waits because the ofmap's buffer is full.
     """
 
-    compute: int = 0
-    imbalance: int = 0
-    ifmap_bus: int = 0
-    psum_bus: int = 0
-    filter_load: int = 0
-    ramp: int = 0
-    predictor: int = 0
-    dram_read: int = 0
-    dram_write: int = 0
-    buffer: int = 0
+    __slots__ = ()
 
     @property
     def stalled(self) -> int:
@@ -241,7 +243,7 @@ class Cycles(_Sum):
     @property
     def total(self) -> int:
         """Cycles of the layer."""
-        return sum(self.values())
+        return sum(self)
 
     @property
     def bound(self) -> str:

@@ -1,6 +1,6 @@
 """Records of actions and cycles: sums, totals, and the part that bounds a layer."""
 
-from dataclasses import FrozenInstanceError, dataclass, fields
+from typing import NamedTuple
 
 import pytest
 
@@ -8,9 +8,9 @@ from zapsim.counts import ACTIONS, Counts, Cycles, declared_actions
 
 
 def test_sums_are_field_by_field():
-    one = Counts(**{field.name: index for index, field in enumerate(fields(Counts))})
-    other = Counts(**{field.name: 100 * index for index, field in enumerate(fields(Counts))})
-    assert (one + other).as_dict() == {field.name: 101 * index for index, field in enumerate(fields(Counts))}
+    one = Counts(**{name: index for index, name in enumerate(Counts._fields)})
+    other = Counts(**{name: 100 * index for index, name in enumerate(Counts._fields)})
+    assert (one + other).as_dict() == {name: 101 * index for index, name in enumerate(Counts._fields)}
     assert type(one + other) is Counts
 
 
@@ -24,8 +24,7 @@ def test_every_count_but_skipped_and_lost_macs_is_an_action():
 
 
 def test_a_count_without_a_component_is_named():
-    @dataclass(frozen=True)
-    class Forgetful(Counts):
+    class Forgetful(NamedTuple):
         flips: int = 0
         flops: int = 0
 
@@ -38,8 +37,8 @@ def test_dense_macs_are_executed_gated_and_skipped():
 
 
 def test_total_cycles_are_the_sum_of_the_parts():
-    cycles = Cycles(**{field.name: 10**index for index, field in enumerate(fields(Cycles))})
-    assert cycles.total == sum(cycles.as_dict().values()) == sum(10**index for index in range(len(fields(Cycles))))
+    cycles = Cycles(**{name: 10**index for index, name in enumerate(Cycles._fields)})
+    assert cycles.total == sum(cycles.as_dict().values()) == sum(10**index for index in range(len(Cycles._fields)))
 
 
 @pytest.mark.parametrize(
@@ -56,5 +55,5 @@ def test_bound_names_the_largest_part(cycles, bound):
 
 
 def test_records_are_frozen():
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         Counts().macs_executed = 1

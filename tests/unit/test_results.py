@@ -55,7 +55,7 @@ def test_every_run_can_be_read_back(tmp_path, options):
 def test_a_layer_that_takes_nothing_can_be_read_back(result):
     """Its speedup is infinite, for which JSON has no number."""
     comparison = result.layers[0].comparison
-    cycles = replace(comparison.policy.cycles, **dict.fromkeys(comparison.policy.cycles.as_dict(), 0))
+    cycles = comparison.policy.cycles.but(**dict.fromkeys(comparison.policy.cycles.as_dict(), 0))
     idle = replace(comparison, policy=replace(comparison.policy, cycles=cycles))
     odd = replace(result, layers=(LayerResult(conv("<[/]>"), "not predicted: “why”", idle),), each_image=())
     assert math.isinf(odd.total.speedup)

@@ -78,7 +78,7 @@ def test_weight_stationary_streams_the_pixels_that_a_tile_of_filters_needs() -> 
     assert result.cycles.compute == 2 * 2 + 2 * 1
     assert result.counts.macs_executed == (2 + 1) * 2 * 3
     assert result.counts.macs_lost == (6 - 4) * 3  # pixel 0 on filter 1, pixel 3 on filter 3
-    layer = replace(result.counts, macs_skipped=48 - result.counts.macs_executed)
+    layer = result.counts.but(macs_skipped=48 - result.counts.macs_executed)
     assert layer.structural_loss == 6 / 36  # of the 48 - 12 MACs that the mask leaves out
 
 

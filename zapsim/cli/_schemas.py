@@ -63,8 +63,8 @@ def result_schema() -> Schema:
     whole, number, text = {"type": "integer"}, {"type": "number"}, {"type": "string"}
     outcome = _record({
         **dict.fromkeys(("total_cycles", "demanded_macs", "predictor_busy_cycles", "active_pes"), whole),
-        "cycles": _record(dict.fromkeys((part.name for part in fields(Cycles)), whole)),
-        "counts": _record(dict.fromkeys((part.name for part in fields(Counts)), whole)),
+        "cycles": _record(dict.fromkeys(Cycles._fields, whole)),
+        "counts": _record(dict.fromkeys(Counts._fields, whole)),
         "energy_pj": _record(dict.fromkeys(COMPONENTS, number), optional=("dram",)),
         **dict.fromkeys(("total_energy_pj", "imbalance_ratio"), number),
     })  # fmt: skip

@@ -14,7 +14,7 @@ which subtracts. What its MACs take is settled by ``predictor.arithmetic``, not 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -257,7 +257,7 @@ def predictor_result(
         left = free_words - (0 if spilled else known.mask_words * on_chip)
         reread = known.pattern_outputs if known.pattern_outputs * on_chip > left else 0
         # The array reads the pattern's outputs as its ifmap: they are not read a second time.
-        counts = replace(counts, glb_reads=0) + on_array
+        counts = counts.but(glb_reads=0) + on_array
     prediction = Prediction(
         time.between,
         array_cycles,
@@ -315,4 +315,4 @@ def _on_array(
         stage = engine.time_stage(depthwise, arch, engine.map_stages(depthwise, arch)[0], demand)
         counts, cycles = counts + stage.counts, cycles + stage.cycles.total
     # Its MACs are counted as the predictor's, and the PEs' clock for the layer as a whole.
-    return replace(counts, macs_executed=0, macs_gated=0, macs_lost=0, pe_active_cycles=0), cycles
+    return counts.but(macs_executed=0, macs_gated=0, macs_lost=0, pe_active_cycles=0), cycles

@@ -85,7 +85,7 @@ _STORAGE: Final = SUMS[_PARTS:-4]
 _MACS: Final = (
     "macs_executed", "macs_gated", "ifmap_spad_reads", "filter_spad_reads", "psum_spad_reads", "psum_spad_writes",
 )  # fmt: skip
-_COUNTS: Final = tuple(Counts.__dataclass_fields__)
+_COUNTS: Final = Counts._fields
 _PLACES: Final = tuple(map(_COUNTS.index, (*_STORAGE, *_MACS)))
 _GLB_WRITES: Final = _COUNTS.index("glb_writes")
 
