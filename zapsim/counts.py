@@ -5,10 +5,10 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable
 from functools import cache, reduce
-from typing import Annotated, Any, Final, NamedTuple, Self, cast, get_type_hints
+from typing import Annotated, Any, Final, NamedTuple, Self, get_type_hints
 
 
-class _Sum:
+class _Record(tuple[int, ...]):
     """What records of integers can do beside naming them; two of a kind are added field by field."""
 
     __slots__ = ()
@@ -16,34 +16,34 @@ class _Sum:
     @classmethod
     def of(cls, values: Iterable[int]) -> Self:
         """Make a record of its values in their order of definition."""
-        return cast(Self, tuple.__new__(cast(Any, cls), values))
+        return tuple.__new__(cls, values)
 
     @classmethod
-    def sum_of(cls, records: Iterable[Self]) -> Self:
+    def sum_of(cls, records: Iterable[tuple[int, ...]]) -> Self:
         """Add records field by field; at least one."""
-        return cls.of(reduce(_added, cast(Iterable[tuple[int, ...]], records)))
+        return tuple.__new__(cls, reduce(_added, records))
 
-    def __add__(self, other: Self) -> Self:  # not one behind the other, as tuples are added
-        return self.of(_added(self.values(), other.values()))
+    def __add__(self, other: Self) -> Self:  # type: ignore[override]  # not one behind the other
+        return tuple.__new__(type(self), map(operator.add, self, other))
 
     def plus(self, **amounts: int) -> Self:
         """Add to some fields, by name."""
-        values, places = list(self.values()), _places(cast(Any, type(self)))
+        values, places = list(self), _places(type(self))
         for name, amount in amounts.items():
             values[places[name]] += amount
-        return self.of(values)
+        return tuple.__new__(type(self), values)
 
     def but(self, **values: int) -> Self:
         """Replace some fields, by name."""
-        return cast(Self, cast(Any, self)._replace(**values))
+        return type(self)(**(self.as_dict() | values))
 
     def values(self) -> tuple[int, ...]:
         """List the fields' values in their order of definition."""
-        return cast(tuple[int, ...], self)
+        return tuple(self)
 
     def as_dict(self) -> dict[str, int]:
         """Map the fields' names to their values, in their order of definition."""
-        return dict(zip(_places(cast(Any, type(self))), self.values(), strict=True))
+        return dict(zip(_places(type(self)), self, strict=True))
 
 
 def _added(some: Iterable[int], others: Iterable[int]) -> tuple[int, ...]:
@@ -106,7 +106,7 @@ class _CountFields(NamedTuple):
     pe_active_cycles: _PeCycles = 0
 
 
-class Counts(_Sum, _CountFields):  # type: ignore[misc]  # not added as tuples are
+class Counts(_Record, _CountFields):
     """Actions of a layer, as exact integers. Words are as wide as the architecture's ``word``.
 
     ``macs_executed + macs_gated + macs_skipped`` equals the layer's dense MACs in every engine and policy.
@@ -200,7 +200,7 @@ class _CycleFields(NamedTuple):
     buffer: int = 0
 
 
-class Cycles(_Sum, _CycleFields):  # type: ignore[misc]  # not added as tuples are
+class Cycles(_Record, _CycleFields):
     """A layer's cycles by what takes them; the parts are disjoint and sum to :attr:`total`.
 
     Attributes

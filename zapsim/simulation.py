@@ -23,7 +23,8 @@ from zapsim.energy.model import energy_by_component
 from zapsim.errors import ConfigError, PolicyError, did_you_mean
 from zapsim.patterns import NO_PATTERN
 from zapsim.results import LayerResult, RunResult
-from zapsim.timing.layer import LayerTiming, time_in_two_stages, time_layer
+from zapsim.timing.combination import LayerTiming
+from zapsim.timing.layer import time_in_two_stages, time_layer
 from zapsim.timing.residency import NOTHING_STAYS, Residency, resident_maps
 from zapsim.timing.timeline import timeline_engine
 from zapsim.timing.timeline.fast import run_fast

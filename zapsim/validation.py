@@ -28,8 +28,8 @@ from zapsim.errors import ConfigError, WorkloadError, did_you_mean, shown
 from zapsim.reading.text import Line
 from zapsim.reading.yaml_text import read_mapping
 from zapsim.shipped import find_file, shipped_names
+from zapsim.timing.combination import LayerTiming, combine_stages
 from zapsim.timing.dram import expected_coded_words
-from zapsim.timing.layer import LayerTiming, combine_stages
 from zapsim.timing.predictor import PredictorResult
 from zapsim.timing.residency import operand_loads
 from zapsim.workload import ConvShape

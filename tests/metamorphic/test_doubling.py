@@ -9,7 +9,8 @@ from tests.builders import random_layer
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import PRESETS
 from zapsim.arrays.engines import ENGINES
-from zapsim.timing.layer import LayerTiming, time_layer
+from zapsim.timing.combination import LayerTiming
+from zapsim.timing.layer import time_layer
 from zapsim.tracefile.records import LayerTrace
 from zapsim.workload import ConvShape
 

@@ -15,7 +15,8 @@ from zapsim.arrays.engine import Engine
 from zapsim.arrays.engines import ENGINES
 from zapsim.errors import PolicyError
 from zapsim.patterns import PATTERNS
-from zapsim.timing.layer import LayerTiming, time_layer
+from zapsim.timing.combination import LayerTiming
+from zapsim.timing.layer import time_layer
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.records import LayerTrace
 

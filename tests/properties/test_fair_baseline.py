@@ -13,7 +13,8 @@ from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engines import ENGINES
 from zapsim.energy.model import energy_by_component
 from zapsim.simulation import fair_baseline
-from zapsim.timing.layer import LayerTiming, time_layer
+from zapsim.timing.combination import LayerTiming
+from zapsim.timing.layer import time_layer
 from zapsim.tracefile.packed import PackedMap
 from zapsim.tracefile.records import LayerTrace
 from zapsim.workload import ConvShape

@@ -18,7 +18,8 @@ from zapsim.arrays.lanes.work import lane_work
 from zapsim.energy.model import energy_by_component
 from zapsim.patterns import PATTERNS, pattern_map
 from zapsim.simulation import run_layer
-from zapsim.timing.layer import combine_stages, time_layer
+from zapsim.timing.combination import combine_stages
+from zapsim.timing.layer import time_layer
 from zapsim.timing.predictor import run_predictor
 from zapsim.timing.residency import operand_loads
 from zapsim.timing.stages import ofmap_dram_words, stage_demands

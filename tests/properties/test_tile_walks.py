@@ -1,6 +1,7 @@
 """Compiled walks over tiles, against the same on whole arrays: schedule, folds, passes, strips of lanes, loads."""
 
 from dataclasses import replace
+from math import ceil
 from unittest.mock import patch
 
 import numpy as np
@@ -21,7 +22,7 @@ from zapsim.arrays.systolic.timing import stage_on_arrays
 from zapsim.arrays.systolic.walk import stage_frame, walked, work_table
 from zapsim.arrays.systolic.work import Work, dense_work, masked_work, one_by_one
 from zapsim.arrays.tiles import Tiles, tile_table
-from zapsim.kernels.loads import largest_block, words_beyond
+from zapsim.kernels.loads import APART, STAYS, TAKES_ROOM, beside_stage_a
 from zapsim.timing.predictor import Prediction
 from zapsim.timing.residency import Loads
 from zapsim.timing.timeline.schedule import build_schedule
@@ -72,19 +73,27 @@ def test_schedules(data: st.DataObject) -> None:
 
 @settings(max_examples=60)
 @given(st.data())
-def test_words_beyond_those_on_chip(data: st.DataObject) -> None:
-    blocks = data.draw(st.integers(1, 3))
-    a, b = data.draw(stages(blocks)), data.draw(stages(blocks))
-    out = np.empty(len(b), dtype=np.int64)
-    words_beyond(a.ifmap_words, b.ifmap_words, a.block, b.block, blocks, out)
-    on_chip, wanted = (np.bincount(tiles.block, tiles.ifmap_words, blocks) for tiles in (a, b))
-    missing = np.maximum(wanted - on_chip, 0).astype(np.int64)
-    expected = [
-        -(-used * missing[block] // int(max(wanted[block], 1)))
-        for used, block in zip(b.ifmap_words, b.block, strict=True)
-    ]
-    assert out.tolist() == expected
-    assert largest_block(a.ifmap_words, a.block, blocks) == on_chip.max()
+def test_words_that_stage_a_has_not_left(data: st.DataObject) -> None:
+    """The ifmap, then filters, each with what the other leaves free."""
+    blocks, on_chip, free = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3)), data.draw(st.integers(0, 150))
+    a, b, coded = data.draw(stages(blocks)), data.draw(stages(blocks)), data.draw(st.sampled_from([1.0, 0.75, 1.5]))
+    kinds = data.draw(st.tuples(*[st.sampled_from([APART, STAYS, TAKES_ROOM])] * 2))
+    loaded, used = (np.ascontiguousarray(tiles.table[1:3]) for tiles in (a, b))
+    found, left = beside_stage_a(loaded, a.block, used, b.block, np.array((blocks, on_chip, free, *kinds)), coded)
+    for row, kind in enumerate(kinds):
+        share = coded if row == 0 else 1.0
+        of_a, of_b = (np.bincount(tiles.block, tiles.table[1 + row], blocks) for tiles in (a, b))
+        held = ceil(on_chip * int(of_a.max()) / share) if kind == TAKES_ROOM else 0
+        if kind == APART or held > free:
+            assert found[row].tolist() == used[row].tolist()
+            continue
+        free -= held
+        missing = np.maximum(of_b - of_a, 0).astype(np.int64)
+        assert found[row].tolist() == [
+            -(-words * missing[block] // int(max(of_b[block], 1)))
+            for words, block in zip(used[row], b.block, strict=True)
+        ]
+    assert left == free
 
 
 @settings(max_examples=40)

@@ -15,8 +15,8 @@ from zapsim.arrays.engine import Demand, StageResult
 from zapsim.arrays.row_stationary.strips import glb_strips
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.shipped import shipped_folder
+from zapsim.timing.combination import combine_stages
 from zapsim.timing.dram import expected_coded_words
-from zapsim.timing.layer import combine_stages
 from zapsim.timing.predictor import PredictorResult
 from zapsim.timing.residency import operand_loads
 from zapsim.workload import ConvShape

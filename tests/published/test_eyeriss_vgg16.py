@@ -19,8 +19,8 @@ from zapsim.arrays.row_stationary.search import map_stages
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.errors import MappingError
 from zapsim.shipped import shipped_folder
+from zapsim.timing.combination import combine_stages
 from zapsim.timing.dram import expected_coded_words
-from zapsim.timing.layer import combine_stages
 from zapsim.timing.predictor import PredictorResult
 from zapsim.timing.residency import operand_loads
 from zapsim.validation import Validation, validate

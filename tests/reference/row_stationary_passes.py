@@ -118,6 +118,7 @@ def on_arrays(shape: ConvShape, spec: ArchSpec, mapping: PassParameters, demand:
         "working": total(shape.S * sizes.q * costs.psum),
         "active_pes": int((active_pes(shape, array, sizes) * (often > 0)).max()),
         "pointers": int((psum_pointers(sizes) * present).sum()),
+        "residencies": int(present.sum()),
     }
     cycles = np.broadcast_to(costs.cycles, (2, *grid)) * (often > 0)
     return OnArrays(

@@ -9,7 +9,7 @@ from zapsim.arch.tables import ENERGY_ACTIONS
 from zapsim.counts import Counts, Cycles
 from zapsim.energy.model import COMPONENT_OF, COMPONENTS, energy_by_component
 from zapsim.errors import ConfigError
-from zapsim.timing.layer import clocked_cycles
+from zapsim.timing.combination import clocked_cycles
 
 FROM_CYCLES = ("cycles", "pe_idle_cycles", "pe_control_cycles")
 """Actions that are not counts but follow from them."""

@@ -16,7 +16,7 @@ from zapsim.energy.area import area_by_component
 from zapsim.errors import ConfigError
 from zapsim.patterns import NO_PATTERN, pattern_map
 from zapsim.simulation import layer_timing
-from zapsim.timing.layer import combine_stages
+from zapsim.timing.combination import combine_stages
 from zapsim.timing.predictor import PredictorResult, predictor_counts, run_predictor
 from zapsim.timing.residency import operand_loads
 from zapsim.tracefile.decision_unit import DecisionUnit

@@ -22,7 +22,7 @@ from zapsim.cli._arguments import (
 from zapsim.cli._reports import write_explanation_report
 
 if TYPE_CHECKING:
-    from zapsim.timing.layer import LayerTiming
+    from zapsim.timing.combination import LayerTiming
 
 _EPILOG = """\
 examples:

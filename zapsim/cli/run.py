@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from zapsim.report.timeline_file import TimedLayer
     from zapsim.report.view import View
     from zapsim.results import RunResult
-    from zapsim.timing.layer import LayerTiming
+    from zapsim.timing.combination import LayerTiming
     from zapsim.tracefile.dense import DenseTrace
     from zapsim.tracefile.reader import Trace
 

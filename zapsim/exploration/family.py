@@ -22,7 +22,8 @@ from zapsim.exploration.network_sums import NetworkSums
 from zapsim.kernels import timeline as kernels
 from zapsim.kernels.timeline_rows import JOB_LATENCY, UNIT_CYCLES, run_rows
 from zapsim.simulation import gains_by_two_stages, layer_outcome
-from zapsim.timing.layer import LayerWork, clocked_cycles, layer_counts, layer_cycles, layer_work, time_in_two_stages
+from zapsim.timing.combination import clocked_cycles, layer_counts, layer_cycles
+from zapsim.timing.layer import LayerWork, layer_work, time_in_two_stages
 from zapsim.timing.predictor import unit_time
 from zapsim.timing.residency import Residency
 from zapsim.timing.timeline.fast import check_end

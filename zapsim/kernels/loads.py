@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,8 +20,8 @@ def _by_block(words: Ints, block: Ints, out: Ints) -> None:
         out[block[tile] if len(out) > 1 else 0] += words[tile]
 
 
-@kernel
-def largest_block(words: Ints, block: Ints, blocks: int) -> int:
+@helper
+def _largest_block(words: Ints, block: Ints, blocks: int) -> int:
     """Return the words of the block that has most of them; with `blocks` = 1, all words."""
     sums = np.empty(blocks, dtype=np.int64)
     _by_block(words, block, sums)
@@ -29,8 +31,8 @@ def largest_block(words: Ints, block: Ints, blocks: int) -> int:
     return int(most)
 
 
-@kernel
-def words_beyond(loaded: Ints, used: Ints, block_a: Ints, block_b: Ints, blocks: int, out: Ints) -> None:
+@helper
+def _words_beyond(loaded: Ints, used: Ints, block_a: Ints, block_b: Ints, blocks: int, out: Ints) -> None:
     """Reduce the words that stage B uses to those beyond what stage A loaded, block by block.
 
     The rest of a block is shared out among its tiles in proportion to what they use, rounded up.
@@ -55,3 +57,47 @@ def words_beyond(loaded: Ints, used: Ints, block_a: Ints, block_b: Ints, blocks:
         out[tile] = 0
         if missing and used[tile]:
             out[tile] = (used[tile] * missing + wanted[block] - 1) // wanted[block]
+
+
+APART, STAYS, TAKES_ROOM = range(3)
+"""Whether the stages use different words of an operand, or the GLB holds what stage A has loaded: anyway, or in room
+that both stages leave."""
+
+
+@kernel
+def beside_stage_a(
+    loaded: Ints, block_a: Ints, used: Ints, block_b: Ints, kept: Ints, coded: float
+) -> tuple[Ints, int]:
+    """Reduce the operand words that stage B uses to those that stage A has not left on chip.
+
+    Parameters
+    ----------
+    loaded, used
+        int64 (2, tiles): words of the ifmap and of filters for the tiles of stage A and of stage B.
+    block_a, block_b
+        int64 (tiles,): their blocks.
+    kept
+        int64 (5,): blocks that are told apart (1: all are one), and how many of them are on chip at a time; words that
+        are free; what is kept of the ifmap and of filters: :data:`APART`, :data:`STAYS` or :data:`TAKES_ROOM`.
+    coded
+        Size of the ifmap in DRAM as a share of its plain size.
+
+    Returns
+    -------
+    words
+        int64 (2, tiles of stage B).
+    free_words
+        Words that remain free. Ifmaps come first, since they are usually larger.
+    """
+    words, blocks, on_chip, free_words = used.copy(), kept[0], kept[1], kept[2]
+    for operand in range(2):
+        if kept[3 + operand] == APART:
+            continue
+        held = 0 * free_words
+        if kept[3 + operand] == TAKES_ROOM:
+            share = coded if operand == 0 else 1.0
+            held = math.ceil(on_chip * _largest_block(loaded[operand], block_a, blocks) / share)
+        if held <= free_words:
+            _words_beyond(loaded[operand], used[operand], block_a, block_b, blocks, words[operand])
+            free_words -= held
+    return words, free_words

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.timing.layer import Timeline
+from zapsim.timing.combination import Timeline
 from zapsim.timing.timeline.schedule import STAGES
 
 _TRACKS = ("layers", "array", "DRAM channel", "predictor")

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import ceil
 
 import numpy as np
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.tiles import Ints, Tiles
 from zapsim.kernels import timeline as kernels
-from zapsim.kernels.loads import largest_block, words_beyond
+from zapsim.kernels.loads import APART, STAYS, TAKES_ROOM, beside_stage_a
 from zapsim.timing.predictor import blocks_on_chip
 from zapsim.workload import ConvShape
 
@@ -102,22 +101,11 @@ def operand_loads(
     if len(stages) == 2:
         a, b = stages
         by_tile = arch.predictor.granularity == "tile" and a.blocks == b.blocks
-        on_chip = blocks_on_chip(arch, a) if by_tile else 1
-        blocks = max(a.blocks, 1) if by_tile else 1
-        rest = tables[1].copy()
+        on_chip, blocks = (blocks_on_chip(arch, a), max(a.blocks, 1)) if by_tile else (1, 1)
         # What stage A loaded is still there if it stays anyway, or if both stages leave room for it: for all of the
-        # layer's, or for what the blocks on chip have of it. Ifmaps come first, since they are usually larger.
-        operands = (
-            (a.ifmap_stays and b.ifmap_stays, coded_share, b.ifmap_apart),
-            (a.filters_stay and b.filters_stay, 1.0, False),
-        )
-        for operand, (stays, coded, apart) in enumerate(operands):
-            loaded, used = tables[0][operand], tables[1][operand]
-            if apart:
-                continue
-            held = 0 if stays else ceil(on_chip * largest_block(loaded, a.block, blocks) / coded)
-            if held <= free_words:
-                words_beyond(loaded, used, a.block, b.block, blocks, rest[operand])
-                free_words -= held
-        tables[1] = rest
+        # layer's, or for what the blocks on chip have of it.
+        ifmap = APART if b.ifmap_apart else STAYS if a.ifmap_stays and b.ifmap_stays else TAKES_ROOM
+        filters = STAYS if a.filters_stay and b.filters_stay else TAKES_ROOM
+        kept = np.array((blocks, on_chip, free_words, ifmap, filters), dtype=np.int64)
+        tables[1], free_words = beside_stage_a(tables[0], a.block, tables[1], b.block, kept, coded_share)
     return [Loads(table) for table in tables], free_words

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.kernels._jit import helper, kernel
+from zapsim.kernels.shares import share_out
 
 Ints = NDArray[np.int64]
 
@@ -19,10 +20,11 @@ SUMS: Final = (
     "compute", "psum_bus", "ifmap_bus", "filter_load", "ramp",
     "ifmap_spad_writes", "filter_spad_writes", "ifmap_bus_words", "filter_bus_words", "psum_bus_words",
     "bus_deliveries", "pe_to_pe_words", "glb_reads", "glb_writes", "mask_bits_read", "pe_active_cycles",
-    "waiting", "working", "active_pes", "pointers",
+    "waiting", "working", "active_pes", "pointers", "residencies",
 )  # fmt: skip
 """What :func:`pass_sums` returns, in order: five kinds of cycles; actions by their names in `Counts`; PE-cycles of all
-columns, and those of them with work; the most PEs at work; words of pointers that are written."""
+columns, and those of them with work; the most PEs at work; words of pointers that are written; residencies of psums
+that have work."""
 
 
 class Numbers(NamedTuple):
@@ -58,7 +60,7 @@ def pass_sums(
     psums: Ints,
     cycles: Ints,
 ) -> Ints:
-    """Add up cycles and actions of all passes of a stage that have work; return int64 (20,), see :data:`SUMS`.
+    """Add up cycles and actions of all passes of a stage that have work; return int64 (21,), see :data:`SUMS`.
 
     Parameters
     ----------
@@ -82,7 +84,7 @@ def pass_sums(
     a = Numbers(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], x[8], x[9], x[10])
     everything = busiest.shape[1] == 0
     cycles[:] = 0
-    out = np.zeros(20, dtype=np.int64)
+    out = np.zeros(21, dtype=np.int64)
     for kind in range(2):
         qr, times = channels[0, kind], channels[1, kind]
         if times == 0:
@@ -143,21 +145,14 @@ def pass_sums(
                         out[16] += times * compute * t * set_columns
                         out[17] += times * a.S * q * psum
                         out[18] = max(out[18], active)
-                        out[19] += pointers if kind == 0 or channels[1, 0] == 0 else 0
+                        if kind == 0 or channels[1, 0] == 0:
+                            out[19] += pointers
+                            out[20] += 1
     return out
 
 
-@kernel
-def count_passes(psums: Ints) -> int:
-    """Count the residencies that have work."""
-    count = 0
-    for outputs in psums.reshape(-1):
-        count += 1 if outputs else 0
-    return count
-
-
-@kernel
-def pass_table(
+@helper
+def _pass_table(
     filters: Ints,
     channels: Ints,
     weight: int,
@@ -168,25 +163,7 @@ def pass_table(
     cycles: Ints,
     out: Ints,
 ) -> None:
-    """List the passes that have work in the order in which the array runs them.
-
-    Parameters
-    ----------
-    filters, channels, psums, cycles
-        As in :func:`pass_sums`.
-    weight
-        Words of a filter and channel, R · S.
-    ends
-        int64 (groups, sets, strips, image tiles): the filter tile after the last one of each set, whose psums stay in
-        the GLB together. A set begins where the one before it ends.
-    strip_words
-        int64 (strips, image tiles): words of an ifmap strip, per channel.
-    overflow
-        int64, like `psums`: those that do not fit, and pass DRAM between the tiles of channels; no filter tiles: none.
-    out
-        int64 (7, passes), overwritten: rows of :class:`zapsim.arrays.tiles.Tiles`; ifmap words, which are not coded, of
-        the first pass that needs a strip.
-    """
+    """List the passes that have work in the order in which the array runs them: `out` has a column for each."""
     groups, sets, strips, image_tiles = ends.shape
     channel_tiles, spills = channels[1, 0] + channels[1, 1], overflow.shape[1] > 0
     at, block = 0, 0
@@ -214,8 +191,8 @@ def pass_table(
                     block += 1
 
 
-@kernel
-def block_table(
+@helper
+def _block_table(
     filters: Ints,
     channels: Ints,
     weight: int,
@@ -226,10 +203,7 @@ def block_table(
     cycles: Ints,
     out: Ints,
 ) -> int:
-    """Make one tile of all passes of a block; return how many blocks have work (`out` has room for all).
-
-    Parameters are those of :func:`pass_table`.
-    """
+    """Make one tile of all passes of a block; return how many blocks have work (`out` has room for all)."""
     groups, sets, strips, image_tiles = ends.shape
     channel_tiles, spills = channels[1, 0] + channels[1, 1], overflow.shape[1] > 0
     every_channel = channels[0, 0] * channels[1, 0] + channels[0, 1] * channels[1, 1]
@@ -255,3 +229,56 @@ def block_table(
                     at += 1 if out[5, at] else 0
                     block += 1
     return at
+
+
+@kernel
+def pass_table(
+    filters: Ints,
+    channels: Ints,
+    weight: int,
+    ends: Ints,
+    strip_words: Ints,
+    psums: Ints,
+    overflow: Ints,
+    cycles: Ints,
+    coded: int,
+    ifmap: int,
+    passes: int,
+) -> Ints:
+    """List the passes that have work in the order in which the array runs them: int64 (7, passes).
+
+    Rows are those of :class:`zapsim.arrays.tiles.Tiles`. The first pass that needs a strip has its ifmap words.
+
+    Parameters
+    ----------
+    filters, channels, psums, cycles
+        As in :func:`pass_sums`.
+    weight
+        Words of a filter and channel, R · S.
+    ends
+        int64 (groups, sets, strips, image tiles): the filter tile after the last one of each set, whose psums stay in
+        the GLB together. A set begins where the one before it ends.
+    strip_words
+        int64 (strips, image tiles): words of an ifmap strip, per channel.
+    overflow
+        int64, like `psums`: those that do not fit, and pass DRAM between the tiles of channels; no filter tiles: none.
+    coded, ifmap
+        Words of the whole ifmap as DRAM holds it (-1: as they are), and plain. A strip takes its share of the coded
+        map, as if zeros were spread evenly over it.
+    passes
+        How many passes have work; -1: all passes of a block are one tile.
+    """
+    if passes < 0:
+        room = np.empty((7, ends.size), dtype=np.int64)
+        blocks = _block_table(filters, channels, weight, ends, strip_words, psums, overflow, cycles, room)
+        table = np.empty((7, blocks), dtype=np.int64)
+        table[:] = room[:, :blocks]
+    else:
+        table = np.empty((7, passes), dtype=np.int64)
+        _pass_table(filters, channels, weight, ends, strip_words, psums, overflow, cycles, table)
+    if coded >= 0:
+        words = 0 * coded
+        for tile in range(table.shape[1]):
+            words += table[1, tile]
+        share_out(_up(words * coded, ifmap), table[1], table[1])
+    return table

@@ -15,11 +15,10 @@ import numpy as np
 
 from zapsim.arch.arrays import PassParameters
 from zapsim.arrays.row_stationary.mapping import Ints, ceil, tile_classes, tiles, touched
-from zapsim.arrays.row_stationary.pass_kernels import block_table, count_passes, pass_table
+from zapsim.arrays.row_stationary.pass_kernels import SUMS, pass_table
 from zapsim.arrays.row_stationary.sets import FilterSets
 from zapsim.arrays.row_stationary.strips import Pixels, stage_rows, strips_of
 from zapsim.arrays.tiles import Tiles
-from zapsim.kernels.shares import share_out
 from zapsim.workload import ConvShape
 
 MOST_TILES = 2**17
@@ -114,35 +113,34 @@ class StagePasses:
     sums: Ints
     sets: FilterSets
 
+    @property
+    def with_work(self) -> int:
+        """How many residencies of psums have work."""
+        return int(self.sums[_RESIDENCIES])
+
+
+_RESIDENCIES = SUMS.index("residencies")
+
 
 def pass_tiles(passes: StagePasses, coded_words: int | None) -> Tiles:
     """List every pass of the stage that has work, in order; DRAM holds the whole ifmap in so many words (None: plain).
 
     A strip takes its share of the coded map, as if zeros were spread evenly over it.
     """
-    shape, sizes, ends = passes.shape, passes.sizes, passes.sets.ends
-    groups, sets, strips, image_tiles = ends.shape
-    blocks, channel_tiles = groups * sets * strips * image_tiles, sizes.channel_tiles
-    merged = passes.psums.size * channel_tiles > MOST_TILES
-    count = blocks if merged else count_passes(passes.psums) * channel_tiles
-    table = np.empty((7, count), dtype=np.int64)
-    work = (
-        sizes.filters, sizes.channels, shape.R * shape.S, ends, sizes.strip_words,
-        passes.psums, passes.sets.overflow, passes.cycles, table,
+    shape, sizes, sets = passes.shape, passes.sizes, passes.sets
+    groups, in_group, strips, image_tiles = sets.ends.shape
+    merged = passes.psums.size * sizes.channel_tiles > MOST_TILES
+    table = pass_table(
+        sizes.filters, sizes.channels, shape.R * shape.S, sets.ends, sizes.strip_words, passes.psums, sets.overflow,
+        passes.cycles, -1 if coded_words is None else coded_words, shape.ifmap_words,
+        -1 if merged else passes.with_work * sizes.channel_tiles,
     )  # fmt: skip
-    if merged:
-        table = np.ascontiguousarray(table[:, : block_table(*work)])
-    else:
-        pass_table(*work)
-    ifmap = table[1]
-    if coded_words is not None:
-        share_out(-(-int(ifmap.sum()) * coded_words // shape.ifmap_words), ifmap, ifmap)
     return Tiles(
         table,
-        blocks=blocks,
-        reach=_reach(shape, passes.pixels, passes.mapping.e, (groups * sets, strips, image_tiles)),
+        blocks=sets.ends.size,
+        reach=_reach(shape, passes.pixels, passes.mapping.e, (groups * in_group, strips, image_tiles)),
         visits=strips * image_tiles,
-        free_words=passes.sets.free_words,
+        free_words=sets.free_words,
     )
 
 

@@ -61,7 +61,7 @@ class RowStationaryEngine:
         frame = demand.once(stage_frame, shape, arch, mapping)
         passes = stage_passes(frame, demand)
         sums = passes.sums.tolist()
-        waiting, working, active, pointers = sums[_PARTS + len(_STORAGE) :]
+        waiting, working, active, pointers, _ = sums[_PARTS + len(_STORAGE) :]
         macs = _mac_actions(shape, demand, frame.last_channels)
         counts = [0] * len(_COUNTS)
         for place, count in zip(_PLACES, (*sums[_PARTS : _PARTS + len(_STORAGE)], *macs), strict=True):
@@ -81,7 +81,7 @@ class RowStationaryEngine:
 _PARTS = 5
 """Kinds of cycles at the start of :data:`zapsim.arrays.row_stationary.pass_kernels.SUMS`; actions follow."""
 
-_STORAGE: Final = SUMS[_PARTS:-4]
+_STORAGE: Final = SUMS[_PARTS:-5]
 _MACS: Final = (
     "macs_executed", "macs_gated", "ifmap_spad_reads", "filter_spad_reads", "psum_spad_reads", "psum_spad_writes",
 )  # fmt: skip

@@ -25,7 +25,7 @@ from zapsim.arrays.row_stationary.search import stage_pixels
 from zapsim.arrays.row_stationary.strips import stage_rows
 from zapsim.arrays.systolic.mapping import SystolicMapping
 from zapsim.errors import ZapsimError
-from zapsim.timing.layer import LayerTiming
+from zapsim.timing.combination import LayerTiming
 from zapsim.timing.stages import layer_mask, stage_demands, stage_shares
 from zapsim.tracefile.records import LayerTrace
 from zapsim.workload import ConvShape

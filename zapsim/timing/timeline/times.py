@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +46,7 @@ class TimelineEngine(Protocol):
         """Return when everything happens in `schedule`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stalls:
+class Stalls(NamedTuple):
     """Cycles in which the array waits, by cause; with the tiles' own cycles they sum to the layer's."""
 
     dram_read: int = 0
