@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal, Protocol, TypeVar
@@ -23,9 +23,13 @@ from zapsim.workload import ConvShape
 
 Mapping = TypeVar("Mapping")
 Made = TypeVar("Made")
+Key = TypeVar("Key", bound=Hashable)
 
 _MOST_MADE = 16
 """Architectures and mappings for which a demand remembers what an engine makes of it."""
+
+_MOST_SUMMARIES = 4
+"""Summaries of its maps that a demand remembers, for different arrays: each may be as large as a map."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +103,26 @@ class Demand:
             if len(self._made) > _MOST_MADE:
                 self._made.popitem(last=False)
         made: Made = entry[2]
+        return made
+
+    @cached_property
+    def _summaries(self) -> OrderedDict[tuple[object, Hashable], Any]:
+        return OrderedDict()
+
+    def summary(self, make: Callable[[Demand, Key], Made], key: Key) -> Made:
+        """Return ``make(self, key)``: what a mask leaves of a kind of tiles, which buffers and DRAM have no part in.
+
+        It is computed once for equal keys, as maps do it (:meth:`zapsim.tracefile.packed.PackedMap.summary`), but only
+        the last few are remembered.
+        """
+        place = make, key
+        if place in self._summaries:
+            self._summaries.move_to_end(place)
+        else:
+            self._summaries[place] = make(self, key)
+            if len(self._summaries) > _MOST_SUMMARIES:
+                self._summaries.popitem(last=False)
+        made: Made = self._summaries[place]
         return made
 
 

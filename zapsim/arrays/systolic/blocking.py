@@ -17,7 +17,7 @@ from zapsim.arrays.engine_inputs import without_name
 from zapsim.arrays.systolic.dram_words import dram_words
 from zapsim.arrays.systolic.mapping import Blocking, SystolicMapping
 from zapsim.arrays.systolic.pace import stage_cycles
-from zapsim.arrays.systolic.work import dense_work, one_by_one
+from zapsim.arrays.systolic.work import dense_tiles, dense_work
 from zapsim.workload import ConvShape
 
 
@@ -80,10 +80,9 @@ def _all_blocks(shape: ConvShape, mapping: SystolicMapping, glb_words: int) -> l
         return [_Choice(mappings[0])]
     choices = []
     for one in mappings:
-        dense = dense_work(one)
-        words = dram_words(shape, one, one_by_one(dense), glb_words)
+        words = dram_words(shape, one, dense_tiles(one), glb_words)
         ifmap, filters, _, spilled = words.table.sum(axis=1).tolist()
-        choices.append(_Choice(one, stage_cycles(one, dense).cycles.total, ifmap, filters, spilled))
+        choices.append(_Choice(one, stage_cycles(one, dense_work(one)).cycles.total, ifmap, filters, spilled))
     return choices
 
 

@@ -6,7 +6,7 @@ The convolution is a matrix product for each group: N·P·Q pixels × K filters,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from zapsim.arch.arrays import SystolicArray
 from zapsim.arch.spec import ArchSpec
 from zapsim.errors import MappingError
+from zapsim.remembered import once_per_object
 from zapsim.workload import ConvShape
 
 Count = TypeVar("Count", int, NDArray[np.int64])
@@ -121,6 +122,12 @@ class SystolicMapping:
     def utilisation(self) -> float:
         """MACs over cycles × PEs, 0 to 1; 0 for the one-MAC layer on one PE, which ends in cycle 0."""
         return self.macs / (self.cycles * self.array.rows * self.array.cols) if self.cycles else 0.0
+
+
+@once_per_object
+def unblocked(mapping: SystolicMapping) -> SystolicMapping:
+    """Return a mapping without what the buffer holds, which changes no tile of the array."""
+    return replace(mapping, blocking=None, drifts=False)
 
 
 def ramp_cycles(array: SystolicArray, folds: Count, used_rows: Count, used_cols: Count) -> Count:

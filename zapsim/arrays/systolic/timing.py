@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import STANDARD, WHOLE_LAYER, Demand, Served, StageResult, StageShare
@@ -20,9 +19,16 @@ from zapsim.arrays.systolic.blocking import blocked
 from zapsim.arrays.systolic.mapping import SystolicMapping, map_systolic, systolic_array
 from zapsim.arrays.systolic.pace import stage_cycles
 from zapsim.arrays.systolic.tiles import fold_tiles
-from zapsim.arrays.systolic.walk import VECTORS as VECTORS_ROW
-from zapsim.arrays.systolic.walk import Totals, Walked, stage_frame, stage_pixels, walked, work_table
-from zapsim.arrays.systolic.work import Work, dense_work, masked_work, one_by_one, vectors_by_tile
+from zapsim.arrays.systolic.walk import (
+    Totals,
+    Walked,
+    issued_switching,
+    masked_tiles,
+    stage_frame,
+    stage_pixels,
+    walked,
+)
+from zapsim.arrays.systolic.work import Work, dense_work, masked_work, one_by_one
 from zapsim.counts import Counts
 from zapsim.workload import ConvShape
 
@@ -55,23 +61,22 @@ class SystolicEngine:
         """
         masked = demand.mask is not None and not demand.gate
         part = mapping.array.blocking == "searched" and masked and demand.positions is not None
-        work, issued, counts_only = None, None, False
-        frame = demand.once(stage_frame, shape, arch, mapping) if mapping.array.count == 1 else None
-        if masked and demand.mask is not None:
-            counts_only = frame is not None and frame.counts_only and demand.window_nonzero is None
-            if not counts_only:
-                work, issued = masked_work(mapping, demand.mask, demand.window_nonzero is not None, demand.positions)
-        if frame is None:
-            ran = stage_on_arrays(shape, arch, mapping, work or dense_work(mapping), part, demand)
-        elif work is not None:
-            ran = walked(frame, work_table(work))
-        else:
+        switching = None
+        if mapping.array.count == 1:
+            frame = demand.once(stage_frame, shape, arch, mapping)
             table = frame.dense
-            if counts_only and demand.mask is not None:
-                table = table.copy()
-                table[VECTORS_ROW] = demand.mask.summary(vectors_by_tile, mapping.array.cols, mapping.groups)
+            if masked:
+                table, switching = demand.summary(masked_tiles, frame.key)
             ran = walked(frame, table)
-        switching, outputs = _switching(shape, mapping, demand, ran.totals.outputs, issued), ran.totals.outputs
+        else:
+            work, issued = dense_work(mapping), None
+            if masked and demand.mask is not None:
+                work, issued = masked_work(mapping, demand.mask, demand.window_nonzero is not None, demand.positions)
+            ran = stage_on_arrays(shape, arch, mapping, work, part, demand)
+            switching = None if issued is None else issued_switching(shape, demand, issued)
+        outputs = ran.totals.outputs
+        if switching is None:
+            switching = _switching(shape, mapping, demand, outputs)
         demanded = shape.outputs if demand.mask is None else demand.mask.count()
         occupying = demanded if masked else shape.outputs  # gated outputs take their cycles, too
         tested = outputs * shape.macs_per_output
@@ -109,12 +114,11 @@ def _gateable_products(mapping: SystolicMapping) -> int:
     return mapping.Sr - (mapping.row_folds - 1) * mapping.array.rows
 
 
-def _switching(
-    shape: ConvShape, mapping: SystolicMapping, demand: Demand, outputs: int, issued: NDArray[np.int32] | None
-) -> int:
+def _switching(shape: ConvShape, mapping: SystolicMapping, demand: Demand, outputs: int) -> int:
     """Count the MACs that switch: of all issued outputs, but those of gated ones in the last row fold.
 
-    Zero inputs that are gated are taken to be as frequent in the last fold as in all.
+    Zero inputs that are gated are taken to be as frequent in the last fold as in all. Where a mask says which outputs
+    are issued, they are counted pixel by pixel (:func:`issued_switching`).
     """
     if demand.mask is None:
         return switching_macs(shape, None, demand.window_nonzero)
@@ -122,10 +126,7 @@ def _switching(
         every = switching_macs(shape, None, demand.window_nonzero)
         demanded = switching_macs(shape, outputs_per_pixel(demand.mask, shape.groups), demand.window_nonzero)
         return every - (every - demanded) * _gateable_products(mapping) // mapping.Sr
-    if issued is None:
-        return outputs * shape.macs_per_output
-    in_map = issued.T.reshape(shape.N, shape.P, shape.Q, shape.groups)
-    return switching_macs(shape, in_map, demand.window_nonzero)
+    return outputs * shape.macs_per_output
 
 
 def _active_pes(mapping: SystolicMapping, work: Work) -> int:

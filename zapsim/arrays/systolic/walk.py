@@ -11,21 +11,29 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import Demand
+from zapsim.arrays.engine_inputs import without_name
+from zapsim.arrays.gating import switching_macs
 from zapsim.arrays.systolic.dram_words import operand_numbers
-from zapsim.arrays.systolic.mapping import SystolicMapping
+from zapsim.arrays.systolic.mapping import SystolicMapping, unblocked
 from zapsim.arrays.systolic.pace import once_cycles
 from zapsim.arrays.systolic.tile_kernels import Stage, walk_stage
 from zapsim.arrays.systolic.tiles import MOST_TILES, piece_size, pixel_reach, windows_apart
-from zapsim.arrays.systolic.work import Counters, Work, counts_only, dense_work, one_by_one
+from zapsim.arrays.systolic.work import (
+    VECTORS,
+    Counters,
+    counts_only,
+    dense_table,
+    masked_work,
+    vectors_by_tile,
+    work_table,
+)
 from zapsim.arrays.tiles import Tiles
 from zapsim.counts import Cycles
 from zapsim.workload import ConvShape
-
-TILE, GROUP, COLS, VECTORS, FOLDS, ROW_PAIRS = range(6)
-"""Rows of a table of the work: int64 (6, tiles)."""
 
 
 class Totals(NamedTuple):
@@ -56,8 +64,8 @@ class StageFrame:
     ----------
     dense
         Table of the work if every output is computed.
-    counts_only
-        Whether the number of vectors of each tile says everything about a mask.
+    key
+        The layer and its mapping without blocks: what :func:`masked_tiles` takes.
     numbers
         What :func:`zapsim.arrays.systolic.tile_kernels.walk_stage` takes.
     blocks, reach, visits, ifmap_apart, by_pixels
@@ -67,7 +75,7 @@ class StageFrame:
     """
 
     dense: Counters
-    counts_only: bool
+    key: tuple[ConvShape, SystolicMapping]
     numbers: Counters
     blocks: int
     reach: Counters
@@ -107,8 +115,8 @@ def stage_frame(shape: ConvShape, arch: ArchSpec, mapping: SystolicMapping, dema
         ifmap=shape.ifmap_words,
     )
     return StageFrame(
-        work_table(one_by_one(dense_work(mapping))),
-        counts_only(mapping),
+        dense_table(unblocked(mapping)),
+        (without_name(shape), unblocked(mapping)),
         np.array((*stage, *operand_numbers(shape, mapping, arch.glb_words)), dtype=np.int64),
         blocks,
         pixel_reach(shape, mapping.groups, in_group, 1) if by_pixels else np.arange(blocks, dtype=np.int64),
@@ -125,9 +133,33 @@ def stage_pixels(shape: ConvShape, demand: Demand) -> int:
     return shape.N * (shape.P * shape.Q if count is None or demand.gate else count)
 
 
-def work_table(work: Work) -> Counters:
-    """Put the tiles of a stage, of which none stands for others, into one table."""
-    return np.stack([work.tile, work.group, work.cols, work.vectors, work.folds, work.row_pairs])
+class MaskedTiles(NamedTuple):
+    """What a mask makes of the tiles of a stage, however the buffer is used.
+
+    `table` is that of the work (:func:`zapsim.arrays.systolic.work.work_table`), `switching` counts the MACs that
+    switch, if inputs are gated.
+    """
+
+    table: Counters
+    switching: int | None
+
+
+def masked_tiles(demand: Demand, key: tuple[ConvShape, SystolicMapping]) -> MaskedTiles:
+    """Count what the outputs of a demand leave of each tile; `key` is the layer and its mapping without blocks."""
+    (shape, mapping), mask = key, demand.mask
+    assert mask is not None
+    if demand.window_nonzero is None and counts_only(mapping):
+        table = dense_table(mapping).copy()
+        table[VECTORS] = mask.summary(vectors_by_tile, mapping.array.cols, mapping.groups)
+        return MaskedTiles(table, None)
+    work, issued = masked_work(mapping, mask, demand.window_nonzero is not None, demand.positions)
+    return MaskedTiles(work_table(work), None if issued is None else issued_switching(shape, demand, issued))
+
+
+def issued_switching(shape: ConvShape, demand: Demand, issued: NDArray[np.int32]) -> int:
+    """Count the MACs that switch of outputs that are issued, int32 (groups, N·P·Q)."""
+    in_map = issued.T.reshape(shape.N, shape.P, shape.Q, shape.groups)
+    return switching_macs(shape, in_map, demand.window_nonzero)
 
 
 def walked(frame: StageFrame, work: Counters) -> Walked:

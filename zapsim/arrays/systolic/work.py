@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.arrays.systolic import kernels
-from zapsim.arrays.systolic.mapping import SystolicMapping
+from zapsim.arrays.systolic.mapping import SystolicMapping, unblocked
 from zapsim.tracefile.packed import PackedMap
 
 Counters = NDArray[np.int64]
@@ -84,23 +85,61 @@ def blocks_of(mapping: SystolicMapping, vectors: Counters) -> Counters:
 
 def dense_work(mapping: SystolicMapping) -> Work:
     """Build the tiles of a layer of which every output is computed: the full ones and the partial one."""
+    return _in_blocks(mapping, _dense_work(unblocked(mapping)))
+
+
+def dense_tiles(mapping: SystolicMapping) -> Work:
+    """Spell out the tiles of :func:`dense_work`."""
+    return _in_blocks(mapping, _dense_tiles(unblocked(mapping)))
+
+
+def _in_blocks(mapping: SystolicMapping, dense: Work) -> Work:
+    """Let the vectors of tiles stream in the blocks of a mapping."""
+    if mapping.blocking is None:
+        return dense
+    blocks = blocks_of(mapping, dense.vectors)
+    return replace(dense, blocks=blocks, folds=mapping.row_folds * blocks, row_pairs=dense.row_pairs * blocks)
+
+
+@lru_cache(maxsize=64)
+def _dense_work(mapping: SystolicMapping) -> Work:
+    """Build the tiles of a dense layer without blocks, once for all that a buffer can hold."""
     array = mapping.array
     full, rest = divmod(mapping.Sc, array.cols)
     kinds = [(count, cols) for count, cols in ((full, array.cols), (1, rest)) if count and cols]
     alike, cols = np.tile(np.array(kinds, dtype=np.int64), (mapping.groups, 1)).T
     by_rows = array.dataflow == "output-stationary"
-    vectors = np.full_like(alike, mapping.Sr if by_rows else mapping.T)
-    blocks = blocks_of(mapping, vectors)
+    one = np.ones_like(alike)
     return Work(
         alike=alike,
         tile=np.cumsum(alike) - alike,
         group=np.repeat(np.arange(mapping.groups, dtype=np.int64), len(kinds)),
         cols=cols,
-        vectors=vectors,
-        blocks=blocks,
-        folds=mapping.row_folds * blocks,
-        row_pairs=pairs(array.rows, np.full_like(alike, mapping.Sr)) * blocks,
+        vectors=one * (mapping.Sr if by_rows else mapping.T),
+        blocks=one,
+        folds=mapping.row_folds * one,
+        row_pairs=pairs(array.rows, mapping.Sr * one),
     )
+
+
+@lru_cache(maxsize=64)
+def _dense_tiles(mapping: SystolicMapping) -> Work:
+    return one_by_one(_dense_work(mapping))
+
+
+TILE, GROUP, COLS, VECTORS, FOLDS, ROW_PAIRS = range(6)
+"""Rows of a table of the work: int64 (6, tiles)."""
+
+
+def work_table(work: Work) -> Counters:
+    """Put the tiles of a stage, of which none stands for others, into one table."""
+    return np.stack([work.tile, work.group, work.cols, work.vectors, work.folds, work.row_pairs])
+
+
+@lru_cache(maxsize=64)
+def dense_table(mapping: SystolicMapping) -> Counters:
+    """Spell out the tiles of a dense layer: int64 (6, tiles), which nobody changes; of a mapping without blocks."""
+    return work_table(_dense_tiles(mapping))
 
 
 def masked_work(
