@@ -13,7 +13,7 @@ from tests.properties.test_cached_engine import LAYERS, archs
 from zapsim.arch.policy import preset
 from zapsim.arrays.engines import ENGINES
 from zapsim.errors import ZapsimError
-from zapsim.exploration.family import Family, fair_baselines, family_key
+from zapsim.exploration.family import Family, Timelines, fair_baselines, family_key
 from zapsim.kernels.timeline import run_layer
 from zapsim.kernels.timeline_rows import JOB_LATENCY, UNIT_CYCLES, run_rows
 from zapsim.simulation import layer_outcome, layer_timings
@@ -48,12 +48,13 @@ def test_together_is_alone(spec, name, speeds, mode):
         alone = [[layer_timings(member, layer, policies) for layer in LAYERS] for member in members]
     except ZapsimError:  # this array does not serve the policy
         with pytest.raises(ZapsimError):
-            Family(members, policy, ENGINES).run(LAYERS[0], NOTHING_STAYS)
+            Family(members, policy, ENGINES).run(LAYERS[0], NOTHING_STAYS, Timelines())
         return
     families = [Family(members, one, ENGINES) for one in policies]
-    for family in families:
-        for layer in LAYERS:
-            family.run(layer, NOTHING_STAYS)
+    for layer in LAYERS:
+        timelines = Timelines()
+        for family in families:
+            family.run(layer, NOTHING_STAYS, timelines)
     for member, timings, *sums in zip(members, alone, *(family.sums() for family in families), strict=True):
         residency = [NOTHING_STAYS] * len(LAYERS)
         fair = fair_baselines(member, LAYERS, policies, tuple(sums), residency, ENGINES)

@@ -12,7 +12,7 @@ from numba.core.dispatcher import Dispatcher
 from tests.builders import arch, conv, random_layer
 from zapsim.arch.policy import PRESETS
 from zapsim.arrays.engines import ENGINES
-from zapsim.exploration.family import Family
+from zapsim.exploration.family import Family, Timelines
 from zapsim.simulation import layer_timing, run_layer
 from zapsim.timing.residency import NOTHING_STAYS
 
@@ -72,7 +72,7 @@ def calls_together(designs, layers) -> int:
     profile = cProfile.Profile()
     profile.enable()
     for layer in layers:
-        family.run(layer, NOTHING_STAYS)
+        family.run(layer, NOTHING_STAYS, Timelines())
     family.sums()
     profile.disable()
     return pstats.Stats(profile).total_calls

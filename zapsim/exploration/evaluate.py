@@ -24,7 +24,7 @@ from zapsim.energy.area import total_area
 from zapsim.errors import TraceError, ZapsimError
 from zapsim.exploration.cached_engine import CachedEngine, EngineCache
 from zapsim.exploration.expression import Names
-from zapsim.exploration.family import Family, fair_baselines, family_key
+from zapsim.exploration.family import Family, Timelines, fair_baselines, family_key
 from zapsim.exploration.lattice import Design
 from zapsim.exploration.network_sums import NetworkSums
 from zapsim.exploration.space import Constraint, Space, Workload, path_values, quality_metrics
@@ -209,9 +209,10 @@ class Evaluator:
                 (alike, self._families(alike), resident_maps(_arch_of(alike[0]), shapes)) for alike in _alike(jobs)
             ]
             for index, layer in enumerate(layers):
+                timelines = Timelines()
                 for alike, by_policy, residency in families:
                     for family in by_policy:
-                        _attempt(alike, partial(family.run, layer, residency[index]))
+                        _attempt(alike, partial(family.run, layer, residency[index], timelines))
             for alike, by_policy, residency in families:
                 _attempt(alike, partial(_add_up, alike, by_policy, layers, residency))
 

@@ -27,7 +27,7 @@ from zapsim.timing.layer import LayerWork, layer_work, time_in_two_stages
 from zapsim.timing.predictor import unit_time
 from zapsim.timing.residency import Residency
 from zapsim.timing.timeline.fast import check_end
-from zapsim.timing.timeline.schedule import layer_plan
+from zapsim.timing.timeline.schedule import LayerPlan, layer_plan
 from zapsim.timing.timeline.times import Stalls
 from zapsim.tracefile.records import LayerTrace
 
@@ -46,6 +46,23 @@ def family_key(arch: ArchSpec, policy: Policy) -> Hashable:
     """Return a value that the designs of a family have in common, and no others."""
     faster = set() if arch.predictor.layers == "paying" else {"lanes", "latency"}  # who pays is a matter of speed
     return arch.name, engine_inputs(arch).to_map, arch.predictor.model_dump_json(exclude=faster), policy
+
+
+class Timelines:
+    """The timelines of one layer that have run: designs whose buffers make no difference to a layer have the same."""
+
+    def __init__(self) -> None:
+        self._ran: dict[Hashable, list[tuple[LayerPlan, Ints]]] = {}
+
+    def run(self, plan: LayerPlan, rows: Ints) -> Ints:
+        """Run the tiles of `plan` with the numbers of each design (:func:`zapsim.kernels.timeline_rows.run_rows`)."""
+        alike = self._ran.setdefault((plan.a.shape, plan.b.shape, rows.tobytes()), [])
+        for before, ran in alike:
+            if all(map(np.array_equal, before[:-1], plan[:-1])):
+                return ran
+        ran = run_rows(*plan[:-1], rows)
+        alike.append((plan, ran))
+        return ran
 
 
 class Family:
@@ -71,7 +88,7 @@ class Family:
         self._ran: list[Ints] = []
         self._units: list[list[tuple[int, int]]] = []
 
-    def run(self, layer: LayerTrace, resident: Residency) -> None:
+    def run(self, layer: LayerTrace, resident: Residency, timelines: Timelines) -> None:
         """Time the next layer on all designs; errors are those of :func:`zapsim.timing.layer.time_layer`."""
         work = layer_work(self._engine, self._archs[0], layer, self.policy, resident)
         plan = layer_plan(
@@ -83,7 +100,7 @@ class Family:
             time = unit_time(arch.predictor, work.unit, work.gated)
             row[UNIT_CYCLES], row[JOB_LATENCY] = time.between, arch.predictor.latency
             units.append((time.beside, time.busy + work.predictor.prediction.array_cycles))
-        self._ran.append(run_rows(*plan[:-1], rows))
+        self._ran.append(timelines.run(plan, rows))
         self._units.append(units)
         self._shared.append(_shared(work))
 
