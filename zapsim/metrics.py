@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from typing import Final, TypeAlias
 
 from zapsim.comparison import Comparison, Outcome
@@ -127,6 +128,7 @@ class Metric:
         return format(value if divisor == 1 else value / divisor, self.format if form is None else form)
 
 
+@cache
 def _with_unit(name: str, unit: str) -> str:
     """Return ``energy_mj.dram`` for ``energy.dram`` and mJ."""
     first, dot, part = name.partition(".")

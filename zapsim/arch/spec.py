@@ -210,7 +210,7 @@ class ArchSpec(Section):
     @property
     def resized(self) -> dict[str, float]:
         """By what the prices of memories are multiplied, because they are for another size than the memory has."""
-        return resize_factors(self.energy.actions, self.memory_sizes, self.word)
+        return _resized(self)
 
     @property
     def prices(self) -> Mapping[str, float]:
@@ -253,6 +253,11 @@ class ArchSpec(Section):
             values["resized"] = json.dumps(resized, sort_keys=True)
         text = ", ".join(f'"{name}": {values[name]}' for name in sorted(values))
         return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()
+
+
+@once_per_object
+def _resized(arch: ArchSpec) -> dict[str, float]:
+    return resize_factors(arch.energy.actions, arch.memory_sizes, arch.word)
 
 
 @once_per_object

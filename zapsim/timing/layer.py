@@ -154,13 +154,23 @@ def settled_on(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy: P
         mappings = engine.map_stages(layer.shape, used, made.shares, made.coded_share)
         unit = None
         if made.mask is not None and policy.knowledge != "oracle" and arch.predictor.unit != "ideal":
-            assert layer.setting is not None
-            outputs = layer.pattern_outputs().count()
-            unit = unit_work(arch, layer.shape, outputs, work=layer.setting.work, decision=layer.setting.unit)
+            unit = _unit_work(arch, layer)
         settled = made.settled[key] = _Settled(arch, used, mappings, unit)
         if len(made.settled) > _MOST_SETTLED:
             made.settled.popitem(last=False)
     return settled
+
+
+def _unit_work(arch: ArchSpec, layer: LayerTrace) -> UnitWork:
+    """Work out what a layer's predictor has to do; once for all architectures on which that is the same."""
+    assert layer.setting is not None
+    key = _unit_work, arch.predictor.weights_per_word, arch.array.reads_masks_by_pass, arch.word
+    work: UnitWork | None = layer.summaries.get(key)
+    if work is None:
+        outputs = layer.pattern_outputs().count()
+        work = unit_work(arch, layer.shape, outputs, work=layer.setting.work, decision=layer.setting.unit)
+        layer.summaries[key] = work
+    return work
 
 
 def _in_use(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy: Policy) -> ArchSpec:

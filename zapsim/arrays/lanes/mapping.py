@@ -13,6 +13,7 @@ from math import prod
 from zapsim.arch.arrays import OutputLanesArray
 from zapsim.arch.spec import ArchSpec
 from zapsim.errors import MappingError
+from zapsim.remembered import once_per_object
 from zapsim.workload import ConvShape
 
 _INSIDE = {"lane": 3, "pe": 2, "cluster": 1, "array": 0}
@@ -119,14 +120,16 @@ def map_lanes(shape: ConvShape, arch: ArchSpec) -> LanesMapping:
     array = arch.array
     if not isinstance(array, OutputLanesArray):
         raise MappingError(f"{arch.name}: array.dataflow: expected 'output-lanes', got '{array.dataflow}'")
-    whole = whole_array(array)
+    mapping = lanes_mapping(array)
+    whole = mapping.whole
     if whole.lanes > _MOST_LANES:
         raise MappingError(
             f"layer {shape.name}: {arch.name} has {whole.lanes} lanes, at most {_MOST_LANES} are modelled"
         )
-    return lanes_mapping(array)
+    return mapping
 
 
+@once_per_object
 def lanes_mapping(array: OutputLanesArray) -> LanesMapping:
     """Deal outputs to all lanes of `array`."""
     slices = array.lanes if array.spread.lanes == "slices" else 1
