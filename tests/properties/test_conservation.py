@@ -1,6 +1,5 @@
 """What holds on every engine, under every policy, for any layer and mask."""
 
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

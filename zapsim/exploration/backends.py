@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -17,7 +18,7 @@ from typing import Protocol, Self
 from zapsim.errors import ZapsimError
 from zapsim.exploration.evaluate import Evaluation, Evaluator
 from zapsim.exploration.space import Space
-from zapsim.exploration.worker import Job, evaluate_prepared, prepare, ready
+from zapsim.exploration.worker import Job, collect_rarely, evaluate_prepared, prepare, ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,12 @@ class Serial(AbstractContextManager["Serial"]):
     def __init__(self, space: Space, with_layers: bool) -> None:
         self._evaluator = Evaluator(space, with_layers)
         self._waiting: deque[Task] = deque()
+        self._collected = collect_rarely()
 
     def __exit__(self, *_: object) -> None:
         self._waiting.clear()
+        gc.set_threshold(*self._collected)
+        gc.unfreeze()
 
     def has_room(self) -> bool:
         """Tell whether there is nothing to do."""

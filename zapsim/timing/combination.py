@@ -194,16 +194,18 @@ def layer_cycles(stages: Sequence[StageResult], waits: Stalls, on_array: int, be
     `on_array` are the cycles of the predictor on the array, `beyond` those of a unit beside the only stage after its
     end (if more than 0).
     """
-    parts, working = Cycles(), 0
+    working, waiting = 0, 0
+    ifmap_bus, psum_bus, filter_load, ramp = 0, 0, 0, 0
     for stage in stages:
-        whole, imbalance = stage.cycles.compute, stage.imbalance
-        parts += stage.cycles
-        working += whole if imbalance == 1.0 else min(round(whole / imbalance), whole)
-    return parts.plus(
-        compute=working - parts.compute,
-        imbalance=parts.compute - working,
-        predictor=waits.predictor + on_array + max(beyond, 0),
-        dram_read=waits.dram_read,
-        dram_write=waits.dram_write,
-        buffer=waits.buffer,
-    )
+        whole, _, *others = stage.cycles
+        mean = whole if stage.imbalance == 1.0 else min(round(whole / stage.imbalance), whole)
+        working += mean
+        waiting += whole - mean
+        ifmap_bus += others[0]
+        psum_bus += others[1]
+        filter_load += others[2]
+        ramp += others[3]
+    return Cycles(
+        working, waiting, ifmap_bus, psum_bus, filter_load, ramp,
+        waits.predictor + on_array + max(beyond, 0), waits.dram_read, waits.dram_write, waits.buffer,
+    )  # fmt: skip
