@@ -66,11 +66,14 @@ class Serial(AbstractContextManager["Serial"]):
     def __init__(self, space: Space, with_layers: bool) -> None:
         self._evaluator = Evaluator(space, with_layers)
         self._waiting: deque[Task] = deque()
-        self._collected = collect_rarely()
+
+    def __enter__(self) -> Self:
+        self._thresholds = collect_rarely()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._waiting.clear()
-        gc.set_threshold(*self._collected)
+        gc.set_threshold(*self._thresholds)
         gc.unfreeze()
 
     def has_room(self) -> bool:
