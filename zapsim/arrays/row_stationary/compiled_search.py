@@ -13,19 +13,16 @@ import numpy as np
 from zapsim.arch.arrays import PassParameters
 from zapsim.arrays.row_stationary.bounds import Stages
 from zapsim.arrays.row_stationary.mapping import Ints, Resources, ceil, touched
-from zapsim.arrays.row_stationary.search import Objective, search
+from zapsim.arrays.row_stationary.search import Link, Objective, Prices, search
 from zapsim.arrays.row_stationary.search_kernels import (
-    SLACK,
     TOTALS,
     Aim,
     Array,
     Layer,
-    Rows,
     Strips,
-    best_of_frames,
-    frame_bounds,
-    tabulate_strips,
+    best_mapping,
 )
+from zapsim.arrays.row_stationary.strip_kernels import Rows, tabulate_strips
 from zapsim.arrays.row_stationary.strips import SHARES, Pixels, Stage, stage_rows, widest_strip
 from zapsim.workload import ConvShape
 
@@ -46,18 +43,13 @@ def compiled_search(
     pointers = array.compact and any(stage.by_mask for stage in objective.stages)
     if pointers or any(price < 0 for _, price in objective.prices):
         return search(shape, array, objective, exhaustive=exhaustive)
-    case = _layer(shape), _array(array), tabulate(shape, array, objective.stages), _aim(objective)
-    frames, bounds, words, count = frame_bounds(*case)
-    bounds = bounds[:count]
-    order = np.argmin(bounds, keepdims=True)
-    score, _ = best_of_frames(*case, frames, bounds, words, order, exhaustive)
-    hopeful = np.flatnonzero(bounds <= (np.inf if exhaustive else score * SLACK))
-    order = hopeful[np.lexsort((words[hopeful], bounds[hopeful]))]
-    _, best = best_of_frames(*case, frames, bounds, words, order, exhaustive)
-    m, n, e, p, q, r, t = best[2:].tolist()
+    aim = _aim(objective.name, objective.prices, objective.link)
+    best = best_mapping(_layer(shape), _array(array), tabulate(shape, array, objective.stages), aim, exhaustive)
+    m, n, e, p, q, r, t = best.tolist()
     return PassParameters(m=m, n=n, e=e, p=p, q=q, r=r, t=t)
 
 
+@lru_cache(maxsize=256)
 def _layer(shape: ConvShape) -> Layer:
     """Say what the kernels need of a layer."""
     columns = int(touched(shape, np.array(shape.Q), axis=1))
@@ -76,14 +68,22 @@ def _array(array: Resources) -> Array:
     )  # fmt: skip
 
 
-@lru_cache(maxsize=256)
 def tabulate(shape: ConvShape, array: Resources, stages: Stages) -> Strips:
     """Tabulate the strips of all stages, and the most words that one of these needs in the GLB."""
     widest = widest_strip(shape, array, stages)
-    tables = [_table(shape, stage.pixels, array.rows_per_column, widest) for stage in stages]
-    glb = np.max(
-        [_glb_words(shape, array, stage, table[3]) for stage, table in zip(stages, tables, strict=True)], axis=0
-    )
+    strips = _tabulated(shape, stages, array.rows_per_column, array.compact, widest)
+    ahead, behind = array.ifmap_strips, array.psum_strips
+    return strips._replace(glb=strips.glb * np.array([[ahead], [behind], [behind]]))
+
+
+@lru_cache(maxsize=256)
+def _tabulated(shape: ConvShape, stages: Stages, rows_per_column: int, compact: bool, widest: int) -> Strips:
+    """Tabulate strips that the GLB holds once; arrays share them that differ in GLB and prefetching."""
+    tables = [_table(shape, stage.pixels, rows_per_column, widest) for stage in stages]
+    glb = [
+        _glb_words(shape, stage, table[3], rows_per_column, compact)
+        for stage, table in zip(stages, tables, strict=True)
+    ]
     settled, starts, before = [], [], 0
     for stage, table in zip(stages, tables, strict=True):
         pixels = shape.P * shape.Q if stage.pixels is None else sum(stage.pixels)
@@ -91,7 +91,7 @@ def tabulate(shape: ConvShape, array: Resources, stages: Stages) -> Strips:
         starts.append(table[1] + before)
         before += len(table[2])
     sums, kinds = np.array([table[0] for table in tables]), np.concatenate([table[2] for table in tables])
-    return Strips(glb, np.array(settled, dtype=np.int64), sums, np.array(starts), kinds)
+    return Strips(np.max(glb, axis=0), np.array(settled, dtype=np.int64), sums, np.array(starts), kinds)
 
 
 @lru_cache(maxsize=1024)
@@ -103,25 +103,25 @@ def _table(shape: ConvShape, pixels: Pixels, rows_per_column: int, widest: int) 
     return tabulate_strips(rows, y, in_row, rows_per_column, widest)
 
 
-def _glb_words(shape: ConvShape, array: Resources, stage: Stage, most: Ints) -> Ints:
+def _glb_words(shape: ConvShape, stage: Stage, most: Ints, rows_per_column: int, compact: bool) -> Ints:
     """Count the GLB words of strips by their width: :func:`zapsim.arrays.row_stationary.strips.glb_strips` for all."""
     rows, held, fullest = most
     ifmap, psums, pointers = held * shape.W_padded, rows * shape.Q, np.zeros_like(rows)
-    if array.compact:
+    if compact:
         psums = fullest
         if stage.by_mask:
             psums = np.minimum(ceil(stage.share * rows * shape.Q, SHARES), fullest)
-            pointers = ceil(rows, array.rows_per_column)
-    return np.stack([array.ifmap_strips * ifmap, array.psum_strips * psums, array.psum_strips * pointers])
+            pointers = ceil(rows, rows_per_column)
+    return np.stack([ifmap, psums, pointers])
 
 
 @lru_cache(maxsize=256)
-def _aim(objective: Objective) -> Aim:
-    """Say what the kernels need of an objective."""
-    priced = [(price, TOTALS.index(action)) for action, price in objective.prices if action in TOTALS]
-    link = objective.link
+def _aim(name: str, prices: Prices, link: Link) -> Aim:
+    """Say what the kernels need of an objective, its stages aside."""
+    priced = [(price, TOTALS.index(action)) for action, price in prices if action in TOTALS]
     return Aim(
-        ("latency", "energy", "edp").index(objective.name),
+        ("latency", "energy", "edp").index(name),
+        dict(prices).get("cycles", 0.0),
         np.array([price for price, _ in priced], dtype=np.float64),
         np.array([column for _, column in priced], dtype=np.int64),
         np.array([link.word_cycles, link.ifmap_word_cycles, link.ifmap_waits, link.filter_waits], dtype=np.float64),

@@ -79,12 +79,16 @@ class Link:
         return np.asarray(np.maximum(totals.cycles + exposed, ifmaps + filters), dtype=np.float64)
 
 
+Prices: TypeAlias = tuple[tuple[str, float], ...]
+"""pJ by action, and of ``cycles``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What the best mapping minimises, for a layer in `stages`; `prices` are pJ by action (and ``cycles``)."""
+    """What the best mapping minimises, for a layer in `stages`; at `prices`."""
 
     name: str = "latency"
-    prices: tuple[tuple[str, float], ...] = ()
+    prices: Prices = ()
     stages: Stages = DENSE
     link: Link = Link()
 
@@ -179,7 +183,7 @@ def stage_pixels(arch: ArchSpec, pixels: Pixels) -> Pixels:
     return pixels if pixels is not None and any(pixels) and arch.predictor.granularity == "layer" else None
 
 
-def search_prices(arch: ArchSpec) -> tuple[tuple[str, float], ...]:
+def search_prices(arch: ArchSpec) -> Prices:
     """List the prices of what counts as energy in results, in a fixed order.
 
     Idle and control cycles follow from the others: a cycle makes all PEs idle, an active PE one less.

@@ -6,7 +6,7 @@ The letters and the equations are those of :mod:`zapsim.arrays.row_stationary.eq
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,26 +85,21 @@ class Strips(NamedTuple):
 
 
 class Aim(NamedTuple):
-    """What is minimised: its code, pJ and column of each price in the order of the sum, and the DRAM channel.
+    """What is minimised: its code, pJ of a cycle, pJ and column of each price in the order of the sum, the DRAM channel.
 
     `link` are cycles per word of filters, per word of ifmaps, and whether the array waits for ifmaps and for filters
     (1 or 0). No price is negative, so that more of anything never scores less, rounding included.
     """
 
     code: int
+    cycle_price: float
     prices: NDArray[np.float64]
     columns: NDArray[np.int64]
     link: NDArray[np.float64]
 
 
-class Rows(NamedTuple):
-    """What says which ifmap rows an ofmap row reads: stride, dilation, R, padding above and H."""
-
-    stride: int
-    dilation: int
-    taps: int
-    padding: int
-    height: int
+Frame: TypeAlias = tuple[int, int, int, int, int, int]
+"""The largest n, e, the largest p, q, r and t: all mappings with these (e, q, r, t)."""
 
 
 @helper
@@ -113,103 +108,19 @@ def _ceil(numerator: int, denominator: int) -> int:
 
 
 @helper
-def _count_rows(rows: Rows, y: NDArray[np.int64], first: int, last: int, seen: NDArray[np.int64]) -> tuple[int, int]:
-    """Count the different ifmap rows that ofmap rows ``y[first:last]`` read, and those of them that are no padding.
-
-    `seen` has a place for each ifmap row with its padding, and tells which rows have been counted; it is reset.
-    """
-    every, read = 0, 0
-    for turn in range(2):
-        for at in range(first, last):
-            for tap in range(rows.taps):
-                row = y[at] * rows.stride + tap * rows.dilation
-                if turn:
-                    seen[row] = 0
-                elif not seen[row]:
-                    seen[row] = 1
-                    every += 1
-                    if rows.padding <= row < rows.padding + rows.height:
-                        read += 1
-    return every, read
-
-
-@kernel
-def tabulate_strips(
-    rows: Rows, y: NDArray[np.int64], pixels: NDArray[np.int64], rows_per_column: int, widest: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Tabulate the strips of a stage by their width, 0 (as 1) to `widest`.
-
-    Parameters
-    ----------
-    rows
-        How ofmap rows read ifmap rows.
-    y, pixels
-        int64 (ofmap rows of the stage,) both: the rows, and in how many of their pixels it may compute.
-    rows_per_column
-        Rows of a strip that a PE column works on.
-    widest
-        The largest width.
-
-    Returns
-    -------
-    sums, starts, kinds
-        int64 (8, widths), (widths + 1,) and (kinds, 4): as in :class:`Strips`, for this stage.
-    most
-        int64 (3, widths): the largest e, held rows and pixels of a strip.
-    """
-    count = len(y)
-    seen = np.zeros(y[count - 1] * rows.stride + (rows.taps - 1) * rows.dilation + 1, np.int64)
-    sums, most = np.zeros((8, widest + 1), np.int64), np.zeros((3, widest + 1), np.int64)
-    starts, kinds = np.zeros(widest + 2, np.int64), np.empty((64, 4), np.int64)
-    end = 0
-    for width in range(widest + 1):
-        e = max(width, 1)
-        for top in range(0, count, e):
-            bottom = min(top + e, count)
-            size = bottom - top
-            columns = _ceil(size, rows_per_column)
-            first, _ = _count_rows(rows, y, top, top + columns, seen)
-            later, _ = _count_rows(rows, y, top + columns, bottom, seen)
-            held, read = _count_rows(rows, y, top, bottom, seen)
-            in_strip = 0
-            for at in range(top, bottom):
-                in_strip += pixels[at]
-            sums[0, width] += 1
-            sums[2, width] += first + later
-            sums[3, width] += first
-            sums[4, width] += read
-            if size == e:
-                sums[1, width] += 1
-                sums[5, width] += first
-            sums[6, width] += columns
-            sums[7, width] += min(size, rows_per_column)
-            most[0, width] = max(most[0, width], size)
-            most[1, width] = max(most[1, width], held)
-            most[2, width] = max(most[2, width], in_strip)
-            kind = starts[width]
-            while kind < end and (kinds[kind, 0] != size or kinds[kind, 1] != first + later or kinds[kind, 2] != first):
-                kind += 1
-            if kind == end:
-                if end == len(kinds):
-                    larger = np.empty((2 * end, 4), np.int64)
-                    larger[:end] = kinds
-                    kinds = larger
-                kinds[end, 0], kinds[end, 1], kinds[end, 2], kinds[end, 3] = size, first + later, first, 0
-                end += 1
-            kinds[kind, 3] += 1
-        starts[width + 1] = end
-    return sums, starts, kinds[:end], most
+def _latency(aim: Aim, cycles: float, filter_words: float, ifmap_words: float) -> float:
+    """Combine the cycles of array and channel: what does not overlap adds up, of what does the longer counts."""
+    filters, ifmaps = filter_words * aim.link[0], ifmap_words * aim.link[1]
+    return float(max(cycles + (ifmaps * aim.link[2] + filters * aim.link[3]), ifmaps + filters))
 
 
 @helper
 def _score(aim: Aim, totals: NDArray[np.int64]) -> float:
     """Rate a mapping: cycles of array and channel, pJ, or their product."""
-    filters = totals[FILTER_BUS] * aim.link[0]
-    ifmaps = (totals[DRAM_READS] - totals[FILTER_BUS]) * aim.link[1]
-    exposed = ifmaps * aim.link[2] + filters * aim.link[3]
-    cycles = max(totals[0] + exposed, ifmaps + filters)
+    filter_words = totals[FILTER_BUS]
+    cycles = _latency(aim, float(totals[0]), float(filter_words), float(totals[DRAM_READS] - filter_words))
     if aim.code == LATENCY:
-        return float(cycles)
+        return cycles
     energy = 0.0
     for price in range(len(aim.prices)):
         column = aim.columns[price]
@@ -370,146 +281,299 @@ def _sum_passes(
         totals[DRAM_READS] += _ceil(layer.K, m) * strips.sums[stage, 4, e] * layer.row_words
 
 
-@helper
-def _most_t(layer: Layer, array: Array, e: int, q: int, r: int) -> int:
-    """Count the filter groups that fit beside one another, at most the layer's; 0 if a set of the r has no channel."""
-    if (r - 1) * q >= layer.C:
-        return 0
-    columns = _ceil(e, array.rows_per_column)
-    folds = _ceil(columns, array.cols)
-    return min(array.rows // (layer.R * folds * r) * max(array.cols // columns, 1), layer.K)
+class Best(NamedTuple):
+    """The best mapping so far.
+
+    Attributes
+    ----------
+    score
+        float64 (1,).
+    rank
+        int64 (9,): GLB words, DRAM words and (m, n, e, p, q, r, t).
+    """
+
+    score: NDArray[np.float64]
+    rank: NDArray[np.int64]
 
 
 @helper
 def _is_worse(
-    bound: float, totals: NDArray[np.int64], place: tuple[int, int, int, int, int, int, int],
-    score: float, best: NDArray[np.int64],
-) -> bool:  # fmt: skip
+    bound: float, totals: NDArray[np.int64], place: tuple[int, int, int, int, int, int, int], best: Best
+) -> bool:
     """Tell whether a mapping that is bounded by `bound` and `totals` is worse than the `best` so far.
 
     `place` is (m, n, e, p, q, r, t). A layer that waits for DRAM has thousands of mappings with the same score, so if
     the bound reaches the score, the ranks behind the score decide.
     """
+    score, rank = best.score[0], best.rank
     if bound > score * SLACK:
         return True
     if bound < score:
         return False
     words = totals[GLB_READS] + totals[GLB_WRITES]
-    if words != best[0]:
-        return bool(words > best[0])
-    if totals[DRAM_READS] != best[1]:
-        return bool(totals[DRAM_READS] > best[1])
+    if words != rank[0]:
+        return bool(words > rank[0])
+    if totals[DRAM_READS] != rank[1]:
+        return bool(totals[DRAM_READS] > rank[1])
     for at in range(len(place)):
-        if place[at] != best[2 + at]:
-            return bool(place[at] > best[2 + at])
+        if place[at] != rank[2 + at]:
+            return bool(place[at] > rank[2 + at])
     return False
 
 
-@kernel
-def frame_bounds(
-    layer: Layer, array: Array, strips: Strips, aim: Aim
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], int]:
-    """List all (e, q, r, t) that fit PEs, spads and GLB, and bound each for the largest n and p that it can have.
+class Rates(NamedTuple):
+    """What strips of one width cost at least, all stages and groups together.
 
-    Returns
-    -------
-    frames
-        int64 (at least `count`, 6): n, e, p, q, r, t; n and p are the largest.
-    bounds
-        float64, as many: no mapping with these (e, q, r, t) has a lower score.
-    words
-        int64, as many: nor fewer words to and from the GLB.
-    count
-        Frames; what comes after them in the arrays is undefined.
+    Attributes
+    ----------
+    compute
+        Cycles of the busiest PE, for every ceil(K / t) · ceil(C / r).
+    first, last
+        Cycles of filling: for every tile of filters and of images; for every tile of channels and of images.
+    psum, ifmap, filter
+        Cycles of these buses: for every tile of channels, of filters, of images.
+    psum_words, ifmap_words
+        Words to and from the GLB, for every tile of channels, and of filters.
+    filter_words, loaded_words
+        Words from DRAM, for every tile of images, and for every load of the ifmap.
     """
-    widest = strips.glb.shape[1] - 1
-    most_q = min(min(array.ifmap_spad, array.filter_spad) // layer.S, layer.C)
-    most_r = min(array.rows // layer.R, layer.C)
-    count = 0
-    for e in range(1, widest + 1):
-        for q in range(1, most_q + 1):
-            for r in range(1, most_r + 1):
-                count += _most_t(layer, array, e, q, r)
-    frames, bounds, words = np.empty((count, 6), np.int64), np.empty(count, np.float64), np.empty(count, np.int64)
-    totals = np.empty(len(TOTALS), np.int64)
-    count = 0
-    for e in range(1, widest + 1):
-        ifmap, psums, pointers = strips.glb[0, e], strips.glb[1, e], strips.glb[2, e]
-        for q in range(1, most_q + 1):
-            for r in range(1, most_r + 1):
-                for t in range(1, _most_t(layer, array, e, q, r) + 1):
-                    left = array.glb_words - t * pointers
-                    n = min(left // (q * r * ifmap + t * psums), layer.N)
-                    p = min((left - q * r * ifmap) // (t * psums), array.filter_spad // (q * layer.S))
-                    p = min(p, array.psum_spad, layer.K)
-                    if array.filters_ahead >= 0:
-                        p = min(p, array.filters_ahead // (t * q * r * layer.R * layer.S))
-                    if n > 0 and p > 0:
-                        # The largest m is that of the smallest n and p, so no choice of these exceeds it.
-                        m = _best_m(layer, array, strips, 1, e, 1, q, r, t)
-                        bounds[count] = _bound(layer, array, strips, aim, m, n, e, p, q, r, t, totals)
-                        words[count] = totals[GLB_READS] + totals[GLB_WRITES]
-                        frames[count, 0], frames[count, 1], frames[count, 2] = n, e, p
-                        frames[count, 3], frames[count, 4], frames[count, 5] = q, r, t
-                        count += 1
-    return frames, bounds, words, count
 
-
-@kernel
-def best_of_frames(
-    layer: Layer, array: Array, strips: Strips, aim: Aim, frames: NDArray[np.int64], bounds: NDArray[np.float64],
-    words: NDArray[np.int64], order: NDArray[np.int64], exhaustive: bool,
-) -> tuple[float, NDArray[np.int64]]:  # fmt: skip
-    """Walk through the n and p of frames in `order` (least bound first), and leave out what bounds show to be worse.
-
-    Return the least score, and GLB words, DRAM words and (m, n, e, p, q, r, t) of its mapping; of equal scores, the
-    first in this order.
-    """
-    score, best, rank = np.inf, np.zeros(9, np.int64), np.zeros(9, np.int64)
-    totals = np.empty(len(TOTALS), np.int64)
-    for frame in order:
-        if not exhaustive:
-            if bounds[frame] > score * SLACK:
-                break
-            if bounds[frame] >= score and words[frame] > best[0]:
-                continue
-        most_n, e, most_p = frames[frame, 0], frames[frame, 1], frames[frame, 2]
-        q, r, t = frames[frame, 3], frames[frame, 4], frames[frame, 5]
-        left = array.glb_words - t * strips.glb[2, e]
-        for n in range(most_n, 0, -1):
-            p_of_n = min((left // n - q * r * strips.glb[0, e]) // (t * strips.glb[1, e]), most_p)
-            if p_of_n < 1:
-                continue
-            for p in range(p_of_n, 0, -1):
-                if (t - 1) * p >= layer.K:  # a column without a filter
-                    continue
-                m = _best_m(layer, array, strips, n, e, p, q, r, t)
-                place = (m, n, e, p, q, r, t)
-                if not exhaustive:
-                    bound = _bound(layer, array, strips, aim, m, n, e, p, q, r, t, totals)
-                    if _is_worse(bound, totals, place, score, best):
-                        if p == p_of_n and bound > score * SLACK:
-                            least = _best_m(layer, array, strips, n, e, 1, q, r, t)
-                            if _bound(layer, array, strips, aim, least, n, e, p, q, r, t, totals) > score * SLACK:
-                                break  # fewer filters cost no less, whatever m they have
-                        continue
-                _sum_passes(layer, array, strips, m, n, e, p, q, r, t, totals)
-                reached = _score(aim, totals)
-                if reached > score:
-                    continue
-                rank[0], rank[1] = totals[GLB_READS] + totals[GLB_WRITES], totals[DRAM_READS]
-                for at in range(len(place)):
-                    rank[2 + at] = place[at]
-                if reached < score or _before(rank, best):
-                    score = reached
-                    best, rank = rank, best
-    return score, best
+    compute: float
+    first: float
+    last: float
+    psum: float
+    ifmap: float
+    filter: float
+    psum_words: int
+    ifmap_words: int
+    filter_words: int
+    loaded_words: int
 
 
 @helper
-def _before(one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
-    """Tell whether `one` comes before `other` in the order of words."""
-    for place in range(len(one)):
-        if one[place] != other[place]:
-            return bool(one[place] < other[place])
-    return False
+def _rates(layer: Layer, array: Array, strips: Strips, e: int) -> Rates:
+    """Add up what strips of `e` rows cost, as :func:`_bound` does, before anything is rounded."""
+    K, C, N, R, S, F, groups, columns, row_words = layer
+    turns, psums, strip_count, streamed, first, read, pe_columns = 0, 0, 0, 0, 0, 0, 0
+    for stage in range(len(strips.stages)):
+        share = strips.stages[stage, 0]
+        turns += share * strips.sums[stage, 7, e]
+        psums += _ceil(K * strips.stages[stage, 1] * F * N * share, 32)
+        strip_count += strips.sums[stage, 0, e]
+        streamed += strips.sums[stage, 2, e]
+        first += strips.sums[stage, 3, e]
+        read += strips.sums[stage, 4, e]
+        pe_columns += strips.sums[stage, 6, e]
+    ifmap_words, filter_words = groups * C * N * columns * streamed, groups * K * C * R * S * strip_count
+    return Rates(
+        groups * S * F * N * turns / 32,
+        groups * S * C * first / array.ifmap_bus,
+        groups * K * pe_columns / array.psum_bus,
+        groups * psums / array.psum_bus,
+        ifmap_words / array.ifmap_bus,
+        filter_words / array.filter_bus,
+        2 * groups * psums,
+        ifmap_words,
+        filter_words,
+        read * row_words,
+    )
+
+
+_BELOW = 1 - 1e-12
+"""What makes a sum of floats a bound, however its terms are rounded."""
+
+
+@helper
+def _rough_bound(
+    aim: Aim, rates: Rates, folds: int, filter_tiles: int, channel_tiles: int, image_tiles: int, loads: int
+) -> float:
+    """Bound the score from below by cycles alone: a little less than :func:`_bound`, and much sooner.
+
+    `folds` are ceil(K / t) · ceil(C / r). The bound falls with each of the numbers.
+    """
+    first, last = rates.first * filter_tiles * image_tiles, rates.last * channel_tiles * image_tiles
+    computing = first + rates.compute * folds + last
+    buses = max(rates.psum * channel_tiles + first, rates.ifmap * filter_tiles + last)
+    cycles = (max(computing, buses) + rates.filter * image_tiles) * _BELOW
+    cycles = _latency(aim, cycles, float(rates.filter_words * image_tiles), float(rates.loaded_words * loads))
+    if aim.code == LATENCY:
+        return cycles
+    energy = aim.cycle_price * cycles
+    return energy if aim.code == ENERGY else energy * cycles
+
+
+@helper
+def _least_loads(layer: Layer, words: int, psums: int) -> int:
+    """Bound how often ifmaps are loaded, if `words` of the GLB are left for the `psums` of each filter."""
+    return 1 if layer.K * psums <= words else _ceil(layer.K, max(words // psums, 1))
+
+
+@helper
+def _is_hopeless(bound: float, words: int, best: Best) -> bool:
+    """Tell whether a score of at least `bound`, with at least so many GLB words, is worse than the best."""
+    return bool(bound > best.score[0] * SLACK or (bound >= best.score[0] and words > best.rank[0]))
+
+
+@helper
+def _try(
+    layer: Layer, array: Array, strips: Strips, aim: Aim, place: tuple[int, int, int, int, int, int, int],
+    totals: NDArray[np.int64], best: Best,
+) -> None:  # fmt: skip
+    """Make the mapping (m, n, e, p, q, r, t) the best if it is better; of equal scores, the first rank is."""
+    m, n, e, p, q, r, t = place
+    _sum_passes(layer, array, strips, m, n, e, p, q, r, t, totals)
+    score = _score(aim, totals)
+    if score <= best.score[0] and not _is_worse(score, totals, place, best):
+        best.score[0] = score
+        best.rank[0], best.rank[1] = totals[GLB_READS] + totals[GLB_WRITES], totals[DRAM_READS]
+        for at in range(len(place)):
+            best.rank[2 + at] = place[at]
+
+
+@helper
+def _most_p(layer: Layer, array: Array, strips: Strips, n: int, e: int, q: int, r: int, t: int) -> int:
+    """Count the filters of a column that fit the GLB with `n` images, and leave no other column without any."""
+    words = (array.glb_words - t * strips.glb[2, e]) // n - q * r * strips.glb[0, e]
+    most = words // (t * strips.glb[1, e])
+    return most if t == 1 else min(most, (layer.K - 1) // (t - 1))
+
+
+@helper
+def _walk(
+    layer: Layer, array: Array, strips: Strips, aim: Aim, frame: Frame,
+    totals: NDArray[np.int64], best: Best, exhaustive: bool,
+) -> None:  # fmt: skip
+    """Try every n and p of a frame (most n, e, most p, q, r, t), but for those that bounds show to be worse."""
+    most_n, e, most_p, q, r, t = frame
+    for n in range(most_n, 0, -1):
+        largest_m = _best_m(layer, array, strips, n, e, 1, q, r, t)
+        for p in range(min(_most_p(layer, array, strips, n, e, q, r, t), most_p), 0, -1):
+            m = _best_m(layer, array, strips, n, e, p, q, r, t)
+            place = (m, n, e, p, q, r, t)
+            if not exhaustive:
+                bound = _bound(layer, array, strips, aim, m, n, e, p, q, r, t, totals)
+                if _is_worse(bound, totals, place, best):
+                    limit = best.score[0] * SLACK
+                    if bound > limit and (
+                        m >= largest_m or _bound(layer, array, strips, aim, largest_m, n, e, p, q, r, t, totals) > limit
+                    ):
+                        break  # fewer filters cost no less, whatever m they have
+                    continue
+            _try(layer, array, strips, aim, place, totals, best)
+
+
+class Frames(NamedTuple):
+    """Choices of (e, q, r, t) that may have the best mapping.
+
+    Attributes
+    ----------
+    sizes
+        int64 (frames, 7): the largest n, e, the largest p, q, r, t, and the GLB words that any of them needs.
+    bounds
+        float64 (frames,): none has a lower score.
+    """
+
+    sizes: NDArray[np.int64]
+    bounds: NDArray[np.float64]
+
+
+@helper
+def _added(frames: Frames, count: int, frame: Frame, words: int, bound: float) -> Frames:
+    """Write a frame behind `count` others, into larger arrays if these are full."""
+    if count == len(frames.bounds):
+        sizes, bounds = np.empty((2 * count, 7), np.int64), np.empty(2 * count, np.float64)
+        sizes[:count], bounds[:count] = frames.sizes, frames.bounds
+        frames = Frames(sizes, bounds)
+    for at in range(len(frame)):
+        frames.sizes[count, at] = frame[at]
+    frames.sizes[count, 6], frames.bounds[count] = words, bound
+    return frames
+
+
+@helper
+def _largest(layer: Layer, array: Array, strips: Strips, e: int, q: int, r: int, t: int) -> tuple[int, int]:
+    """Return the largest n, and the largest p, that fit spads and GLB; 0 or less if none does."""
+    ifmap, psums = q * r * strips.glb[0, e], t * strips.glb[1, e]
+    words = array.glb_words - t * strips.glb[2, e]
+    n, p = min(words // (ifmap + psums), layer.N), min((words - ifmap) // psums, array.filter_spad // (q * layer.S))
+    if array.filters_ahead >= 0:
+        p = min(p, array.filters_ahead // (t * q * r * layer.R * layer.S))
+    return n, min(p, array.psum_spad, layer.K)
+
+
+@helper
+def _promising(
+    layer: Layer, array: Array, strips: Strips, aim: Aim, totals: NDArray[np.int64], best: Best, exhaustive: bool
+) -> tuple[Frames, int, int]:
+    """List the (e, q, r, t) that fit PEs, spads and GLB and may be better than the best.
+
+    Costs fall as n and p grow, so a bound for the largest holds for all. Of each frame whose bound is the least so far,
+    one mapping is tried, so that few others remain. Return the frames, their number, and the place of the least.
+    """
+    K, C = layer.K, layer.C
+    frames, count, least = Frames(np.empty((256, 7), np.int64), np.empty(256, np.float64)), 0, 0
+    most_q = min(min(array.ifmap_spad, array.filter_spad) // layer.S, C)
+    most_p = min(array.filter_spad // layer.S, array.psum_spad)
+    for e in range(strips.glb.shape[1] - 1, 0, -1):
+        ifmap, psums = strips.glb[0, e], strips.glb[1, e]
+        rates = _rates(layer, array, strips, e)
+        columns = _ceil(e, array.rows_per_column)
+        sets, beside = array.rows // (layer.R * _ceil(columns, array.cols)), max(array.cols // columns, 1)
+        for r in range(1, min(sets, C) + 1):
+            channel_folds, channel_tiles = _ceil(C, r), _ceil(C, most_q * r)
+            loads = _least_loads(layer, array.glb_words - r * ifmap, psums)
+            for t in range(min(sets // r * beside, K), 0, -1):
+                folds, filter_tiles = _ceil(K, t) * channel_folds, _ceil(K, most_p * t)
+                bound = _rough_bound(aim, rates, folds, filter_tiles, channel_tiles, 1, loads)
+                words = rates.psum_words * channel_tiles + rates.ifmap_words * filter_tiles
+                if not exhaustive and _is_hopeless(bound, words, best):
+                    break  # fewer filters beside one another cost no less
+                for q in range(1, most_q + 1):
+                    n, p = _largest(layer, array, strips, e, q, r, t)
+                    if (r - 1) * q >= C or n < 1 or p < 1:  # a set without a channel, or no room for so many
+                        break
+                    filter_tiles, channel_tiles_of_q = _ceil(K, p * t), _ceil(C, q * r)
+                    words = rates.psum_words * channel_tiles_of_q + rates.ifmap_words * filter_tiles
+                    if not exhaustive:
+                        # The largest m is that of the smallest n and p, so no choice of these exceeds it.
+                        loads_of_q = _least_loads(layer, array.glb_words - q * r * ifmap, psums)
+                        bound = _rough_bound(
+                            aim, rates, folds, filter_tiles, channel_tiles_of_q, _ceil(layer.N, n), loads_of_q
+                        )
+                        if _is_hopeless(bound, words, best):
+                            continue
+                        if aim.code != LATENCY:
+                            m = _best_m(layer, array, strips, 1, e, 1, q, r, t)
+                            bound = _bound(layer, array, strips, aim, m, n, e, p, q, r, t, totals)
+                            if _is_hopeless(bound, words, best):
+                                continue
+                    frames = _added(frames, count, (n, e, p, q, r, t), words, bound)
+                    if (
+                        count == 0
+                        or bound < frames.bounds[least]
+                        or (bound == frames.bounds[least] and words < frames.sizes[least, 6])
+                    ):
+                        least = count
+                        p = min(p, _most_p(layer, array, strips, n, e, q, r, t))
+                        if p > 0:
+                            m = _best_m(layer, array, strips, n, e, p, q, r, t)
+                            _try(layer, array, strips, aim, (m, n, e, p, q, r, t), totals, best)
+                    count += 1
+    return frames, count, least
+
+
+@kernel
+def best_mapping(layer: Layer, array: Array, strips: Strips, aim: Aim, exhaustive: bool) -> NDArray[np.int64]:
+    """Find (m, n, e, p, q, r, t) with the least score, then GLB words, DRAM words and (m, n, e, p, q, r, t).
+
+    Bounds dismiss most mappings once there is a good one, which is looked for first. `exhaustive`: try every mapping.
+    """
+    best = Best(np.full(1, np.inf), np.zeros(9, np.int64))
+    totals = np.empty(len(TOTALS), np.int64)
+    frames, count, least = _promising(layer, array, strips, aim, totals, best, exhaustive)
+    for place in range(-1, count):
+        place = least if place < 0 else place
+        f = frames.sizes[place]
+        if exhaustive or not _is_hopeless(frames.bounds[place], f[6], best):
+            _walk(layer, array, strips, aim, (f[0], f[1], f[2], f[3], f[4], f[5]), totals, best, exhaustive)
+    return best.rank[2:]
