@@ -6,7 +6,6 @@ import platform
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from importlib.metadata import version
 from operator import add
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from zapsim.tracefile.dense import SHAPES_ALONE, DenseTrace
 from zapsim.tracefile.order import FilterOrder
 from zapsim.tracefile.reader import Trace
 from zapsim.tracefile.records import LayerTrace, OperatingPoint, TracedLayer
-from zapsim.version import __version__
+from zapsim.version import __version__, installed_version
 from zapsim.workload import Workload
 
 MOST_SKIPPED_WITHOUT_PREDICTION = 100
@@ -314,7 +313,7 @@ def _provenance(
     return {
         "zapsim": __version__,
         "numpy": np.__version__,
-        "numba": version("numba"),
+        "numba": installed_version("numba"),
         "python": platform.python_version(),
         "arch_sha256": arch.hash,
         "trace_sha256": trace.hash,

@@ -7,11 +7,12 @@ from typing import Any
 from zapsim.arrays.engine import Engine
 from zapsim.arrays.lanes.timing import LanesEngine
 from zapsim.arrays.row_stationary.compiled_search import compiled_search
+from zapsim.arrays.row_stationary.kept_mappings import kept_search
 from zapsim.arrays.row_stationary.timing import RowStationaryEngine
 from zapsim.arrays.systolic.timing import OUTPUT_STATIONARY, SystolicEngine
 
 ENGINES: dict[str, Engine[Any]] = {
-    "row-stationary": RowStationaryEngine(),
+    "row-stationary": RowStationaryEngine(kept_search),
     "weight-stationary": SystolicEngine(),
     "output-stationary": SystolicEngine(OUTPUT_STATIONARY),
     "input-stationary": SystolicEngine(),

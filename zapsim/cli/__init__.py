@@ -3,54 +3,39 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import traceback
 import unicodedata
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from importlib import import_module
+from typing import Any, Final, NoReturn
 
-from zapsim.cli import (
-    adapt,
-    archs,
-    area,
-    compare,
-    demo,
-    doctor,
-    energy,
-    evaluate,
-    explain,
-    explore,
-    inspect,
-    pareto,
-    plot,
-    reorder,
-    run,
-    schema,
-    synthesise,
-    trace,
-    trace_info,
-    train,
-    tune,
-    validate,
-    workloads,
-)
 from zapsim.cli._completion import SHELLS, PrintCompletion
 from zapsim.cli._files import check_files
 from zapsim.cli._quiet import quietly
-from zapsim.cli._startup import lean_numba
+from zapsim.cli._startup import lean_imports
 from zapsim.cli._streams import OutputLostError, TerminatedError, replace_streams, terminating
 from zapsim.errors import ZapsimError, did_you_mean, printable, shown
+from zapsim.kernels._cache import keep_mappings
 from zapsim.kernels._jit import start_without_numba
 from zapsim.version import __version__
 
-_COMMANDS = (
-    demo, run, explain, plot, explore, pareto, compare, train, tune, adapt, evaluate, trace, reorder, trace_info, archs,
-    area, energy, validate, workloads, inspect, synthesise, schema, doctor,
-)  # fmt: skip
+_COMMANDS: Final = {
+    "demo": "demo", "run": "run", "explain": "explain", "plot": "plot", "explore": "explore", "pareto": "pareto",
+    "compare": "compare", "train": "train", "tune": "tune", "adapt": "adapt", "eval": "evaluate", "trace": "trace",
+    "reorder": "reorder", "trace-info": "trace_info", "archs": "archs", "area": "area", "energy": "energy",
+    "validate": "validate", "workloads": "workloads", "inspect": "inspect", "synthesise": "synthesise",
+    "schema": "schema", "doctor": "doctor",
+}  # fmt: skip
+"""The module of each command, in the order of the help text."""
 
 _MOST_FAULTS, _LONGEST_FAULT = 20, 480
 """Lines of a message, and characters of a line."""
+
+_COLLECTED_AFTER = 20_000, 25, 25
+"""Objects after which Python looks for circles among them: a start makes many objects, and leaves none behind."""
 
 _EPILOG = """\
 examples:
@@ -79,8 +64,14 @@ class _Parser(argparse.ArgumentParser):
         return namespace, unknown
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Build the parser of all commands; each sets ``execute``, a function from arguments to exit code."""
+def build_parser(only: str = "") -> argparse.ArgumentParser:
+    """Build the parser of all commands; each sets ``execute``, a function from arguments to exit code.
+
+    Parameters
+    ----------
+    only
+        The one command that will be parsed, which is quicker; a word that is no command stands for all.
+    """
     parser = _Parser(
         prog="zapsim",
         description="Show what zero-activation prediction saves on a CNN accelerator, from real masks.",
@@ -94,8 +85,8 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--debug", action="store_true", help="show where an error comes from (a traceback)")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in _COMMANDS:
-        command.add_parser(commands)
+    for module in [_COMMANDS[only]] if only in _COMMANDS else _COMMANDS.values():
+        import_module(f"zapsim.cli.{module}").add_parser(commands)
     _add_quiet(commands)
     return parser
 
@@ -131,8 +122,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is not None:
         return _run(arguments)
     replace_streams()
+    gc.set_threshold(*_COLLECTED_AFTER)
     if sys.argv[1:2] != ["explore"]:  # it calls kernels so often that Numba's calls, which are quicker, pay
         start_without_numba()
+        keep_mappings()
     with terminating():
         return _run(sys.argv[1:])
 
@@ -180,7 +173,7 @@ def _execute(arguments: Sequence[str]) -> int:
         if any(unicodedata.category(char) == "Cc" for char in text):
             raise ZapsimError(f"argument {shown(text)}: has control characters; give files plain names")
     try:
-        args = build_parser().parse_args(arguments)
+        args = build_parser(*arguments[:1]).parse_args(arguments)
     except SystemExit:  # after a help text, or a fault
         sys.stdout.flush()
         raise
@@ -189,7 +182,7 @@ def _execute(arguments: Sequence[str]) -> int:
     except OSError:
         raise ZapsimError("the working directory is gone; change to another one") from None
     check_files(args)
-    with quietly(args.quiet), lean_numba():
+    with quietly(args.quiet), lean_imports():
         return int(args.execute(args))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +33,7 @@ from zapsim.cli._synthetic_arguments import add_synthetic_arguments, check_synth
 from zapsim.errors import ZapsimError
 
 if TYPE_CHECKING:
+    from zapsim.arch.spec import ArchSpec
     from zapsim.report.attribution import Explanation
     from zapsim.report.timeline_file import TimedLayer
     from zapsim.report.view import View
@@ -130,9 +131,10 @@ def execute(args: argparse.Namespace) -> int:
     form, view = args.format or _FORMAT_OF.get(args.out.suffix.lower() if args.out else "", "table"), table_view(args)
     check_view(form, view)
     with _trace(args) as trace:
-        result = _with_pooling(args, trace, _simulate(args, trace, timed))
-        explanation = _explanation(args, trace, result) if args.report else None
-    for departure in departures(load_arch(args.arch, args.overrides)):
+        arch = load_arch(args.arch, args.overrides)
+        result = _with_pooling(args, trace, _simulate(args, arch, trace, timed))
+        explanation = _explanation(args, arch, trace, result) if args.report else None
+    for departure in departures(arch):
         print(f"zapsim: warning: {departure}", file=sys.stderr)
     _show(result, form, view, args.out)
     if args.plot is not None:
@@ -161,7 +163,9 @@ def _with_pooling(args: argparse.Namespace, trace: Trace | DenseTrace, result: R
     return replace(result, provenance={**result.provenance, "pooling": note})
 
 
-def _explanation(args: argparse.Namespace, trace: Trace | DenseTrace, result: RunResult) -> Explanation | None:
+def _explanation(
+    args: argparse.Namespace, arch: ArchSpec, trace: Trace | DenseTrace, result: RunResult
+) -> Explanation | None:
     """Run the two policies that explain the savings of the predictor; None if something else ran."""
     from zapsim.report.attribution import explain
     from zapsim.simulation import simulate
@@ -169,9 +173,7 @@ def _explanation(args: argparse.Namespace, trace: Trace | DenseTrace, result: Ru
     if result.policy != "zap":
         return None
     oracle, perfect = (
-        simulate(
-            args.arch, trace, policy, overrides=args.overrides, point=args.point, images=args.images, batch=args.batch
-        )
+        simulate(arch, trace, policy, point=args.point, images=args.images, batch=args.batch)
         for policy in ("oracle", "zap-perfect")
     )
     return explain(oracle, perfect, result)
@@ -204,30 +206,42 @@ def _trace(args: argparse.Namespace) -> Iterator[Trace | DenseTrace]:
         yield Trace(path)
 
 
-def _simulate(args: argparse.Namespace, trace: Trace | DenseTrace, timed: list[TimedLayer]) -> RunResult:
-    """Run with a progress bar on stderr (only in a terminal, gone when done); fill `timed` if it is shown."""
-    from rich.console import Console
-    from rich.progress import Progress
-
+def _simulate(
+    args: argparse.Namespace, arch: ArchSpec, trace: Trace | DenseTrace, timed: list[TimedLayer]
+) -> RunResult:
+    """Run with a progress bar on stderr; fill `timed` if it is shown."""
     from zapsim.kernels._cache import on_compile
     from zapsim.report.timeline_file import TimedLayer
     from zapsim.simulation import simulate
 
     images = len(args.images or trace.header.images)
     steps = len(trace.header.layers) * -(-images // args.batch)
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("starting", total=steps)
+    with _progress(steps) as say:
 
         def advance(name: str, timing: LayerTiming) -> None:
-            bar.update(task, advance=1, description=name)
+            say(name, 1)
             if args.timeline or args.report:
                 timed.append(TimedLayer(name, timing.timeline))
 
-        with on_compile(lambda: bar.update(task, description="compiling kernels, in the first run only")):
+        with on_compile(lambda: say("compiling kernels, in the first run only", 0)):
             return simulate(
-                args.arch, trace, args.policy, overrides=args.overrides, point=args.point, images=args.images,
-                batch=args.batch, engine=args.engine, progress=advance,
+                arch, trace, args.policy, point=args.point, images=args.images, batch=args.batch, engine=args.engine,
+                progress=advance,
             )  # fmt: skip
+
+
+@contextmanager
+def _progress(steps: int) -> Iterator[Callable[[str, int], None]]:
+    """Show a progress bar on stderr until all is done, if that is a terminal; yield what says that steps are done."""
+    if not sys.stderr.isatty():
+        yield lambda _name, _done: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=steps)
+        yield lambda name, done: bar.update(task, advance=done, description=name)
 
 
 def _show(result: RunResult, form: str, view: View, out: Path | None) -> None:

@@ -46,21 +46,43 @@ def sealed(content: bytes) -> bytes:
     return content + hashlib.sha256(content).digest()
 
 
-def read_sealed(path: Path) -> bytes | None:
+def write_sealed(path: Path, content: bytes) -> None:
+    """Replace a file in one step, so that other processes read it whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}")
+    partial.write_bytes(sealed(content))
+    os.replace(partial, path)
+
+
+def read_sealed(path: Path, what: str = "compiled kernel", remedy: str = "it is compiled again") -> bytes | None:
     """Return the content of a file, or None; remove a file that is damaged, and say so."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
-        say(f"{path}: compiled kernel cannot be read ({error.strerror}); it is compiled again")
+        say(f"{path}: {what} cannot be read ({error.strerror}); {remedy}")
         return None
     if len(data) > _DIGEST and sealed(data[:-_DIGEST]) == data:
         return data[:-_DIGEST]
-    say(f"{path}: compiled kernel is damaged; it is compiled again")
+    say(f"{path}: {what} is damaged; {remedy}")
     with suppress(OSError):
         path.unlink()
     return None
+
+
+_are_mappings_kept = False
+
+
+def keep_mappings() -> None:
+    """Let this process look up, and keep, the mappings that searches find."""
+    global _are_mappings_kept  # noqa: PLW0603 (of the process, as the directory is)
+    _are_mappings_kept = True
+
+
+def are_mappings_kept() -> bool:
+    """Tell whether searches look up what earlier runs have found."""
+    return _are_mappings_kept
 
 
 _said: set[str] = set()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any, ParamSpec, TypeVar, cast
 
 from zapsim.kernels._cache import cache_directory
+from zapsim.version import installed_version
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -32,7 +32,7 @@ def start_without_numba() -> None:
     global _without_numba  # noqa: PLW0603 (of the process, as imports are)
     settings = {name for name in os.environ if name.startswith("NUMBA_")} - _HARMLESS
     as_usual = settings or "numba" in sys.modules or os.path.exists(".numba_config.yaml")
-    _without_numba = sys.platform == "linux" and not as_usual and version("numba").startswith(_TRIED)
+    _without_numba = sys.platform == "linux" and not as_usual and installed_version("numba").startswith(_TRIED)
 
 
 def kernel(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:

@@ -18,7 +18,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from importlib.machinery import PathFinder
-from importlib.metadata import version
 from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType
@@ -26,7 +25,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from zapsim.kernels._cache import read_sealed, say, sealed
+from zapsim.kernels._cache import read_sealed, say, write_sealed
+from zapsim.version import installed_version
 
 _INT64 = range(-(2**63), 2**63)
 
@@ -130,10 +130,7 @@ class DirectKernel:
             return
         entry, environment = made.fndesc.llvm_cpython_wrapper_name, made.fndesc.env_name
         code = _Code(key, entry, environment, [one.str for one in constants], objects)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_bytes(sealed(code.to_bytes()))
-        os.replace(partial, path)
+        write_sealed(path, code.to_bytes())
 
 
 def _kind(value: object) -> object:
@@ -157,7 +154,14 @@ def _host() -> tuple[str, ...]:
     from llvmlite import binding as llvm
 
     features = llvm.get_host_cpu_features().flatten()
-    return sys.version, version("numba"), version("llvmlite"), np.__version__, llvm.get_host_cpu_name(), features
+    return (
+        sys.version,
+        installed_version("numba"),
+        installed_version("llvmlite"),
+        np.__version__,
+        llvm.get_host_cpu_name(),
+        features,
+    )
 
 
 def _read(path: Path, key: str) -> _Code | None:

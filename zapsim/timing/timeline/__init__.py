@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from zapsim.errors import ZapsimError, did_you_mean
-from zapsim.timing.timeline.event import run_events
 from zapsim.timing.timeline.fast import run_fast
-from zapsim.timing.timeline.times import TimelineEngine
+from zapsim.timing.timeline.schedule import Schedule
+from zapsim.timing.timeline.times import TimelineEngine, Times
+
+
+def run_events(schedule: Schedule) -> Times:
+    """Run a schedule on the event engine, which is loaded for it: simpy takes time to import."""
+    from zapsim.timing.timeline import event
+
+    return event.run_events(schedule)
+
 
 TIMELINES: dict[str, TimelineEngine] = {"fast": run_fast, "event": run_events}
 """``fast`` is a compiled recurrence; ``event`` is its readable reference, some hundred times slower."""
