@@ -41,7 +41,7 @@ class EngineCache:
         self.capacity = capacity
         self.used = 0
         self.mappings: OrderedDict[Hashable, Sequence[Any]] = OrderedDict()
-        self.stages: OrderedDict[Hashable, StageResult] = OrderedDict()
+        self.stages: OrderedDict[Hashable, tuple[StageResult, int]] = OrderedDict()  # with the bytes of its tiles
 
     def add_mappings(self, key: Hashable, mappings: Sequence[Any]) -> None:
         """Keep the mappings of a layer, and drop those used least recently if there are too many."""
@@ -51,10 +51,12 @@ class EngineCache:
 
     def add_stage(self, key: Hashable, result: StageResult) -> None:
         """Keep a stage, and drop those used least recently until all tiles fit the capacity."""
-        self.stages[key] = result
-        self.used += _bytes_of_tiles(result)
+        size = result.tiles.table.nbytes + result.tiles.reach.nbytes
+        self.stages[key] = result, size
+        self.used += size
         while self.used > self.capacity:
-            self.used -= _bytes_of_tiles(self.stages.popitem(last=False)[1])
+            _, (_, dropped) = self.stages.popitem(last=False)
+            self.used -= dropped
 
 
 class CachedEngine(Generic[Mapping]):
@@ -87,13 +89,13 @@ class CachedEngine(Generic[Mapping]):
         """Return cycles and actions of one stage."""
         stages = self._cache.stages
         key = _nameless_number(shape), _mapping_number(mapping), _time_number(arch), _demand_number(demand)
-        result = stages.get(key)
-        if result is None:
+        kept = stages.get(key)
+        if kept is None:
             result = self._engine.time_stage(shape, arch, mapping, demand)
             self._cache.add_stage(key, result)  # a result larger than the cache is not kept
-        else:
-            stages.move_to_end(key)
-        return result
+            return result
+        stages.move_to_end(key)
+        return kept[0]
 
 
 def _numbered(value_of: Callable[[Any], Hashable], most: int = 16384) -> Callable[[Any], int]:
@@ -160,8 +162,3 @@ _mapping_number: Final = _numbered(_itself)
 _demand_number: Final = _numbered(_demand_key, most=256)  # they hold feature maps
 _map_number: Final = _numbered(lambda arch: engine_inputs(arch).to_map)
 _time_number: Final = _numbered(lambda arch: engine_inputs(arch).to_time)
-
-
-def _bytes_of_tiles(result: StageResult) -> int:
-    arrays = (getattr(result.tiles, field.name) for field in fields(result.tiles))
-    return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))

@@ -8,6 +8,7 @@ Convolutional Neural Networks", JSSC 2017, sections IV and V.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import gcd
 from typing import NamedTuple
 
@@ -126,6 +127,12 @@ def touched(shape: ConvShape, count: Ints, axis: int) -> Ints:
     common = gcd(stride, dilation)
     again = np.maximum(count - dilation // common, 0) * max(taps - stride // common, 0)
     return np.asarray(count * taps - again, dtype=np.int64)
+
+
+@lru_cache(maxsize=1024)
+def ifmap_columns(shape: ConvShape) -> int:
+    """Count the ifmap columns that a row of the ofmap reads."""
+    return int(touched(shape, np.array(shape.Q), axis=1))
 
 
 def set_columns(array: Resources, e: Ints) -> Ints:

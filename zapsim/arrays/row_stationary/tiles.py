@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from zapsim.arch.arrays import PassParameters
-from zapsim.arrays.row_stationary.mapping import Ints, ceil, tile_classes, tiles, touched
+from zapsim.arrays.row_stationary.mapping import Ints, ceil, ifmap_columns, tiles
 from zapsim.arrays.row_stationary.pass_kernels import SUMS, pass_table
 from zapsim.arrays.row_stationary.sets import FilterSets
 from zapsim.arrays.row_stationary.strips import Pixels, stage_rows, strips_of
@@ -70,18 +70,27 @@ def layer_sizes(
 ) -> LayerSizes:
     """Cut a layer, of which a stage computes some `pixels` of each ofmap row, into tiles."""
     filters, images = tiles(shape.K_per_group, mapping.p * mapping.t), tiles(shape.N, mapping.n)
-    strips = strips_of(shape, mapping.e, pixels, rows_per_column)
-    none = np.zeros_like(strips.e)
+    strips, read = _strips(shape, mapping.e, pixels, rows_per_column)
+    full, rest = divmod(shape.C_per_group, mapping.q * mapping.r)
+    channel_tiles = full + min(rest, 1)
     return LayerSizes(
         filters,
         images,
         ceil(filters, ceil(filters, mapping.t)),
-        np.stack(tile_classes(shape.C_per_group, np.array(mapping.q * mapping.r))),
-        np.stack([strips.e, strips.streamed, strips.first, none, none]),
-        strips.read[:, np.newaxis] * images * shape.W,
-        int(touched(shape, np.array(shape.Q), axis=1)),
-        -(-shape.C_per_group // (mapping.q * mapping.r)),
+        np.array([[mapping.q * mapping.r, rest], [full, channel_tiles - full]], dtype=np.int64),
+        strips,
+        read[:, np.newaxis] * images * shape.W,
+        ifmap_columns(shape),
+        channel_tiles,
     )
+
+
+@lru_cache(maxsize=256)
+def _strips(shape: ConvShape, e: int, pixels: Pixels, rows_per_column: int) -> tuple[Ints, Ints]:
+    """Return the strips of :class:`LayerSizes`, and how many ifmap rows of each DRAM gives."""
+    strips = strips_of(shape, e, pixels, rows_per_column)
+    none = np.zeros_like(strips.e)
+    return np.stack([strips.e, strips.streamed, strips.first, none, none]), strips.read
 
 
 @dataclass(frozen=True, slots=True, eq=False)
