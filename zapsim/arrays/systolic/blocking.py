@@ -7,17 +7,21 @@ L·c words; in return the array fills, and the stationary operand enters it, onc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
+
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine_inputs import without_name
 from zapsim.arrays.systolic.dram_words import dram_words
-from zapsim.arrays.systolic.mapping import Blocking, SystolicMapping
+from zapsim.arrays.systolic.mapping import Blocking, SystolicMapping, unblocked
 from zapsim.arrays.systolic.pace import stage_cycles
-from zapsim.arrays.systolic.work import dense_tiles, dense_work
+from zapsim.arrays.systolic.tile_kernels import weigh_blocks
+from zapsim.arrays.systolic.walk import walk_numbers
+from zapsim.arrays.systolic.work import dense_table, dense_tiles, dense_work
 from zapsim.workload import ConvShape
 
 
@@ -71,13 +75,21 @@ class _Choice(NamedTuple):
 @lru_cache(maxsize=4096)
 def _all_blocks(shape: ConvShape, mapping: SystolicMapping, glb_words: int) -> list[_Choice]:
     """List the blocks that a buffer can hold: once for all DRAM channels."""
-    mappings = [
-        replace(columns, blocking=choice, drifts=choice.streams_stay)
+    by_columns = [
+        [replace(columns, blocking=choice, drifts=choice.streams_stay) for choice in held]
         for columns, held in _columns(shape, mapping, glb_words)
-        for choice in held
     ]
-    if len(mappings) == 1:  # there is nothing to compare
-        return [_Choice(mappings[0])]
+    if sum(map(len, by_columns)) == 1:  # there is nothing to compare
+        return [_Choice(one) for mappings in by_columns for one in mappings]
+    return [choice for mappings in by_columns if mappings for choice in _weighed(shape, mappings, glb_words)]
+
+
+def _weighed(shape: ConvShape, mappings: Sequence[SystolicMapping], glb_words: int) -> list[_Choice]:
+    """Say what each of some mappings takes that differ only in what the buffer holds; all have as many columns."""
+    if mappings[0].array.count == 1:
+        numbers = np.array([walk_numbers(shape, one, glb_words) for one in mappings], dtype=np.int64)
+        taken = weigh_blocks(dense_table(unblocked(mappings[0])), numbers)
+        return [_Choice(one, *costs) for one, costs in zip(mappings, taken.tolist(), strict=True)]
     choices = []
     for one in mappings:
         words = dram_words(shape, one, dense_tiles(one), glb_words)

@@ -96,26 +96,11 @@ def whole_operands(
     return free_words - streamed if stays else free_words, stays
 
 
-@kernel
-def blocked_operands(
+@helper
+def _blocked_operands(
     tile: Ints, group: Ints, cols: Ints, vectors: Ints, blocks: Ints, numbers: Ints, out: Ints
 ) -> None:
-    """Count what DRAM moves for each tile of a weight- or input-stationary stage whose mapping says what stays.
-
-    A block of pixels reads its part of the ifmap and, once more, the rows that it shares with its neighbours. What is
-    stationary is read anew for each block if the tile's does not stay.
-
-    Parameters
-    ----------
-    tile, group, cols, vectors, blocks
-        int64 (tiles,): :class:`zapsim.arrays.systolic.work.Work`.
-    numbers
-        int64 (10,): 1 if filters are stationary; Sr; folds along the rows; words of the ifmap and of filters, of a
-        group; words of the ifmap rows that neighbouring blocks share; 1 if the buffer holds what streams; 1 if it holds
-        the stationary operand of a tile; 1 if it holds the psums of a block; arrays side by side.
-    out
-        int64 (4, tiles), overwritten: rows as named above.
-    """
+    """Count what DRAM moves for each tile: see :func:`blocked_operands`."""
     by_filters, depth, row_folds, ifmap_words, filter_words, shared, streams_stay, tile_stays, psums_stay = numbers[:9]
     count = numbers[9]
     tiles = len(tile)
@@ -137,6 +122,29 @@ def blocked_operands(
     if not tile_stays:
         for at in range(tiles):
             out[stays_put, at] += (blocks[at] - 1) * min(used[at], stationary)
+
+
+@kernel
+def blocked_operands(
+    tile: Ints, group: Ints, cols: Ints, vectors: Ints, blocks: Ints, numbers: Ints, out: Ints
+) -> None:
+    """Count what DRAM moves for each tile of a weight- or input-stationary stage whose mapping says what stays.
+
+    A block of pixels reads its part of the ifmap and, once more, the rows that it shares with its neighbours. What is
+    stationary is read anew for each block if the tile's does not stay.
+
+    Parameters
+    ----------
+    tile, group, cols, vectors, blocks
+        int64 (tiles,): :class:`zapsim.arrays.systolic.work.Work`.
+    numbers
+        int64 (10,): 1 if filters are stationary; Sr; folds along the rows; words of the ifmap and of filters, of a
+        group; words of the ifmap rows that neighbouring blocks share; 1 if the buffer holds what streams; 1 if it holds
+        the stationary operand of a tile; 1 if it holds the psums of a block; arrays side by side.
+    out
+        int64 (4, tiles), overwritten: rows as named above.
+    """
+    _blocked_operands(tile, group, cols, vectors, blocks, numbers, out)
 
 
 @helper
@@ -268,40 +276,28 @@ def _pairs(rows: int, vectors: int) -> int:
     return full * (rows * (rows - 1) // 2) + rest * (rest - 1) // 2
 
 
-@kernel
-def walk_stage(work: Ints, numbers: Ints) -> tuple[Ints, Ints]:
-    """Count cycles, words and tiles of a stage on one array.
-
-    :mod:`zapsim.arrays.systolic.pace`, ``work`` and ``tiles`` are the readable pages of it, also for arrays side by
-    side; a test holds both to the same numbers.
-
-    Parameters
-    ----------
-    work
-        int64 (6, tiles): tile, group, cols, vectors, folds and row_pairs of
-        :class:`zapsim.arrays.systolic.work.Work`; tiles without vectors have no work.
-    numbers
-        int64: the fields of :class:`Stage`, and the numbers of the operands.
-
-    Returns
-    -------
-    table
-        int64 (7, folds): rows of :class:`zapsim.arrays.tiles.Tiles`.
-    sums
-        int64 (10,): see :data:`STAYS`.
-    """
-    x = numbers
-    a = Stage(
+@helper
+def _stage(x: Ints) -> Stage:
+    """Give numbers their names."""
+    return Stage(
         x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], x[8], x[9],
         x[10], x[11], x[12], x[13], x[14], x[15], x[16], x[17], x[18], x[19],
     )  # fmt: skip
-    busy = 0
-    for at in range(work.shape[1]):
-        busy += 1 if work[3, at] else 0
-    own = np.empty((12, busy), dtype=np.int64)
+
+
+OWN = 12
+"""Rows of what :func:`_tiles_with_work` says of each tile: tile, group, cols, vectors, blocks and folds; cycles; pieces
+of a fold; parts; block; folds (or blocks) that finish outputs, which it leaves open; outputs."""
+
+
+@helper
+def _tiles_with_work(work: Ints, a: Stage, own: Ints, sums: Ints) -> int:
+    """Time the tiles that have work, one after another; return how many parts they have.
+
+    `own`, int64 (:data:`OWN`, tiles with work), is overwritten; so is `sums`, int64 (10,), but for words of the buffer.
+    """
     tile, group, cols, vectors, blocks, folds = own[0], own[1], own[2], own[3], own[4], own[5]
-    cycles, pieces, parts, block, ends, outputs = own[6], own[7], own[8], own[9], own[10], own[11]
-    sums = np.zeros(10, dtype=np.int64)
+    cycles, pieces, parts, block, outputs = own[6], own[7], own[8], own[9], own[11]
     at, taken, streamed, every_part = 0, 0, 0, 0
     for source in range(work.shape[1]):
         v = work[3, source]
@@ -345,11 +341,79 @@ def walk_stage(work: Ints, numbers: Ints) -> tuple[Ints, Ints]:
         sums[COL_FOLDS] += c * f
         sums[ISSUED] += v * c
         at += 1
-    if busy:
+    if at:
         total = taken + a.once
         sums[COMPUTE] = min(streamed, total)
         sums[RAMP] = total - sums[COMPUTE]
         cycles[0] += a.once  # what a stage takes once, and counting from 0
+    return every_part
+
+
+@helper
+def _count_busy(work: Ints) -> int:
+    """Count the tiles that have work."""
+    busy = 0
+    for at in range(work.shape[1]):
+        busy += 1 if work[3, at] else 0
+    return busy
+
+
+@kernel
+def weigh_blocks(work: Ints, choices: Ints) -> Ints:
+    """Say what a dense layer takes with each of many uses of the buffer: int64 (choices, 4).
+
+    Cycles on the array, and words of the ifmap, of filters and of spilled psums.
+
+    Parameters
+    ----------
+    work
+        int64 (6, tiles): as for :func:`walk_stage`.
+    choices
+        int64 (choices, 30): what :func:`walk_stage` takes as `numbers`, for each; all have blocks.
+    """
+    busy = _count_busy(work)
+    own, words = np.empty((OWN, busy), dtype=np.int64), np.empty((4, busy), dtype=np.int64)
+    out = np.zeros((len(choices), 4), dtype=np.int64)
+    for choice in range(len(choices)):
+        sums = np.zeros(10, dtype=np.int64)
+        _tiles_with_work(work, _stage(choices[choice]), own, sums)
+        _blocked_operands(own[0], own[1], own[2], own[3], own[4], choices[choice, 20:], words)
+        out[choice, 0] = sums[COMPUTE] + sums[RAMP]
+        for at in range(busy):
+            out[choice, 1] += words[IFMAP, at]
+            out[choice, 2] += words[FILTERS, at]
+            out[choice, 3] += words[SPILLED, at]
+    return out
+
+
+@kernel
+def walk_stage(work: Ints, numbers: Ints) -> tuple[Ints, Ints]:
+    """Count cycles, words and tiles of a stage on one array.
+
+    :mod:`zapsim.arrays.systolic.pace`, ``work`` and ``tiles`` are the readable pages of it, also for arrays side by
+    side; a test holds both to the same numbers.
+
+    Parameters
+    ----------
+    work
+        int64 (6, tiles): tile, group, cols, vectors, folds and row_pairs of
+        :class:`zapsim.arrays.systolic.work.Work`; tiles without vectors have no work.
+    numbers
+        int64: the fields of :class:`Stage`, and the numbers of the operands.
+
+    Returns
+    -------
+    table
+        int64 (7, folds): rows of :class:`zapsim.arrays.tiles.Tiles`.
+    sums
+        int64 (10,): see :data:`STAYS`.
+    """
+    a = _stage(numbers)
+    busy = _count_busy(work)
+    own, sums = np.empty((OWN, busy), dtype=np.int64), np.zeros(10, dtype=np.int64)
+    tile, group, cols, vectors, blocks, folds = own[0], own[1], own[2], own[3], own[4], own[5]
+    cycles, pieces, parts, block, ends, outputs = own[6], own[7], own[8], own[9], own[10], own[11]
+    every_part = _tiles_with_work(work, a, own, sums)
     if every_part > a.most_tiles:  # each tile has its share of those that are told apart
         before, every_part = every_part, 0
         for at in range(busy):
@@ -359,7 +423,7 @@ def walk_stage(work: Ints, numbers: Ints) -> tuple[Ints, Ints]:
         ends[at] = min(folds[at], parts[at]) if a.by_rows else blocks[at]
     words, operands = np.empty((4, busy), dtype=np.int64), numbers[20:]
     if a.block_size:
-        blocked_operands(tile, group, cols, vectors, blocks, operands, words)
+        _blocked_operands(tile, group, cols, vectors, blocks, operands, words)
         sums[STAYS] = operands[6]
     else:
         free_words, stays = whole_operands(tile, group, cols, vectors, folds, operands, words)

@@ -27,6 +27,7 @@ from zapsim.arrays.systolic.work import (
     Counters,
     counts_only,
     dense_table,
+    issued_outputs,
     masked_work,
     vectors_by_tile,
     work_table,
@@ -87,11 +88,45 @@ class StageFrame:
 
 def stage_frame(shape: ConvShape, arch: ArchSpec, mapping: SystolicMapping, demand: Demand) -> StageFrame:
     """Gather what the walk takes, whatever the mask will be."""
-    array = mapping.array
-    by_psums, by_pixels = array.dataflow == "output-stationary", array.dataflow == "input-stationary"
+    array, by_pixels = mapping.array, mapping.array.dataflow == "input-stationary"
     in_group = -(-stage_pixels(shape, demand) // array.cols) if by_pixels else mapping.col_folds
     blocks, coded = mapping.groups * in_group, demand.ifmap_coded_words
     part = array.blocking == "searched" and demand.mask is not None and not demand.gate and demand.positions is not None
+    return StageFrame(
+        dense_table(unblocked(mapping)),
+        (without_name(shape), unblocked(mapping)),
+        np.array(walk_numbers(shape, mapping, arch.glb_words, in_group, part, coded), dtype=np.int64),
+        blocks,
+        pixel_reach(shape, mapping.groups, in_group, 1) if by_pixels else np.arange(blocks, dtype=np.int64),
+        in_group if by_pixels else 1,
+        windows_apart(shape),
+        by_pixels,
+        None if mapping.blocking is None else mapping.blocking.free_words,
+    )
+
+
+def walk_numbers(
+    shape: ConvShape,
+    mapping: SystolicMapping,
+    glb_words: int,
+    in_group: int = 1,
+    part: bool = False,
+    coded: int | None = None,
+) -> tuple[int, ...]:
+    """Gather the numbers that a walk takes: those of :class:`zapsim.arrays.systolic.tile_kernels.Stage`, and operands.
+
+    Parameters
+    ----------
+    shape, mapping, glb_words
+        The layer on the array, and the words of the buffer.
+    in_group
+        Blocks of a group.
+    part
+        Whether the stage is a part of a layer and not counted from cycle 0.
+    coded
+        Words of the whole ifmap as DRAM holds it; None: as they are.
+    """
+    array, by_psums = mapping.array, mapping.array.dataflow == "output-stationary"
     stage = Stage(
         by_psums=by_psums,
         by_filters=array.dataflow == "weight-stationary",
@@ -114,17 +149,7 @@ def stage_frame(shape: ConvShape, arch: ArchSpec, mapping: SystolicMapping, dema
         coded=-1 if coded is None else coded,
         ifmap=shape.ifmap_words,
     )
-    return StageFrame(
-        dense_table(unblocked(mapping)),
-        (without_name(shape), unblocked(mapping)),
-        np.array((*stage, *operand_numbers(shape, mapping, arch.glb_words)), dtype=np.int64),
-        blocks,
-        pixel_reach(shape, mapping.groups, in_group, 1) if by_pixels else np.arange(blocks, dtype=np.int64),
-        in_group if by_pixels else 1,
-        windows_apart(shape),
-        by_pixels,
-        None if mapping.blocking is None else mapping.blocking.free_words,
-    )
+    return *stage, *operand_numbers(shape, mapping, glb_words)
 
 
 def stage_pixels(shape: ConvShape, demand: Demand) -> int:
@@ -148,12 +173,14 @@ def masked_tiles(demand: Demand, key: tuple[ConvShape, SystolicMapping]) -> Mask
     """Count what the outputs of a demand leave of each tile; `key` is the layer and its mapping without blocks."""
     (shape, mapping), mask = key, demand.mask
     assert mask is not None
-    if demand.window_nonzero is None and counts_only(mapping):
+    if counts_only(mapping):
         table = dense_table(mapping).copy()
         table[VECTORS] = mask.summary(vectors_by_tile, mapping.array.cols, mapping.groups)
-        return MaskedTiles(table, None)
-    work, issued = masked_work(mapping, mask, demand.window_nonzero is not None, demand.positions)
-    return MaskedTiles(work_table(work), None if issued is None else issued_switching(shape, demand, issued))
+        issued = None if demand.window_nonzero is None else issued_outputs(mask, mapping.array.cols, mapping.groups)
+    else:
+        work, issued = masked_work(mapping, mask, demand.window_nonzero is not None, demand.positions)
+        table = work_table(work)
+    return MaskedTiles(table, None if issued is None else issued_switching(shape, demand, issued))
 
 
 def issued_switching(shape: ConvShape, demand: Demand, issued: NDArray[np.int32]) -> int:

@@ -230,6 +230,7 @@ def counts_only(mapping: SystolicMapping) -> bool:
     return array.dataflow == "weight-stationary" or array.crosses_folds
 
 
+@lru_cache(maxsize=256)
 def tile_bounds(cols: int, size: int, groups: int) -> Counters:
     """Return the first filter and the end of each tile of filters: int64 (tiles, 2)."""
     starts = np.arange(0, size, cols, dtype=np.int64)
@@ -247,6 +248,14 @@ def _tile_vectors(words: NDArray[np.uint64], bounds: Counters) -> Counters:
 def vectors_by_tile(mask: PackedMap, cols: int, groups: int) -> Counters:
     """Count the pixels with a demanded output in each tile of `cols` filters: int64 (tiles,)."""
     return _tile_vectors(mask.summary(pixel_words), tile_bounds(cols, mask.channels // groups, groups))
+
+
+def issued_outputs(mask: PackedMap, cols: int, groups: int) -> NDArray[np.int32]:
+    """Count the outputs of each pixel that tiles of `cols` filters issue: int32 (groups, N·P·Q)."""
+    words = mask.summary(pixel_words)
+    issued = np.empty((groups, words.shape[1]), dtype=np.int32)
+    kernels.issued_outputs(words, tile_bounds(cols, mask.channels // groups, groups), issued)
+    return issued
 
 
 def _filter_tiles(
