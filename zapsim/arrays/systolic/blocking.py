@@ -44,7 +44,7 @@ def blocked(shape: ConvShape, mapping: SystolicMapping, arch: ArchSpec, coded: f
     return _best(without_name(shape), mapping, arch.glb_words, word_cycles, coded)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _best(
     shape: ConvShape, mapping: SystolicMapping, glb_words: int, word_cycles: float, coded: float
 ) -> SystolicMapping:
@@ -72,7 +72,7 @@ class _Choice(NamedTuple):
     spilled: int = 0
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def _all_blocks(shape: ConvShape, mapping: SystolicMapping, glb_words: int) -> list[_Choice]:
     """List the blocks that a buffer can hold: once for all DRAM channels."""
     by_columns = [
