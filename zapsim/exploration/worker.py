@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-import numba
 from threadpoolctl import threadpool_limits
 
 from zapsim.exploration.evaluate import Evaluation, Evaluator
@@ -38,7 +37,7 @@ _local = _Local()
 
 
 def prepare(job: Job) -> None:
-    """Make the evaluator of `job`; kernels get one thread per process."""
+    """Make the evaluator of `job`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides when this one ends
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _one_thread()
@@ -58,8 +57,7 @@ def collect_rarely() -> tuple[int, int, int]:
 
 
 def _one_thread() -> None:
-    """Let kernels and linear algebra use one thread of this process: the processes share out the cores."""
-    numba.set_num_threads(1)
+    """Let linear algebra use one thread of this process, as kernels do: the processes share out the cores."""
     threadpool_limits(1, user_api="blas")
 
 
