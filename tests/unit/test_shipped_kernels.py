@@ -19,7 +19,7 @@ from zapsim.kernels._ship import archive_of, source_of
 
 RUNS = [
     ["run", "--arch", arch, "--trace", "digits_cnn", "--format", "csv"]
-    for arch in ("eyeriss", "systolic_16x16", "lanes_zap", "cnvlutin_like", "snapea")
+    for arch in ("eyeriss", "systolic_16x16", "lanes_zap")
 ]
 
 SHIPPED = """
