@@ -1,7 +1,7 @@
 # The lanes are defined in .ci/run: `make check` runs them in the current environment, `.ci/run` in fresh ones.
 lanes = lint types imports docs test test-nojit test-boundscheck examples wheel
 
-.PHONY: bench check ci format rtl fuzz fuzz-guided kills mutants pythons audit licences $(lanes)
+.PHONY: bench check ci format rtl fuzz fuzz-guided kernels kills mutants pythons audit licences $(lanes)
 
 check: $(lanes)
 
@@ -31,6 +31,10 @@ fuzz:
 # The same, each reader led for 100 s by the branches that it reaches; needs atheris (extra `fuzz`).
 fuzz-guided:
 	for reader in $$(python -m tests.fuzz --list); do python -m tests.fuzz.guided $$reader --seconds 100 || exit; done
+
+# The machine code that comes with zapsim; wanted whenever the source of a kernel has changed.
+kernels:
+	python -m zapsim.kernels._ship
 
 # Commands that are killed at random moments, then run again.
 kills:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.machinery import PathFinder
-from pathlib import Path
-
 __version__ = "0.1.0"
 
 
@@ -19,6 +16,9 @@ def installed_version(package: str) -> str:
     PackageNotFoundError
         If it is not installed.
     """
+    from importlib.machinery import PathFinder
+    from pathlib import Path
+
     place = PathFinder.find_spec(package)
     if place is not None and place.origin is not None:
         folders = list(Path(place.origin).parents[1].glob(f"{package}-*.dist-info"))

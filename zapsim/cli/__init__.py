@@ -34,7 +34,7 @@ _COMMANDS: Final = {
 _MOST_FAULTS, _LONGEST_FAULT = 20, 480
 """Lines of a message, and characters of a line."""
 
-_COLLECTED_AFTER = 20_000, 25, 25
+_COLLECTED_AFTER = 20_000, 50, 25
 """Objects after which Python looks for circles among them: a start makes many objects, and leaves none behind."""
 
 _EPILOG = """\

@@ -246,11 +246,12 @@ def _progress(steps: int) -> Iterator[Callable[[str, int], None]]:
 
 def _show(result: RunResult, form: str, view: View, out: Path | None) -> None:
     from zapsim.report.formats import print_table, render
-    from zapsim.report.terminal import stdout_console
 
     if out is not None:
         write_output(out, render(result, form, view))
     elif form == "table" and sys.stdout.isatty():
+        from zapsim.report.terminal import stdout_console
+
         print_table(result, stdout_console(), view)
     else:
         sys.stdout.write(render(result, form, view))

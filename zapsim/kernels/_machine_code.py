@@ -1,9 +1,10 @@
 """Machine code that an earlier run has kept, called without Numba: to import Numba takes longer than most runs.
 
-What is kept is the object code that Numba has made of a kernel, with the function that unpacks Python's arguments. That
-code calls functions of Numba's C libraries. These are imported alone, and LLVM links the code to them. All of it is
-Numba's own business, so only versions that have been tried are used so, and whatever fails leads to Numba. Files hold
-text and object code, and nothing is unpickled.
+Where no run has kept any, that which comes with zapsim serves (:mod:`zapsim.kernels._ahead`). What is kept is the
+object code that Numba has made of a kernel, with the function that unpacks Python's arguments. That code calls
+functions of Numba's C libraries. These are imported alone, and LLVM links the code to them. All of it is Numba's own
+business, so only versions that have been tried are used so, and whatever fails leads to Numba. Files hold text and
+object code, and nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from zapsim.kernels._ahead import shipped_code
 from zapsim.kernels._cache import read_sealed, say, write_sealed
 from zapsim.version import installed_version
 
 _INT64 = range(-(2**63), 2**63)
 
 
-class _Code(NamedTuple):
+class Code(NamedTuple):
     """The machine code of a kernel for arguments of certain kinds.
 
     Attributes
@@ -57,7 +59,7 @@ class _Code(NamedTuple):
         return json.dumps(self[:-1]).encode() + b"\n" + self.objects
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> _Code:
+    def from_bytes(cls, content: bytes) -> Code:
         """Read what :meth:`to_bytes` wrote."""
         line, _, objects = content.partition(b"\n")
         key, entry, environment, dtypes = json.loads(line)
@@ -103,7 +105,7 @@ class DirectKernel:
         source = os.stat(self._function.__code__.co_filename)
         key = repr((name, kinds, _host(), source.st_mtime, source.st_size))
         try:
-            code = _read(path, key)
+            code = _read(path, key) or _shipped(name, kinds, self._function)
             entry = None if code is None else _linked(code, self._function)
         except Exception as error:  # whatever Numba's and LLVM's libraries raise for code that is not theirs
             say(f"{path}: compiled kernel cannot be used ({type(error).__name__}); it is compiled again")
@@ -129,7 +131,7 @@ class DirectKernel:
         if not all(isinstance(one, np.dtype) and one.names is None for one in constants):
             return
         entry, environment = made.fndesc.llvm_cpython_wrapper_name, made.fndesc.env_name
-        code = _Code(key, entry, environment, [one.str for one in constants], objects)
+        code = Code(key, entry, environment, [one.str for one in constants], objects)
         write_sealed(path, code.to_bytes())
 
 
@@ -164,14 +166,22 @@ def _host() -> tuple[str, ...]:
     )
 
 
-def _read(path: Path, key: str) -> _Code | None:
+def _read(path: Path, key: str) -> Code | None:
     """Read the machine code for a key; None if there is none, or that of another state of the source."""
     content = read_sealed(path)
-    code = None if content is None else _Code.from_bytes(content)
+    code = None if content is None else Code.from_bytes(content)
     return code if code is not None and code.key == key else None
 
 
-def _linked(code: _Code, function: Callable[..., object]) -> Callable[..., object]:
+def _shipped(name: str, kinds: tuple[object, ...], function: Callable[..., object]) -> Code | None:
+    """Read the machine code that comes with zapsim, if it has some for this kernel."""
+    from llvmlite import binding as llvm
+
+    content = shipped_code(name, kinds, Path(function.__code__.co_filename), llvm.get_host_cpu_features())
+    return None if content is None else Code.from_bytes(content)
+
+
+def _linked(code: Code, function: Callable[..., object]) -> Callable[..., object]:
     """Put machine code into memory, and make a function of it that Python can call."""
     llvm, dynamic = _libraries()
     machine = llvm.Target.from_default_triple().create_target_machine(jit=True)

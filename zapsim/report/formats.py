@@ -5,21 +5,25 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-
-from rich import box
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from zapsim.columns import ALIASES, BY_NAME, DEFAULT, DISPENSABLE, FILE_COLUMNS, Column
 from zapsim.comparison import Comparison
 from zapsim.errors import printable
 from zapsim.reading.escape import csv_cell, latex, markdown
 from zapsim.report.conclusion import of_run
-from zapsim.report.terminal import plain_console, print_in_parts
+from zapsim.report.plain_table import Heading, is_plain, table_lines
 from zapsim.report.view import WIDTH, View, footer, wrapped
 from zapsim.results import RunResult
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
 _EVERY = tuple(column.metric.name for column in FILE_COLUMNS)
+_WIDEST = 10_000
+"""Characters of a line where there is no terminal (:data:`zapsim.report.terminal.UNLIMITED`)."""
+
 _TEXT = ("bound",)
 """Columns of text, which are aligned to the left."""
 
@@ -50,16 +54,27 @@ def check_view(form: str, view: View) -> None:
 
 def print_table(result: RunResult, console: Console, view: View = View()) -> None:  # noqa: B008 (is frozen)
     """Print the terminal table under its conclusion: one row per layer and a total."""
-    columns = _fitted(result, view.chosen(BY_NAME, DEFAULT, _EVERY, ALIASES), view)
-    shown = _within_width(result, columns, view) if view.fits else columns
+    from zapsim.report.terminal import print_in_parts
+
+    columns, shown = _columns(result, view)
     for line in wrapped(map(printable, [of_run(result), "", result.headline]), view, console.width):
         console.print(line, soft_wrap=True)
     print_in_parts(console, shown, lambda some: _grid(result, some, view))
+    for line in wrapped(map(printable, _notes(result, columns, shown, view)), view, console.width):
+        console.print(line, style="dim", soft_wrap=True)
+
+
+def _columns(result: RunResult, view: View) -> tuple[list[Column], list[Column]]:
+    """Return the columns that were asked for, and those that are shown."""
+    columns = _fitted(result, view.chosen(BY_NAME, DEFAULT, _EVERY, ALIASES), view)
+    return columns, _within_width(result, columns, view) if view.fits else columns
+
+
+def _notes(result: RunResult, columns: Sequence[Column], shown: Sequence[Column], view: View) -> list[str]:
+    """List what stands below the table."""
     left_out = [column.metric.heading for column in columns if column not in shown]
     notes = [f"Left out to fit {WIDTH} columns: {', '.join(left_out)} (--wide shows all)."] if left_out else []
-    notes += result.notes if view.whole_provenance else [*result.notes[:-1], footer(result.provenance)]
-    for line in wrapped(map(printable, notes), view, console.width):
-        console.print(line, style="dim", soft_wrap=True)
+    return notes + (list(result.notes) if view.whole_provenance else [*result.notes[:-1], footer(result.provenance)])
 
 
 def _fitted(result: RunResult, columns: Sequence[Column], view: View) -> list[Column]:
@@ -76,27 +91,72 @@ def _within_width(result: RunResult, columns: Sequence[Column], view: View) -> l
     """Leave out dispensable columns until the table keeps to its width."""
     shown = list(columns)
     for name in DISPENSABLE:
-        if plain_console(io.StringIO()).measure(_grid(result, shown, view)).maximum <= WIDTH:
+        if _width(result, shown, view) <= WIDTH:
             break
         shown = [column for column in shown if column.metric.name != name]
     return shown
 
 
-def _grid(result: RunResult, columns: Sequence[Column], view: View) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_footer=False, pad_edge=False, collapse_padding=True)
-    table.add_column("layer", no_wrap=True)
+def _width(result: RunResult, columns: Sequence[Column], view: View) -> int:
+    """Count the characters that the table of some columns is wide."""
+    lines = _lines(result, columns, view)
+    if lines is not None:
+        return len(lines[0])
+    from zapsim.report.terminal import plain_console
+
+    return plain_console(io.StringIO()).measure(_grid(result, columns, view)).maximum
+
+
+def _cells(result: RunResult, columns: Sequence[Column], view: View) -> tuple[list[Heading], list[list[str]]]:
+    """Return headings and rows of the table."""
+    headings = [("layer", True)]
     for column in columns:
         heading = column.metric.heading.replace(" ", "\n", 1) + (f",\n{column.unit}" if column.unit else "")
-        table.add_column(heading, justify="left" if column.key in _TEXT else "right", no_wrap=True)
-    for name, comparison in _rows(result, view):
+        headings.append((heading, column.key in _TEXT))
+    rows = [
+        [printable(name), *(column.text(comparison, result.clock_hz) for column in columns)]
+        for name, comparison in _rows(result, view)
+    ]
+    return headings, rows
+
+
+def _lines(result: RunResult, columns: Sequence[Column], view: View) -> list[str] | None:
+    """Set the table as bare text; None if it is one for rich: with wide characters, or with a layer called total."""
+    headings, rows = _cells(result, columns, view)
+    names = [row[0] for row in rows]
+    if "total" in names[:-1] or not is_plain(text for row in rows for text in row):
+        return None
+    return table_lines(headings, rows, last_apart=len(rows) > 1 and names[-1] == "total")
+
+
+def _grid(result: RunResult, columns: Sequence[Column], view: View) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    headings, rows = _cells(result, columns, view)
+    table = Table(box=box.SIMPLE_HEAD, show_footer=False, pad_edge=False, collapse_padding=True)
+    for heading, left in headings:
+        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
+    for (name, _), cells in zip(_rows(result, view), rows, strict=True):
         if name == "total":
             table.add_section()
-        cells = (column.text(comparison, result.clock_hz) for column in columns)
-        table.add_row(printable(name), *cells, style="bold" if name == "total" else "")
+        table.add_row(*cells, style="bold" if name == "total" else "")
     return table
 
 
 def _table(result: RunResult, view: View) -> str:
+    columns, shown = _columns(result, view)
+    lines = _lines(result, shown, view)
+    above = [printable(text) for text in (of_run(result), "", result.headline)]
+    below = [printable(text) for text in _notes(result, columns, shown, view)]
+    if lines is None or len(lines[0]) > _WIDEST or not is_plain([*above, *below]):
+        return _table_by_rich(result, view)
+    return "\n".join([*wrapped(above, view, _WIDEST), *lines, *wrapped(below, view, _WIDEST), ""])
+
+
+def _table_by_rich(result: RunResult, view: View) -> str:
+    from zapsim.report.terminal import plain_console
+
     text = io.StringIO()
     print_table(result, plain_console(text), view)
     return text.getvalue()
