@@ -17,11 +17,11 @@ import numpy as np
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine_inputs import without_name
 from zapsim.arrays.systolic.dram_words import dram_words
-from zapsim.arrays.systolic.mapping import Blocking, SystolicMapping, unblocked
+from zapsim.arrays.systolic.mapping import Blocking, SystolicMapping
 from zapsim.arrays.systolic.pace import stage_cycles
 from zapsim.arrays.systolic.tile_kernels import weigh_blocks
 from zapsim.arrays.systolic.walk import walk_numbers
-from zapsim.arrays.systolic.work import dense_table, dense_tiles, dense_work
+from zapsim.arrays.systolic.work import dense_table, dense_work, one_by_one
 from zapsim.workload import ConvShape
 
 
@@ -88,13 +88,14 @@ def _weighed(shape: ConvShape, mappings: Sequence[SystolicMapping], glb_words: i
     """Say what each of some mappings takes that differ only in what the buffer holds; all have as many columns."""
     if mappings[0].array.count == 1:
         numbers = np.array([walk_numbers(shape, one, glb_words) for one in mappings], dtype=np.int64)
-        taken = weigh_blocks(dense_table(unblocked(mappings[0])), numbers)
+        taken = weigh_blocks(dense_table(mappings[0]), numbers)
         return [_Choice(one, *costs) for one, costs in zip(mappings, taken.tolist(), strict=True)]
     choices = []
     for one in mappings:
-        words = dram_words(shape, one, dense_tiles(one), glb_words)
+        dense = dense_work(one)
+        words = dram_words(shape, one, one_by_one(dense), glb_words)
         ifmap, filters, _, spilled = words.table.sum(axis=1).tolist()
-        choices.append(_Choice(one, stage_cycles(one, dense_work(one)).cycles.total, ifmap, filters, spilled))
+        choices.append(_Choice(one, stage_cycles(one, dense).cycles.total, ifmap, filters, spilled))
     return choices
 
 

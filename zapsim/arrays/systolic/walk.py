@@ -93,7 +93,7 @@ def stage_frame(shape: ConvShape, arch: ArchSpec, mapping: SystolicMapping, dema
     blocks, coded = mapping.groups * in_group, demand.ifmap_coded_words
     part = array.blocking == "searched" and demand.mask is not None and not demand.gate and demand.positions is not None
     return StageFrame(
-        dense_table(unblocked(mapping)),
+        dense_table(mapping),
         (without_name(shape), unblocked(mapping)),
         np.array(walk_numbers(shape, mapping, arch.glb_words, in_group, part, coded), dtype=np.int64),
         blocks,
@@ -174,7 +174,7 @@ def masked_tiles(demand: Demand, key: tuple[ConvShape, SystolicMapping]) -> Mask
     (shape, mapping), mask = key, demand.mask
     assert mask is not None
     if counts_only(mapping):
-        table = dense_table(mapping).copy()
+        table = dense_table(mapping)
         table[VECTORS] = mask.summary(vectors_by_tile, mapping.array.cols, mapping.groups)
         issued = None if demand.window_nonzero is None else issued_outputs(mask, mapping.array.cols, mapping.groups)
     else:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.arrays.systolic import kernels
-from zapsim.arrays.systolic.mapping import SystolicMapping, unblocked
+from zapsim.arrays.systolic.mapping import Count, SystolicMapping
 from zapsim.tracefile.packed import PackedMap
 
 Counters = NDArray[np.int64]
@@ -70,7 +70,7 @@ def one_by_one(work: Work) -> Work:
     return Work(np.ones_like(tile), tile, *(np.repeat(values, work.alike) for values in rest))
 
 
-def pairs(rows: int, vectors: Counters) -> Counters:
+def pairs(rows: int, vectors: Count) -> Count:
     """Sum r · (r - 1) / 2 over the folds that `vectors` fill, one after another, on an array of `rows` rows."""
     full, rest = vectors // rows, vectors % rows
     return full * (rows * (rows - 1) // 2) + rest * (rest - 1) // 2
@@ -85,46 +85,23 @@ def blocks_of(mapping: SystolicMapping, vectors: Counters) -> Counters:
 
 def dense_work(mapping: SystolicMapping) -> Work:
     """Build the tiles of a layer of which every output is computed: the full ones and the partial one."""
-    return _in_blocks(mapping, _dense_work(unblocked(mapping)))
-
-
-def dense_tiles(mapping: SystolicMapping) -> Work:
-    """Spell out the tiles of :func:`dense_work`."""
-    return _in_blocks(mapping, _dense_tiles(unblocked(mapping)))
-
-
-def _in_blocks(mapping: SystolicMapping, dense: Work) -> Work:
-    """Let the vectors of tiles stream in the blocks of a mapping."""
-    if mapping.blocking is None:
-        return dense
-    blocks = blocks_of(mapping, dense.vectors)
-    return replace(dense, blocks=blocks, folds=mapping.row_folds * blocks, row_pairs=dense.row_pairs * blocks)
-
-
-@lru_cache(maxsize=64)
-def _dense_work(mapping: SystolicMapping) -> Work:
-    """Build the tiles of a dense layer without blocks, once for all that a buffer can hold."""
     array = mapping.array
     full, rest = divmod(mapping.Sc, array.cols)
     kinds = [(count, cols) for count, cols in ((full, array.cols), (1, rest)) if count and cols]
     alike, cols = np.tile(np.array(kinds, dtype=np.int64), (mapping.groups, 1)).T
     by_rows = array.dataflow == "output-stationary"
-    one = np.ones_like(alike)
+    vectors = np.full_like(alike, mapping.Sr if by_rows else mapping.T)
+    blocks = blocks_of(mapping, vectors)
     return Work(
         alike=alike,
         tile=np.cumsum(alike) - alike,
         group=np.repeat(np.arange(mapping.groups, dtype=np.int64), len(kinds)),
         cols=cols,
-        vectors=one * (mapping.Sr if by_rows else mapping.T),
-        blocks=one,
-        folds=mapping.row_folds * one,
-        row_pairs=pairs(array.rows, mapping.Sr * one),
+        vectors=vectors,
+        blocks=blocks,
+        folds=mapping.row_folds * blocks,
+        row_pairs=pairs(array.rows, np.full_like(alike, mapping.Sr)) * blocks,
     )
-
-
-@lru_cache(maxsize=64)
-def _dense_tiles(mapping: SystolicMapping) -> Work:
-    return one_by_one(_dense_work(mapping))
 
 
 TILE, GROUP, COLS, VECTORS, FOLDS, ROW_PAIRS = range(6)
@@ -136,10 +113,18 @@ def work_table(work: Work) -> Counters:
     return np.stack([work.tile, work.group, work.cols, work.vectors, work.folds, work.row_pairs])
 
 
-@lru_cache(maxsize=64)
 def dense_table(mapping: SystolicMapping) -> Counters:
-    """Spell out the tiles of a dense layer: int64 (6, tiles), which nobody changes; of a mapping without blocks."""
-    return work_table(_dense_tiles(mapping))
+    """Spell out the tiles of a dense layer: int64 (6, tiles), as if its vectors streamed in one block."""
+    array, tiles = mapping.array, mapping.col_folds
+    table = np.empty((6, mapping.groups * tiles), dtype=np.int64)
+    table[TILE] = np.arange(table.shape[1])
+    table[GROUP] = table[TILE] // tiles
+    table[COLS] = array.cols
+    table[COLS, tiles - 1 :: tiles] = mapping.Sc - (tiles - 1) * array.cols
+    table[VECTORS] = mapping.Sr if array.dataflow == "output-stationary" else mapping.T
+    table[FOLDS] = mapping.row_folds
+    table[ROW_PAIRS] = pairs(array.rows, mapping.Sr)
+    return table
 
 
 def masked_work(
