@@ -6,8 +6,8 @@ keep to such borders: what the stage takes is spread over its tiles in proportio
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,7 @@ MOST_TILES = 2**12
 """Tiles that are told apart; where there would be more, a tile is several rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class DramWords:
+class DramWords(NamedTuple):
     """Words from DRAM in a stage; once: they come when first used and stay, else they come along with the work."""
 
     ifmap: int

@@ -7,7 +7,7 @@ Sources: Akhlaghi et al., "SnaPEA", ISCA 2018 (early exit); Albericio et al., "C
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import WHOLE_LAYER, Demand, Served, StageResult, StageShare
@@ -25,8 +25,7 @@ INDEX_WORDS = 1
 """Words beside every reordered weight: the place of its input in the window (SnaPEA's index buffer)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Macs:
+class Macs(NamedTuple):
     """MACs of a stage: executed, gated, and demanded (their ifmap word is read)."""
 
     executed: int
@@ -34,8 +33,7 @@ class Macs:
     demanded: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Operand:
+class _Operand(NamedTuple):
     """Words of one operand: from DRAM, over the bus, into the PEs' buffers, and those that the first MAC waits for.
 
     ``once``: DRAM gives them when they are first used, and they stay; else as often as they pass the bus. ``held``
@@ -81,11 +79,9 @@ class LanesEngine:
             raise PolicyError(f"{arch.name}: early exit needs lanes with whole outputs, not spread.lanes = slices")
         work = demand.once(_lane_work, shape, arch, mapping)
         macs = _macs(shape, demand, work)
-        storage, cycles, tiles = storage_counts(shape, arch, work, demand, macs)
-        pes, busy = work.active_pes, work.busy_lane_cycles
-        clocked = pes * mapping.array.lanes * cycles.total
-        counts = storage.plus(macs_executed=macs.executed, macs_gated=macs.gated, pe_active_cycles=clocked)
-        return StageResult(cycles, counts, pes, tiles, work.lane_cycles / busy if busy else 1.0)
+        counts, cycles, tiles = storage_counts(shape, arch, work, demand, macs)
+        busy = work.busy_lane_cycles
+        return StageResult(cycles, counts, work.active_pes, tiles, work.lane_cycles / busy if busy else 1.0)
 
 
 def _best_mapping(shape: ConvShape, arch: ArchSpec, per_weight: int) -> LanesMapping:
@@ -144,14 +140,18 @@ def _without_inputs(shape: ConvShape, demanded: int, work: LaneWork) -> Macs:
 def storage_counts(
     shape: ConvShape, arch: ArchSpec, work: LaneWork, demand: Demand, macs: Macs
 ) -> tuple[Counts, Cycles, Tiles]:
-    """Count accesses of buffers and buses; return them with the cycles of the stage and its tiles."""
+    """Count MACs and accesses of buffers and buses; return them with the cycles of the stage and its tiles."""
     if not work.outputs:
-        return Counts(), Cycles(), no_tiles(shape, work, arch.glb_words)
+        counts = Counts(macs_executed=macs.executed, macs_gated=macs.gated)
+        return counts, Cycles(), no_tiles(shape, work, arch.glb_words)
     per_weight = 1 if demand.exit_macs is None else 1 + INDEX_WORDS
     glb_words = arch.glb_words
     filters, ifmap = _operands(shape, arch, work, demand, per_weight)
     merged = work.mapping.slices * work.outputs if work.mapping.slices > 1 else 0
+    cycles = _cycles(work, filters, ifmap)
     counts = Counts(
+        macs_executed=macs.executed,
+        macs_gated=macs.gated,
         ifmap_spad_reads=macs.demanded,
         ifmap_spad_writes=ifmap.written,
         filter_spad_reads=macs.executed * per_weight,
@@ -164,8 +164,8 @@ def storage_counts(
         bus_deliveries=ifmap.written + filters.written + work.outputs,
         glb_reads=ifmap.bus + filters.bus,
         glb_writes=work.outputs,
+        pe_active_cycles=work.active_pes * work.mapping.array.lanes * cycles.total,
     )
-    cycles = _cycles(work, filters, ifmap)
     free_words = glb_words - filters.held - ifmap.held
     dram = DramWords(ifmap.dram, ifmap.once, filters.dram, filters.once, free_words)
     return counts, cycles, strip_tiles(shape, work, dram, cycles.total)
@@ -176,17 +176,18 @@ def _cycles(work: LaneWork, filters: _Operand, ifmap: _Operand) -> Cycles:
     buses = work.mapping.array.buses
     last = min(work.outputs, work.mapping.whole.lanes)
     ramp = -(-filters.first // buses.filter) - (-last // buses.psum)
-    busy = {
-        "ifmap_bus": -(-ifmap.bus // buses.ifmap),
-        "filter_load": -(-(filters.bus - filters.first) // buses.filter),
-        "psum_bus": -(-(work.outputs - last) // buses.psum),
-    }
     # Each bus is blamed only for what it takes beyond the lanes and the buses before it.
-    waits, reached = {}, work.cycles
-    for part, cycles in busy.items():
-        waits[part] = max(cycles - reached, 0)
-        reached += waits[part]
-    return Cycles(compute=work.cycles, ramp=ramp, **waits)
+    lanes = work.cycles
+    with_ifmap = max(lanes, -(-ifmap.bus // buses.ifmap))
+    with_filters = max(with_ifmap, -(-(filters.bus - filters.first) // buses.filter))
+    with_psums = max(with_filters, -(-(work.outputs - last) // buses.psum))
+    return Cycles(
+        compute=lanes,
+        ifmap_bus=with_ifmap - lanes,
+        filter_load=with_filters - with_ifmap,
+        psum_bus=with_psums - with_filters,
+        ramp=ramp,
+    )
 
 
 def _operands(
