@@ -185,8 +185,8 @@ def _in_use(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy: Poli
     policy = policy.baseline() if policy.outputs == "skip" else policy
     dense = layer_demands(arch, layer, policy, predicted=False)
     key = engine_inputs(arch).to_map_whole, arch.predictor.unit
-    if key in dense.ahead:
-        return choices[dense.ahead[key]]
+    if key in dense.idle:
+        return choices[dense.idle[key]]
 
     def cycles(choice: ArchSpec) -> int:
         mappings = engine.map_stages(layer.shape, choice, dense.shares, dense.coded_share)
@@ -197,9 +197,9 @@ def _in_use(engine: Engine[Any], arch: ArchSpec, layer: LayerTrace, policy: Poli
     for choice in choices[1:]:
         if least_cycles(choice, layer.shape) < best and (taken := cycles(choice)) < best:
             chosen, best = choice, taken
-    dense.ahead[key] = choices.index(chosen)
-    if len(dense.ahead) > _MOST_SETTLED:
-        dense.ahead.popitem(last=False)
+    dense.idle[key] = choices.index(chosen)
+    if len(dense.idle) > _MOST_SETTLED:
+        dense.idle.popitem(last=False)
     return chosen
 
 

@@ -75,8 +75,8 @@ class LayerDemands:
         return OrderedDict()
 
     @cached_property
-    def ahead(self) -> OrderedDict[object, int]:
-        """How far ahead DRAM works for it, by what that depends on (:func:`zapsim.timing.layer.settled_on`)."""
+    def idle(self) -> OrderedDict[object, int]:
+        """Which of :func:`zapsim.timing.idle_parts.with_idle_parts` is the fastest for it, by what that depends on."""
         return OrderedDict()
 
 
