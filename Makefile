@@ -34,7 +34,7 @@ fuzz-guided:
 
 # The machine code that comes with zapsim; wanted whenever the source of a kernel has changed.
 kernels:
-	python -m zapsim.kernels._ship
+	python -m tests.machine_code
 
 # Commands that are killed at random moments, then run again.
 kills:

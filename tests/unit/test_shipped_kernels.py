@@ -12,10 +12,10 @@ from zipfile import ZipFile
 import pytest
 from numba.core import config
 
+from tests.machine_code import archive_of, source_of
 from zapsim.cli import main
 from zapsim.kernels import _ahead
 from zapsim.kernels._machine_code import Code
-from zapsim.kernels._ship import archive_of, source_of
 
 RUNS = [
     ["run", "--arch", arch, "--trace", "digits_cnn", "--format", "csv"]

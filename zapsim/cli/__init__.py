@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
 import traceback
@@ -15,7 +14,7 @@ from typing import Any, Final, NoReturn
 from zapsim.cli._completion import SHELLS, PrintCompletion
 from zapsim.cli._files import check_files
 from zapsim.cli._quiet import quietly
-from zapsim.cli._startup import lean_imports
+from zapsim.cli._startup import begin_start, lean_imports
 from zapsim.cli._streams import OutputLostError, TerminatedError, replace_streams, terminating
 from zapsim.errors import ZapsimError, did_you_mean, printable, shown
 from zapsim.kernels._cache import keep_mappings
@@ -33,9 +32,6 @@ _COMMANDS: Final = {
 
 _MOST_FAULTS, _LONGEST_FAULT = 20, 480
 """Lines of a message, and characters of a line."""
-
-_COLLECTED_AFTER = 20_000, 50, 25
-"""Objects after which Python looks for circles among them: a start makes many objects, and leaves none behind."""
 
 _EPILOG = """\
 examples:
@@ -122,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is not None:
         return _run(arguments)
     replace_streams()
-    gc.set_threshold(*_COLLECTED_AFTER)
+    begin_start(collects=sys.argv[1:2] != ["run"])
     if sys.argv[1:2] != ["explore"]:  # it calls kernels so often that Numba's calls, which are quicker, pay
         start_without_numba()
         keep_mappings()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,27 @@ algebra, coverage serves measurements of compiled lines."""
 
 _PLUGINS = "pydantic.plugin._loader"
 """The module in which pydantic looks for plugins: in the metadata of all packages that are installed."""
+
+
+_COLLECTED_AFTER = 20_000, 50, 25
+"""Objects, collections of young objects and collections of older ones, after which Python looks for circles."""
+
+
+def begin_start(collects: bool) -> None:
+    """Let Python look for circles among objects less often, or not before :func:`end_start`.
+
+    To load libraries makes many objects, and nearly all stay.
+    """
+    gc.set_threshold(*_COLLECTED_AFTER)
+    if not collects:
+        gc.disable()
+
+
+def end_start() -> None:
+    """Look for circles from now on, if this process has not done so; what is there now stays."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 class _Finder:

@@ -29,6 +29,7 @@ from zapsim.cli._arguments import (
     write_output,
 )
 from zapsim.cli._reports import write_run_report
+from zapsim.cli._startup import end_start
 from zapsim.cli._synthetic_arguments import add_synthetic_arguments, check_synthetic, density_files, draw
 from zapsim.errors import ZapsimError
 
@@ -216,6 +217,7 @@ def _simulate(
 
     images = len(args.images or trace.header.images)
     steps = len(trace.header.layers) * -(-images // args.batch)
+    end_start()
     with _progress(steps) as say:
 
         def advance(name: str, timing: LayerTiming) -> None:

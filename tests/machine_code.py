@@ -1,4 +1,4 @@
-"""Make the archive of machine code that comes with zapsim: ``python -m zapsim.kernels._ship``.
+"""Make the archive of machine code that comes with zapsim: ``python -m tests.machine_code``.
 
 The shipped architectures run in a process of its own, which compiles for the processors that the archive is for. What
 it keeps is what the archive holds.
