@@ -43,42 +43,50 @@ def compiled_search(
     pointers = array.compact and any(stage.by_mask for stage in objective.stages)
     if pointers or any(price < 0 for _, price in objective.prices):
         return search(shape, array, objective, exhaustive=exhaustive)
+    strips, last = tabulate(shape, array, objective.stages)
     aim = _aim(objective.name, objective.prices, objective.link)
-    best = best_mapping(_layer(shape), _array(array), tabulate(shape, array, objective.stages), aim, exhaustive)
+    best = best_mapping(_layer(shape), _array(array), strips, aim, exhaustive, last)
     m, n, e, p, q, r, t = best.tolist()
     return PassParameters(m=m, n=n, e=e, p=p, q=q, r=r, t=t)
 
 
 @lru_cache(maxsize=256)
-def _layer(shape: ConvShape) -> Layer:
-    """Say what the kernels need of a layer."""
+def _layer(shape: ConvShape) -> Ints:
+    """Say what the kernels need of a layer: the fields of their :class:`Layer`."""
     columns = int(touched(shape, np.array(shape.Q), axis=1))
-    return Layer(
+    layer = Layer(
         shape.K_per_group, shape.C_per_group, shape.N, shape.R, shape.S, shape.Q, shape.groups, columns,
         shape.C * shape.W * shape.N,
     )  # fmt: skip
-
-
-def _array(array: Resources) -> Array:
-    """Say what the kernels need of an array."""
-    return Array(
-        array.rows, array.cols, array.ifmap_spad, array.filter_spad, array.psum_spad,
-        array.ifmap_bus, array.filter_bus, array.psum_bus, array.glb_words, array.rows_per_column,
-        -1 if array.filters_ahead is None else array.filters_ahead, int(array.compact), array.mask_word,
-    )  # fmt: skip
-
-
-def tabulate(shape: ConvShape, array: Resources, stages: Stages) -> Strips:
-    """Tabulate the strips of all stages, and the most words that one of these needs in the GLB."""
-    widest = widest_strip(shape, array, stages)
-    strips = _tabulated(shape, stages, array.rows_per_column, array.compact, widest)
-    ahead, behind = array.ifmap_strips, array.psum_strips
-    return strips._replace(glb=strips.glb * np.array([[ahead], [behind], [behind]]))
+    return np.array(layer)
 
 
 @lru_cache(maxsize=256)
-def _tabulated(shape: ConvShape, stages: Stages, rows_per_column: int, compact: bool, widest: int) -> Strips:
-    """Tabulate strips that the GLB holds once; arrays share them that differ in GLB and prefetching."""
+def _array(array: Resources) -> Ints:
+    """Say what the kernels need of an array: the fields of their :class:`Array`."""
+    resources = Array(
+        array.rows, array.cols, array.ifmap_spad, array.filter_spad, array.psum_spad,
+        array.ifmap_bus, array.filter_bus, array.psum_bus, array.glb_words, array.rows_per_column,
+        -1 if array.filters_ahead is None else array.filters_ahead, int(array.compact), array.mask_word,
+        array.ifmap_strips, array.psum_strips,
+    )  # fmt: skip
+    return np.array(resources)
+
+
+def tabulate(shape: ConvShape, array: Resources, stages: Stages) -> tuple[Strips, Ints]:
+    """Tabulate the strips of all stages, and the most words that one of these needs in the GLB, which holds it once.
+
+    Return, too, where the search keeps the mapping that it found last for these strips: int64 (6,).
+    """
+    widest = widest_strip(shape, array, stages)
+    return _tabulated(shape, stages, array.rows_per_column, array.compact, widest)
+
+
+@lru_cache(maxsize=256)
+def _tabulated(
+    shape: ConvShape, stages: Stages, rows_per_column: int, compact: bool, widest: int
+) -> tuple[Strips, Ints]:
+    """Tabulate strips for all arrays that differ in nothing else."""
     tables = [_table(shape, stage.pixels, rows_per_column, widest) for stage in stages]
     glb = [
         _glb_words(shape, stage, table[3], rows_per_column, compact)
@@ -91,7 +99,8 @@ def _tabulated(shape: ConvShape, stages: Stages, rows_per_column: int, compact: 
         starts.append(table[1] + before)
         before += len(table[2])
     sums, kinds = np.array([table[0] for table in tables]), np.concatenate([table[2] for table in tables])
-    return Strips(np.max(glb, axis=0), np.array(settled, dtype=np.int64), sums, np.array(starts), kinds)
+    strips = Strips(np.max(glb, axis=0), np.array(settled, dtype=np.int64), sums, np.array(starts), kinds)
+    return strips, np.zeros(6, dtype=np.int64)
 
 
 @lru_cache(maxsize=1024)

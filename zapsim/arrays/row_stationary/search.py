@@ -85,7 +85,7 @@ Prices: TypeAlias = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What the best mapping minimises, for a layer in `stages`; at `prices`."""
+    """What the best mapping of a layer in `stages` minimises, at `prices` and with a DRAM `link`."""
 
     name: str = "latency"
     prices: Prices = ()
@@ -151,19 +151,11 @@ def map_stages(
         else:
             mapped_alike = known if together else (stage,)
             objective = Objective(settings.objective, prices, mapped_alike, link)
-            mapping = _mapping_of(shape, array, objective, exhaustive, find or search)
+            for one in mapped_alike:
+                check_mappable(shape, array, one)
+            mapping = (find or search)(without_name(shape), array, objective, exhaustive=exhaustive)
         mappings.append(mapping)
     return mappings
-
-
-@lru_cache(maxsize=4096)
-def _mapping_of(
-    shape: ConvShape, array: Resources, objective: Objective, exhaustive: bool, find: Search
-) -> PassParameters:
-    """Check a layer, and find its mapping: layers that differ by their names only have the same."""
-    for stage in objective.stages:
-        check_mappable(shape, array, stage)
-    return find(without_name(shape), array, objective, exhaustive=exhaustive)
 
 
 def _known(shape: ConvShape, arch: ArchSpec, stage: StageShare) -> Stage:

@@ -58,6 +58,8 @@ class Array(NamedTuple):
     filters_ahead: int
     compact: int
     mask_word: int
+    ifmap_strips: int
+    psum_strips: int
 
 
 class Strips(NamedTuple):
@@ -66,7 +68,8 @@ class Strips(NamedTuple):
     Attributes
     ----------
     glb
-        (3, widths): words of ifmap, psums and pointers, the most of all stages.
+        (3, widths): words of ifmap, psums and pointers, the most of all stages; in the GLB each may be held more than
+        once.
     stages
         (stages, 4): share in 1/32, ofmap rows, pixels in which the stage may compute, whether a mask says which.
     sums
@@ -85,10 +88,10 @@ class Strips(NamedTuple):
 
 
 class Aim(NamedTuple):
-    """What is minimised: its code, pJ of a cycle, pJ and column of each price in the order of the sum, the DRAM channel.
+    """What is minimised: its code, pJ of a cycle, pJ and column of each price in the order of the sum, and the link.
 
-    `link` are cycles per word of filters, per word of ifmaps, and whether the array waits for ifmaps and for filters
-    (1 or 0). No price is negative, so that more of anything never scores less, rounding included.
+    `link` (the DRAM channel) are cycles per word of filters, per word of ifmaps, and whether the array waits for ifmaps
+    and for filters (1 or 0). No price is negative, so that more of anything never scores less, rounding included.
     """
 
     code: int
@@ -104,7 +107,7 @@ Frame: TypeAlias = tuple[int, int, int, int, int, int]
 
 @helper
 def _ceil(numerator: int, denominator: int) -> int:
-    return -(-numerator // denominator)
+    return (numerator + denominator - 1) // denominator
 
 
 @helper
@@ -434,7 +437,7 @@ def _try(
 def _most_p(layer: Layer, array: Array, strips: Strips, n: int, e: int, q: int, r: int, t: int) -> int:
     """Count the filters of a column that fit the GLB with `n` images, and leave no other column without any."""
     words = (array.glb_words - t * strips.glb[2, e]) // n - q * r * strips.glb[0, e]
-    most = words // (t * strips.glb[1, e])
+    most: int = words // (t * strips.glb[1, e])
     return most if t == 1 else min(most, (layer.K - 1) // (t - 1))
 
 
@@ -462,6 +465,10 @@ def _walk(
             _try(layer, array, strips, aim, place, totals, best)
 
 
+_CLASSES = 8
+"""Classes of frames by their bounds."""
+
+
 class Frames(NamedTuple):
     """Choices of (e, q, r, t) that may have the best mapping.
 
@@ -478,16 +485,38 @@ class Frames(NamedTuple):
 
 
 @helper
+def _copy(source: Frames, place: int, target: Frames) -> None:
+    """Copy one frame; a loop, since Numba takes seconds to compile an assignment to a slice."""
+    target.bounds[place] = source.bounds[place]
+    for at in range(source.sizes.shape[1]):
+        target.sizes[place, at] = source.sizes[place, at]
+
+
+@helper
 def _added(frames: Frames, count: int, frame: Frame, words: int, bound: float) -> Frames:
     """Write a frame behind `count` others, into larger arrays if these are full."""
     if count == len(frames.bounds):
-        sizes, bounds = np.empty((2 * count, 7), np.int64), np.empty(2 * count, np.float64)
-        sizes[:count], bounds[:count] = frames.sizes, frames.bounds
-        frames = Frames(sizes, bounds)
+        larger = Frames(np.empty((2 * count, 7), np.int64), np.empty(2 * count, np.float64))
+        for place in range(count):
+            _copy(frames, place, larger)
+        frames = larger
     for at in range(len(frame)):
         frames.sizes[count, at] = frame[at]
     frames.sizes[count, 6], frames.bounds[count] = words, bound
     return frames
+
+
+@helper
+def _sets(layer: Layer, array: Array, e: int) -> tuple[int, int]:
+    """Count the sets of `e` ofmap rows that fit the PEs, on top of one another and beside one another."""
+    columns = _ceil(e, array.rows_per_column)
+    return array.rows // (layer.R * _ceil(columns, array.cols)), max(array.cols // columns, 1)
+
+
+@helper
+def _most_q(layer: Layer, array: Array) -> int:
+    """Count the channels of a set that fit the spads."""
+    return min(array.ifmap_spad // layer.S, array.filter_spad // layer.S, layer.C)
 
 
 @helper
@@ -502,78 +531,160 @@ def _largest(layer: Layer, array: Array, strips: Strips, e: int, q: int, r: int,
 
 
 @helper
+def _frame_bound(
+    layer: Layer, array: Array, strips: Strips, aim: Aim, rates: Rates, frame: Frame, words: int,
+    totals: NDArray[np.int64], best: Best,
+) -> float:  # fmt: skip
+    """Bound the score of a frame, which has at least so many GLB `words`: roughly, if that makes it hopeless."""
+    n, e, p, q, r, t = frame
+    folds, channel_tiles = _ceil(layer.K, t) * _ceil(layer.C, r), _ceil(layer.C, q * r)
+    loads = _least_loads(layer, array.glb_words - q * r * strips.glb[0, e], strips.glb[1, e])
+    bound = _rough_bound(aim, rates, folds, _ceil(layer.K, p * t), channel_tiles, _ceil(layer.N, n), loads)
+    if aim.code == LATENCY or _is_hopeless(bound, words, best):
+        return bound
+    # The largest m is that of the smallest n and p, so no choice of these exceeds it.
+    m = _best_m(layer, array, strips, 1, e, 1, q, r, t)
+    return _bound(layer, array, strips, aim, m, n, e, p, q, r, t, totals)
+
+
+@helper
+def _try_largest(
+    layer: Layer, array: Array, strips: Strips, aim: Aim, frame: Frame, totals: NDArray[np.int64], best: Best
+) -> None:
+    """Try the mapping of a frame with the largest n, and the largest p that goes with it."""
+    n, e, p, q, r, t = frame
+    p = min(p, _most_p(layer, array, strips, n, e, q, r, t))
+    if p > 0:
+        m = _best_m(layer, array, strips, n, e, p, q, r, t)
+        _try(layer, array, strips, aim, (m, n, e, p, q, r, t), totals, best)
+
+
+@helper
+def _is_width_hopeless(
+    layer: Layer, aim: Aim, rates: Rates, most_p: int, most_q: int, sets: int, beside: int, room: int, best: Best
+) -> bool:
+    """Tell whether no strips of a width are as good as the best, even if they occupy all PEs.
+
+    `sets` and `beside` are those of :func:`_sets`, `room` the filters whose psums fit the GLB.
+    """
+    K, C = layer.K, layer.C
+    filter_tiles, channel_tiles = _ceil(K, min(most_p * sets * beside, room)), _ceil(C, most_q * sets)
+    folds, loads = _ceil(K * C, sets * beside), _ceil(K, min(room, K))
+    bound = _rough_bound(aim, rates, folds, filter_tiles, channel_tiles, 1, loads)
+    return _is_hopeless(bound, rates.psum_words * channel_tiles + rates.ifmap_words * filter_tiles, best)
+
+
+@helper
 def _promising(
     layer: Layer, array: Array, strips: Strips, aim: Aim, totals: NDArray[np.int64], best: Best, exhaustive: bool
-) -> tuple[Frames, int, int]:
+) -> tuple[Frames, int]:
     """List the (e, q, r, t) that fit PEs, spads and GLB and may be better than the best.
 
     Costs fall as n and p grow, so a bound for the largest holds for all. Of each frame whose bound is the least so far,
-    one mapping is tried, so that few others remain. Return the frames, their number, and the place of the least.
+    one mapping is tried, so that few others remain. Return the frames and their number.
     """
     K, C = layer.K, layer.C
-    frames, count, least = Frames(np.empty((256, 7), np.int64), np.empty(256, np.float64)), 0, 0
-    most_q = min(min(array.ifmap_spad, array.filter_spad) // layer.S, C)
-    most_p = min(array.filter_spad // layer.S, array.psum_spad)
+    frames, count = Frames(np.empty((64, 7), np.int64), np.empty(64, np.float64)), 0
+    least, least_words = np.inf, 0
+    most_q, most_p = _most_q(layer, array), min(array.filter_spad // layer.S, array.psum_spad)
     for e in range(strips.glb.shape[1] - 1, 0, -1):
         ifmap, psums = strips.glb[0, e], strips.glb[1, e]
+        sets, beside = _sets(layer, array, e)
+        room = (array.glb_words - ifmap) // psums  # for filters
+        if sets < 1 or room < 1:
+            continue
         rates = _rates(layer, array, strips, e)
-        columns = _ceil(e, array.rows_per_column)
-        sets, beside = array.rows // (layer.R * _ceil(columns, array.cols)), max(array.cols // columns, 1)
+        if not exhaustive and _is_width_hopeless(layer, aim, rates, most_p, most_q, sets, beside, room, best):
+            continue
         for r in range(1, min(sets, C) + 1):
-            channel_folds, channel_tiles = _ceil(C, r), _ceil(C, most_q * r)
-            loads = _least_loads(layer, array.glb_words - r * ifmap, psums)
-            for t in range(min(sets // r * beside, K), 0, -1):
-                folds, filter_tiles = _ceil(K, t) * channel_folds, _ceil(K, most_p * t)
-                bound = _rough_bound(aim, rates, folds, filter_tiles, channel_tiles, 1, loads)
+            room = (array.glb_words - r * ifmap) // psums
+            channels = min(most_q, (array.glb_words - psums) // (r * ifmap)) * r
+            if room < 1 or channels < 1:
+                break
+            channel_folds, channel_tiles, loads = _ceil(C, r), _ceil(C, channels), _ceil(K, min(room, K))
+            for t in range(min(sets // r * beside, K, room), 0, -1):
+                filter_tiles = _ceil(K, min(most_p * t, room))
                 words = rates.psum_words * channel_tiles + rates.ifmap_words * filter_tiles
+                bound = _rough_bound(aim, rates, _ceil(K, t) * channel_folds, filter_tiles, channel_tiles, 1, loads)
                 if not exhaustive and _is_hopeless(bound, words, best):
                     break  # fewer filters beside one another cost no less
                 for q in range(1, most_q + 1):
                     n, p = _largest(layer, array, strips, e, q, r, t)
                     if (r - 1) * q >= C or n < 1 or p < 1:  # a set without a channel, or no room for so many
                         break
-                    filter_tiles, channel_tiles_of_q = _ceil(K, p * t), _ceil(C, q * r)
-                    words = rates.psum_words * channel_tiles_of_q + rates.ifmap_words * filter_tiles
+                    frame = n, e, p, q, r, t
+                    words = rates.psum_words * _ceil(C, q * r) + rates.ifmap_words * _ceil(K, p * t)
                     if not exhaustive:
-                        # The largest m is that of the smallest n and p, so no choice of these exceeds it.
-                        loads_of_q = _least_loads(layer, array.glb_words - q * r * ifmap, psums)
-                        bound = _rough_bound(
-                            aim, rates, folds, filter_tiles, channel_tiles_of_q, _ceil(layer.N, n), loads_of_q
-                        )
+                        bound = _frame_bound(layer, array, strips, aim, rates, frame, words, totals, best)
                         if _is_hopeless(bound, words, best):
                             continue
-                        if aim.code != LATENCY:
-                            m = _best_m(layer, array, strips, 1, e, 1, q, r, t)
-                            bound = _bound(layer, array, strips, aim, m, n, e, p, q, r, t, totals)
-                            if _is_hopeless(bound, words, best):
-                                continue
-                    frames = _added(frames, count, (n, e, p, q, r, t), words, bound)
-                    if (
-                        count == 0
-                        or bound < frames.bounds[least]
-                        or (bound == frames.bounds[least] and words < frames.sizes[least, 6])
-                    ):
-                        least = count
-                        p = min(p, _most_p(layer, array, strips, n, e, q, r, t))
-                        if p > 0:
-                            m = _best_m(layer, array, strips, n, e, p, q, r, t)
-                            _try(layer, array, strips, aim, (m, n, e, p, q, r, t), totals, best)
+                    frames = _added(frames, count, frame, words, bound)
+                    if bound < least or (bound == least and words < least_words):
+                        least, least_words = bound, words
+                        _try_largest(layer, array, strips, aim, frame, totals, best)
                     count += 1
-    return frames, count, least
+    return frames, count
 
 
 @kernel
-def best_mapping(layer: Layer, array: Array, strips: Strips, aim: Aim, exhaustive: bool) -> NDArray[np.int64]:
-    """Find (m, n, e, p, q, r, t) with the least score, then GLB words, DRAM words and (m, n, e, p, q, r, t).
+def best_mapping(
+    layer_numbers: NDArray[np.int64], array_numbers: NDArray[np.int64], strips: Strips, aim: Aim, exhaustive: bool,
+    last: NDArray[np.int64],
+) -> NDArray[np.int64]:  # fmt: skip
+    """Find the mapping with the least score, then GLB words, DRAM words and (m, n, e, p, q, r, t).
 
-    Bounds dismiss most mappings once there is a good one, which is looked for first. `exhaustive`: try every mapping.
+    Bounds dismiss most mappings once there is a good one, which is looked for first.
+
+    Parameters
+    ----------
+    layer_numbers, array_numbers
+        The fields of :class:`Layer` and :class:`Array`.
+    strips, aim
+        The strips of all stages, and what is minimised.
+    exhaustive
+        Whether every mapping is tried.
+    last
+        int64 (6,), overwritten: (n, e, p, q, r, t) of the best mapping. If they are not 0, they are tried first, which
+        saves time if they are good, and changes nothing else.
+
+    Returns
+    -------
+    int64 (7,): (m, n, e, p, q, r, t).
     """
-    best = Best(np.full(1, np.inf), np.zeros(9, np.int64))
-    totals = np.empty(len(TOTALS), np.int64)
-    frames, count, least = _promising(layer, array, strips, aim, totals, best, exhaustive)
-    for place in range(-1, count):
-        place = least if place < 0 else place
-        f = frames.sizes[place]
-        if exhaustive or not _is_hopeless(frames.bounds[place], f[6], best):
-            _walk(layer, array, strips, aim, (f[0], f[1], f[2], f[3], f[4], f[5]), totals, best, exhaustive)
+    x, y = layer_numbers, array_numbers
+    layer = Layer(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], x[8])
+    array = Array(y[0], y[1], y[2], y[3], y[4], y[5], y[6], y[7], y[8], y[9], y[10], y[11], y[12], y[13], y[14])
+    widths = strips.glb.shape[1]
+    glb = np.empty((3, widths), np.int64)
+    for e in range(widths):
+        glb[0, e] = strips.glb[0, e] * array.ifmap_strips
+        glb[1, e], glb[2, e] = strips.glb[1, e] * array.psum_strips, strips.glb[2, e] * array.psum_strips
+    strips = Strips(glb, strips.stages, strips.sums, strips.starts, strips.kinds)
+    best, totals = Best(np.empty(1, np.float64), np.zeros(9, np.int64)), np.empty(len(TOTALS), np.int64)
+    best.score[0] = np.inf
+
+    n, e, p, q, r, t = last[0], last[1], last[2], last[3], last[4], last[5]
+    sets, beside = _sets(layer, array, max(e, 1))
+    if n > 0 and q <= _most_q(layer, array) and r <= sets and t <= sets // r * beside:
+        most_n, most_p = _largest(layer, array, strips, e, q, r, t)
+        if most_n > 0:
+            frame = min(n, most_n), e, min(p, most_p), q, r, t
+            _try_largest(layer, array, strips, aim, frame, totals, best)
+
+    frames, count = _promising(layer, array, strips, aim, totals, best, exhaustive)
+    # Small bounds first; sorted no better than into a few classes, each of which is twice as wide as the one before.
+    least, done = np.inf, -np.inf
+    for place in range(count):
+        least = min(least, frames.bounds[place])
+    width = best.score[0] - least
+    for number in range(_CLASSES):
+        limit = np.inf if number == _CLASSES - 1 else least + width / 2.0 ** (_CLASSES - 1 - number)
+        for place in range(count):
+            bound, x = frames.bounds[place], frames.sizes[place]
+            if done < bound <= limit and (exhaustive or not _is_hopeless(bound, x[6], best)):
+                frame = x[0], x[1], x[2], x[3], x[4], x[5]
+                _walk(layer, array, strips, aim, frame, totals, best, exhaustive)
+        done = limit
+    for at in range(len(last)):
+        last[at] = best.rank[3 + at]
     return best.rank[2:]

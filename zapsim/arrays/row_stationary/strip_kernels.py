@@ -21,23 +21,22 @@ class Rows(NamedTuple):
 
 
 @helper
-def _count_rows(rows: Rows, y: NDArray[np.int64], first: int, last: int, seen: NDArray[np.int64]) -> tuple[int, int]:
+def _count_rows(
+    rows: Rows, y: NDArray[np.int64], first: int, last: int, seen: NDArray[np.int64], mark: int
+) -> tuple[int, int]:
     """Count the different ifmap rows that ofmap rows ``y[first:last]`` read, and those of them that are no padding.
 
-    `seen` has a place for each ifmap row with its padding, and tells which rows have been counted; it is reset.
+    `seen` has a place for each ifmap row with its padding; rows that are counted get the `mark`, which is new.
     """
     every, read = 0, 0
-    for turn in range(2):
-        for at in range(first, last):
-            for tap in range(rows.taps):
-                row = y[at] * rows.stride + tap * rows.dilation
-                if turn:
-                    seen[row] = 0
-                elif not seen[row]:
-                    seen[row] = 1
-                    every += 1
-                    if rows.padding <= row < rows.padding + rows.height:
-                        read += 1
+    for at in range(first, last):
+        for tap in range(rows.taps):
+            row = y[at] * rows.stride + tap * rows.dilation
+            if seen[row] != mark:
+                seen[row] = mark
+                every += 1
+                if rows.padding <= row < rows.padding + rows.height:
+                    read += 1
     return every, read
 
 
@@ -61,7 +60,8 @@ def tabulate_strips(
     Returns
     -------
     sums, starts, kinds
-        int64 (8, widths), (widths + 1,) and (kinds, 4): as in :class:`zapsim.arrays.row_stationary.search_kernels.Strips`, for this stage.
+        int64 (8, widths), (widths + 1,) and (kinds, 4): for this stage, as in
+        :class:`zapsim.arrays.row_stationary.search_kernels.Strips`.
     most
         int64 (3, widths): the largest e, held rows and pixels of a strip.
     """
@@ -69,16 +69,19 @@ def tabulate_strips(
     seen = np.zeros(y[count - 1] * rows.stride + (rows.taps - 1) * rows.dilation + 1, np.int64)
     sums, most = np.zeros((8, widest + 1), np.int64), np.zeros((3, widest + 1), np.int64)
     starts, kinds = np.zeros(widest + 2, np.int64), np.empty((64, 4), np.int64)
-    end = 0
+    end, mark = 0, 0
     for width in range(widest + 1):
         e = max(width, 1)
         for top in range(0, count, e):
             bottom = min(top + e, count)
             size = bottom - top
             columns = -(-size // rows_per_column)
-            first, _ = _count_rows(rows, y, top, top + columns, seen)
-            later, _ = _count_rows(rows, y, top + columns, bottom, seen)
-            held, read = _count_rows(rows, y, top, bottom, seen)
+            mark += 3
+            first, read = _count_rows(rows, y, top, top + columns, seen, mark)
+            later, held = 0, first
+            if columns < size:
+                later, _ = _count_rows(rows, y, top + columns, bottom, seen, mark + 1)
+                held, read = _count_rows(rows, y, top, bottom, seen, mark + 2)
             in_strip = 0
             for at in range(top, bottom):
                 in_strip += pixels[at]
@@ -100,7 +103,9 @@ def tabulate_strips(
             if kind == end:
                 if end == len(kinds):
                     larger = np.empty((2 * end, 4), np.int64)
-                    larger[:end] = kinds
+                    for other in range(end):  # an assignment to a slice takes Numba seconds to compile
+                        for at in range(4):
+                            larger[other, at] = kinds[other, at]
                     kinds = larger
                 kinds[end, 0], kinds[end, 1], kinds[end, 2], kinds[end, 3] = size, first + later, first, 0
                 end += 1

@@ -179,7 +179,6 @@ class Glb(NamedTuple):
         return Glb(*(words[e] for words in self))
 
 
-@lru_cache(maxsize=8192)
 def glb_strips(shape: ConvShape, e: int, array: Resources | None = None, stage: Stage = WHOLE) -> tuple[int, int, int]:
     """Count the GLB words of a strip of `e` rows: see :class:`Glb`.
 
@@ -187,15 +186,23 @@ def glb_strips(shape: ConvShape, e: int, array: Resources | None = None, stage: 
     of its pixels, those of the fullest strip; of one with a mask, the expected share (no more than all of its pixels),
     and a pointer for each PE column, which says where the column's psums begin.
     """
+    if array is None:
+        return _strip_words(shape, e, stage, 1, False)
+    ifmap, psums, pointers = _strip_words(shape, e, stage, array.rows_per_column, array.compact)
+    return array.ifmap_strips * ifmap, array.psum_strips * psums, array.psum_strips * pointers
+
+
+@lru_cache(maxsize=8192)
+def _strip_words(shape: ConvShape, e: int, stage: Stage, rows_per_column: int, compact: bool) -> tuple[int, int, int]:
+    """Count the words of a strip that the GLB holds once."""
     rows, _, _, held, _ = _kinds(shape, e, stage.pixels, 1).sizes.max(axis=0).tolist()
     ifmap, psums, pointers = held * shape.W_padded, rows * shape.Q, 0
-    if array is not None and array.compact:
+    if compact:
         psums = fullest = int(_pixels_of_strips(shape, e, stage.pixels).max())
         if stage.by_mask:
             psums = min(-(-stage.share * rows * shape.Q // SHARES), fullest)
-            pointers = -(-rows // array.rows_per_column)
-    ahead, behind = (1, 1) if array is None else (array.ifmap_strips, array.psum_strips)
-    return ahead * ifmap, behind * psums, behind * pointers
+            pointers = -(-rows // rows_per_column)
+    return ifmap, psums, pointers
 
 
 @lru_cache(maxsize=256)
