@@ -30,6 +30,15 @@ def test_row_counts(values: np.ndarray) -> None:
     assert (out == bits_walker.row_counts(values)).all()
 
 
+@pytest.mark.parametrize("cols", [6, 7, 8, 13, 21, 251, 252, 253, 260])
+def test_row_counts_of_rows_that_are_no_multiple_of_what_is_counted_together(cols: int) -> None:
+    for channels in (1, 9, 64, 65, 130):
+        values = np.random.default_rng(cols).random((1, 2, cols, channels)) < 0.7
+        out = np.full((1, 2, channels), -1, dtype=np.int32)
+        bits.row_counts(PackedMap.from_bool(values).words(), out)
+        assert (out == values.sum(axis=2)).all()
+
+
 @given(st.data(), st.integers(1, 9))
 def test_group_counts(data: st.DataObject, groups: int) -> None:
     values = data.draw(maps(groups))

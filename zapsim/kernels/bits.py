@@ -2,29 +2,65 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.kernels._jit import kernel
+from zapsim.kernels._jit import helper, kernel
 from zapsim.kernels.popcount import popcount
 
 # Typed constants, since uint64 together with Python's signed integers becomes float64.
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
-_ZERO, _8, _LAST, _BYTE = (np.uint64(n) for n in (0, 8, 63, 255))
+_0, _1, _2, _3, _4, _5, _6, _7 = (np.uint64(n) for n in range(8))
+_LAST, _BYTE = np.uint64(63), np.uint64(255)
 
-_SPREAD = np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1, bitorder="little").view("<u8")[:, 0]
-"""For each byte, the word whose 8 bytes are the byte's 8 bits."""
+_LOWEST = np.uint64(0x0101010101010101)
+"""The lowest bit of each byte."""
 
-_DIGITS = 8
-_MOST = 2**_DIGITS - 1
-"""The largest count that `_DIGITS` binary digits hold."""
+_MOST = 252
+"""Columns that are counted together: a count of them fits a byte, and they are groups of seven."""
+
+Counts: TypeAlias = tuple[np.uint64, np.uint64, np.uint64, np.uint64, np.uint64, np.uint64, np.uint64, np.uint64]
+"""Counts of 64 places: byte i of word b has that of place 8i + b."""
+
+
+@helper
+def _add_bits(a: np.uint64, b: np.uint64, c: np.uint64) -> tuple[np.uint64, np.uint64]:
+    """Add three bits at each of 64 places: ones and twos of the sum."""
+    odd = a ^ b
+    return odd ^ c, (a & b) | (odd & c)
+
+
+@helper
+def _eighths(ones: np.uint64, twos: np.uint64, fours: np.uint64, bit: np.uint64) -> np.uint64:
+    """Take a bit of each byte of three words, and make a number of them in this byte."""
+    low, middle, high = (ones >> bit) & _LOWEST, (twos >> bit) & _LOWEST, (fours >> bit) & _LOWEST
+    return low + (middle << _1) + (high << _2)
+
+
+@helper
+def _add_counts(counts: Counts, ones: np.uint64, twos: np.uint64, fours: np.uint64) -> Counts:
+    """Add a count of three binary digits at each of 64 places to `counts`."""
+    a, b, c, d, e, f, g, h = counts
+    return (
+        a + _eighths(ones, twos, fours, _0),
+        b + _eighths(ones, twos, fours, _1),
+        c + _eighths(ones, twos, fours, _2),
+        d + _eighths(ones, twos, fours, _3),
+        e + _eighths(ones, twos, fours, _4),
+        f + _eighths(ones, twos, fours, _5),
+        g + _eighths(ones, twos, fours, _6),
+        h + _eighths(ones, twos, fours, _7),
+    )
 
 
 @kernel
 def row_counts(words: NDArray[np.uint64], out: NDArray[np.int32]) -> None:
     """Count the bits set in each row of each channel.
 
-    64 channels are counted at a time: word d holds binary digit d of each count, and each channel is one bit.
+    Seven columns make a count of three binary digits, for 64 channels at a time: each digit is a word in which every
+    channel has a bit. These counts are added up in bytes, eight of which share a word.
 
     Parameters
     ----------
@@ -34,30 +70,29 @@ def row_counts(words: NDArray[np.uint64], out: NDArray[np.int32]) -> None:
         int32 (images, rows, channels), overwritten.
     """
     images, rows, cols, n_words = words.shape
-    channels = out.shape[2]
-    digits = np.empty(_DIGITS, dtype=np.uint64)
-    out[:] = 0
+    sums = np.empty(64 * n_words, dtype=np.int32)
     for n in range(images):
         for y in range(rows):
+            sums[:] = 0
             for start in range(0, cols, _MOST):
+                end = min(start + _MOST, cols)
+                in_sevens = end - (end - start) % 7
                 for w in range(n_words):
-                    digits[:] = _ZERO
-                    for x in range(start, min(start + _MOST, cols)):
-                        carry = words[n, y, x, w]
-                        d = 0
-                        while carry != _ZERO:
-                            digit = digits[d]
-                            digits[d] = digit ^ carry
-                            carry &= digit
-                            d += 1
-                    # Back to numbers, for 8 channels at a time: byte i of `counts` is the count of channel first + i.
-                    for first in range(64 * w, min(64 * w + 64, channels), 8):
-                        counts = _ZERO
-                        for d in range(_DIGITS):
-                            counts += _SPREAD[(digits[d] >> np.uint64(first & 63)) & _BYTE] << np.uint64(d)
-                        for k in range(first, min(first + 8, channels)):
-                            out[n, y, k] += np.int32(counts & _BYTE)
-                            counts >>= _8
+                    counts = (_0, _0, _0, _0, _0, _0, _0, _0)
+                    for x in range(start, in_sevens, 7):
+                        ones_a, twos_a = _add_bits(words[n, y, x, w], words[n, y, x + 1, w], words[n, y, x + 2, w])
+                        ones_b, twos_b = _add_bits(words[n, y, x + 3, w], words[n, y, x + 4, w], words[n, y, x + 5, w])
+                        ones, twos_c = _add_bits(ones_a, ones_b, words[n, y, x + 6, w])
+                        twos, fours = _add_bits(twos_a, twos_b, twos_c)
+                        counts = _add_counts(counts, ones, twos, fours)
+                    for x in range(in_sevens, end):
+                        counts = _add_counts(counts, words[n, y, x, w], _0, _0)
+                    for byte in range(8):
+                        for bit in range(8):
+                            count = (counts[bit] >> np.uint64(8 * byte)) & _BYTE
+                            sums[64 * w + 8 * byte + bit] += np.int32(count)
+            for k in range(out.shape[2]):
+                out[n, y, k] = sums[k]
 
 
 @kernel

@@ -127,10 +127,11 @@ def _glb_words(shape: ConvShape, stage: Stage, most: Ints, rows_per_column: int,
 @lru_cache(maxsize=256)
 def _aim(name: str, prices: Prices, link: Link) -> Aim:
     """Say what the kernels need of an objective, its stages aside."""
+    by_action = dict(prices)
     priced = [(price, TOTALS.index(action)) for action, price in prices if action in TOTALS]
     return Aim(
         ("latency", "energy", "edp").index(name),
-        dict(prices).get("cycles", 0.0),
+        tuple(by_action.get(action, 0.0) for action in TOTALS),
         np.array([price for price, _ in priced], dtype=np.float64),
         np.array([column for _, column in priced], dtype=np.int64),
         np.array([link.word_cycles, link.ifmap_word_cycles, link.ifmap_waits, link.filter_waits], dtype=np.float64),

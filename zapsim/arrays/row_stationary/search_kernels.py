@@ -88,14 +88,14 @@ class Strips(NamedTuple):
 
 
 class Aim(NamedTuple):
-    """What is minimised: its code, pJ of a cycle, pJ and column of each price in the order of the sum, and the link.
+    """What is minimised: its code, pJ by column, pJ and column of each price in the order of the sum, and the link.
 
     `link` (the DRAM channel) are cycles per word of filters, per word of ifmaps, and whether the array waits for ifmaps
     and for filters (1 or 0). No price is negative, so that more of anything never scores less, rounding included.
     """
 
     code: int
-    cycle_price: float
+    by_column: tuple[float, ...]
     prices: NDArray[np.float64]
     columns: NDArray[np.int64]
     link: NDArray[np.float64]
@@ -324,6 +324,35 @@ def _is_worse(
     return False
 
 
+@helper
+def _most_q(layer: Layer, array: Array) -> int:
+    """Count the channels of a set that fit the spads."""
+    return min(array.ifmap_spad // layer.S, array.filter_spad // layer.S, layer.C)
+
+
+class Energy(NamedTuple):
+    """pJ that strips of one width take at least, those of cycles aside.
+
+    Attributes
+    ----------
+    always
+        Whatever the mapping.
+    column
+        For every column of at most p filters: ceil(K / p).
+    filter, channel, image
+        For every tile of filters, of channels, of images.
+    load
+        For every load of the ifmap.
+    """
+
+    always: float
+    column: float
+    filter: float
+    channel: float
+    image: float
+    load: float
+
+
 class Rates(NamedTuple):
     """What strips of one width cost at least, all stages and groups together.
 
@@ -339,6 +368,8 @@ class Rates(NamedTuple):
         Words to and from the GLB, for every tile of channels, and of filters.
     filter_words, loaded_words
         Words from DRAM, for every tile of images, and for every load of the ifmap.
+    energy
+        pJ but for those of cycles; 0 if only latency counts.
     """
 
     compute: float
@@ -351,34 +382,50 @@ class Rates(NamedTuple):
     ifmap_words: int
     filter_words: int
     loaded_words: int
+    energy: Energy
 
 
 @helper
-def _rates(layer: Layer, array: Array, strips: Strips, e: int) -> Rates:
+def _rates(layer: Layer, array: Array, strips: Strips, aim: Aim, e: int) -> Rates:
     """Add up what strips of `e` rows cost, as :func:`_bound` does, before anything is rounded."""
     K, C, N, R, S, F, groups, columns, row_words = layer
-    turns, psums, strip_count, streamed, first, read, pe_columns = 0, 0, 0, 0, 0, 0, 0
+    turns, rows, psums, strip_count, streamed, first, read, pe_columns = 0, 0, 0, 0, 0, 0, 0, 0
     for stage in range(len(strips.stages)):
         share = strips.stages[stage, 0]
         turns += share * strips.sums[stage, 7, e]
-        psums += _ceil(K * strips.stages[stage, 1] * F * N * share, 32)
+        rows += strips.stages[stage, 1]
+        psums += groups * _ceil(K * strips.stages[stage, 1] * F * N * share, 32)
         strip_count += strips.sums[stage, 0, e]
         streamed += strips.sums[stage, 2, e]
         first += strips.sums[stage, 3, e]
         read += strips.sums[stage, 4, e]
         pe_columns += strips.sums[stage, 6, e]
-    ifmap_words, filter_words = groups * C * N * columns * streamed, groups * K * C * R * S * strip_count
+    ifmap_words, filters = groups * C * N * columns * streamed, groups * K * C * R * S
+    filter_words, loaded_words = filters * strip_count, read * row_words
+    energy = Energy(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    if aim.code != LATENCY:
+        (_, ifmap_write, filter_write, ifmap_bus, filter_bus, psum_bus, delivery, hop, glb_read, glb_write, _, active,
+         dram) = aim.by_column  # fmt: skip
+        energy = Energy(
+            psums * (active * (C * R * S) + hop * ((R - 1) * _ceil(C, _most_q(layer, array)))),
+            (ifmap_write + delivery) * (groups * R * rows * C * N * columns),
+            (ifmap_bus + glb_read) * ifmap_words,
+            (2 * psum_bus + 2 * delivery + glb_read + glb_write) * psums,
+            (filter_write + delivery) * (filters * pe_columns) + (filter_bus + dram) * filter_words,
+            dram * loaded_words,
+        )
     return Rates(
         groups * S * F * N * turns / 32,
         groups * S * C * first / array.ifmap_bus,
         groups * K * pe_columns / array.psum_bus,
-        groups * psums / array.psum_bus,
+        psums / array.psum_bus,
         ifmap_words / array.ifmap_bus,
         filter_words / array.filter_bus,
-        2 * groups * psums,
+        2 * psums,
         ifmap_words,
         filter_words,
-        read * row_words,
+        loaded_words,
+        energy,
     )
 
 
@@ -388,11 +435,18 @@ _BELOW = 1 - 1e-12
 
 @helper
 def _rough_bound(
-    aim: Aim, rates: Rates, folds: int, filter_tiles: int, channel_tiles: int, image_tiles: int, loads: int
+    aim: Aim,
+    rates: Rates,
+    folds: int,
+    columns: int,
+    filter_tiles: int,
+    channel_tiles: int,
+    image_tiles: int,
+    loads: int,
 ) -> float:
-    """Bound the score from below by cycles alone: a little less than :func:`_bound`, and much sooner.
+    """Bound the score from below: a little less than :func:`_bound`, and much sooner.
 
-    `folds` are ceil(K / t) · ceil(C / r). The bound falls with each of the numbers.
+    `folds` are ceil(K / t) · ceil(C / r), `columns` ceil(K / p). The bound falls with each of the numbers.
     """
     first, last = rates.first * filter_tiles * image_tiles, rates.last * channel_tiles * image_tiles
     computing = first + rates.compute * folds + last
@@ -401,7 +455,9 @@ def _rough_bound(
     cycles = _latency(aim, cycles, float(rates.filter_words * image_tiles), float(rates.loaded_words * loads))
     if aim.code == LATENCY:
         return cycles
-    energy = aim.cycle_price * cycles
+    unit = rates.energy
+    energy = unit.always + unit.column * columns + unit.filter * filter_tiles + unit.channel * channel_tiles
+    energy = (energy + unit.image * image_tiles + unit.load * loads + aim.by_column[0] * cycles) * _BELOW
     return energy if aim.code == ENERGY else energy * cycles
 
 
@@ -514,12 +570,6 @@ def _sets(layer: Layer, array: Array, e: int) -> tuple[int, int]:
 
 
 @helper
-def _most_q(layer: Layer, array: Array) -> int:
-    """Count the channels of a set that fit the spads."""
-    return min(array.ifmap_spad // layer.S, array.filter_spad // layer.S, layer.C)
-
-
-@helper
 def _largest(layer: Layer, array: Array, strips: Strips, e: int, q: int, r: int, t: int) -> tuple[int, int]:
     """Return the largest n, and the largest p, that fit spads and GLB; 0 or less if none does."""
     ifmap, psums = q * r * strips.glb[0, e], t * strips.glb[1, e]
@@ -539,7 +589,9 @@ def _frame_bound(
     n, e, p, q, r, t = frame
     folds, channel_tiles = _ceil(layer.K, t) * _ceil(layer.C, r), _ceil(layer.C, q * r)
     loads = _least_loads(layer, array.glb_words - q * r * strips.glb[0, e], strips.glb[1, e])
-    bound = _rough_bound(aim, rates, folds, _ceil(layer.K, p * t), channel_tiles, _ceil(layer.N, n), loads)
+    bound = _rough_bound(
+        aim, rates, folds, _ceil(layer.K, p), _ceil(layer.K, p * t), channel_tiles, _ceil(layer.N, n), loads
+    )
     if aim.code == LATENCY or _is_hopeless(bound, words, best):
         return bound
     # The largest m is that of the smallest n and p, so no choice of these exceeds it.
@@ -570,7 +622,8 @@ def _is_width_hopeless(
     K, C = layer.K, layer.C
     filter_tiles, channel_tiles = _ceil(K, min(most_p * sets * beside, room)), _ceil(C, most_q * sets)
     folds, loads = _ceil(K * C, sets * beside), _ceil(K, min(room, K))
-    bound = _rough_bound(aim, rates, folds, filter_tiles, channel_tiles, 1, loads)
+    columns = _ceil(K, min(most_p, room))
+    bound = _rough_bound(aim, rates, folds, columns, filter_tiles, channel_tiles, 1, loads)
     return _is_hopeless(bound, rates.psum_words * channel_tiles + rates.ifmap_words * filter_tiles, best)
 
 
@@ -593,7 +646,7 @@ def _promising(
         room = (array.glb_words - ifmap) // psums  # for filters
         if sets < 1 or room < 1:
             continue
-        rates = _rates(layer, array, strips, e)
+        rates = _rates(layer, array, strips, aim, e)
         if not exhaustive and _is_width_hopeless(layer, aim, rates, most_p, most_q, sets, beside, room, best):
             continue
         for r in range(1, min(sets, C) + 1):
@@ -601,11 +654,13 @@ def _promising(
             channels = min(most_q, (array.glb_words - psums) // (r * ifmap)) * r
             if room < 1 or channels < 1:
                 break
-            channel_folds, channel_tiles, loads = _ceil(C, r), _ceil(C, channels), _ceil(K, min(room, K))
+            channel_folds, channel_tiles = _ceil(C, r), _ceil(C, channels)
+            columns, loads = _ceil(K, min(most_p, room)), _ceil(K, min(room, K))
             for t in range(min(sets // r * beside, K, room), 0, -1):
                 filter_tiles = _ceil(K, min(most_p * t, room))
                 words = rates.psum_words * channel_tiles + rates.ifmap_words * filter_tiles
-                bound = _rough_bound(aim, rates, _ceil(K, t) * channel_folds, filter_tiles, channel_tiles, 1, loads)
+                folds = _ceil(K, t) * channel_folds
+                bound = _rough_bound(aim, rates, folds, columns, filter_tiles, channel_tiles, 1, loads)
                 if not exhaustive and _is_hopeless(bound, words, best):
                     break  # fewer filters beside one another cost no less
                 for q in range(1, most_q + 1):
