@@ -12,7 +12,7 @@ from zapsim.timing.dram import channel_of
 from zapsim.timing.predictor import Prediction
 from zapsim.timing.residency import Loads
 from zapsim.timing.timeline.event import run_events
-from zapsim.timing.timeline.fast import run_fast
+from zapsim.timing.timeline.fast import run_fast, run_with_stalls
 from zapsim.timing.timeline.schedule import Schedule, build_schedule
 from zapsim.timing.timeline.times import Stalls, stalls
 
@@ -34,9 +34,10 @@ def three(load=(4, 4, 4), compute=(10, 10, 10), store=(0, 0, 0), depth=1, store_
 
 
 def run(schedule):
-    times = run_fast(schedule)
+    times, waits = run_with_stalls(schedule)
     assert run_events(schedule).end == times.end
-    return times, stalls(schedule, times)
+    assert stalls(schedule, times) == waits
+    return times, waits
 
 
 def test_without_overlap_everything_adds_up():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,11 +15,12 @@ _MOST_PRODUCT = 2**62
 
 
 @helper
-def portion(total: int, part: int, whole: int) -> int:
-    """Return ceil(total · part / whole), exactly, for part <= whole."""
-    if total <= _MOST_PRODUCT // whole:
-        return (total * part + whole - 1) // whole
-    quotient, rest = 0, 0
+def _divided(total: int, part: int, whole: int, fits: bool) -> tuple[int, int]:
+    """Return quotient and rest of total · part / whole, exactly, for part <= whole; the product may not fit."""
+    if fits:
+        quotient = total * part // whole
+        return quotient, total * part - quotient * whole
+    quotient, rest = 0 * total, 0 * total
     for bit in range(62, -1, -1):  # as on paper, one binary digit of `total` after the other
         quotient, rest = 2 * quotient, 2 * rest
         if rest >= whole:
@@ -26,7 +29,51 @@ def portion(total: int, part: int, whole: int) -> int:
             rest += part
             if rest >= whole:
                 quotient, rest = quotient + 1, rest - whole
+    return quotient, rest
+
+
+@helper
+def portion(total: int, part: int, whole: int) -> int:
+    """Return ceil(total · part / whole), exactly, for part <= whole."""
+    quotient, rest = _divided(total, part, whole, total <= _MOST_PRODUCT // whole)
     return quotient + (1 if rest else 0)
+
+
+class Line(NamedTuple):
+    """How far `total` is shared out: over any weights so far, ceil(total · their sum / whole) of it.
+
+    As Bresenham's line, it takes a division only for another weight than the one before: that one's share is `quotient`
+    and `rest` / whole. So far, `ahead` / whole more was handed out than total · weights / whole.
+    """
+
+    total: int
+    whole: int
+    fits: bool
+    """Whether total · whole fits in 64 bits."""
+    weight: int
+    quotient: int
+    rest: int
+    ahead: int
+
+
+@helper
+def line(total: int, whole: int) -> Line:
+    """Begin to share out `total` over weights that sum to `whole`."""
+    nothing = 0 * total  # no literal: else Numba compiles what it is passed to once more for that value
+    return Line(total, whole, total <= _MOST_PRODUCT // max(whole, 1), nothing, nothing, nothing, nothing)
+
+
+@helper
+def next_share(so_far: Line, weight: int) -> tuple[Line, int]:
+    """Hand out the share of the next weight."""
+    total, whole, fits, before, quotient, rest, ahead = so_far
+    if weight == 0:
+        return so_far, weight
+    if weight != before:
+        quotient, rest = _divided(total, weight, whole, fits)
+    if ahead < rest:
+        return Line(total, whole, fits, weight, quotient, rest, ahead - rest + whole), quotient + 1
+    return Line(total, whole, fits, weight, quotient, rest, ahead - rest), quotient
 
 
 @kernel
@@ -45,15 +92,9 @@ def share_out(total: int, weights: Ints, out: Ints) -> None:
     whole = 0
     for weight in weights:
         whole += weight
-    reached, before = 0, 0
+    shared = line(total, whole)
     for i in range(len(weights)):
-        weight = weights[i]
-        out[i] = 0
-        if total and weight:
-            reached += weight
-            end = portion(total, reached, whole)
-            out[i] = end - before
-            before = end
+        shared, out[i] = next_share(shared, weights[i])
 
 
 @kernel

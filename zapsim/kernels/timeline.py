@@ -1,8 +1,8 @@
 """The timeline of a layer: its tiles in order, when each runs on array, DRAM channel and predictor, and what stalls.
 
 First the tiles are put in the array's order, with the cycles of the channel that each takes (:func:`order`). Then one
-walk over them says when everything happens (:func:`run`), and another to which cause each wait belongs
-(:func:`stalls`). All work in one table, a row per tile, so that nothing is copied between them.
+walk over them says when everything happens, and to which cause each wait belongs (:func:`run`). Both work in one table,
+a row per tile, so that what is known of a tile lies together.
 
 The channel serves one request at a time, in the order in which the requests are made. Of requests made in the same
 cycle, the one of the older tile is served first, and loads are served before the store. Every request is made when a
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.kernels._jit import helper, kernel
-from zapsim.kernels.shares import portion
+from zapsim.kernels.shares import line, next_share
 
 Ints = NDArray[np.int64]
 
@@ -41,9 +41,15 @@ COLUMNS = 5 + TENSORS
 timeline runs, they become the ends of the loads; 0: nothing to move) and for the store; the last job to wait for (-1:
 none); the stage (the run puts the first cycle in its place); the end of the store (0: nothing to move)."""
 
-AFTER, TAKES, ENDS = range(3)
-"""Columns of the predictor's jobs, int64 (jobs, 3): the tile during which a job's inputs leave the array, not falling
-(-1: they are there from the start); cycles of the unit; the cycle after the last one."""
+AFTER, TAKES, ENDS, JOB = range(4)
+JOB_COLUMNS = 4
+"""Columns of the predictor's jobs, int64 (jobs, 4): the tile during which a job's inputs leave the array, not falling
+(-1: they are there from the start); cycles of the unit; the cycle after the last one (before the run: the block of
+stage A); and which job comes at this place in the order of stage A."""
+
+STAGE, FIRST, TILES, OF_BLOCK, WAIT = range(5)
+"""Columns of the runs of tiles that follow one another in a stage and on the array, int64 (runs, 5): the stage; the
+first tile of it (of stage Z: the block); tiles; their block of stage A; the last job to wait for (-1: none)."""
 
 END, DRAM_READ, DRAM_WRITE, BUFFER, PREDICTOR, LOADED, PSUM_WORDS, SPILLED_WORDS = range(8)
 """What :func:`run_layer` returns: the cycle in which everything is done (-1: tiles wait for one another); stalled
@@ -94,6 +100,45 @@ class Limits(NamedTuple):
 
 
 @helper
+def _total(values: Ints) -> int:
+    """Add up."""
+    total = 0
+    for place in range(len(values)):  # a loop over the values themselves is not vectorised
+        total += values[place]
+    return total
+
+
+@helper
+def _sorted(values: Ints, kinds: int) -> tuple[Ints, Ints]:
+    """Sort entries by their value (below `kinds`), equal ones in their order; and say where each value begins."""
+    begins = np.zeros(kinds + 1, dtype=np.int64)
+    for value in values:
+        begins[value + 1] += 1
+    for kind in range(kinds):
+        begins[kind + 1] += begins[kind]
+    place, entries = begins.copy(), np.empty(len(values), dtype=np.int64)
+    for entry in range(len(values)):
+        entries[place[values[entry]]] = entry
+        place[values[entry]] += 1
+    return entries, begins
+
+
+@helper
+def _with_shares(words: Ints, total: int, weights: Ints, least: int) -> Ints:
+    """Add to `words` the shares of `total`, in proportion to `weights`, each of which is at least `least`."""
+    if not total:
+        return words
+    whole = 0 * total
+    for weight in weights:
+        whole += max(weight, least)
+    shared, out = line(total, whole), np.empty(len(words), dtype=np.int64)
+    for i in range(len(words)):
+        shared, part = next_share(shared, max(weights[i], least))
+        out[i] = words[i] + part
+    return out
+
+
+@helper
 def _divided(number: int, divisor: int) -> int:
     """Return number / divisor rounded up, below 2**51; a float's quotient is at most one off, and quicker to have."""
     quotient = int(number / divisor)
@@ -104,84 +149,40 @@ def _divided(number: int, divisor: int) -> int:
     return quotient
 
 
+class _Request(NamedTuple):
+    """The last request of a kind: most others take as many bursts, even if they have some words more or less."""
+
+    below: int
+    """Bits of all its bursts but the last."""
+    cycles: int
+
+
 @helper
-def _channel_cycles(words: int, plan: Plan) -> int:
+def _channel_cycles(before: _Request, words: int, plan: Plan) -> tuple[_Request, int]:
     """Return the cycles that the channel takes for a request; 0 for none."""
-    if words == 0:
-        return 0
-    bursts = _divided(words * plan.word_bits, plan.burst_bits)
-    return _divided(bursts * plan.numerator, plan.denominator)
+    bits = words * plan.word_bits
+    if bits == 0:
+        return before, bits
+    if before.below < bits <= before.below + plan.burst_bits and before.cycles:
+        return before, before.cycles
+    bursts = _divided(bits, plan.burst_bits)
+    cycles = _divided(bursts * plan.numerator, plan.denominator)
+    return _Request((bursts - 1) * plan.burst_bits, cycles), cycles
 
 
 @helper
-def _scaled(block: int, plan: Plan) -> int:
-    """Return the block of stage A with which a block of stage B goes."""
-    if plan.blocks_a == plan.blocks_b:
-        return block
-    return ((block + 1) * plan.blocks_a - 1) // plan.blocks_b
+def _first_tiles(block: Ints, blocks_of: int, blocks: int) -> Ints:
+    """Return the first tile of each of `blocks` and where the last one ends, if those of the tiles are scaled to them.
 
-
-@helper
-def _turns(reach: Ints, plan: Plan) -> tuple[Ints, Ints]:
-    """List the blocks in the order of their later stages; and where those that follow each block of stage A begin.
-
-    By tile, they come when stage A has reached what the predictor's window sees of other blocks, and has had one block
-    more to do meanwhile if the predictor is a unit of its own.
+    Blocks of stage B (`blocks_of` of them) go with those of stage A.
     """
-    blocks = plan.blocks_a
-    more = 0 if plan.array_cycles else 1
-    begins = np.zeros(blocks + 1, dtype=np.int64)
-    for block in range(blocks):
-        begins[min(reach[block] + more, blocks - 1) + 1] += 1
-    for block in range(blocks):
-        begins[block + 1] += begins[block]
-    place, turn_of = begins.copy(), np.empty(blocks, dtype=np.int64)
-    for block in range(blocks):
-        turn = min(reach[block] + more, blocks - 1)
-        turn_of[place[turn]] = block
-        place[turn] += 1
-    return turn_of, begins
-
-
-@helper
-def _sequence(a: Ints, b: Ints, reach: Ints, plan: Plan, z_outputs: Ints, work: Ints) -> None:
-    """Put the stage of each tile in the column START of `work`, and its place in it (of stage Z: the block) in ARRAY.
-
-    `z_outputs` is int64 (blocks of stage A,): outputs of the blocks for which stage Z has a tile; (0,) if there is
-    none.
-    """
-    at, next_a = 0, 0
-    if not plan.by_tile or not plan.blocks_a:
-        for place in range(a.shape[1]):
-            work[at, START], work[at, ARRAY] = A, place
-            at += 1
-        if len(z_outputs):
-            work[at, START], work[at, ARRAY] = Z, len(z_outputs) - 1
-            at += 1
-        for place in range(b.shape[1]):
-            work[at, START], work[at, ARRAY] = B, place
-            at += 1
-        return
-    order, begins = _turns(reach, plan)
-    # Blocks of stage B are scaled to those of stage A; `first_b` is where each begins.
-    first_b = np.zeros(plan.blocks_a + 1, dtype=np.int64)
-    for place in range(b.shape[1]):
-        first_b[_scaled(b[BLOCK, place], plan) + 1] += 1
-    for block in range(plan.blocks_a):
-        first_b[block + 1] += first_b[block]
-    for turn in range(plan.blocks_a):
-        while next_a < a.shape[1] and a[BLOCK, next_a] == turn:
-            work[at, START], work[at, ARRAY] = A, next_a
-            next_a += 1
-            at += 1
-        for later in range(begins[turn], begins[turn + 1]):
-            block = order[later]
-            if len(z_outputs) and z_outputs[block]:
-                work[at, START], work[at, ARRAY] = Z, block
-                at += 1
-            for tile in range(first_b[block], first_b[block + 1]):
-                work[at, START], work[at, ARRAY] = B, tile
-                at += 1
+    first, following = np.full(blocks + 1, len(block), dtype=np.int64), 0 * blocks
+    for tile in range(len(block)):
+        scaled = block[tile] if blocks == blocks_of else ((block[tile] + 1) * blocks - 1) // blocks_of
+        while following <= scaled:
+            first[following] = tile
+            following += 1
+    return first
 
 
 @helper
@@ -199,181 +200,183 @@ def _outputs_of_z(a: Ints, plan: Plan) -> Ints:
 
 
 @helper
-def _total(values: Ints) -> int:
-    """Add up."""
-    total = 0
-    for value in values:
-        total += value
-    return total
+def _stage_z(z_outputs: Ints, plan: Plan) -> Ints:
+    """Make a table like those of the other stages, int64 (7, blocks): stage Z is shared out over blocks."""
+    table = np.zeros((7, len(z_outputs)), dtype=np.int64)
+    whole = _total(z_outputs)
+    cycles, words = line(plan.array_cycles, whole), line(plan.reread, whole)
+    for block in range(len(z_outputs)):
+        cycles, table[CYCLES, block] = next_share(cycles, z_outputs[block])
+        words, table[PSUMS, block] = next_share(words, z_outputs[block])
+    return table
 
 
 @helper
-def order(a: Ints, loads_a: Ints, b: Ints, loads_b: Ints, reach: Ints, plan: Plan) -> tuple[Ints, Ints]:
+def _add_run(runs: Ints, count: int, stage: int, first: int, tiles: int, block: int) -> int:
+    """Put a run behind `count` others, if it has any tiles; return how many there are then."""
+    runs[count, STAGE], runs[count, FIRST], runs[count, TILES] = stage, first, tiles
+    runs[count, OF_BLOCK], runs[count, WAIT] = block, -1
+    return count + (1 if tiles else 0)
+
+
+@helper
+def _sequence(a: Ints, b: Ints, reach: Ints, plan: Plan, z_outputs: Ints) -> Ints:
+    """Put the tiles of all stages in the array's order, as runs (:data:`STAGE`).
+
+    By tile, the later stages of a block come when stage A has reached what the predictor's window sees of other blocks,
+    and has had one block more to do meanwhile if the predictor is a unit of its own. `z_outputs` is that of
+    :func:`_outputs_of_z`.
+    """
+    blocks, has_z = plan.blocks_a, len(z_outputs) > 0
+    runs, count = np.empty((3 * max(blocks, 1) + 1, 5), dtype=np.int64), 0 * blocks
+    if not plan.by_tile or not blocks:
+        count = _add_run(runs, count, A, 0, a.shape[1], 0)
+        count = _add_run(runs, count, Z, len(z_outputs) - 1, 1 if has_z and z_outputs[-1] else 0, 0)
+        count = _add_run(runs, count, B, 0, b.shape[1], 0)
+        return runs[:count]
+    turn, more = np.empty(blocks, dtype=np.int64), 0 if plan.array_cycles else 1
+    for block in range(blocks):
+        turn[block] = min(reach[block] + more, blocks - 1)
+    in_turn, begins = _sorted(turn, blocks)
+    first_a, first_b = _first_tiles(a[BLOCK], blocks, blocks), _first_tiles(b[BLOCK], plan.blocks_b, blocks)
+    for now in range(blocks):
+        count = _add_run(runs, count, A, first_a[now], first_a[now + 1] - first_a[now], now)
+        for later in range(begins[now], begins[now + 1]):
+            block = in_turn[later]
+            count = _add_run(runs, count, Z, block, 1 if has_z and z_outputs[block] else 0, block)
+            count = _add_run(runs, count, B, first_b[block], first_b[block + 1] - first_b[block], block)
+    return runs[:count]
+
+
+@helper
+def order(a: Ints, loads_a: Ints, b: Ints, loads_b: Ints, reach: Ints, plan: Plan, out: Ints) -> tuple[Ints, Ints]:
     """Put the tiles of all stages in the array's order, and say what each loads, stores and waits for.
 
-    Return the table of :data:`COLUMNS`, and that of the jobs. Parameters are those of :func:`run_layer`.
+    Return the table of :data:`COLUMNS`, and that of the jobs. Parameters are those of :func:`run_layer`; `out` gets the
+    words that it returns.
     """
-    z_outputs = _outputs_of_z(a, plan)
-    tiles_z = 0
-    for block in range(len(z_outputs)):
-        tiles_z += 1 if z_outputs[block] else 0
-    tiles = a.shape[1] + tiles_z + b.shape[1]
-    work = np.empty((tiles, COLUMNS), dtype=np.int64)
-    _sequence(a, b, reach, plan, z_outputs, work)
-    outputs_a, outputs_z, cycles_b = _total(a[OUTPUTS]), _total(z_outputs), 0 * tiles
-    every_output = outputs_a + _total(b[OUTPUTS])
-    weight_of_a = outputs_a if outputs_a else a.shape[1]
-    if plan.spilled:
-        for place in range(b.shape[1]):
-            cycles_b += max(b[CYCLES, place], 1)
-    # What has been shared out so far: weight of the tiles before this one, and their portion.
-    weight_reached, weights_before, outputs_reached, spilled_before, stored_reached, stored_before = 0, 0, 0, 0, 0, 0
-    z_reached, z_cycles_before, z_words_before, mask_reached, mask_before = 0, 0, 0, 0, 0
-    # Most requests are as large as the one before: its cycles are kept.
-    words_0, words_1, words_2, words_3, cycles_0, cycles_1, cycles_2, cycles_3 = 0, 0, 0, 0, 0, 0, 0, 0
-    for at in range(tiles):
-        stage, place = work[at, START], work[at, ARRAY]
+    z_outputs, outputs_a, nothing = _outputs_of_z(a, plan), _total(a[OUTPUTS]), 0 * plan.ofmap
+    runs, z = _sequence(a, b, reach, plan, z_outputs), _stage_z(z_outputs, plan)
+    jobs = _jobs(a, outputs_a, reach, plan, runs)
+    weights = line(plan.weights, outputs_a if outputs_a else a.shape[1])
+    masks, ofmap = line(plan.spilled, outputs_a), line(plan.ofmap, outputs_a + _total(b[OUTPUTS]))
+    # The bits of a mask that did not fit on chip come back in the order of stage B.
+    psums_b = _with_shares(b[PSUMS], plan.spilled, b[CYCLES], 1)
+    psum_words, spilled_words, loaded = _total(a[PSUMS]) + _total(b[PSUMS]), _total(a[SPILLED]) + _total(b[SPILLED]), 0
+    work, at = np.empty((_total(runs[:, TILES].copy()), COLUMNS), dtype=np.int64), nothing
+    kept_ifmap = kept_filters = kept_psums = kept_stored = _Request(nothing, nothing)
+    for index in range(len(runs)):
+        stage, first, wait = runs[index, STAGE], runs[index, FIRST], runs[index, WAIT]
+        part, loads, psums = (a, loads_a, a[PSUMS]) if stage == A else (b, loads_b, psums_b)
         if stage == Z:
-            continue
-        part, loaded = (a, loads_a) if stage == A else (b, loads_b)
-        ifmap, filters, psums, stored = loaded[0, place], loaded[1, place], part[PSUMS, place], part[SPILLED, place]
-        outputs = part[OUTPUTS, place]
-        if stage == A:
-            if plan.weights:
-                weight_reached += outputs if outputs_a else 1
-                end = portion(plan.weights, weight_reached, weight_of_a)
-                filters += end - weights_before
-                weights_before = end
-            if plan.spilled and outputs:
-                outputs_reached += outputs
-                end = portion(plan.spilled, outputs_reached, outputs_a)
-                stored += end - spilled_before
-                spilled_before = end
-        if plan.ofmap and outputs:
-            stored_reached += outputs
-            end = portion(plan.ofmap, stored_reached, every_output)
-            stored += end - stored_before
-            stored_before = end
-        if ifmap != words_0:
-            words_0, cycles_0 = ifmap, _channel_cycles(ifmap, plan)
-        if filters != words_1:
-            words_1, cycles_1 = filters, _channel_cycles(filters, plan)
-        if psums != words_2:
-            words_2, cycles_2 = psums, _channel_cycles(psums, plan)
-        if stored != words_3:
-            words_3, cycles_3 = stored, _channel_cycles(stored, plan)
-        work[at, ARRAY] = part[CYCLES, place]
-        work[at, LOAD], work[at, LOAD + 1], work[at, LOAD + 2] = cycles_0, cycles_1, cycles_2
-        work[at, STORE], work[at, WAITS], work[at, STORE_END] = cycles_3, -1, place
-    jobs = _jobs(a, b, reach, plan, work)
-    if plan.spilled:  # the bits of a mask that did not fit on chip come back in the order of stage B
-        of_tile = np.empty(b.shape[1], dtype=np.int64)
-        for place in range(b.shape[1]):
-            mask_reached += max(b[CYCLES, place], 1)
-            end = portion(plan.spilled, mask_reached, cycles_b)
-            of_tile[place] = b[PSUMS, place] + end - mask_before
-            mask_before = end
-        for at in range(tiles):
-            if work[at, START] == B:
-                work[at, LOAD + 2] = _channel_cycles(of_tile[work[at, STORE_END]], plan)
-    if tiles_z:  # stage Z is shared out over blocks in their own order
-        z_cycles, z_words = np.empty(len(z_outputs), dtype=np.int64), np.empty(len(z_outputs), dtype=np.int64)
-        for block in range(len(z_outputs)):
-            z_reached += z_outputs[block]
-            end = portion(plan.array_cycles, z_reached, outputs_z)
-            z_cycles[block], z_cycles_before = end - z_cycles_before, end
-            end = portion(plan.reread, z_reached, outputs_z)
-            z_words[block], z_words_before = end - z_words_before, end
-        for at in range(tiles):
-            if work[at, START] == Z:
-                block = work[at, ARRAY]
-                work[at, ARRAY] = z_cycles[block]
-                work[at, LOAD], work[at, LOAD + 1] = 0, 0
-                work[at, LOAD + 2] = _channel_cycles(z_words[block], plan)
-                work[at, STORE], work[at, WAITS] = 0, -1
+            part, loads, psums = z, z[IFMAP : FILTERS + 1], z[PSUMS]
+        has_psums = psum_words > 0 or (stage == B and plan.spilled > 0) or stage == Z
+        has_weights, has_masks = stage == A and plan.weights > 0, stage == A and plan.spilled > 0
+        for place in range(first, first + runs[index, TILES]):
+            ifmap, filters, outputs = loads[0, place], loads[1, place], part[OUTPUTS, place]
+            stored = part[SPILLED, place] if spilled_words else nothing
+            loaded += ifmap + filters
+            if outputs or not outputs_a:
+                if has_weights:
+                    weights, more = next_share(weights, outputs if outputs_a else 1)
+                    filters += more
+                if has_masks:
+                    masks, more = next_share(masks, outputs)
+                    stored += more
+                ofmap, more = next_share(ofmap, outputs)
+                stored += more
+            work[at, ARRAY] = part[CYCLES, place]
+            kept_ifmap, work[at, LOAD] = _channel_cycles(kept_ifmap, ifmap, plan)
+            kept_filters, work[at, LOAD + 1] = _channel_cycles(kept_filters, filters, plan)
+            work[at, LOAD + 2] = work[at, STORE] = 0
+            if has_psums:
+                kept_psums, work[at, LOAD + 2] = _channel_cycles(kept_psums, psums[place], plan)
+            if stored:
+                kept_stored, work[at, STORE] = _channel_cycles(kept_stored, stored, plan)
+            work[at, WAITS], work[at, START], work[at, STORE_END] = wait, stage, 0
+            at += 1
+    out[LOADED], out[PSUM_WORDS], out[SPILLED_WORDS] = loaded, psum_words, spilled_words
     return work, jobs
 
 
 @helper
-def _jobs(a: Ints, b: Ints, reach: Ints, plan: Plan, work: Ints) -> Ints:
+def _jobs(a: Ints, outputs_a: int, reach: Ints, plan: Plan, runs: Ints) -> Ints:
     """Make a job for every tile of stage A that finishes outputs; if none does, one for all that there is to do.
 
-    The predictor of a block that reaches into others works when the last of these is finished. Every tile of stage B
-    gets the last job that it needs: of the layer, or of its block. A block without outputs of the pattern (a single
-    row, say) goes with the one before it. `work` holds the places of tiles in the column STORE_END.
+    Every run of stage B gets the last job that it needs: of the layer, or of its block. A block without outputs of the
+    pattern (a single row, say) goes with the one before it.
     """
-    blocks = max(plan.blocks_a, 1)
-    last_job, last_tile = np.empty(blocks, dtype=np.int64), np.empty(blocks, dtype=np.int64)
-    for block in range(blocks):
-        last_job[block], last_tile[block] = -1, -1
-    count, whole = 0, 0 * blocks
-    for place in range(a.shape[1]):
-        count += 1 if a[OUTPUTS, place] else 0
-        whole += a[OUTPUTS, place]
+    jobs, blocks = np.empty((a.shape[1] + 1, JOB_COLUMNS), dtype=np.int64), max(plan.blocks_a, 1)
     if not plan.unit_cycles:
-        return np.empty((0, 3), dtype=np.int64)
-    jobs = np.empty((max(count, 1), 3), dtype=np.int64)
+        return jobs[:0]
+    last_tile, last_job = np.full(blocks, -1, dtype=np.int64), np.full(blocks, -1, dtype=np.int64)
+    shared, at, count = line(plan.unit_cycles, outputs_a), 0, 0
+    for index in range(len(runs)):
+        if runs[index, STAGE] == A:
+            for place in range(runs[index, FIRST], runs[index, FIRST] + runs[index, TILES]):
+                tile, block = at + place - runs[index, FIRST], a[BLOCK, place]
+                last_tile[block] = tile
+                if a[OUTPUTS, place]:
+                    shared, jobs[count, TAKES] = next_share(shared, a[OUTPUTS, place])
+                    jobs[count, AFTER], jobs[count, ENDS], jobs[count, JOB] = tile, block, count
+                    last_job[block] = count
+                    count += 1
+        at += runs[index, TILES]
     if not count:
-        jobs[0, AFTER], jobs[0, TAKES], last_job[0] = -1, plan.unit_cycles, 0
-    else:
-        # `last_tile` is the place of the last tile of stage A in each block and all before it.
-        for at in range(len(work)):
-            if work[at, START] == A:
-                last_tile[a[BLOCK, work[at, STORE_END]]] = at
-        for block in range(1, blocks):
-            if last_tile[block] < 0:
-                last_tile[block] = last_tile[block - 1]
-        of_block = np.empty(count, dtype=np.int64)
-        job, reached, before, falling = 0, 0, 0, False
-        for at in range(len(work)):
-            if work[at, START] != A or not a[OUTPUTS, work[at, STORE_END]]:
-                continue
-            block = a[BLOCK, work[at, STORE_END]]
-            reached += a[OUTPUTS, work[at, STORE_END]]
-            end = portion(plan.unit_cycles, reached, whole)
-            jobs[job, AFTER] = at if reach[block] == block else last_tile[reach[block]]
-            jobs[job, TAKES], of_block[job] = end - before, block
-            falling = falling or (job > 0 and jobs[job, AFTER] < jobs[job - 1, AFTER])
-            before = end
-            job += 1
-        if falling:
-            jobs, of_block = _in_order(jobs, of_block, len(work))
-        for job in range(count):
-            last_job[of_block[job]] = job
+        jobs[0, AFTER], jobs[0, TAKES], jobs[0, JOB], last_job[0], count = -1, plan.unit_cycles, 0, 0, 1
+    jobs = jobs[:count]
+    for block in range(blocks):
+        if outputs_a and reach[block] != block:
+            _wait_for_reach(jobs, reach, last_tile, last_job, at)
+            break
     by_tile = plan.by_tile and plan.blocks_a
-    if by_tile:
-        for block in range(1, blocks):
-            if last_job[block] < 0:
-                last_job[block] = last_job[block - 1]
-    for at in range(len(work)):
-        if work[at, START] == B:
-            block = _scaled(b[BLOCK, work[at, STORE_END]], plan) if by_tile else 0
-            work[at, WAITS] = last_job[block] if by_tile else len(jobs) - 1
+    for block in range(1, blocks if by_tile else 0):
+        if last_job[block] < 0:
+            last_job[block] = last_job[block - 1]
+    for index in range(len(runs)):
+        if runs[index, STAGE] == B:
+            runs[index, WAIT] = last_job[runs[index, OF_BLOCK]] if by_tile else count - 1
     return jobs
 
 
 @helper
-def _in_order(jobs: Ints, of_block: Ints, tiles: int) -> tuple[Ints, Ints]:
-    """Sort jobs by the tile that they follow; those of one tile keep their order."""
-    begins = np.zeros(tiles + 2, dtype=np.int64)
+def _wait_for_reach(jobs: Ints, reach: Ints, last_tile: Ints, last_job: Ints, tiles: int) -> None:
+    """Let the predictor of a block that reaches into others work when the last of these is finished.
+
+    Jobs are sorted by the tile that they follow; those of one tile keep their order.
+    """
+    for block in range(1, len(last_tile)):  # of each block and all before it
+        if last_tile[block] < 0:
+            last_tile[block] = last_tile[block - 1]
+    after, before = np.empty(len(jobs), dtype=np.int64), jobs.copy()
     for job in range(len(jobs)):
-        begins[jobs[job, AFTER] + 2] += 1
-    for tile in range(tiles + 1):
-        begins[tile + 1] += begins[tile]
-    in_order, blocks = np.empty((len(jobs), 3), dtype=np.int64), np.empty(len(jobs), dtype=np.int64)
+        block = jobs[job, ENDS]
+        after[job] = jobs[job, AFTER] if reach[block] == block else last_tile[reach[block]]
+    in_order, _ = _sorted(after, tiles)
     for job in range(len(jobs)):
-        place = begins[jobs[job, AFTER] + 1]
-        begins[jobs[job, AFTER] + 1] += 1
-        in_order[place, AFTER], in_order[place, TAKES] = jobs[job, AFTER], jobs[job, TAKES]
-        blocks[place] = of_block[job]
-    return in_order, blocks
+        place = in_order[job]
+        jobs[job, AFTER], jobs[job, TAKES], jobs[place, JOB] = after[place], before[place, TAKES], job
+        last_job[before[place, ENDS]] = job
 
 
 @helper
-def _serve_several(work: Ints, first: int, last: int, end: int, free: int, limits: Limits) -> int:
-    """Serve what is asked for when the tiles `first` to `last` end, all in the cycle `end`; -1 stands for the start.
+def share_unit(jobs: Ints, outputs: Ints, plan: Plan) -> None:
+    """Share out the cycles of the unit over its jobs in the order of stage A, whose tiles finish `outputs`."""
+    whole, job = _total(outputs), 0
+    if not whole and len(jobs):
+        jobs[0, TAKES] = plan.unit_cycles
+    shared = line(plan.unit_cycles, whole)
+    for tile in range(len(outputs) if len(jobs) else 0):
+        if outputs[tile]:
+            shared, jobs[jobs[job, JOB], TAKES] = next_share(shared, outputs[tile])
+            job += 1
 
-    `free` is the cycle from which the channel is free; return the next such cycle.
+
+@helper
+def _serve_several(work: Ints, first: int, last: int, free: int, limits: Limits) -> int:
+    """Serve what is asked for when the tiles `first` to `last` end in the same cycle; -1 stands for the start.
+
+    `free` is the first cycle in which the channel is free then; return the next such cycle.
     """
     depths = (limits.ifmap, limits.filters, limits.psums)
     lowest, highest = max(first, 0), last
@@ -383,14 +386,12 @@ def _serve_several(work: Ints, first: int, last: int, end: int, free: int, limit
     for tile in range(0 if first < 0 else lowest, min(highest + 1, len(work))):
         for tensor in range(TENSORS):
             asks = tile - depths[tensor] - 1  # the tile that must have left the tensor's buffer
-            if first <= max(asks, -1) <= last and work[tile, LOAD + tensor]:
-                free = max(free, end) + work[tile, LOAD + tensor]
-                work[tile, LOAD + tensor] = free
+            if first <= max(asks, -1) <= last:
+                free += work[tile, LOAD + tensor]
+                work[tile, LOAD + tensor] = free if work[tile, LOAD + tensor] else 0
         if first <= tile <= last:
-            work[tile, STORE_END] = 0
-            if work[tile, STORE]:
-                free = max(free, end) + work[tile, STORE]
-                work[tile, STORE_END] = free
+            free += work[tile, STORE]
+            work[tile, STORE_END] = free if work[tile, STORE] else 0
     return free
 
 
@@ -408,33 +409,61 @@ def _is_asked_for(work: Ints, tile: int, first: int, limits: Limits) -> bool:
 
 
 @helper
-def run(work: Ints, jobs: Ints, limits: Limits) -> int:
-    """Run all tiles; return the cycle in which everything is done, or -1 if tiles wait for one another.
-
-    Parameters
-    ----------
-    work
-        int64 (tiles, 8): see :data:`COLUMNS`. Overwritten: the ends of loads and stores, and the first cycles of tiles.
-    jobs
-        int64 (jobs, 3): see :data:`ENDS`, which is overwritten.
-    limits
-        How far the channel works ahead and behind, and latencies.
-    """
-    tiles, count = len(work), len(jobs)
-    latency, depths = limits.latency, (limits.ifmap, limits.filters, limits.psums)
-    nothing = 0 * count  # no literal: else Numba compiles what it is passed to once more for that value
-    channel_free, array_free, unit_free = nothing, nothing, nothing
-    # The tensors with the nearest tiles first: these are the older ones.
+def _by_depth(limits: Limits) -> tuple[int, int, int]:
+    """Return the tensors in the order of their depths: what is asked for at a time is for the older tiles first."""
     near, middle, far = 0, 1, 2
+    depths = (limits.ifmap, limits.filters, limits.psums)
     if depths[middle] < depths[near]:
         near, middle = middle, near
     if depths[far] < depths[middle]:
         middle, far = far, middle
     if depths[middle] < depths[near]:
         near, middle = middle, near
-    next_near, next_middle, next_far = depths[near], depths[middle], depths[far]
-    stored = 0  # when the last store that a tile must wait for has ended
-    job = 0
+    return near, middle, far
+
+
+@helper
+def _written(work: Ints, tile: int, begin: int, ready: int, first_store: int) -> tuple[int, int]:
+    """Count the cycles from `begin` to `ready` in which the channel writes what tiles before `tile` leave.
+
+    `first_store` is the first tile whose store may end after `begin`; return it, too, as far as it goes.
+    """
+    while first_store < tile and work[first_store, STORE_END] <= begin:
+        first_store += 1
+    written = 0 * begin
+    for earlier in range(first_store, tile):
+        end = work[earlier, STORE_END]
+        written += max(min(end, ready) - max(end - work[earlier, STORE], begin), 0)
+    return written, first_store
+
+
+@helper
+def run(work: Ints, jobs: Ints, limits: Limits, out: Ints) -> int:
+    """Run all tiles; return the cycle in which everything is done, or -1 if tiles wait for one another.
+
+    Every cycle in which the array waits is attributed to its cause. A wait belongs to what comes last; of several that
+    come at once, to the loads, then to the buffer, then to the predictor. While the array waits for a load, or for a
+    store that is not overlapped, the channel writes or it reads.
+
+    Parameters
+    ----------
+    work
+        int64 (tiles, 8): see :data:`COLUMNS`. Overwritten: the ends of loads and stores, and the first cycles of tiles.
+    jobs
+        int64 (jobs, 4): see :data:`AFTER`, of which the column :data:`ENDS` is overwritten.
+    limits
+        How far the channel works ahead and behind, and latencies.
+    out
+        int64 (8,): the cycles of the four causes are added to what it holds (:data:`END`).
+    """
+    tiles, count, depths = len(work), len(jobs), (limits.ifmap, limits.filters, limits.psums)
+    near, middle, far = _by_depth(limits)
+    # What is asked for when the tile before the first one ends, when the first one ends, and so on.
+    work_near, work_middle, work_far = work[depths[near] :], work[depths[middle] :], work[depths[far] :]
+    nothing = 0 * count  # no literal: else Numba compiles what it is passed to once more for that value
+    channel_free, array_free, unit_free, job = nothing, nothing, nothing, nothing
+    stored = nothing  # when the last store that a tile must wait for has ended
+    first_store, last_store = nothing, nothing  # the first tile whose store may go on, and when the last such ends
     while job < count and jobs[job, AFTER] < 0:
         unit_free += jobs[job, TAKES]
         jobs[job, ENDS] = unit_free
@@ -443,45 +472,50 @@ def run(work: Ints, jobs: Ints, limits: Limits) -> int:
     ended = nothing - 1
     for tile in range(tiles + 1):
         # A tile that takes no time and waits for nothing ends in the same cycle: its requests are made then, too.
-        at_once = tile < tiles and work[tile, ARRAY] == 0 and not _is_asked_for(work, tile, ended, limits)
-        if not at_once:
-            if ended == tile - 1 and ended >= 0:  # nearly always so: the older tile's request comes first
-                served = max(channel_free, array_free)
-                work[ended, STORE_END] = 0
+        if tile == tiles or work[tile, ARRAY] or _is_asked_for(work, tile, ended, limits):
+            channel_free = max(channel_free, array_free)
+            if 0 <= ended == tile - 1:  # nearly always so: the older tile's request comes first
                 if work[ended, STORE]:
-                    channel_free = served = served + work[ended, STORE]
-                    work[ended, STORE_END] = served
-                later = tile + next_near
-                if later < tiles and work[later, LOAD + near]:
-                    channel_free = served = served + work[later, LOAD + near]
-                    work[later, LOAD + near] = served
-                later = tile + next_middle
-                if later < tiles and work[later, LOAD + middle]:
-                    channel_free = served = served + work[later, LOAD + middle]
-                    work[later, LOAD + middle] = served
-                later = tile + next_far
-                if later < tiles and work[later, LOAD + far]:
-                    channel_free = served = served + work[later, LOAD + far]
-                    work[later, LOAD + far] = served
+                    channel_free += work[ended, STORE]
+                    work[ended, STORE_END] = last_store = channel_free
+                if tile < len(work_near) and work_near[tile, LOAD + near]:
+                    channel_free += work_near[tile, LOAD + near]
+                    work_near[tile, LOAD + near] = channel_free
+                if tile < len(work_middle) and work_middle[tile, LOAD + middle]:
+                    channel_free += work_middle[tile, LOAD + middle]
+                    work_middle[tile, LOAD + middle] = channel_free
+                if tile < len(work_far) and work_far[tile, LOAD + far]:
+                    channel_free += work_far[tile, LOAD + far]
+                    work_far[tile, LOAD + far] = channel_free
             else:
-                channel_free = _serve_several(work, ended, tile - 1, array_free, channel_free, limits)
+                channel_free = last_store = _serve_several(work, ended, tile - 1, channel_free, limits)
             ended = tile
         if tile == tiles:
             break
-        if work[tile, WAITS] >= job:
-            return -1
         slot = tile - limits.stores - 1  # the tile that must have left the ofmap's buffer
-        if slot >= 0 and work[slot, STORE]:
-            stored = work[slot, STORE_END]
-        ready = max(array_free, stored)
-        for tensor in range(TENSORS):
-            if work[tile, LOAD + tensor]:
-                ready = max(ready, work[tile, LOAD + tensor] + latency)
-        if work[tile, WAITS] >= 0:
-            ready = max(ready, jobs[work[tile, WAITS], ENDS] + limits.job_latency)
-        if at_once and ready > array_free:
-            channel_free = _serve_several(work, ended, tile - 1, array_free, channel_free, limits)
-            ended = tile
+        if slot >= 0:
+            stored = max(stored, work[slot, STORE_END])
+        loaded = max(work[tile, LOAD], work[tile, LOAD + 1], work[tile, LOAD + 2])
+        if loaded:
+            loaded += limits.latency
+        ready, wait = max(array_free, stored, loaded), work[tile, WAITS]
+        if wait >= job:
+            return -1
+        if wait >= 0:
+            ready = max(ready, jobs[wait, ENDS] + limits.job_latency)
+        if ready > array_free:
+            if ended < tile:
+                channel_free = max(channel_free, array_free)
+                channel_free = last_store = _serve_several(work, ended, tile - 1, channel_free, limits)
+                ended = tile
+            if loaded == ready or (stored == ready and not limits.stores):
+                written = nothing
+                if last_store > array_free:
+                    written, first_store = _written(work, tile, array_free, ready, first_store)
+                out[DRAM_WRITE] += written
+                out[DRAM_READ] += ready - array_free - written
+            else:
+                out[BUFFER if stored == ready else PREDICTOR] += ready - array_free
         work[tile, START] = ready
         array_free = ready + work[tile, ARRAY]
         while job < count and jobs[job, AFTER] == tile:
@@ -491,102 +525,43 @@ def run(work: Ints, jobs: Ints, limits: Limits) -> int:
             job += 1
     if job < count:
         return -1
-    end = max(array_free, channel_free)
-    return max(end, unit_free + limits.job_latency) if count else end
+    end = max(channel_free, unit_free + limits.job_latency if count else nothing)
+    if channel_free == end:  # behind the last tile, the array waits for the end
+        written, _ = _written(work, tiles, array_free, end, first_store)
+        out[DRAM_WRITE] += written
+        out[DRAM_READ] += end - array_free - written
+    else:
+        out[PREDICTOR] += end - array_free
+    return end
 
 
 @helper
-def stalls(work: Ints, limits: Limits, end: int, out: Ints) -> None:
-    """Attribute every cycle in which the array waits, up to `end`, to its cause.
-
-    A wait belongs to what comes last; of several that come at once, to the loads, then to the buffer, then to the
-    predictor. While the array waits for a load, or for a store that is not overlapped, the channel writes or it reads.
-
-    Parameters
-    ----------
-    work
-        int64 (tiles, 8): as :func:`run` leaves it.
-    limits
-        As there.
-    end
-        The cycle in which everything is done.
-    out
-        int64 (8,), of which the four causes are overwritten: see :data:`SPILLED_WORDS`.
-    """
-    tiles, array_free, first_store, last_slot, slot_end = len(work), 0, 0, -1, 0
-    read, written, buffer, predictor = 0, 0, 0, 0
-    for tile in range(tiles + 1):  # behind the last tile, the array waits for the end
-        ready = work[tile, START] if tile < tiles else end
-        if ready > array_free:
-            slot = tile - limits.stores - 1 if tile < tiles else tiles - 1
-            while last_slot < slot:  # the end of the last store up to `slot`
-                last_slot += 1
-                if work[last_slot, STORE]:
-                    slot_end = work[last_slot, STORE_END]
-            cause = PREDICTOR
-            if slot_end == ready:
-                cause = BUFFER if limits.stores and tile < tiles else DRAM_READ
-            for tensor in range(TENSORS if tile < tiles else 0):
-                if work[tile, LOAD + tensor] and work[tile, LOAD + tensor] + limits.latency == ready:
-                    cause = DRAM_READ
-            if cause == DRAM_READ:
-                read += ready - array_free
-                while first_store < tile and work[first_store, STORE_END] <= array_free:
-                    first_store += 1
-                for store in range(first_store, tile):  # stores of later tiles begin after the wait
-                    if work[store, STORE]:
-                        begin = work[store, STORE_END] - work[store, STORE]
-                        if begin >= ready:
-                            break
-                        during = min(work[store, STORE_END], ready) - max(begin, array_free)
-                        written += during
-                        read -= during
-            elif cause == BUFFER:
-                buffer += ready - array_free
-            else:
-                predictor += ready - array_free
-        if tile < tiles:
-            array_free = ready + work[tile, ARRAY]
-    out[DRAM_READ], out[DRAM_WRITE], out[BUFFER], out[PREDICTOR] = read, written, buffer, predictor
-
-
-@helper
-def _plan(n: Ints) -> Plan:
+def plan_of(n: Ints) -> Plan:
     """Give numbers their names."""
     return Plan(n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12])
 
 
 @helper
-def _limits(n: Ints, at: int) -> Limits:
+def limits_of(n: Ints) -> Limits:
     """Give numbers their names."""
-    return Limits(n[at], n[at + 1], n[at + 2], n[at + 3], n[at + 4], n[at + 5])
+    return Limits(n[0], n[1], n[2], n[3], n[4], n[5])
 
 
 @kernel
 def order_layer(a: Ints, loads_a: Ints, b: Ints, loads_b: Ints, reach: Ints, numbers: Ints) -> tuple[Ints, Ints]:
     """Put the tiles of a layer in order: :func:`order` for one who has only numbers."""
-    return order(a, loads_a, b, loads_b, reach, _plan(numbers))
+    return order(a, loads_a, b, loads_b, reach, plan_of(numbers), np.zeros(8, dtype=np.int64))
 
 
 @kernel
 def run_ordered(work: Ints, jobs: Ints, numbers: Ints, out: Ints) -> int:
-    """Run tiles that are in order, and say in `out` what stalls: :func:`run` and :func:`stalls` for numbers."""
-    limits = _limits(numbers, 0)
-    end = run(work, jobs, limits)
-    if end >= 0:
-        stalls(work, limits, end, out)
-    return end
-
-
-@kernel
-def attribute(work: Ints, numbers: Ints, end: int, out: Ints) -> None:
-    """Attribute the waits of tiles that another engine has run: :func:`stalls` for numbers."""
-    stalls(work, _limits(numbers, 0), end, out)
+    """Run tiles that are in order: :func:`run` for numbers."""
+    return run(work, jobs, limits_of(numbers), out)
 
 
 @kernel
 def run_layer(a: Ints, loads_a: Ints, b: Ints, loads_b: Ints, reach: Ints, numbers: Ints) -> Ints:
-    """Time a layer from the tiles of its stages: int64 (8,), see :data:`SPILLED_WORDS`.
+    """Time a layer from the tiles of its stages: int64 (8,), see :data:`END`.
 
     Parameters
     ----------
@@ -599,13 +574,7 @@ def run_layer(a: Ints, loads_a: Ints, b: Ints, loads_b: Ints, reach: Ints, numbe
     numbers
         int64 (19,): the fields of :class:`Plan`, then those of :class:`Limits`.
     """
-    work, jobs = order(a, loads_a, b, loads_b, reach, _plan(numbers))
-    limits = _limits(numbers, len(numbers) - _LIMITS)
     out = np.zeros(8, dtype=np.int64)
-    out[END] = run(work, jobs, limits)
-    if out[END] >= 0:
-        stalls(work, limits, out[END], out)
-    out[LOADED] = _total(loads_a[0]) + _total(loads_a[1]) + _total(loads_b[0]) + _total(loads_b[1])
-    out[PSUM_WORDS] = _total(a[PSUMS]) + _total(b[PSUMS])
-    out[SPILLED_WORDS] = _total(a[SPILLED]) + _total(b[SPILLED])
+    work, jobs = order(a, loads_a, b, loads_b, reach, plan_of(numbers), out)
+    out[END] = run(work, jobs, limits_of(numbers[len(numbers) - _LIMITS :]), out)
     return out

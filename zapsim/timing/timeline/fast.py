@@ -7,7 +7,7 @@ import numpy as np
 from zapsim.errors import ZapsimError
 from zapsim.kernels import timeline as kernels
 from zapsim.timing.timeline.schedule import Schedule
-from zapsim.timing.timeline.times import Times, tile_table
+from zapsim.timing.timeline.times import Stalls, Times
 
 
 def run_fast(schedule: Schedule) -> Times:
@@ -18,18 +18,23 @@ def run_fast(schedule: Schedule) -> Times:
     ZapsimError
         If tiles wait for one another (a job waits for a tile that waits for the job).
     """
-    work, limits = tile_table(schedule)
-    jobs = np.zeros((len(schedule.job_cycles), 3), dtype=np.int64)
+    return run_with_stalls(schedule)[0]
+
+
+def run_with_stalls(schedule: Schedule) -> tuple[Times, Stalls]:
+    """Return when everything happens, and what the array waits for; errors are those of :func:`run_fast`."""
+    work = np.zeros((len(schedule.cycles), kernels.COLUMNS), dtype=np.int64)
+    loads = slice(kernels.LOAD, kernels.LOAD + kernels.TENSORS)
+    work[:, kernels.ARRAY], work[:, loads], work[:, kernels.STORE] = schedule.cycles, schedule.loads, schedule.stores
+    work[:, kernels.WAITS] = schedule.waits_for
+    jobs = np.zeros((len(schedule.job_cycles), kernels.JOB_COLUMNS), dtype=np.int64)
     jobs[:, kernels.AFTER], jobs[:, kernels.TAKES] = schedule.job_after, schedule.job_cycles
-    end = kernels.run_ordered(work, jobs, limits, np.zeros(8, dtype=np.int64))
+    limits = np.array((*schedule.depths, schedule.latency, schedule.job_latency), dtype=np.int64)
+    waits = np.zeros(8, dtype=np.int64)
+    end = kernels.run_ordered(work, jobs, limits, waits)
     check_end(end)
-    return Times(
-        work[:, kernels.START],
-        work[:, kernels.LOAD : kernels.LOAD + kernels.TENSORS],
-        work[:, kernels.STORE_END],
-        jobs[:, kernels.ENDS],
-        int(end),
-    )
+    times = Times(work[:, kernels.START], work[:, loads], work[:, kernels.STORE_END], jobs[:, kernels.ENDS], int(end))
+    return times, Stalls(*waits[kernels.DRAM_READ : kernels.PREDICTOR + 1].tolist())
 
 
 def check_end(end: int) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from zapsim.kernels import timeline as kernels
+from zapsim.kernels.timeline import TENSORS
 from zapsim.timing.timeline.schedule import Schedule
 
 Ints = NDArray[np.int64]
@@ -56,20 +56,26 @@ class Stalls(NamedTuple):
 
 
 def stalls(schedule: Schedule, times: Times) -> Stalls:
-    """Attribute the cycles in which the array waited (rules: :func:`zapsim.kernels.timeline.stalls`)."""
-    work, limits = tile_table(schedule)
-    moved = schedule.loads > 0
-    work[:, kernels.START], work[:, kernels.STORE_END] = times.start, times.store_end
-    work[:, kernels.LOAD : kernels.LOAD + kernels.TENSORS] = np.where(moved, times.load_end, 0)
-    out = np.zeros(8, dtype=np.int64)
-    kernels.attribute(work, limits, times.end, out)
-    return Stalls(*out[kernels.DRAM_READ : kernels.PREDICTOR + 1].tolist())
+    """Attribute the cycles in which the array waited, as :func:`zapsim.kernels.timeline.run` does, made to be read.
 
-
-def tile_table(schedule: Schedule) -> tuple[Ints, Ints]:
-    """Put a schedule into the table on which the kernels work, and its depths and latencies behind one another."""
-    work = np.zeros((len(schedule.cycles), kernels.COLUMNS), dtype=np.int64)
-    work[:, kernels.ARRAY], work[:, kernels.STORE] = schedule.cycles, schedule.stores
-    work[:, kernels.LOAD : kernels.LOAD + kernels.TENSORS] = schedule.loads
-    work[:, kernels.WAITS] = schedule.waits_for
-    return work, np.array((*schedule.depths, schedule.latency, schedule.job_latency), dtype=np.int64)
+    A wait belongs to what comes last; of several that come at once, to the loads, then to the buffer, then to the
+    predictor. While the array waits for a load, or for a store that is not overlapped, the channel writes or it reads.
+    Behind the last tile, the array waits for the end.
+    """
+    tiles, behind = len(times.start), schedule.depths[TENSORS]
+    begins, ends = np.append(0, times.start + schedule.cycles), np.append(times.start, times.end)
+    stored = np.append(0, np.maximum.accumulate(times.store_end))  # when all stores of the first tiles have ended
+    loaded = np.max(times.load_end + schedule.latency, axis=1, where=schedule.loads > 0, initial=0)
+    read, written, buffer, predictor = 0, 0, 0, 0
+    for tile in np.flatnonzero(ends > begins).tolist():
+        begin, end = int(begins[tile]), int(ends[tile])
+        last_store = stored[tiles] if tile == tiles else stored[max(tile - behind, 0)]
+        if (tile < tiles and loaded[tile] == end) or (last_store == end and (tile == tiles or not behind)):
+            overlaps = np.minimum(times.store_end, end) - np.maximum(times.store_end - schedule.stores, begin)
+            writing = int(overlaps[overlaps > 0].sum())
+            written, read = written + writing, read + end - begin - writing
+        elif last_store == end:
+            buffer += end - begin
+        else:
+            predictor += end - begin
+    return Stalls(read, written, buffer, predictor)
