@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.kernels._jit import kernel
-from zapsim.kernels.shares import portion
+from zapsim.kernels.shares import share_out
 
 Ints = NDArray[np.int64]
 
@@ -163,13 +163,5 @@ def strip_table(
             table[6, tile] = block
             tile += 1
     for row in range(3):
-        whole, reached, before = 0, 0, 0
-        for tile in range(count):
-            whole += table[row, tile]
-        for tile in range(count):
-            if table[row, tile]:
-                reached += table[row, tile]
-                end = portion(totals[row], reached, whole) if totals[row] else 0
-                table[row, tile] = end - before
-                before = end
+        share_out(totals[row], table[row], table[row])
     return table

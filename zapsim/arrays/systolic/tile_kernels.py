@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zapsim.kernels._jit import helper, kernel
-from zapsim.kernels.shares import portion
+from zapsim.kernels.shares import share_out
 
 Ints = NDArray[np.int64]
 
@@ -439,13 +439,7 @@ def walk_stage(work: Ints, numbers: Ints) -> tuple[Ints, Ints]:
 @helper
 def _share_coded(ifmap: Ints, coded: int, plain: int) -> None:
     """Let every tile have its share of the words that DRAM holds of a map of `plain` words."""
-    whole, reached, before = 0, 0, 0
-    for words in ifmap:
-        whole += words
-    total = (whole * coded + plain - 1) // plain
-    for at in range(len(ifmap)):
-        if ifmap[at]:
-            reached += ifmap[at]
-            end = portion(total, reached, whole)
-            ifmap[at] = end - before
-            before = end
+    words = 0 * plain
+    for tile in range(len(ifmap)):
+        words += ifmap[tile]
+    share_out((words * coded + plain - 1) // plain, ifmap, ifmap)
