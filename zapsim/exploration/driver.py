@@ -21,7 +21,7 @@ from zapsim.exploration.space import Space
 from zapsim.exploration.store import MemoryStore, Store
 from zapsim.exploration.strategies import Strategy, check_size, grid, random, sobol
 
-_CHUNK_SECONDS = 0.4
+_CHUNK_SECONDS = 0.6
 """Time that a task should take: long enough to hide its way to a worker and back, short enough to lose little."""
 
 _MOST_PER_TASK = 256

@@ -48,6 +48,10 @@ def family_key(arch: ArchSpec, policy: Policy) -> Hashable:
     return arch.name, engine_inputs(arch).to_map, arch.predictor.model_dump_json(exclude=faster), policy
 
 
+def _equal(some: Ints, others: Ints) -> bool:
+    return some is others or np.array_equal(some, others)
+
+
 class Timelines:
     """The timelines of one layer that have run: designs whose buffers make no difference to a layer have the same."""
 
@@ -58,7 +62,7 @@ class Timelines:
         """Run the tiles of `plan` with the numbers of each design (:func:`zapsim.kernels.timeline_rows.run_rows`)."""
         alike = self._ran.setdefault((plan.a.shape, plan.b.shape, rows.tobytes()), [])
         for before, ran in alike:
-            if all(map(np.array_equal, before[:-1], plan[:-1])):
+            if all(map(_equal, before[-2::-1], plan[-2::-1])):  # the largest table last
                 return ran
         ran = run_rows(*plan[:-1], rows)
         alike.append((plan, ran))
