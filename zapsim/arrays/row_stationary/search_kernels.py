@@ -600,15 +600,17 @@ def _frame_bound(
 
 
 @helper
-def _try_largest(
+def _try_some(
     layer: Layer, array: Array, strips: Strips, aim: Aim, frame: Frame, totals: NDArray[np.int64], best: Best
 ) -> None:
-    """Try the mapping of a frame with the largest n, and the largest p that goes with it."""
-    n, e, p, q, r, t = frame
-    p = min(p, _most_p(layer, array, strips, n, e, q, r, t))
-    if p > 0:
-        m = _best_m(layer, array, strips, n, e, p, q, r, t)
-        _try(layer, array, strips, aim, (m, n, e, p, q, r, t), totals, best)
+    """Try mappings of a frame: the largest n, half of it, and so on to 1, each with the largest p that fits."""
+    n, e, most_p, q, r, t = frame
+    while n > 0:
+        p = min(most_p, _most_p(layer, array, strips, n, e, q, r, t))
+        if p > 0:
+            m = _best_m(layer, array, strips, n, e, p, q, r, t)
+            _try(layer, array, strips, aim, (m, n, e, p, q, r, t), totals, best)
+        n //= 2
 
 
 @helper
@@ -634,7 +636,7 @@ def _promising(
     """List the (e, q, r, t) that fit PEs, spads and GLB and may be better than the best.
 
     Costs fall as n and p grow, so a bound for the largest holds for all. Of each frame whose bound is the least so far,
-    one mapping is tried, so that few others remain. Return the frames and their number.
+    some mappings are tried, so that few others remain. Return the frames and their number.
     """
     K, C = layer.K, layer.C
     frames, count = Frames(np.empty((64, 7), np.int64), np.empty(64, np.float64)), 0
@@ -676,7 +678,7 @@ def _promising(
                     frames = _added(frames, count, frame, words, bound)
                     if bound < least or (bound == least and words < least_words):
                         least, least_words = bound, words
-                        _try_largest(layer, array, strips, aim, frame, totals, best)
+                        _try_some(layer, array, strips, aim, frame, totals, best)
                     count += 1
     return frames, count
 
@@ -724,7 +726,7 @@ def best_mapping(
         most_n, most_p = _largest(layer, array, strips, e, q, r, t)
         if most_n > 0:
             frame = min(n, most_n), e, min(p, most_p), q, r, t
-            _try_largest(layer, array, strips, aim, frame, totals, best)
+            _try_some(layer, array, strips, aim, frame, totals, best)
 
     frames, count = _promising(layer, array, strips, aim, totals, best, exhaustive)
     # Small bounds first; sorted no better than into a few classes, each of which is twice as wide as the one before.
