@@ -73,7 +73,7 @@ def test_kernels_find_what_numpy_finds_for_large_layers(arch: str, name: str, st
 
 
 def test_what_was_found_before_changes_nothing() -> None:
-    """The search tries the mapping first that it found last for the same strips, as far as it fits."""
+    """The search tries the mapping first that it found last for a layer, as far as it fits."""
     spec = load_arch("eyeriss")
     shape, array = ConvShape("", N=2, C=24, H=20, W=20, K=40, R=3, S=3), Resources.of(spec)
     for rows, glb_words, strips in ((12, 60000, 1), (12, 3000, 2), (24, 60000, 1), (3, 3000, 1), (12, 60000, 2)):
@@ -102,7 +102,7 @@ def test_trying_everything_finds_the_same() -> None:
 @given(case=cases())
 def test_strips_are_those_of_the_tables(case: tuple[ConvShape, Resources, Stages]) -> None:
     shape, array, stages = case
-    (strips, _), widest = tabulate(shape, array, stages), widest_strip(shape, array, stages)
+    strips, widest = tabulate(shape, array, stages), widest_strip(shape, array, stages)
     once = replace(array, ifmap_strips=1, psum_strips=1)
     np.testing.assert_array_equal(strips.glb, np.array(glb_table(shape, once, stages)))
     for number, stage in enumerate(stages):

@@ -43,7 +43,7 @@ def compiled_search(
     pointers = array.compact and any(stage.by_mask for stage in objective.stages)
     if pointers or any(price < 0 for _, price in objective.prices):
         return search(shape, array, objective, exhaustive=exhaustive)
-    strips, last = tabulate(shape, array, objective.stages)
+    strips, last = tabulate(shape, array, objective.stages), _last(shape, tuple(s.pixels for s in objective.stages))
     aim = _aim(objective.name, objective.prices, objective.link)
     best = best_mapping(_layer(shape), _array(array), strips, aim, exhaustive, last)
     m, n, e, p, q, r, t = best.tolist()
@@ -73,19 +73,20 @@ def _array(array: Resources) -> Ints:
     return np.array(resources)
 
 
-def tabulate(shape: ConvShape, array: Resources, stages: Stages) -> tuple[Strips, Ints]:
-    """Tabulate the strips of all stages, and the most words that one of these needs in the GLB, which holds it once.
+@lru_cache(maxsize=1024)
+def _last(shape: ConvShape, pixels: tuple[Pixels, ...]) -> Ints:
+    """Return where the kernel keeps the mapping that it found last for a layer, from which it starts: int64 (6,)."""
+    return np.zeros(6, dtype=np.int64)
 
-    Return, too, where the search keeps the mapping that it found last for these strips: int64 (6,).
-    """
+
+def tabulate(shape: ConvShape, array: Resources, stages: Stages) -> Strips:
+    """Tabulate the strips of all stages, and the most words that one of these needs in the GLB, which holds it once."""
     widest = widest_strip(shape, array, stages)
     return _tabulated(shape, stages, array.rows_per_column, array.compact, widest)
 
 
 @lru_cache(maxsize=256)
-def _tabulated(
-    shape: ConvShape, stages: Stages, rows_per_column: int, compact: bool, widest: int
-) -> tuple[Strips, Ints]:
+def _tabulated(shape: ConvShape, stages: Stages, rows_per_column: int, compact: bool, widest: int) -> Strips:
     """Tabulate strips for all arrays that differ in nothing else."""
     tables = [_table(shape, stage.pixels, rows_per_column, widest) for stage in stages]
     glb = [
@@ -99,8 +100,7 @@ def _tabulated(
         starts.append(table[1] + before)
         before += len(table[2])
     sums, kinds = np.array([table[0] for table in tables]), np.concatenate([table[2] for table in tables])
-    strips = Strips(np.max(glb, axis=0), np.array(settled, dtype=np.int64), sums, np.array(starts), kinds)
-    return strips, np.zeros(6, dtype=np.int64)
+    return Strips(np.max(glb, axis=0), np.array(settled, dtype=np.int64), sums, np.array(starts), kinds)
 
 
 @lru_cache(maxsize=1024)

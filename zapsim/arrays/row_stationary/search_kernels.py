@@ -701,8 +701,8 @@ def best_mapping(
     exhaustive
         Whether every mapping is tried.
     last
-        int64 (6,), overwritten: (n, e, p, q, r, t) of the best mapping. If they are not 0, they are tried first, which
-        saves time if they are good, and changes nothing else.
+        int64 (6,), overwritten: (n, e, p, q, r, t) of the best mapping. If they are not 0, they are tried first, as far
+        as they fit, which saves time if they are good, and changes nothing else.
 
     Returns
     -------
@@ -722,7 +722,8 @@ def best_mapping(
 
     n, e, p, q, r, t = last[0], last[1], last[2], last[3], last[4], last[5]
     sets, beside = _sets(layer, array, max(e, 1))
-    if n > 0 and q <= _most_q(layer, array) and r <= sets and t <= sets // r * beside:
+    sets_fit = 0 < r <= sets and t <= min(sets // max(r, 1) * beside, layer.K)
+    if n > 0 and e < widths and q <= _most_q(layer, array) and (r - 1) * q < layer.C and sets_fit:
         most_n, most_p = _largest(layer, array, strips, e, q, r, t)
         if most_n > 0:
             frame = min(n, most_n), e, min(p, most_p), q, r, t
