@@ -421,21 +421,6 @@ def _by_depth(limits: Limits) -> tuple[int, int, int]:
 
 
 @helper
-def _written(work: Ints, tile: int, begin: int, ready: int, first_store: int) -> tuple[int, int]:
-    """Count the cycles from `begin` to `ready` in which the channel writes what tiles before `tile` leave.
-
-    `first_store` is the first tile whose store may end after `begin`; return it, too, as far as it goes.
-    """
-    while first_store < tile and work[first_store, STORE_END] <= begin:
-        first_store += 1
-    written = 0 * begin
-    for earlier in range(first_store, tile):
-        end = work[earlier, STORE_END]
-        written += max(min(end, ready) - max(end - work[earlier, STORE], begin), 0)
-    return written, first_store
-
-
-@helper
 def run(work: Ints, jobs: Ints, limits: Limits, out: Ints) -> int:
     """Run all tiles; return the cycle in which everything is done, or -1 if tiles wait for one another.
 
@@ -461,7 +446,7 @@ def run(work: Ints, jobs: Ints, limits: Limits, out: Ints) -> int:
     nothing = 0 * count  # no literal: else Numba compiles what it is passed to once more for that value
     channel_free, array_free, unit_free, job = nothing, nothing, nothing, nothing
     stored = nothing  # when the last store that a tile must wait for has ended
-    first_store, last_store = nothing, nothing  # the first tile whose store may go on, and when the last such ends
+    first_store, last_store = nothing, nothing  # the first store that may go on, and when the last one ends, or later
     while job < count and jobs[job, AFTER] < 0:
         unit_free += jobs[job, TAKES]
         jobs[job, ENDS] = unit_free
@@ -507,11 +492,16 @@ def run(work: Ints, jobs: Ints, limits: Limits, out: Ints) -> int:
                 channel_free = last_store = _serve_several(work, ended, tile - 1, channel_free, limits)
                 ended = tile
             if loaded == ready or (stored == ready and not limits.stores):
-                written = nothing
+                out[DRAM_READ] += ready - array_free
                 if last_store > array_free:
-                    written, first_store = _written(work, tile, array_free, ready, first_store)
-                out[DRAM_WRITE] += written
-                out[DRAM_READ] += ready - array_free - written
+                    while first_store < tile and work[first_store, STORE_END] <= array_free:
+                        first_store += 1
+                    for earlier in range(first_store, tile):
+                        store_end = work[earlier, STORE_END]
+                        written = min(store_end, ready) - max(store_end - work[earlier, STORE], array_free)
+                        if written > 0:
+                            out[DRAM_WRITE] += written
+                            out[DRAM_READ] -= written
             else:
                 out[BUFFER if stored == ready else PREDICTOR] += ready - array_free
         work[tile, START] = ready
@@ -523,13 +513,9 @@ def run(work: Ints, jobs: Ints, limits: Limits, out: Ints) -> int:
             job += 1
     if job < count:
         return -1
+    # Behind the last tile, the array waits for the end; the channel has nothing to bring any more.
     end = max(channel_free, unit_free + limits.job_latency if count else nothing)
-    if channel_free == end:  # behind the last tile, the array waits for the end
-        written, _ = _written(work, tiles, array_free, end, first_store)
-        out[DRAM_WRITE] += written
-        out[DRAM_READ] += end - array_free - written
-    else:
-        out[PREDICTOR] += end - array_free
+    out[DRAM_WRITE if channel_free == end else PREDICTOR] += end - array_free
     return end
 
 
