@@ -176,25 +176,25 @@ def _first_tiles(block: Ints, blocks_of: int, blocks: int) -> Ints:
 
     Blocks of stage B (`blocks_of` of them) go with those of stage A.
     """
-    first, following = np.full(blocks + 1, len(block), dtype=np.int64), 0 * blocks
-    for tile in range(len(block)):
+    first, following = np.zeros(blocks + 1, dtype=np.int64), 1
+    for tile in range(len(block) if blocks > 1 else 0):
         scaled = block[tile] if blocks == blocks_of else ((block[tile] + 1) * blocks - 1) // blocks_of
         while following <= scaled:
             first[following] = tile
             following += 1
+    first[following:] = len(block)
     return first
 
 
 @helper
 def _outputs_of_z(a: Ints, plan: Plan) -> Ints:
-    """Count the outputs of each block that has a tile of stage Z; (0,) without that stage."""
+    """Count the outputs of each block that has a tile of stage Z (of a layer that is one block: 1); (0,) without Z."""
+    outputs = np.zeros(max(plan.blocks_a, 1) if plan.by_tile else 1, dtype=np.int64)
     if not plan.array_cycles:
-        return np.zeros(0, dtype=np.int64)
-    outputs = np.zeros(max(plan.blocks_a, 1), dtype=np.int64)
+        return outputs[:0]
     if not plan.by_tile:
-        outputs[-1] = 1
-        return outputs
-    for tile in range(a.shape[1]):
+        outputs[0] = 1
+    for tile in range(a.shape[1] if plan.by_tile else 0):
         outputs[a[BLOCK, tile]] += a[OUTPUTS, tile]
     return outputs
 
@@ -202,8 +202,7 @@ def _outputs_of_z(a: Ints, plan: Plan) -> Ints:
 @helper
 def _stage_z(z_outputs: Ints, plan: Plan) -> Ints:
     """Make a table like those of the other stages, int64 (7, blocks): stage Z is shared out over blocks."""
-    table = np.zeros((7, len(z_outputs)), dtype=np.int64)
-    whole = _total(z_outputs)
+    table, whole = np.zeros((7, len(z_outputs)), dtype=np.int64), _total(z_outputs)
     cycles, words = line(plan.array_cycles, whole), line(plan.reread, whole)
     for block in range(len(z_outputs)):
         cycles, table[CYCLES, block] = next_share(cycles, z_outputs[block])
@@ -212,39 +211,34 @@ def _stage_z(z_outputs: Ints, plan: Plan) -> Ints:
 
 
 @helper
-def _add_run(runs: Ints, count: int, stage: int, first: int, tiles: int, block: int) -> int:
-    """Put a run behind `count` others, if it has any tiles; return how many there are then."""
-    runs[count, STAGE], runs[count, FIRST], runs[count, TILES] = stage, first, tiles
-    runs[count, OF_BLOCK], runs[count, WAIT] = block, -1
-    return count + (1 if tiles else 0)
-
-
-@helper
 def _sequence(a: Ints, b: Ints, reach: Ints, plan: Plan, z_outputs: Ints) -> Ints:
     """Put the tiles of all stages in the array's order, as runs (:data:`STAGE`).
 
     By tile, the later stages of a block come when stage A has reached what the predictor's window sees of other blocks,
-    and has had one block more to do meanwhile if the predictor is a unit of its own. `z_outputs` is that of
-    :func:`_outputs_of_z`.
+    and has had one block more to do meanwhile if the predictor is a unit of its own. Else the layer is one block.
+    `z_outputs` is that of :func:`_outputs_of_z`.
     """
-    blocks, has_z = plan.blocks_a, len(z_outputs) > 0
-    runs, count = np.empty((3 * max(blocks, 1) + 1, 5), dtype=np.int64), 0 * blocks
-    if not plan.by_tile or not blocks:
-        count = _add_run(runs, count, A, 0, a.shape[1], 0)
-        count = _add_run(runs, count, Z, len(z_outputs) - 1, 1 if has_z and z_outputs[-1] else 0, 0)
-        count = _add_run(runs, count, B, 0, b.shape[1], 0)
-        return runs[:count]
-    turn, more = np.empty(blocks, dtype=np.int64), 0 if plan.array_cycles else 1
-    for block in range(blocks):
+    blocks, more = plan.blocks_a if plan.by_tile and plan.blocks_a else 1, 0 if plan.array_cycles else 1
+    turn = np.zeros(blocks, dtype=np.int64)
+    for block in range(blocks if blocks > 1 else 0):
         turn[block] = min(reach[block] + more, blocks - 1)
     in_turn, begins = _sorted(turn, blocks)
-    first_a, first_b = _first_tiles(a[BLOCK], blocks, blocks), _first_tiles(b[BLOCK], plan.blocks_b, blocks)
+    first_a, first_b = _first_tiles(a[BLOCK], plan.blocks_a, blocks), _first_tiles(b[BLOCK], plan.blocks_b, blocks)
+    runs, count = np.empty((3 * blocks, 5), dtype=np.int64), 0
     for now in range(blocks):
-        count = _add_run(runs, count, A, first_a[now], first_a[now + 1] - first_a[now], now)
+        runs[count, STAGE], runs[count, OF_BLOCK] = A, now
+        runs[count, FIRST], runs[count, TILES] = first_a[now], first_a[now + 1] - first_a[now]
+        count += 1
         for later in range(begins[now], begins[now + 1]):
             block = in_turn[later]
-            count = _add_run(runs, count, Z, block, 1 if has_z and z_outputs[block] else 0, block)
-            count = _add_run(runs, count, B, first_b[block], first_b[block + 1] - first_b[block], block)
+            if len(z_outputs) and z_outputs[block]:
+                runs[count, STAGE], runs[count, OF_BLOCK] = Z, block
+                runs[count, FIRST], runs[count, TILES] = block, 1
+                count += 1
+            runs[count, STAGE], runs[count, OF_BLOCK] = B, block
+            runs[count, FIRST], runs[count, TILES] = first_b[block], first_b[block + 1] - first_b[block]
+            count += 1
+    runs[:, WAIT] = -1
     return runs[:count]
 
 
@@ -263,7 +257,10 @@ def order(a: Ints, loads_a: Ints, b: Ints, loads_b: Ints, reach: Ints, plan: Pla
     # The bits of a mask that did not fit on chip come back in the order of stage B.
     psums_b = _with_shares(b[PSUMS], plan.spilled, b[CYCLES], 1)
     psum_words, spilled_words, loaded = _total(a[PSUMS]) + _total(b[PSUMS]), _total(a[SPILLED]) + _total(b[SPILLED]), 0
-    work, at = np.empty((_total(runs[:, TILES].copy()), COLUMNS), dtype=np.int64), nothing
+    tiles, at = nothing, nothing
+    for index in range(len(runs)):
+        tiles += runs[index, TILES]
+    work = np.empty((tiles, COLUMNS), dtype=np.int64)
     kept_ifmap = kept_filters = kept_psums = kept_stored = _Request(nothing, nothing)
     for index in range(len(runs)):
         stage, first, wait = runs[index, STAGE], runs[index, FIRST], runs[index, WAIT]
@@ -309,8 +306,9 @@ def _jobs(a: Ints, outputs_a: int, reach: Ints, plan: Plan, runs: Ints) -> Ints:
     jobs, blocks = np.empty((a.shape[1] + 1, JOB_COLUMNS), dtype=np.int64), max(plan.blocks_a, 1)
     if not plan.unit_cycles:
         return jobs[:0]
-    last_tile, last_job = np.full(blocks, -1, dtype=np.int64), np.full(blocks, -1, dtype=np.int64)
-    shared, at, count = line(plan.unit_cycles, outputs_a), 0, 0
+    last_tile, last_job = np.empty(blocks, dtype=np.int64), np.empty(blocks, dtype=np.int64)
+    last_tile[:], last_job[:] = -1, -1
+    shared, at, count = line(plan.unit_cycles, outputs_a), 0 * blocks, 0 * blocks  # no literals: see :func:`run`
     for index in range(len(runs)):
         if runs[index, STAGE] == A:
             for place in range(runs[index, FIRST], runs[index, FIRST] + runs[index, TILES]):
@@ -423,21 +421,6 @@ def _by_depth(limits: Limits) -> tuple[int, int, int]:
 
 
 @helper
-def _written(work: Ints, tile: int, begin: int, ready: int, first_store: int) -> tuple[int, int]:
-    """Count the cycles from `begin` to `ready` in which the channel writes what tiles before `tile` leave.
-
-    `first_store` is the first tile whose store may end after `begin`; return it, too, as far as it goes.
-    """
-    while first_store < tile and work[first_store, STORE_END] <= begin:
-        first_store += 1
-    written = 0 * begin
-    for earlier in range(first_store, tile):
-        end = work[earlier, STORE_END]
-        written += max(min(end, ready) - max(end - work[earlier, STORE], begin), 0)
-    return written, first_store
-
-
-@helper
 def run(work: Ints, jobs: Ints, limits: Limits, out: Ints) -> int:
     """Run all tiles; return the cycle in which everything is done, or -1 if tiles wait for one another.
 
@@ -463,7 +446,7 @@ def run(work: Ints, jobs: Ints, limits: Limits, out: Ints) -> int:
     nothing = 0 * count  # no literal: else Numba compiles what it is passed to once more for that value
     channel_free, array_free, unit_free, job = nothing, nothing, nothing, nothing
     stored = nothing  # when the last store that a tile must wait for has ended
-    first_store, last_store = nothing, nothing  # the first tile whose store may go on, and when the last such ends
+    first_store, last_store = nothing, nothing  # the first store that may go on, and when the last one ends, or later
     while job < count and jobs[job, AFTER] < 0:
         unit_free += jobs[job, TAKES]
         jobs[job, ENDS] = unit_free
@@ -509,11 +492,16 @@ def run(work: Ints, jobs: Ints, limits: Limits, out: Ints) -> int:
                 channel_free = last_store = _serve_several(work, ended, tile - 1, channel_free, limits)
                 ended = tile
             if loaded == ready or (stored == ready and not limits.stores):
-                written = nothing
+                out[DRAM_READ] += ready - array_free
                 if last_store > array_free:
-                    written, first_store = _written(work, tile, array_free, ready, first_store)
-                out[DRAM_WRITE] += written
-                out[DRAM_READ] += ready - array_free - written
+                    while first_store < tile and work[first_store, STORE_END] <= array_free:
+                        first_store += 1
+                    for earlier in range(first_store, tile):
+                        store_end = work[earlier, STORE_END]
+                        written = min(store_end, ready) - max(store_end - work[earlier, STORE], array_free)
+                        if written > 0:
+                            out[DRAM_WRITE] += written
+                            out[DRAM_READ] -= written
             else:
                 out[BUFFER if stored == ready else PREDICTOR] += ready - array_free
         work[tile, START] = ready
@@ -525,13 +513,9 @@ def run(work: Ints, jobs: Ints, limits: Limits, out: Ints) -> int:
             job += 1
     if job < count:
         return -1
+    # Behind the last tile, the array waits for the end; the channel has nothing to bring any more.
     end = max(channel_free, unit_free + limits.job_latency if count else nothing)
-    if channel_free == end:  # behind the last tile, the array waits for the end
-        written, _ = _written(work, tiles, array_free, end, first_store)
-        out[DRAM_WRITE] += written
-        out[DRAM_READ] += end - array_free - written
-    else:
-        out[PREDICTOR] += end - array_free
+    out[DRAM_WRITE if channel_free == end else PREDICTOR] += end - array_free
     return end
 
 
