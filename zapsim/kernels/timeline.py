@@ -182,7 +182,8 @@ def _first_tiles(block: Ints, blocks_of: int, blocks: int) -> Ints:
         while following <= scaled:
             first[following] = tile
             following += 1
-    first[following:] = len(block)
+    for none_left in range(following, blocks + 1):
+        first[none_left] = len(block)
     return first
 
 
@@ -238,7 +239,8 @@ def _sequence(a: Ints, b: Ints, reach: Ints, plan: Plan, z_outputs: Ints) -> Int
             runs[count, STAGE], runs[count, OF_BLOCK] = B, block
             runs[count, FIRST], runs[count, TILES] = first_b[block], first_b[block + 1] - first_b[block]
             count += 1
-    runs[:, WAIT] = -1
+    for index in range(count):
+        runs[index, WAIT] = -1
     return runs[:count]
 
 
@@ -255,7 +257,7 @@ def order(a: Ints, loads_a: Ints, b: Ints, loads_b: Ints, reach: Ints, plan: Pla
     weights = line(plan.weights, outputs_a if outputs_a else a.shape[1])
     masks, ofmap = line(plan.spilled, outputs_a), line(plan.ofmap, outputs_a + _total(b[OUTPUTS]))
     # The bits of a mask that did not fit on chip come back in the order of stage B.
-    psums_b = _with_shares(b[PSUMS], plan.spilled, b[CYCLES], 1)
+    psums_b, loads_z = _with_shares(b[PSUMS], plan.spilled, b[CYCLES], 1), np.zeros((2, len(z_outputs)), dtype=np.int64)
     psum_words, spilled_words, loaded = _total(a[PSUMS]) + _total(b[PSUMS]), _total(a[SPILLED]) + _total(b[SPILLED]), 0
     tiles, at = nothing, nothing
     for index in range(len(runs)):
@@ -266,7 +268,7 @@ def order(a: Ints, loads_a: Ints, b: Ints, loads_b: Ints, reach: Ints, plan: Pla
         stage, first, wait = runs[index, STAGE], runs[index, FIRST], runs[index, WAIT]
         part, loads, psums = (a, loads_a, a[PSUMS]) if stage == A else (b, loads_b, psums_b)
         if stage == Z:
-            part, loads, psums = z, z[IFMAP : FILTERS + 1], z[PSUMS]
+            part, loads, psums = z, loads_z, z[PSUMS]
         has_psums = psum_words > 0 or (stage == B and plan.spilled > 0) or stage == Z
         has_weights, has_masks = stage == A and plan.weights > 0, stage == A and plan.spilled > 0
         for place in range(first, first + runs[index, TILES]):
@@ -307,7 +309,8 @@ def _jobs(a: Ints, outputs_a: int, reach: Ints, plan: Plan, runs: Ints) -> Ints:
     if not plan.unit_cycles:
         return jobs[:0]
     last_tile, last_job = np.empty(blocks, dtype=np.int64), np.empty(blocks, dtype=np.int64)
-    last_tile[:], last_job[:] = -1, -1
+    for block in range(blocks):
+        last_tile[block], last_job[block] = -1, -1
     shared, at, count = line(plan.unit_cycles, outputs_a), 0 * blocks, 0 * blocks  # no literals: see :func:`run`
     for index in range(len(runs)):
         if runs[index, STAGE] == A:
