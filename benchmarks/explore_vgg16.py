@@ -49,11 +49,20 @@ class Run:
 
 
 class Watch(threading.Thread):
-    """Samples the memory of a process and its children four times per second."""
+    """Samples memory and processor time of a process and its children four times per second.
+
+    The processor time of workers that nobody waits for is known by their last sample only.
+    """
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
         self._pid, self.most = pid, 0
+        self._seconds: dict[int, float] = {}
+
+    @property
+    def processor(self) -> float:
+        """Processor seconds of all processes."""
+        return sum(self._seconds.values())
 
     def run(self) -> None:
         """Sample until the process is gone."""
@@ -67,6 +76,8 @@ class Watch(threading.Thread):
             for one in family:
                 try:
                     total += one.memory_full_info().pss
+                    used = one.cpu_times()
+                    self._seconds[one.pid] = used.user + used.system
                 except (psutil.NoSuchProcess, psutil.AccessDenied):
                     continue
             self.most = max(self.most, total)
@@ -94,7 +105,7 @@ def explore(space: Path, out: Path, workers: int) -> Run:
     watch.start()
     if process.wait():
         raise SystemExit("the exploration failed")
-    seconds, processor = time.perf_counter() - start, _children_seconds() - before
+    seconds, processor = time.perf_counter() - start, max(_children_seconds() - before, watch.processor)
     return Run(seconds, processor, watch.most, len(results(out)))
 
 

@@ -199,6 +199,15 @@ class ConvShape:
         """Leave out what was computed: texts have other hashes in other processes."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
+    @property
+    def nameless(self) -> ConvShape:
+        """The same layer without a name, as valid as this one."""
+        if not self.name:
+            return self
+        copy = object.__new__(ConvShape)
+        copy.__dict__.update(self.__getstate__(), name="")
+        return copy
+
     def batch(self, N: int) -> ConvShape:
         """Copy the layer with a batch of N images."""
         return replace(self, N=N)

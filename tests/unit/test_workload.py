@@ -1,5 +1,7 @@
 """Layer shapes: sizes, counts, and invalid shapes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -106,3 +108,11 @@ def test_workload():
         Workload("net", ())
     with pytest.raises(WorkloadError, match=r"^workload net: layer names must be unique, got twice: a$"):
         Workload("net", (*layers, conv(name="a")))
+
+
+def test_without_its_name_a_layer_is_what_it_was():
+    shape = ConvShape("conv", C=8, H=9, W=9, K=4, R=3, S=3, stride=(2, 2), groups=2)
+    assert shape.nameless == replace(shape, name="")
+    assert hash(shape.nameless) == hash(replace(shape, name=""))
+    assert shape.nameless.nameless is shape.nameless
+    assert shape.name == "conv"

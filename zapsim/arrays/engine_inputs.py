@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pydantic_core import to_json
 
@@ -51,4 +51,4 @@ def _json(section: Section) -> bytes:
 @once_per_object
 def without_name(shape: ConvShape) -> ConvShape:
     """Return a layer's shape with an empty name, which only messages and pinned mappings read."""
-    return replace(shape, name="")
+    return shape.nameless

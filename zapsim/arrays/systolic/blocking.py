@@ -40,6 +40,8 @@ def blocked(shape: ConvShape, mapping: SystolicMapping, arch: ArchSpec, coded: f
     coded
         Size of the ifmap in DRAM as a share of its plain size.
     """
+    if mapping.array.blocking == "none" and mapping.array.dataflow != "output-stationary":
+        return mapping
     word_cycles = arch.word_bytes * arch.clock / (arch.dram.bandwidth * (1 - arch.dram.refresh))
     return _best(without_name(shape), mapping, arch.glb_words, word_cycles, coded)
 
@@ -52,8 +54,6 @@ def _best(
     if mapping.array.dataflow == "output-stationary":
         beside = glb_words - mapping.T * _side_by_side(mapping)
         return replace(mapping, drifts=shape.ifmap_words <= beside)
-    if mapping.array.blocking == "none":
-        return mapping
 
     def cost(choice: _Choice) -> tuple[float, int]:
         moved = choice.ifmap * coded + choice.filters + 2 * choice.spilled

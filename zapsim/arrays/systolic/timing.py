@@ -14,9 +14,10 @@ import numpy as np
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import STANDARD, WHOLE_LAYER, Demand, Served, StageResult, StageShare
+from zapsim.arrays.engine_inputs import without_name
 from zapsim.arrays.gating import outputs_per_pixel, switching_macs
 from zapsim.arrays.systolic.blocking import blocked
-from zapsim.arrays.systolic.mapping import SystolicMapping, map_systolic, systolic_array
+from zapsim.arrays.systolic.mapping import SystolicMapping, map_systolic, systolic_array, unblocked
 from zapsim.arrays.systolic.pace import stage_cycles
 from zapsim.arrays.systolic.tiles import fold_tiles
 from zapsim.arrays.systolic.walk import (
@@ -66,7 +67,7 @@ class SystolicEngine:
             frame = demand.once(stage_frame, shape, arch, mapping)
             table = frame.dense
             if masked:
-                table, switching = demand.summary(masked_tiles, frame.key)
+                table, switching = demand.summary(masked_tiles, (without_name(shape), unblocked(mapping)))
             ran = walked(frame, table)
         else:
             work, issued = dense_work(mapping), None

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from zapsim.arch.spec import ArchSpec
 from zapsim.arrays.engine import Demand
-from zapsim.arrays.engine_inputs import without_name
 from zapsim.arrays.gating import switching_macs
 from zapsim.arrays.systolic.dram_words import operand_numbers
-from zapsim.arrays.systolic.mapping import SystolicMapping, unblocked
+from zapsim.arrays.systolic.mapping import SystolicMapping
 from zapsim.arrays.systolic.pace import once_cycles
 from zapsim.arrays.systolic.tile_kernels import Stage, walk_stage
 from zapsim.arrays.systolic.tiles import MOST_TILES, piece_size, pixel_reach, windows_apart
@@ -65,8 +64,6 @@ class StageFrame:
     ----------
     dense
         Table of the work if every output is computed.
-    key
-        The layer and its mapping without blocks: what :func:`masked_tiles` takes.
     numbers
         What :func:`zapsim.arrays.systolic.tile_kernels.walk_stage` takes.
     blocks, reach, visits, ifmap_apart, by_pixels
@@ -76,7 +73,6 @@ class StageFrame:
     """
 
     dense: Counters
-    key: tuple[ConvShape, SystolicMapping]
     numbers: Counters
     blocks: int
     reach: Counters
@@ -94,7 +90,6 @@ def stage_frame(shape: ConvShape, arch: ArchSpec, mapping: SystolicMapping, dema
     part = array.blocking == "searched" and demand.mask is not None and not demand.gate and demand.positions is not None
     return StageFrame(
         dense_table(mapping),
-        (without_name(shape), unblocked(mapping)),
         np.array(walk_numbers(shape, mapping, arch.glb_words, in_group, part, coded), dtype=np.int64),
         blocks,
         pixel_reach(shape, mapping.groups, in_group, 1) if by_pixels else np.arange(blocks, dtype=np.int64),
