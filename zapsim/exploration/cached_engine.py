@@ -22,7 +22,7 @@ from zapsim.arrays.engine_inputs import engine_inputs, without_name
 from zapsim.remembered import once_per_object
 from zapsim.workload import ConvShape
 
-CAPACITY = 24 * 2**20
+CAPACITY = 16 * 2**20
 """Bytes of tiles that are kept: about those of one layer on a few kinds of arrays."""
 
 _MOST_MAPPINGS = 4096
