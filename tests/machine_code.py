@@ -1,4 +1,4 @@
-"""Make the archive of machine code that comes with zapsim: ``python -m tests.machine_code``.
+"""Build the archive of machine code that comes with zapsim: ``python -m tests.machine_code``.
 
 The shipped architectures run in a process of its own, which compiles for the processors that the archive is for. What
 it keeps is what the archive holds.
@@ -74,7 +74,7 @@ def archive_of(members: dict[str, bytes]) -> bytes:
 
 
 def main() -> None:
-    """Make the archive anew."""
+    """Rebuild the archive."""
     with TemporaryDirectory() as cache:
         settings = {
             "PYTHONHASHSEED": "0",  # Numba names things in the order of sets

@@ -15,11 +15,13 @@ from zapsim.arrays.engine import Demand
 from zapsim.arrays.engines import ENGINES
 from zapsim.arrays.lanes import use_kernels
 from zapsim.arrays.row_stationary.pass_kernels import SUMS
+from zapsim.arrays.systolic.blocking import _all_blocks
 from zapsim.arrays.systolic.dram_words import dram_words
-from zapsim.arrays.systolic.mapping import Blocking, map_systolic, systolic_array
+from zapsim.arrays.systolic.mapping import Blocking, map_systolic, systolic_array, unblocked
+from zapsim.arrays.systolic.pace import stage_cycles
 from zapsim.arrays.systolic.tile_kernels import fold_table
 from zapsim.arrays.systolic.timing import stage_on_arrays
-from zapsim.arrays.systolic.walk import stage_frame, walked, work_table
+from zapsim.arrays.systolic.walk import masked_tiles, stage_frame, walked, work_table
 from zapsim.arrays.systolic.work import Work, dense_work, masked_work, one_by_one
 from zapsim.arrays.tiles import Tiles, tile_table
 from zapsim.kernels.loads import APART, STAYS, TAKES_ROOM, beside_stage_a
@@ -142,14 +144,52 @@ def test_systolic_stages_walked_and_step_by_step(data: st.DataObject) -> None:
             part = array.blocking == "searched"
         demand = Demand(mask, positions, ifmap_coded_words=coded)
         work, _ = masked_work(mapping, mask, False, positions)
-    found = walked(stage_frame(shape, spec, mapping, demand), work_table(work))
-    wanted = stage_on_arrays(shape, spec, mapping, work, part, demand)
-    assert found.tiles.table.tolist() == wanted.tiles.table.tolist()
-    for name in ("cycles", "active_pes", "totals", "imbalance"):
-        assert getattr(found, name) == getattr(wanted, name), name
-    for name in ("blocks", "visits", "free_words", "ifmap_apart", "ifmap_stays", "filters_stay"):
-        assert getattr(found.tiles, name) == getattr(wanted.tiles, name), name
-    assert found.tiles.reach.tolist() == wanted.tiles.reach.tolist()
+    frame, wanted = (
+        stage_frame(shape, spec, mapping, demand),
+        stage_on_arrays(shape, spec, mapping, work, part, demand),
+    )
+    as_timed = frame.dense if demand.mask is None else masked_tiles(demand, (shape, unblocked(mapping))).table
+    for table in (work_table(work), as_timed):
+        found = walked(frame, table)
+        assert found.tiles.table.tolist() == wanted.tiles.table.tolist()
+        for name in ("cycles", "active_pes", "totals", "imbalance"):
+            assert getattr(found, name) == getattr(wanted, name), name
+        for name in ("blocks", "visits", "free_words", "ifmap_apart", "ifmap_stays", "filters_stay"):
+            assert getattr(found.tiles, name) == getattr(wanted.tiles, name), name
+        assert found.tiles.reach.tolist() == wanted.tiles.reach.tolist()
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_macs_that_switch_are_those_of_issued_outputs(data: st.DataObject) -> None:
+    """With gated inputs, whether or not the number of vectors says everything about the tiles."""
+    draw = data.draw
+    shape, array = draw(systolic_cases.shapes()), draw(systolic_cases.arrays()).model_copy(update={"count": 1})
+    mask, mapping = PackedMap.from_bool(draw(systolic_cases.masks(shape))), map_systolic(shape, array)
+    size = (shape.N, shape.P, shape.Q, shape.groups)
+    window = np.random.default_rng(draw(st.integers(0, 99))).integers(0, shape.macs_per_output + 1, size, np.int32)
+    demand = Demand(mask, window_nonzero=window)
+    _, issued = masked_work(mapping, mask, True)
+    assert issued is not None
+    wanted = int((issued.astype(np.int64).T.reshape(size) * window).sum())
+    assert masked_tiles(demand, (shape, mapping)).switching == wanted
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_blocks_are_weighed_by_what_they_take(data: st.DataObject) -> None:
+    """Cycles and DRAM words of all that a buffer can hold, in one call and step by step."""
+    draw = data.draw
+    shape = draw(systolic_cases.shapes())
+    array = draw(systolic_cases.arrays().filter(lambda one: one.dataflow != "output-stationary"))
+    array = array.model_copy(update={"count": 1, "blocking": "searched"})
+    glb_words = array.pe_count + array.cols + draw(st.integers(0, 400))
+    choices = _all_blocks(shape, map_systolic(shape, array), glb_words)
+    for choice in choices if len(choices) > 1 else []:
+        dense = dense_work(choice.mapping)
+        ifmap, filters, _, spilled = dram_words(shape, choice.mapping, one_by_one(dense), glb_words).table.sum(axis=1)
+        cycles = stage_cycles(choice.mapping, dense).cycles.total
+        assert choice[1:] == (cycles, ifmap, filters, spilled)
 
 
 @settings(max_examples=40)

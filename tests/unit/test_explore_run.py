@@ -1,5 +1,6 @@
 """Whole explorations: the same table from one process, from several, from a cluster, and after crashes."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
 from zapsim.errors import ZapsimError
 from zapsim.exploration import driver, store
-from zapsim.exploration.backends import Processes
+from zapsim.exploration.backends import Processes, Serial
 from zapsim.exploration.cluster import WITHOUT_DASHBOARD, Cluster
 from zapsim.exploration.driver import RunOptions, run_space
 from zapsim.exploration.evaluate import Evaluator
@@ -97,6 +98,13 @@ def test_results_are_those_of_single_runs(mixed, tmp_path):
     assert row["cycle_saving"] == result.cycle_saving
     assert row["latency_ms"] == pytest.approx(1e3 * result.policy.cycles.total / arch.clock, rel=1e-12)
     assert row["accuracy_drop"] == 0.5
+
+
+def test_one_process_looks_for_garbage_seldom_and_only_meanwhile(mixed):
+    space, before = mixed[0], gc.get_threshold()
+    with Serial(space, False):
+        assert gc.get_threshold() > before
+    assert gc.get_threshold() == before
 
 
 def test_designs_that_do_not_fit_are_counted(mixed):

@@ -34,7 +34,7 @@ class Process:
         monkeypatch.setattr(_cache, "_said", set())
 
     def start(self):
-        """Start anew, with what is in the file."""
+        """Start again, with what is in the file."""
         kept_mappings._kept.cache_clear()
         self.searches = 0
 
@@ -98,7 +98,7 @@ def test_a_file_of_another_search_does_not_count(process, monkeypatch):
         (_cache.sealed(b'{"of": "STATE", "mappings": {"KEY": [1, 1, 1, 1, 1, 1, 0]}}'), False),
     ],
 )
-def test_a_file_that_is_of_no_use_is_written_anew(process, capsys, content, said):
+def test_a_file_that_is_of_no_use_is_replaced(process, capsys, content, said):
     expected = process.find()
     process.end()
     (path,) = process.folder.iterdir()

@@ -40,7 +40,7 @@ def processor():
 
 
 @pytest.fixture(autouse=True)
-def anew():
+def without_what_was_read():
     _ahead._archive.cache_clear()
     _ahead._digest.cache_clear()
     yield
@@ -57,7 +57,7 @@ def entries():
 
 def test_the_machine_code_is_of_the_present_source():
     stale = [kernel for name, kernel, kinds in entries() if name != _ahead.member(kernel, kinds, source_of(kernel))]
-    assert not stale, f"`make kernels` makes the machine code anew, which comes with zapsim, of {', '.join(stale)}"
+    assert not stale, f"run `make kernels`: the machine code in the archive is out of date for {', '.join(stale)}"
 
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT) or WHERE != ("linux", "x86_64"), reason="nothing is shipped for it")

@@ -66,7 +66,7 @@ def build_parser(only: str = "") -> argparse.ArgumentParser:
     Parameters
     ----------
     only
-        The one command that will be parsed, which is quicker; a word that is no command stands for all.
+        The command that will be parsed: its options alone are declared, which is quicker. Any other word: all commands.
     """
     parser = _Parser(
         prog="zapsim",

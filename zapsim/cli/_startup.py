@@ -19,11 +19,11 @@ _PLUGINS = "pydantic.plugin._loader"
 
 
 _COLLECTED_AFTER = 20_000, 50, 25
-"""Objects, collections of young objects and collections of older ones, after which Python looks for circles."""
+"""Objects, collections of young objects and collections of older ones, after which Python collects garbage."""
 
 
 def begin_start(collects: bool) -> None:
-    """Let Python look for circles among objects less often, or not before :func:`end_start`.
+    """Let Python look for reference cycles less often, or not before :func:`end_start`.
 
     To load libraries makes many objects, and nearly all stay.
     """
@@ -33,7 +33,7 @@ def begin_start(collects: bool) -> None:
 
 
 def end_start() -> None:
-    """Look for circles from now on, if this process has not done so; what is there now stays."""
+    """Look for reference cycles from now on, if nobody has so far; objects that are there now are left alone."""
     if not gc.isenabled():
         gc.freeze()
         gc.enable()

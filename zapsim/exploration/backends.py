@@ -74,7 +74,6 @@ class Serial(AbstractContextManager["Serial"]):
     def __exit__(self, *_: object) -> None:
         self._waiting.clear()
         gc.set_threshold(*self._thresholds)
-        gc.unfreeze()
 
     def has_room(self) -> bool:
         """Tell whether there is nothing to do."""

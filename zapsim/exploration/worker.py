@@ -41,17 +41,17 @@ def prepare(job: Job) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides when this one ends
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _one_thread()
+    gc.freeze()
     collect_rarely()
     _evaluator(job)
 
 
 def collect_rarely() -> tuple[int, int, int]:
-    """Look for garbage seldom: designs leave hardly any cycles, and what they share makes every look long.
+    """Look for reference cycles seldom: designs leave hardly any, and what they share makes every look long.
 
     Return how often it was before (:func:`gc.get_threshold`).
     """
     before = gc.get_threshold()
-    gc.freeze()
     gc.set_threshold(20_000, 20, 50)
     return before
 

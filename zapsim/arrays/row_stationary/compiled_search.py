@@ -12,7 +12,7 @@ import numpy as np
 
 from zapsim.arch.arrays import PassParameters
 from zapsim.arrays.row_stationary.bounds import Stages
-from zapsim.arrays.row_stationary.mapping import Ints, Resources, ceil, touched
+from zapsim.arrays.row_stationary.mapping import Ints, Resources, ceil, ifmap_columns
 from zapsim.arrays.row_stationary.search import Link, Objective, Prices, search
 from zapsim.arrays.row_stationary.search_kernels import (
     TOTALS,
@@ -53,10 +53,9 @@ def compiled_search(
 @lru_cache(maxsize=256)
 def _layer(shape: ConvShape) -> Ints:
     """Say what the kernels need of a layer: the fields of their :class:`Layer`."""
-    columns = int(touched(shape, np.array(shape.Q), axis=1))
     layer = Layer(
-        shape.K_per_group, shape.C_per_group, shape.N, shape.R, shape.S, shape.Q, shape.groups, columns,
-        shape.C * shape.W * shape.N,
+        shape.K_per_group, shape.C_per_group, shape.N, shape.R, shape.S, shape.Q, shape.groups,
+        ifmap_columns(shape), shape.C * shape.W * shape.N,
     )  # fmt: skip
     return np.array(layer)
 
