@@ -22,7 +22,7 @@ from tests.explore_support import VOLATILE, load, space_of
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
 from zapsim.errors import ZapsimError
-from zapsim.exploration import driver, store
+from zapsim.exploration import driver, sent_traces, store
 from zapsim.exploration.backends import Processes, Serial
 from zapsim.exploration.cluster import WITHOUT_DASHBOARD, Cluster
 from zapsim.exploration.driver import RunOptions, run_space
@@ -167,6 +167,48 @@ def test_a_scheduler_that_goes_ends_the_run_in_a_line(mixed, tmp_path):
             explored(space, folder, RunOptions(scheduler=cluster.scheduler_address), Stops())
     _, found = explored(space, folder, RunOptions(workers=1))
     assert stable(found).equals(table)
+
+
+@pytest.mark.parametrize("largest", [2**28, 0])
+def test_workers_elsewhere_need_no_shared_path(tmp_path, monkeypatch, largest):
+    space = load(tmp_path, **MIXED)
+    _, table = explored(space, None)
+    (path,) = {workload.path for workload in space.workloads}
+
+    class Elsewhere(Cluster):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            path.rename(path.with_suffix(".moved"))  # as if workers did not see it
+
+    monkeypatch.setattr("zapsim.exploration.cluster.Cluster", Elsewhere)
+    monkeypatch.setattr("zapsim.exploration.cluster._LARGEST_SENT", largest)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=False, protocol="tcp://", **WITHOUT_DASHBOARD
+    ) as cluster:
+        options = RunOptions(scheduler=cluster.scheduler_address)
+        if not largest:
+            with pytest.raises(ZapsimError, match=path.name):
+                explored(space, None, options)
+            return
+        _, found = explored(space, None, options)
+    assert stable(found).equals(stable(table))
+    (kept,) = (tmp_path / "cache" / "zapsim" / "traces").iterdir()
+    assert kept.read_bytes() == path.with_suffix(".moved").read_bytes()
+
+
+def test_a_damaged_copy_is_replaced_and_few_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(sent_traces, "_MOST_KEPT", 2)
+    sent_traces.keep_trace("a", b"whole")
+    kept = tmp_path / "zapsim" / "traces" / "a.safetensors"
+    kept.write_bytes(b"who")
+    sent_traces.keep_trace("a", b"whole")
+    assert kept.read_bytes() == b"whole"
+    os.utime(kept, (1, 1))
+    for name in ("b", "c"):
+        sent_traces.keep_trace(name, b"another")
+    assert sorted(one.stem for one in kept.parent.iterdir()) == ["b", "c"]
 
 
 def test_nobody_at_the_address(mixed, monkeypatch):

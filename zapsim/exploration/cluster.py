@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from concurrent.futures import CancelledError
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ from distributed.comm.core import CommClosedError
 
 from zapsim.errors import ZapsimError
 from zapsim.exploration.backends import Finished, Task, cores
+from zapsim.exploration.sent_traces import keep_trace
 from zapsim.exploration.space import Space
 from zapsim.exploration.worker import Job, evaluate_job
 
@@ -32,10 +33,25 @@ WITHOUT_DASHBOARD: dict[str, Any] = {"dashboard_address": ":0", "scheduler_kwarg
 """Options of a local cluster that shows nothing; without an address, all ask for the same port, and Dask warns."""
 
 
+_LARGEST_SENT = 2**28
+"""Bytes of a trace that the scheduler hands to workers; larger ones they read from the path that this process uses."""
+
+
+class SendTrace(distributed.WorkerPlugin):
+    """Gives a trace to every worker, also to those that come later; it passes the scheduler once for each."""
+
+    def __init__(self, trace_sha256: str, content: bytes) -> None:
+        self._trace_sha256, self._content = trace_sha256, content
+
+    def setup(self, worker: object) -> None:
+        """Keep the trace on the worker's machine."""
+        keep_trace(self._trace_sha256, self._content)
+
+
 class Cluster(AbstractContextManager["Cluster"]):
     """Evaluates on the workers of a Dask scheduler.
 
-    Workers read the traces from the paths that this process uses.
+    Workers elsewhere get the traces through the scheduler, and keep them by content.
 
     Parameters
     ----------
@@ -56,6 +72,7 @@ class Cluster(AbstractContextManager["Cluster"]):
         self._job = Job(space, with_layers)
         self._scheduler = scheduler
         self._open = ExitStack()
+        self._sent: list[str] = []
         self._flying: dict[distributed.Future[Any], Task] = {}
         # Dask logs a traceback for each connection that is lost, which is said in a line here.
         log = logging.getLogger("distributed.client")
@@ -74,8 +91,17 @@ class Cluster(AbstractContextManager["Cluster"]):
             except (OSError, TimeoutError, ValueError) as error:
                 self._open.close()
                 raise ZapsimError(f"{scheduler}: no Dask cluster with workers answers ({_first_line(error)})") from None
+            self._send_traces(space)
         self.workers: int = sum(self.client.nthreads().values())
         self._most = 2 * self.workers
+
+    def _send_traces(self, space: Space) -> None:
+        """Give the traces to all workers of this exploration."""
+        for trace_sha256, path in {workload.trace_sha256: workload.path for workload in space.workloads}.items():
+            if path.stat().st_size <= _LARGEST_SENT:
+                name = f"zapsim-{self._job.name}-{trace_sha256}"
+                self.client.register_plugin(SendTrace(trace_sha256, path.read_bytes()), name=name)
+                self._sent.append(name)
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +110,9 @@ class Cluster(AbstractContextManager["Cluster"]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.client.cancel(list(self._flying))
+        with suppress(OSError, TimeoutError):  # the scheduler may be gone
+            for name in self._sent:
+                self.client.unregister_worker_plugin(name)
         self._open.close()
 
     def has_room(self) -> bool:

@@ -27,11 +27,11 @@ from zapsim.exploration.expression import Names
 from zapsim.exploration.family import Family, Timelines, fair_baselines, family_key
 from zapsim.exploration.lattice import Design
 from zapsim.exploration.network_sums import NetworkSums
+from zapsim.exploration.sent_traces import open_trace
 from zapsim.exploration.space import Constraint, Space, Workload, path_values, quality_metrics
 from zapsim.metrics import METRICS, Known, Simulated, Value
 from zapsim.simulation import check_named_layers
 from zapsim.timing.residency import Residency, resident_maps
-from zapsim.tracefile.reader import Trace
 from zapsim.tracefile.records import LayerTrace
 from zapsim.version import __version__
 
@@ -265,9 +265,7 @@ class Evaluator:
         return self._traces[key]
 
     def _read(self, workload: Workload) -> list[list[LayerTrace]]:
-        trace = Trace(workload.path)
-        if trace.hash != workload.trace_sha256:
-            raise TraceError(f"{workload.path}: is not the trace that the space was made with")
+        trace = open_trace(workload)
         indices, batch = trace.image_indices(self._space.images), self._space.batch
         starts = range(0, len(indices), batch)
         return [list(trace.layers(workload.point, indices[start : start + batch])) for start in starts]
