@@ -21,7 +21,7 @@ from tests.builders import trace_header, write_trace
 from tests.explore_support import VOLATILE, load, space_of
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
-from zapsim.errors import ZapsimError
+from zapsim.errors import TraceError, ZapsimError
 from zapsim.exploration import driver, sent_traces, store
 from zapsim.exploration.backends import Processes, Serial
 from zapsim.exploration.cluster import WITHOUT_DASHBOARD, Cluster
@@ -195,6 +195,23 @@ def test_workers_elsewhere_need_no_shared_path(tmp_path, monkeypatch, largest):
     assert stable(found).equals(stable(table))
     (kept,) = (tmp_path / "cache" / "zapsim" / "traces").iterdir()
     assert kept.read_bytes() == path.with_suffix(".moved").read_bytes()
+    with pytest.raises(ZapsimError, match=path.name):  # what was sent to workers is for them
+        explored(space, None)
+
+
+def test_a_worker_that_cannot_keep_a_trace_says_why(tmp_path, monkeypatch):
+    space = load(tmp_path)
+    workload = space.workloads[0]
+    content = workload.path.read_bytes()
+    workload.path.unlink()
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    sent_traces.keep_trace(workload.trace_sha256, content)
+    try:
+        with pytest.raises(TraceError, match=r"tiny.* no such .*; the one that was sent could not be kept: .*Not a"):
+            sent_traces.open_trace(workload)
+    finally:
+        sent_traces.forget_trace(workload.trace_sha256)
 
 
 def test_a_damaged_copy_is_replaced_and_few_are_kept(tmp_path, monkeypatch):

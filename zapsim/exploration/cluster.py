@@ -15,7 +15,7 @@ from distributed.comm.core import CommClosedError
 
 from zapsim.errors import ZapsimError
 from zapsim.exploration.backends import Finished, Task, cores
-from zapsim.exploration.sent_traces import keep_trace
+from zapsim.exploration.sent_traces import forget_trace, keep_trace
 from zapsim.exploration.space import Space
 from zapsim.exploration.worker import Job, evaluate_job
 
@@ -46,6 +46,10 @@ class SendTrace(distributed.WorkerPlugin):
     def setup(self, worker: object) -> None:
         """Keep the trace on the worker's machine."""
         keep_trace(self._trace_sha256, self._content)
+
+    def teardown(self, worker: object) -> None:
+        """Leave the copy for later explorations; those that did not send it do not see it."""
+        forget_trace(self._trace_sha256)
 
 
 class Cluster(AbstractContextManager["Cluster"]):
