@@ -22,8 +22,8 @@ from tests.explore_support import VOLATILE, load, space_of
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
 from zapsim.errors import TraceError, ZapsimError
-from zapsim.exploration import driver, sent_traces, store
-from zapsim.exploration.backends import Processes, Serial
+from zapsim.exploration import driver, sent_traces, store, worker
+from zapsim.exploration.backends import Processes, Serial, Task
 from zapsim.exploration.cluster import WITHOUT_DASHBOARD, Cluster
 from zapsim.exploration.driver import RunOptions, run_space
 from zapsim.exploration.evaluate import Evaluator
@@ -197,6 +197,30 @@ def test_workers_elsewhere_need_no_shared_path(tmp_path, monkeypatch, largest):
     assert kept.read_bytes() == path.with_suffix(".moved").read_bytes()
     with pytest.raises(ZapsimError, match=path.name):  # what was sent to workers is for them
         explored(space, None)
+
+
+def test_workers_that_come_later_are_used(mixed, monkeypatch):
+    space, _, _ = mixed
+    numbers = [space.lattice.number(design) for design in space.lattice.walk()]
+    monkeypatch.setattr("zapsim.exploration.cluster._LOOK_SECONDS", 0.0)
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, protocol="tcp://", **WITHOUT_DASHBOARD
+        ) as cluster,
+        Cluster(space, False, cluster.scheduler_address, None) as backend,
+    ):
+        assert backend.has_room()
+        assert backend.workers == 1
+        cluster.scale(2)
+        cluster.wait_for_workers(2)
+        assert backend.has_room()
+        assert backend.workers == 2
+        first = next(iter(cluster.workers.values()))
+        backend.client.retire_workers([first.address])
+        backend.submit(Task(tuple(numbers[:2])))
+        (finished,) = backend.collect()
+        assert [design.number for design in finished.results] == numbers[:2]
+    assert not worker._jobs
 
 
 def test_a_worker_that_cannot_keep_a_trace_says_why(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager, ExitStack, suppress
@@ -17,7 +18,7 @@ from zapsim.errors import ZapsimError
 from zapsim.exploration.backends import Finished, Task, cores
 from zapsim.exploration.sent_traces import forget_trace, keep_trace
 from zapsim.exploration.space import Space
-from zapsim.exploration.worker import Job, evaluate_job
+from zapsim.exploration.worker import Job, drop_job, evaluate_job, take_job
 
 LOCAL = "local"
 """Stands for a cluster on this machine instead of an address."""
@@ -37,19 +38,30 @@ _LARGEST_SENT = 2**28
 """Bytes of a trace that the scheduler hands to workers; larger ones they read from the path that this process uses."""
 
 
-class SendTrace(distributed.WorkerPlugin):
-    """Gives a trace to every worker, also to those that come later; it passes the scheduler once for each."""
+_TASKS_PER_WORKER = 2
+"""One that it works on, and the next, so that it need not wait."""
 
-    def __init__(self, trace_sha256: str, content: bytes) -> None:
-        self._trace_sha256, self._content = trace_sha256, content
+_LOOK_SECONDS = 5.0
+"""How often new workers are looked for."""
+
+
+class SendJob(distributed.WorkerPlugin):
+    """Gives a job and its traces to every worker, once, also to those that come later; tasks then only name it."""
+
+    def __init__(self, job: Job, traces: dict[str, bytes]) -> None:
+        self._job, self._traces = job, traces
 
     def setup(self, worker: object) -> None:
-        """Keep the trace on the worker's machine."""
-        keep_trace(self._trace_sha256, self._content)
+        """Keep the traces on the worker's machine, and the job in its memory."""
+        for trace_sha256, content in self._traces.items():
+            keep_trace(trace_sha256, content)
+        take_job(self._job)
 
     def teardown(self, worker: object) -> None:
-        """Leave the copy for later explorations; those that did not send it do not see it."""
-        forget_trace(self._trace_sha256)
+        """Leave the traces for later explorations; those that did not send them do not see them."""
+        drop_job(self._job.name)
+        for trace_sha256 in self._traces:
+            forget_trace(trace_sha256)
 
 
 class Cluster(AbstractContextManager["Cluster"]):
@@ -76,12 +88,12 @@ class Cluster(AbstractContextManager["Cluster"]):
         self._job = Job(space, with_layers)
         self._scheduler = scheduler
         self._open = ExitStack()
-        self._sent: list[str] = []
         self._flying: dict[distributed.Future[Any], Task] = {}
         # Dask logs a traceback for each connection that is lost, which is said in a line here.
         log = logging.getLogger("distributed.client")
         self._open.callback(log.setLevel, log.level)
         log.setLevel(logging.CRITICAL)
+        traces: dict[str, bytes] = {}
         if scheduler == LOCAL:
             self._open.enter_context(dask.config.set(_LOCAL_SETTINGS))
             local = distributed.LocalCluster(
@@ -95,17 +107,14 @@ class Cluster(AbstractContextManager["Cluster"]):
             except (OSError, TimeoutError, ValueError) as error:
                 self._open.close()
                 raise ZapsimError(f"{scheduler}: no Dask cluster with workers answers ({_first_line(error)})") from None
-            self._send_traces(space)
-        self.workers: int = sum(self.client.nthreads().values())
-        self._most = 2 * self.workers
+            traces = _sendable(space)
+        self.client.register_plugin(SendJob(self._job, traces), name=self._job.name)
+        self._finished = distributed.as_completed(loop=self.client.loop)
+        self._look_for_workers()
 
-    def _send_traces(self, space: Space) -> None:
-        """Give the traces to all workers of this exploration."""
-        for trace_sha256, path in {workload.trace_sha256: workload.path for workload in space.workloads}.items():
-            if path.stat().st_size <= _LARGEST_SENT:
-                name = f"zapsim-{self._job.name}-{trace_sha256}"
-                self.client.register_plugin(SendTrace(trace_sha256, path.read_bytes()), name=name)
-                self._sent.append(name)
+    def _look_for_workers(self) -> None:
+        self.workers: int = max(1, sum(self.client.nthreads().values()))
+        self._looked = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -115,17 +124,21 @@ class Cluster(AbstractContextManager["Cluster"]):
     ) -> None:
         self.client.cancel(list(self._flying))
         with suppress(OSError, TimeoutError):  # the scheduler may be gone
-            for name in self._sent:
-                self.client.unregister_worker_plugin(name)
+            self.client.unregister_worker_plugin(self._job.name)
         self._open.close()
 
     def has_room(self) -> bool:
         """Tell whether another task would keep a worker busy."""
-        return len(self._flying) < self._most
+        if time.monotonic() - self._looked > _LOOK_SECONDS:
+            with suppress(OSError, TimeoutError):  # the scheduler may be gone, which collecting says
+                self._look_for_workers()
+        return len(self._flying) < _TASKS_PER_WORKER * self.workers
 
     def submit(self, task: Task) -> None:
         """Take a task."""
-        self._flying[self.client.submit(evaluate_job, self._job, task.numbers, pure=False)] = task
+        future = self.client.submit(evaluate_job, self._job.name, task.numbers, pure=False)
+        self._flying[future] = task
+        self._finished.add(future)
 
     def collect(self) -> Iterable[Finished]:
         """Wait until at least one task has ended; if its worker died, its results are lost.
@@ -138,9 +151,8 @@ class Cluster(AbstractContextManager["Cluster"]):
         if not self._flying:
             return []
         try:
-            finished = distributed.wait(list(self._flying), return_when="FIRST_COMPLETED").done
             ended = []
-            for future in finished:
+            for future in self._finished.next_batch():
                 task = self._flying.pop(future)
                 lost = isinstance(future.exception(), distributed.KilledWorker)
                 ended.append(Finished(task, None if lost else future.result()))
@@ -151,6 +163,12 @@ class Cluster(AbstractContextManager["Cluster"]):
                 "the designs that are on disk"
             ) from None
         return ended
+
+
+def _sendable(space: Space) -> dict[str, bytes]:
+    """Return the content of the traces that the scheduler hands to workers, by hash."""
+    traces = {workload.trace_sha256: workload.path for workload in space.workloads}
+    return {key: path.read_bytes() for key, path in traces.items() if path.stat().st_size <= _LARGEST_SENT}
 
 
 def _first_line(error: Exception) -> str:

@@ -191,24 +191,25 @@ class Driver:
             self._collect()
 
     def _collect(self) -> None:
+        """Keep what has ended, all in one file: the busier this process is, the more designs share a file's cost."""
+        designs: list[EvaluatedDesign] = []
         for finished in self._backend.collect():
             self._in_flight -= 1
-            self._finish(finished)
-
-    def _finish(self, finished: Finished) -> None:
-        """Keep results; try failed designs once more, each alone; record those that failed twice as errors."""
-        designs: list[EvaluatedDesign] = []
-        task = finished.task
-        for result in finished.results or [FailedDesign(number, "the worker process died") for number in task.numbers]:
-            if isinstance(result, EvaluatedDesign):
-                designs.append(result)
-            elif task.attempt == 0:
-                self._retries.append(Task((result.number,), attempt=1))
-            else:
-                designs.append(EvaluatedDesign(result.number, "error", result.error, {}))
+            designs += self._final(finished)
         self._store.add(designs)
         self._watcher.advance(designs)
         self._count(designs)
+
+    def _final(self, finished: Finished) -> Iterable[EvaluatedDesign]:
+        """Return final results; try failed designs once more, each alone; those that failed twice are errors."""
+        task = finished.task
+        for result in finished.results or [FailedDesign(number, "the worker process died") for number in task.numbers]:
+            if isinstance(result, EvaluatedDesign):
+                yield result
+            elif task.attempt == 0:
+                self._retries.append(Task((result.number,), attempt=1))
+            else:
+                yield EvaluatedDesign(result.number, "error", result.error, {})
 
     def _count(self, designs: Iterable[EvaluatedDesign]) -> None:
         for design in designs:

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
@@ -19,7 +20,7 @@ from zapsim.exploration.space import Space
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """The space of an exploration; `name` tells it from others whose tasks the same process gets."""
+    """The space of an exploration; `name` tells it from others that the same process works on."""
 
     space: Space
     with_layers: bool
@@ -34,6 +35,12 @@ class _Local(threading.local):
 
 
 _local = _Local()
+
+_jobs: dict[str, Job] = {}
+"""Jobs that were handed to this process, by name."""
+
+_takers: Counter[str] = Counter()
+"""How often each job was handed to this process: workers may be threads of it."""
 
 
 def prepare(job: Job) -> None:
@@ -80,10 +87,23 @@ def evaluate_prepared(numbers: Sequence[int]) -> list[Evaluation]:
     return _local.evaluator(numbers)
 
 
-def evaluate_job(job: Job, numbers: Sequence[int]) -> list[Evaluation]:
-    """Evaluate designs of `job` in a process that other jobs use, too, possibly in several threads."""
+def take_job(job: Job) -> None:
+    """Remember a job that others work on in this process, too, so that its tasks need only name it."""
+    _jobs[job.name] = job
+    _takers[job.name] += 1
+
+
+def drop_job(name: str) -> None:
+    """Forget a job that has ended, once all who took it say so."""
+    _takers[name] -= 1
+    if not _takers[name]:
+        del _takers[name], _jobs[name]
+
+
+def evaluate_job(name: str, numbers: Sequence[int]) -> list[Evaluation]:
+    """Evaluate designs of a job that this process has taken, possibly in several threads."""
     _one_thread()
-    return _evaluator(job)(numbers)
+    return _evaluator(_jobs[name])(numbers)
 
 
 def _evaluator(job: Job) -> Evaluator:
