@@ -21,7 +21,17 @@ from pathlib import Path
 from benchmarks.measure import Expected, Row
 from benchmarks.page import update
 
-GROUPS = ("points", "masks", "mappings", "scaling", "start", "explore_vgg16", "search_against_grid", "scalesim")
+GROUPS = (
+    "points",
+    "masks",
+    "mappings",
+    "scaling",
+    "start",
+    "explore_vgg16",
+    "search_against_grid",
+    "cluster",
+    "scalesim",
+)
 """The modules, each with a function ``rows``."""
 
 

@@ -376,6 +376,19 @@ def test_another_space_is_noticed(tmp_path, changes, what):
     assert "\n" not in str(found.value)
 
 
+@pytest.mark.parametrize(
+    ("workers", "pace", "size"), [(1, 0.01, 60), (32, 0.01, 60), (256, 0.01, 480), (256, 1e-4, 2048)]
+)
+def test_tasks_grow_with_the_number_of_workers(mixed, workers, pace, size):
+    space = mixed[0]
+    backend = Serial(space, False)
+    backend.workers = workers
+    one = driver.Driver(space, driver.make_strategy(space), backend, store.MemoryStore(space), Silent(), None)
+    one._pace = pace
+    assert one._chunk_size(10**6) == size
+    assert one._chunk_size(7) == 7
+
+
 def test_another_trace_is_noticed(tmp_path):
     explored(load(tmp_path), tmp_path / "out")
     space = load(tmp_path)

@@ -155,7 +155,7 @@ class Cluster(AbstractContextManager["Cluster"]):
             for future in self._finished.next_batch():
                 task = self._flying.pop(future)
                 lost = isinstance(future.exception(), distributed.KilledWorker)
-                ended.append(Finished(task, None if lost else future.result()))
+                ended.append(Finished(task, None if lost else future.result().evaluations))
         except (CancelledError, CommClosedError):  # Dask cancels what it loses sight of
             self._flying.clear()
             raise ZapsimError(

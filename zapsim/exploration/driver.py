@@ -26,6 +26,9 @@ _CHUNK_SECONDS = 0.6
 
 _MOST_PER_TASK = 256
 
+_FEW_WORKERS = 32
+"""With more, tasks grow in proportion: some 8 ms of this process for each would otherwise take most of its time."""
+
 MOST_WORKERS = 256
 """Processes that one exploration starts on a machine, or asks of a Dask cluster."""
 
@@ -170,9 +173,10 @@ class Driver:
             start += size
 
     def _chunk_size(self, left: int) -> int:
-        by_time = round(_CHUNK_SECONDS / self._pace) if self._pace else 4
+        longer = max(1.0, self._backend.workers / _FEW_WORKERS)
+        by_time = round(longer * _CHUNK_SECONDS / self._pace) if self._pace else 4
         fair = -(-left // (2 * self._backend.workers)) if self._strategy.adaptive else left
-        return max(1, min(by_time, fair, _MOST_PER_TASK))
+        return max(1, min(by_time, fair, round(longer * _MOST_PER_TASK)))
 
     def _whole_groups(self, numbers: Sequence[int], size: int) -> int:
         """Return about `size`, such that designs which share most of their evaluation end up in one chunk."""
