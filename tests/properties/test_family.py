@@ -79,7 +79,7 @@ def test_rows_of_numbers_are_layers(spec, changes):
         row[UNIT_CYCLES], row[JOB_LATENCY] = cycles, latency
         row[0] *= words
     together = run_rows(*plan[:-1], rows)
-    assert together.tolist() == [run_layer(*plan[:-1], row).tolist() for row in rows]
+    assert together.tolist() == [list(run_layer(*plan[:-1], row)) for row in rows]
 
 
 @pytest.mark.parametrize(("layers", "same"), [("all", True), ("paying", False)])

@@ -81,7 +81,8 @@ def test_words_that_stage_a_has_not_left(data: st.DataObject) -> None:
     a, b, coded = data.draw(stages(blocks)), data.draw(stages(blocks)), data.draw(st.sampled_from([1.0, 0.75, 1.5]))
     kinds = data.draw(st.tuples(*[st.sampled_from([APART, STAYS, TAKES_ROOM])] * 2))
     loaded, used = (np.ascontiguousarray(tiles.table[1:3]) for tiles in (a, b))
-    found, left = beside_stage_a(loaded, a.block, used, b.block, np.array((blocks, on_chip, free, *kinds)), coded)
+    found, kept = np.empty_like(used), np.array((blocks, on_chip, free, *kinds))
+    left = beside_stage_a(loaded, a.block, used, b.block, kept, coded, found)
     for row, kind in enumerate(kinds):
         share = coded if row == 0 else 1.0
         of_a, of_b = (np.bincount(tiles.block, tiles.table[1 + row], blocks) for tiles in (a, b))

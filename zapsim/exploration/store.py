@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from zapsim.errors import ZapsimError, printable, shown
+from zapsim.exploration.arrow_tables import column_of, table_of
 from zapsim.exploration.evaluate import LAYER_METRICS, EvaluatedDesign
 from zapsim.exploration.lock import keep_alive
 from zapsim.exploration.space import CHOICES, Space
@@ -99,7 +100,7 @@ class Store:
 
     def _write(self, kind: str, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
         if rows:
-            self._put(kind, self._name("part"), pa.Table.from_pylist(rows, schema=schema))
+            self._put(kind, self._name("part"), table_of(rows, schema))
 
     def _name(self, what: str) -> str:
         """Name the next file of a table; no other writer's file can have the name."""
@@ -143,7 +144,7 @@ class MemoryStore:
     def table(self) -> pa.Table:
         """Return the table of all designs, in the order of their numbers."""
         ordered = sorted(self.designs, key=lambda design: design.number)
-        return pa.Table.from_pylist([row(design) for design in ordered], schema=schema(self._space))
+        return table_of([row(design) for design in ordered], schema(self._space))
 
 
 def row(design: EvaluatedDesign) -> dict[str, Any]:
@@ -238,7 +239,7 @@ def read_table(folder: Path, kind: str, columns: Sequence[str] | None = None) ->
     for index, key in enumerate(zip(*(table[name].to_pylist() for name in keys), strict=True)):
         first.setdefault(key, index)
     numbers = table["design"].to_pylist()
-    return table.take(sorted(first.values(), key=lambda index: int(numbers[index])))
+    return table.take(column_of(sorted(first.values(), key=lambda index: int(numbers[index])), pa.int64()))
 
 
 def _read_part(path: Path, kind: str) -> pa.Table | None:

@@ -66,8 +66,8 @@ that both stages leave."""
 
 @kernel
 def beside_stage_a(
-    loaded: Ints, block_a: Ints, used: Ints, block_b: Ints, kept: Ints, coded: float
-) -> tuple[Ints, int]:
+    loaded: Ints, block_a: Ints, used: Ints, block_b: Ints, kept: Ints, coded: float, words: Ints
+) -> int:
     """Reduce the operand words that stage B uses to those that stage A has not left on chip.
 
     Parameters
@@ -82,14 +82,16 @@ def beside_stage_a(
     coded
         Size of the ifmap in DRAM as a share of its plain size.
 
+    words
+        int64 (2, tiles of stage B), overwritten.
+
     Returns
     -------
-    words
-        int64 (2, tiles of stage B).
     free_words
         Words that remain free. Ifmaps come first, since they are usually larger.
     """
-    words, blocks, on_chip, free_words = used.copy(), kept[0], kept[1], kept[2]
+    blocks, on_chip, free_words = kept[0], kept[1], kept[2]
+    words[:] = used
     for operand in range(2):
         if kept[3 + operand] == APART:
             continue
@@ -100,4 +102,4 @@ def beside_stage_a(
         if held <= free_words:
             _words_beyond(loaded[operand], used[operand], block_a, block_b, blocks, words[operand])
             free_words -= held
-    return words, free_words
+    return int(free_words)

@@ -547,8 +547,10 @@ def run_ordered(work: Ints, jobs: Ints, numbers: Ints, out: Ints) -> int:
 
 
 @kernel
-def run_layer(a: Ints, loads_a: Ints, b: Ints, loads_b: Ints, reach: Ints, numbers: Ints) -> Ints:
-    """Time a layer from the tiles of its stages: int64 (8,), see :data:`END`.
+def run_layer(
+    a: Ints, loads_a: Ints, b: Ints, loads_b: Ints, reach: Ints, numbers: Ints
+) -> tuple[int, int, int, int, int, int, int, int]:
+    """Time a layer from the tiles of its stages: eight numbers, see :data:`END`.
 
     Parameters
     ----------
@@ -564,4 +566,4 @@ def run_layer(a: Ints, loads_a: Ints, b: Ints, loads_b: Ints, reach: Ints, numbe
     out = np.zeros(8, dtype=np.int64)
     work, jobs = order(a, loads_a, b, loads_b, reach, plan_of(numbers), out)
     out[END] = run(work, jobs, limits_of(numbers[len(numbers) - _LIMITS :]), out)
-    return out
+    return out[0], out[1], out[2], out[3], out[4], out[5], out[6], out[7]

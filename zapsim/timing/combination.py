@@ -136,7 +136,7 @@ def _timeline(
     ran = Timeline(partial(build_schedule, arch, stages, loads, ofmap_words, prediction), engine)
     if engine is run_fast:
         plan = layer_plan(arch, stages, loads, ofmap_words, prediction)
-        end, read, write, buffer, predictor, loaded, psums, spilled = kernels.run_layer(*plan).tolist()
+        end, read, write, buffer, predictor, loaded, psums, spilled = kernels.run_layer(*plan)
         check_end(end)
         return _Ran(end, Stalls(read, write, buffer, predictor), loaded + psums, spilled, ran)
     words_read = sum(words.words for words in loads) + sum(int(tiles.psum_words.sum()) for tiles in stages)

@@ -107,5 +107,7 @@ def operand_loads(
         ifmap = APART if b.ifmap_apart else STAYS if a.ifmap_stays and b.ifmap_stays else TAKES_ROOM
         filters = STAYS if a.filters_stay and b.filters_stay else TAKES_ROOM
         kept = np.array((blocks, on_chip, free_words, ifmap, filters), dtype=np.int64)
-        tables[1], free_words = beside_stage_a(tables[0], a.block, tables[1], b.block, kept, coded_share)
+        words = np.empty(tables[1].shape, dtype=np.int64)
+        free_words = beside_stage_a(tables[0], a.block, tables[1], b.block, kept, coded_share, words)
+        tables[1] = words
     return [Loads(table) for table in tables], free_words

@@ -22,7 +22,7 @@ SUMS: Final = (
     "bus_deliveries", "pe_to_pe_words", "glb_reads", "glb_writes", "mask_bits_read", "pe_active_cycles",
     "waiting", "working", "active_pes", "pointers", "residencies",
 )  # fmt: skip
-"""What :func:`pass_sums` returns, in order: five kinds of cycles; actions by their names in `Counts`; PE-cycles of all
+"""What :func:`pass_sums` adds up, in order: five kinds of cycles; actions by their names in `Counts`; PE-cycles of all
 columns, and those of them with work; the most PEs at work; words of pointers that are written; residencies of psums
 that have work."""
 
@@ -59,8 +59,9 @@ def pass_sums(
     busiest: Ints,
     psums: Ints,
     cycles: Ints,
-) -> Ints:
-    """Add up cycles and actions of all passes of a stage that have work; return int64 (21,), see :data:`SUMS`.
+    out: Ints,
+) -> None:
+    """Add up cycles and actions of all passes of a stage that have work.
 
     Parameters
     ----------
@@ -79,12 +80,14 @@ def pass_sums(
     cycles
         int64 (2, groups, filter tiles, strips, image tiles), overwritten: cycles of a pass with a full tile of
         channels, and with the partial one; 0 if it has no work.
+    out
+        int64 (21,), overwritten: see :data:`SUMS`.
     """
     x = numbers
     a = Numbers(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], x[8], x[9], x[10])
     everything = busiest.shape[1] == 0
     cycles[:] = 0
-    out = np.zeros(21, dtype=np.int64)
+    out[:] = 0
     for kind in range(2):
         qr, times = channels[0, kind], channels[1, kind]
         if times == 0:
@@ -148,7 +151,6 @@ def pass_sums(
                         if kind == 0 or channels[1, 0] == 0:
                             out[19] += pointers
                             out[20] += 1
-    return out
 
 
 @helper
@@ -243,9 +245,10 @@ def pass_table(
     cycles: Ints,
     coded: int,
     ifmap: int,
-    passes: int,
-) -> Ints:
-    """List the passes that have work in the order in which the array runs them: int64 (7, passes).
+    merged: bool,
+    table: Ints,
+) -> int:
+    """List the passes that have work in the order in which the array runs them; return how many tiles that makes.
 
     Rows are those of :class:`zapsim.arrays.tiles.Tiles`. The first pass that needs a strip has its ifmap words.
 
@@ -265,20 +268,19 @@ def pass_table(
     coded, ifmap
         Words of the whole ifmap as DRAM holds it (-1: as they are), and plain. A strip takes its share of the coded
         map, as if zeros were spread evenly over it.
-    passes
-        How many passes have work; -1: all passes of a block are one tile.
+    merged
+        Whether all passes of a block are one tile.
+    table
+        int64 (7, passes with work) or, if they are merged, (7, blocks); overwritten: the tiles come first.
     """
-    if passes < 0:
-        room = np.empty((7, ends.size), dtype=np.int64)
-        blocks = _block_table(filters, channels, weight, ends, strip_words, psums, overflow, cycles, room)
-        table = np.empty((7, blocks), dtype=np.int64)
-        table[:] = room[:, :blocks]
+    tiles: int = table.shape[1]
+    if merged:
+        tiles = _block_table(filters, channels, weight, ends, strip_words, psums, overflow, cycles, table)
     else:
-        table = np.empty((7, passes), dtype=np.int64)
         _pass_table(filters, channels, weight, ends, strip_words, psums, overflow, cycles, table)
     if coded >= 0:
         words = 0 * coded
-        for tile in range(table.shape[1]):
+        for tile in range(tiles):
             words += table[1, tile]
-        share_out(_up(words * coded, ifmap), table[1], table[1])
-    return table
+        share_out(_up(words * coded, ifmap), table[1][:tiles], table[1][:tiles])
+    return tiles

@@ -139,11 +139,13 @@ def pass_tiles(passes: StagePasses, coded_words: int | None) -> Tiles:
     shape, sizes, sets = passes.shape, passes.sizes, passes.sets
     groups, in_group, strips, image_tiles = sets.ends.shape
     merged = passes.psums.size * sizes.channel_tiles > MOST_TILES
-    table = pass_table(
+    table = np.empty((7, sets.ends.size if merged else passes.with_work * sizes.channel_tiles), dtype=np.int64)
+    count = pass_table(
         sizes.filters, sizes.channels, shape.R * shape.S, sets.ends, sizes.strip_words, passes.psums, sets.overflow,
-        passes.cycles, -1 if coded_words is None else coded_words, shape.ifmap_words,
-        -1 if merged else passes.with_work * sizes.channel_tiles,
+        passes.cycles, -1 if coded_words is None else coded_words, shape.ifmap_words, merged, table,
     )  # fmt: skip
+    if count < table.shape[1]:
+        table = table[:, :count].copy()
     return Tiles(
         table,
         blocks=sets.ends.size,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -61,16 +62,11 @@ class RowStationaryEngine:
         frame = demand.once(stage_frame, shape, arch, mapping)
         passes = stage_passes(frame, demand)
         sums = passes.sums.tolist()
-        waiting, working, active, pointers, _ = sums[_PARTS + len(_STORAGE) :]
-        macs = _mac_actions(shape, demand, frame.last_channels)
-        counts = [0] * len(_COUNTS)
-        for place, count in zip(_PLACES, (*sums[_PARTS : _PARTS + len(_STORAGE)], *macs), strict=True):
-            counts[place] = count
-        counts[_GLB_WRITES] += pointers  # once, for all tiles of channels
-        compute, psum_bus, ifmap_bus, filter_load, ramp = sums[:_PARTS]
+        compute, psum_bus, ifmap_bus, filter_load, ramp, *storage, waiting, working, active, pointers, _ = sums
+        storage[_GLB_WRITES] += pointers  # once, for all tiles of channels
         return StageResult(
             Cycles(compute, 0, ifmap_bus, psum_bus, filter_load, ramp),
-            Counts.of(counts),
+            Counts.of(_in_order((*storage, *_mac_actions(shape, demand, frame.last_channels), 0))),
             active,
             pass_tiles(passes, demand.ifmap_coded_words),
             # All columns of a pass take the cycles of the busiest one; their outputs say how many of these they work.
@@ -78,16 +74,21 @@ class RowStationaryEngine:
         )
 
 
-_PARTS = 5
-"""Kinds of cycles at the start of :data:`zapsim.arrays.row_stationary.pass_kernels.SUMS`; actions follow."""
+_STORAGE: Final = SUMS[5:-5]
+"""Actions that the passes add up, which come behind the kinds of cycles."""
 
-_STORAGE: Final = SUMS[_PARTS:-5]
 _MACS: Final = (
     "macs_executed", "macs_gated", "ifmap_spad_reads", "filter_spad_reads", "psum_spad_reads", "psum_spad_writes",
 )  # fmt: skip
-_COUNTS: Final = Counts._fields
-_PLACES: Final = tuple(map(_COUNTS.index, (*_STORAGE, *_MACS)))
-_GLB_WRITES: Final = _COUNTS.index("glb_writes")
+_GLB_WRITES: Final = _STORAGE.index("glb_writes")
+
+
+def _take_in_order(names: Sequence[str]) -> itemgetter[tuple[int, ...]]:
+    """Make what puts actions of these names, with a zero behind them, in the order of :class:`Counts`."""
+    return itemgetter(*(names.index(name) if name in names else len(names) for name in Counts._fields))
+
+
+_in_order: Final = _take_in_order((*_STORAGE, *_MACS))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,9 +170,11 @@ def stage_passes(frame: StageFrame, demand: Demand) -> StagePasses:
     if demand.mask is None or demand.gate:
         busiest, psums = _ALL_BUSY, np.empty(frame.grid, dtype=np.int64)
     else:
-        busiest, psums = work_per_pass(shape, frame.mapping, demand.mask, frame.balance, frame.stage.pixels)
+        ends = _ends_of(shape, frame.mapping, demand.mask, frame.balance, frame.stage.pixels)
+        busiest, psums = _pass_work(ends, frame.mapping, frame.balance, frame.grid)
     cycles = np.empty((2, *frame.grid), dtype=np.int64)
-    sums = pass_sums(sizes.filters, sizes.channels, sizes.images, frame.strips, frame.numbers, busiest, psums, cycles)
+    sums = np.empty(len(SUMS), dtype=np.int64)
+    pass_sums(sizes.filters, sizes.channels, sizes.images, frame.strips, frame.numbers, busiest, psums, cycles, sums)
     if sets is None:
         sets = filter_sets(shape, frame.array, frame.mapping, frame.stage, psums, frame.pointers)
     return StagePasses(shape, frame.mapping, frame.stage.pixels, sizes, psums, cycles, sums, sets)
@@ -212,15 +215,27 @@ def work_per_pass(
     busiest, total
         int64 (groups, filter tiles, row strips, image tiles); the same for every tile of channels.
     """
-    if balance in ORDERS:
-        rows = mask.summary(row_counts)[:, stage_rows(shape, pixels)]
-        ends = _ends(rows[:, :, ORDERS[balance](shape, mapping, rows)])
-    else:
-        ends = mask.summary(row_ends, pixels)
-    busiest = np.empty((shape.groups, *pass_grid(shape, mapping, pixels)), dtype=np.int64)
-    total = np.empty(busiest.shape, dtype=np.int64)
+    grid = shape.groups, *pass_grid(shape, mapping, pixels)
+    return _pass_work(_ends_of(shape, mapping, mask, balance, pixels), mapping, balance, grid)
+
+
+def _ends_of(
+    shape: ConvShape, mapping: PassParameters, mask: PackedMap, balance: str, pixels: Pixels
+) -> NDArray[np.int32]:
+    """Count the outputs of the first k filters, in the order in which they are dealt, in each row of the stage."""
+    if balance not in ORDERS:
+        return mask.summary(row_ends, pixels)
+    rows = mask.summary(row_counts)[:, stage_rows(shape, pixels)]
+    return _ends(rows[:, :, ORDERS[balance](shape, mapping, rows)])
+
+
+def _pass_work(
+    ends: NDArray[np.int32], mapping: PassParameters, balance: str, grid: tuple[int, int, int, int]
+) -> tuple[Ints, Ints]:
+    """Count what :func:`work_per_pass` returns."""
+    busiest, total = np.empty(grid, dtype=np.int64), np.empty(grid, dtype=np.int64)
     tile = mapping.n, mapping.e, mapping.p, mapping.t
-    pass_work(ends, shape.groups, tile, balance == "row-pairing", busiest, total)
+    pass_work(ends, grid[0], tile, balance == "row-pairing", busiest, total)
     return busiest, total
 
 

@@ -387,7 +387,7 @@ def weigh_blocks(work: Ints, choices: Ints) -> Ints:
 
 
 @kernel
-def walk_stage(work: Ints, numbers: Ints) -> tuple[Ints, Ints]:
+def walk_stage(work: Ints, numbers: Ints, sums: Ints) -> Ints:
     """Count cycles, words and tiles of a stage on one array.
 
     :mod:`zapsim.arrays.systolic.pace`, ``work`` and ``tiles`` are the readable pages of it, also for arrays side by
@@ -400,17 +400,18 @@ def walk_stage(work: Ints, numbers: Ints) -> tuple[Ints, Ints]:
         :class:`zapsim.arrays.systolic.work.Work`; tiles without vectors have no work.
     numbers
         int64: the fields of :class:`Stage`, and the numbers of the operands.
+    sums
+        int64 (10,), overwritten: see :data:`STAYS`.
 
     Returns
     -------
     table
         int64 (7, folds): rows of :class:`zapsim.arrays.tiles.Tiles`.
-    sums
-        int64 (10,): see :data:`STAYS`.
     """
     a = _stage(numbers)
     busy = _count_busy(work)
-    own, sums = np.empty((OWN, busy), dtype=np.int64), np.zeros(10, dtype=np.int64)
+    own = np.empty((OWN, busy), dtype=np.int64)
+    sums[:] = 0
     tile, group, cols, vectors, blocks, folds = own[0], own[1], own[2], own[3], own[4], own[5]
     cycles, pieces, parts, block, ends, outputs = own[6], own[7], own[8], own[9], own[10], own[11]
     every_part = _tiles_with_work(work, a, own, sums)
@@ -433,7 +434,7 @@ def walk_stage(work: Ints, numbers: Ints) -> tuple[Ints, Ints]:
     fold_table(folds, parts, pieces, ends, cycles, outputs, block, words, by_pixels, table)
     if a.coded >= 0:
         _share_coded(table[1], a.coded, a.ifmap)
-    return table, sums
+    return table
 
 
 @helper

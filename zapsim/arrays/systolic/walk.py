@@ -186,7 +186,8 @@ def issued_switching(shape: ConvShape, demand: Demand, issued: NDArray[np.int32]
 
 def walked(frame: StageFrame, work: Counters) -> Walked:
     """Walk over the tiles of a stage: `work` is its table."""
-    table, sums = walk_stage(work, frame.numbers)
+    sums = np.empty(10, dtype=np.int64)
+    table = walk_stage(work, frame.numbers, sums)
     compute, ramp, active_pes, *totals, free_words, stays = sums.tolist()
     tiles = Tiles(
         table,
