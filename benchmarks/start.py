@@ -13,7 +13,7 @@ from statistics import median
 from benchmarks.measure import Expected, Row
 
 ROOT = Path(__file__).parents[1]
-ZAPSIM = [sys.executable, "-c", "import sys; from zapsim.cli import main; sys.exit(main(sys.argv[1:]))"]
+ZAPSIM = [sys.executable, "-m", "zapsim"]
 RUN = "run_sim.py --arch eyeriss.yaml"
 COMMANDS = {
     "python -c pass": [sys.executable, "-c", "pass"],

@@ -1,7 +1,7 @@
 """Build the archive of machine code that comes with zapsim: ``python -m tests.machine_code``.
 
-The shipped architectures run in a process of its own, which compiles for the processors that the archive is for. What
-it keeps is what the archive holds.
+The shipped architectures run, and are explored, in a process of its own, which compiles for the processors that the
+archive is for. What it keeps is what the archive holds.
 """
 
 from __future__ import annotations
@@ -29,22 +29,50 @@ from zapsim.kernels import _jit, _machine_code
 _machine_code.shipped_code = lambda *_: None
 _jit._without_numba = True
 for arguments in sys.argv[1:]:
-    with contextlib.redirect_stdout(io.StringIO()):
-        status = main(["run", "--quiet", *arguments.split()])
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
+        status = main(arguments.split())
     if status:
-        sys.exit(f"zapsim run {arguments} failed")
+        sys.exit(f"zapsim {arguments} failed: {said.getvalue()}")
 """
+
+_SPACE = """
+arch: {arch}
+trace: digits_cnn
+images: [0]
+policy: [zap, gate-input, zap-gate, oracle]
+set: {{inputs: gate}}
+objectives: [latency, energy, speedup]
+parameters:
+  predictor.lanes: [4, 9]
+"""
+
+_BY_ARCH = {
+    "eyeriss": "  array.mapping.objective: [latency, energy]\n  predictor.granularity: [layer, tile]\n",
+    "lanes_256": "  predictor.granularity: [layer, tile]\n",
+    "systolic_16x16": "  array.count: [1, 4]\n"
+    "  array.dataflow: [weight-stationary, output-stationary, input-stationary]\n",
+}
 
 _DATE = 1980, 1, 1, 0, 0, 0
 """Of all members: the earliest that an archive can have."""
 
 
 def runs(folder: Path) -> list[str]:
-    """List what is run: each architecture on a large network and on a small one, and a timeline, put in `folder`."""
+    """List what is run: each architecture on a large network and on a small one, a timeline, and explorations.
+
+    Files are put in `folder`.
+    """
     archs = shipped_names("arch_configs", ".yaml")
+    spaces = [_SPACE.format(arch=arch) + _BY_ARCH.get(arch, "") for arch in archs]
+    for number, space in enumerate(spaces):
+        (folder / f"{number}.yaml").write_text(space, encoding="utf-8")
     return [
-        *(f"--arch {arch} {more}" for arch in archs for more in ("", "--trace digits_cnn")),
-        f"--arch eyeriss --trace digits_cnn --timeline {folder / 'timeline.json'}",
+        *(f"run --quiet --arch {arch} {more}" for arch in archs for more in ("", "--trace digits_cnn")),
+        f"run --quiet --arch eyeriss --trace digits_cnn --timeline {folder / 'timeline.json'}",
+        *(
+            f"explore {folder / str(number)}.yaml --out {folder / str(number)} --workers 1"
+            for number in range(len(archs))
+        ),
     ]
 
 

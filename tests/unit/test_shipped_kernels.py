@@ -9,11 +9,15 @@ from ast import literal_eval
 from pathlib import Path
 from zipfile import ZipFile
 
+import pandas as pd
 import pytest
 from numba.core import config
 
+from tests.explore_support import VOLATILE
 from tests.machine_code import archive_of, source_of
 from zapsim.cli import main
+from zapsim.exploration.api import explore
+from zapsim.exploration.store import DESIGNS, read_table
 from zapsim.kernels import _ahead
 from zapsim.kernels._machine_code import Code
 
@@ -29,6 +33,16 @@ from zapsim.kernels._jit import start_without_numba
 start_without_numba()
 statuses = [main(run.split()) for run in sys.argv[1:]]
 print(statuses, "numba" in sys.modules)
+"""
+
+SPACE = """
+arch: [eyeriss, lanes_256]
+trace: digits_cnn
+images: [0]
+parameters:
+  predictor.lanes: [1, 9]
+  buffers.glb.size: [64 KiB, 108 KiB]
+objectives: [latency, energy_saving]
 """
 
 WHERE = (sys.platform, _ahead.platform.machine())
@@ -73,6 +87,22 @@ def test_a_first_run_does_without_numba_and_finds_the_same(tmp_path):
     assert done.stdout == f"{printed.getvalue()}{statuses} False\n"
     assert statuses == [0] * len(RUNS)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(bool(config.DISABLE_JIT) or WHERE != ("linux", "x86_64"), reason="nothing is shipped for it")
+def test_a_first_exploration_compiles_nothing_and_finds_the_same(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
+    space, out, kept = tmp_path / "space.yaml", tmp_path / "designs", tmp_path / "kept"
+    space.write_text(SPACE, encoding="utf-8")
+    subprocess.run(
+        [sys.executable, "-m", "zapsim", "explore", space, "--out", out, "--workers", "2", "--quiet"],
+        check=True, env=environment | {"NUMBA_CACHE_DIR": str(kept)},
+    )  # fmt: skip
+    wanted = explore(space, workers=1)
+    found = read_table(out, DESIGNS).to_pandas().drop(columns=VOLATILE)
+    pd.testing.assert_frame_equal(found, wanted[found.columns])
+    assert len(found) == 16
+    assert not kept.exists()
 
 
 @pytest.mark.skipif(WHERE != ("linux", "x86_64"), reason="nothing is shipped for it")

@@ -119,8 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(arguments)
     replace_streams()
     begin_start(collects=sys.argv[1:2] != ["run"])
-    if sys.argv[1:2] != ["explore"]:  # it calls kernels so often that Numba's calls, which are quicker, pay
-        start_without_numba()
+    start_without_numba()
+    if sys.argv[1:2] != ["explore"]:
         keep_mappings()
     with terminating():
         return _run(sys.argv[1:])

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from zapsim.cli._arguments import REPORT_HELP, Subparsers, add_option, check_outputs, whole
 from zapsim.cli._reports import write_exploration_report
-from zapsim.kernels._jit import start_without_numba
 
 if TYPE_CHECKING:
     from zapsim.exploration.driver import Summary
@@ -66,8 +65,6 @@ def execute(args: argparse.Namespace) -> int:
 
     check_dependencies()
     check_outputs((), report=args.report)
-    if args.workers != 1 or args.scheduler is not None:  # workers call kernels, and this process hardly any
-        start_without_numba()
     from zapsim.exploration.driver import RunOptions, run_space
     from zapsim.exploration.load import load_space
     from zapsim.exploration.pareto import load_front

@@ -109,7 +109,7 @@ class Processes(AbstractContextManager["Processes"]):
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         self._context = multiprocessing.get_context(method)
         if method == "forkserver":
-            self._context.set_forkserver_preload(["zapsim.exploration.worker"])
+            self._context.set_forkserver_preload(["zapsim.exploration.quick_start", "zapsim.exploration.worker"])
         self._pools = [self._pool() for _ in range(workers)]
         self._waiting: list[deque[tuple[Task, Future[list[Evaluation]]]]] = [deque() for _ in range(workers)]
         self._lost: list[Finished] = []

@@ -82,13 +82,30 @@ class DirectKernel:
     def __init__(self, function: Callable[..., object], compiled: Callable[[], Any], folder: Path) -> None:
         self._function, self._compiled, self._folder = function, compiled, folder
         self._entries: dict[tuple[object, ...], Callable[..., object]] = {}
+        self._quick: dict[tuple[object, ...], Callable[..., object]] = {}
         self.__doc__, self.__name__, self.__module__ = function.__doc__, function.__name__, function.__module__
 
     def __call__(self, *arguments: object) -> object:
         """Run the kernel."""
-        kinds = tuple([_kind(argument) for argument in arguments])
-        entry = self._entries.get(kinds)
-        return self._run_first(kinds, arguments) if entry is None else entry(*arguments)
+        # What tells more apart than kinds do, and is had in a quarter of the time.
+        quick = tuple(
+            [
+                (value.dtype, value.ndim, value.flags.num)
+                if (kind := type(value)) is np.ndarray
+                else kind
+                if kind is bool or kind is float or (kind is int and value in _INT64)
+                else _kind(value)
+                for value in arguments
+            ]
+        )
+        entry = self._quick.get(quick)
+        if entry is None:
+            kinds = tuple([_kind(argument) for argument in arguments])
+            entry = self._entries.get(kinds)
+            if entry is None:
+                return self._run_first(kinds, arguments)
+            self._quick[quick] = entry
+        return entry(*arguments)
 
     @cached_property
     def dispatcher(self) -> Any:
