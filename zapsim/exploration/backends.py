@@ -21,6 +21,10 @@ from zapsim.exploration.space import Space
 from zapsim.exploration.worker import Job, collect_rarely, evaluate_prepared, prepare, ready
 
 
+QUICK_START = "zapsim.exploration.quick_start"
+"""What a worker process imports first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """Designs that are evaluated together, and the number of earlier attempts."""
@@ -109,7 +113,7 @@ class Processes(AbstractContextManager["Processes"]):
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         self._context = multiprocessing.get_context(method)
         if method == "forkserver":
-            self._context.set_forkserver_preload(["zapsim.exploration.quick_start", "zapsim.exploration.worker"])
+            self._context.set_forkserver_preload([QUICK_START, "zapsim.exploration.worker"])
         self._pools = [self._pool() for _ in range(workers)]
         self._waiting: list[deque[tuple[Task, Future[list[Evaluation]]]]] = [deque() for _ in range(workers)]
         self._lost: list[Finished] = []

@@ -15,7 +15,7 @@ import distributed
 from distributed.comm.core import CommClosedError
 
 from zapsim.errors import ZapsimError
-from zapsim.exploration.backends import Finished, Task, cores
+from zapsim.exploration.backends import QUICK_START, Finished, Task, cores
 from zapsim.exploration.sent_traces import forget_trace, keep_trace
 from zapsim.exploration.space import Space
 from zapsim.exploration.worker import Job, drop_job, evaluate_job, take_job
@@ -97,7 +97,11 @@ class Cluster(AbstractContextManager["Cluster"]):
         if scheduler == LOCAL:
             self._open.enter_context(dask.config.set(_LOCAL_SETTINGS))
             local = distributed.LocalCluster(
-                n_workers=workers or cores(), threads_per_worker=1, processes=True, **WITHOUT_DASHBOARD
+                n_workers=workers or cores(),
+                threads_per_worker=1,
+                processes=True,
+                preload=[QUICK_START],
+                **WITHOUT_DASHBOARD,
             )
             self.client = self._open.enter_context(distributed.Client(self._open.enter_context(local)))
         else:
