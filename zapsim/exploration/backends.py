@@ -20,7 +20,6 @@ from zapsim.exploration.evaluate import Evaluation, Evaluator
 from zapsim.exploration.space import Space
 from zapsim.exploration.worker import Job, collect_rarely, evaluate_prepared, prepare, ready
 
-
 QUICK_START = "zapsim.exploration.quick_start"
 """What a worker process imports first."""
 
