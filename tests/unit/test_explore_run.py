@@ -22,6 +22,7 @@ from tests.explore_support import VOLATILE, load, space_of
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
 from zapsim.errors import TraceError, ZapsimError
+from zapsim.exploration import cluster as cluster_module
 from zapsim.exploration import driver, sent_traces, store, worker
 from zapsim.exploration.backends import Processes, Serial, Task
 from zapsim.exploration.cluster import WITHOUT_DASHBOARD, Cluster
@@ -221,6 +222,25 @@ def test_workers_that_come_later_are_used(mixed, monkeypatch):
         (finished,) = backend.collect()
         assert [design.number for design in finished.results] == numbers[:2]
     assert not worker._jobs
+
+
+def test_workers_of_another_version_are_refused(mixed, monkeypatch):
+    taken = cluster_module.SendJob.setup
+
+    def setup(plugin, worker):
+        plugin._version = "0.0.1"
+        taken(plugin, worker)
+
+    monkeypatch.setattr(cluster_module.SendJob, "setup", setup)
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, protocol="tcp://", **WITHOUT_DASHBOARD
+        ) as cluster,
+        pytest.raises(
+            ZapsimError, match=r"cannot take part \(a worker has zapsim .*, and this is 0\.0\.1; install the same"
+        ),
+    ):
+        Cluster(mixed[0], False, cluster.scheduler_address, None)
 
 
 def test_a_worker_that_cannot_keep_a_trace_says_why(tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from zapsim.exploration.backends import QUICK_START, Finished, Task, cores
 from zapsim.exploration.sent_traces import forget_trace, keep_trace
 from zapsim.exploration.space import Space
 from zapsim.exploration.worker import Job, drop_job, evaluate_job, take_job
+from zapsim.version import __version__
 
 LOCAL = "local"
 """Stands for a cluster on this machine instead of an address."""
@@ -49,10 +50,20 @@ class SendJob(distributed.WorkerPlugin):
     """Gives a job and its traces to every worker, once, also to those that come later; tasks then only name it."""
 
     def __init__(self, job: Job, traces: dict[str, bytes]) -> None:
-        self._job, self._traces = job, traces
+        self._job, self._traces, self._version = job, traces, __version__
 
     def setup(self, worker: object) -> None:
-        """Keep the traces on the worker's machine, and the job in its memory."""
+        """Keep the traces on the worker's machine, and the job in its memory.
+
+        Raises
+        ------
+        ZapsimError
+            If the worker has another version.
+        """
+        if self._version != __version__:
+            raise ZapsimError(
+                f"a worker has zapsim {__version__}, and this is {self._version}; install the same on both"
+            )
         for trace_sha256, content in self._traces.items():
             keep_trace(trace_sha256, content)
         take_job(self._job)
@@ -81,7 +92,7 @@ class Cluster(AbstractContextManager["Cluster"]):
     Raises
     ------
     ZapsimError
-        If no scheduler answers at the address, or if it has no worker.
+        If no scheduler answers at the address, or if it has no worker, or one without this version of zapsim.
     """
 
     def __init__(self, space: Space, with_layers: bool, scheduler: str, workers: int | None) -> None:
@@ -112,7 +123,11 @@ class Cluster(AbstractContextManager["Cluster"]):
                 self._open.close()
                 raise ZapsimError(f"{scheduler}: no Dask cluster with workers answers ({_first_line(error)})") from None
             traces = _sendable(space)
-        self.client.register_plugin(SendJob(self._job, traces), name=self._job.name)
+        try:
+            self.client.register_plugin(SendJob(self._job, traces), name=self._job.name)
+        except Exception as error:  # whatever is amiss with a worker: no zapsim, another one
+            self._open.close()
+            raise ZapsimError(f"{scheduler}: workers cannot take part ({_first_line(error)})") from None
         self._finished = distributed.as_completed(loop=self.client.loop)
         self._look_for_workers()
 
