@@ -85,19 +85,9 @@ class DirectKernel:
         self._quick: dict[tuple[object, ...], Callable[..., object]] = {}
         self.__doc__, self.__name__, self.__module__ = function.__doc__, function.__name__, function.__module__
 
-    def __call__(self, *arguments: Any) -> object:
+    def __call__(self, *arguments: object) -> object:
         """Run the kernel."""
-        # What tells more apart than kinds do, and is had in a quarter of the time.
-        quick = tuple(
-            [
-                (value.dtype, value.ndim, value.flags.num)
-                if (kind := type(value)) is np.ndarray
-                else kind
-                if kind is bool or kind is float or (kind is int and value in _INT64)
-                else _kind(value)
-                for value in arguments
-            ]
-        )
+        quick = _told_apart(arguments)
         entry = self._quick.get(quick)
         if entry is None:
             kinds = tuple([_kind(argument) for argument in arguments])
@@ -150,6 +140,22 @@ class DirectKernel:
         entry, environment = made.fndesc.llvm_cpython_wrapper_name, made.fndesc.env_name
         code = Code(key, entry, environment, [one.str for one in constants], objects)
         write_sealed(path, code.to_bytes())
+
+
+def _told_apart(values: tuple[Any, ...]) -> tuple[object, ...]:
+    """Tell values apart at least as far as :func:`_kind` does, in a quarter of the time."""
+    return tuple(
+        [
+            (value.dtype, value.ndim, value.flags.num)
+            if (kind := type(value)) is np.ndarray
+            else kind
+            if kind is bool or kind is float or (kind is int and value in _INT64)
+            else (kind, _told_apart(value))
+            if isinstance(value, tuple)
+            else _kind(value)
+            for value in values
+        ]
+    )
 
 
 def _kind(value: object) -> object:
