@@ -25,7 +25,7 @@ import psutil
 from benchmarks.explore_vgg16 import space_file
 from benchmarks.measure import Expected, Line, Row, straight_line
 from zapsim.exploration import cluster, driver
-from zapsim.exploration.evaluate import EvaluatedDesign
+from zapsim.exploration.evaluated import EvaluatedDesign
 from zapsim.exploration.load import load_space
 from zapsim.exploration.manifest import open_folder
 from zapsim.exploration.store import DESIGNS, Store, read_table

@@ -20,7 +20,8 @@ from tests.builders import conv, random_layer
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
 from zapsim.arrays.engines import ENGINES
-from zapsim.exploration.evaluate import EvaluatedDesign, Evaluator
+from zapsim.exploration.evaluate import Evaluator
+from zapsim.exploration.evaluated import EvaluatedDesign
 from zapsim.exploration.load import load_space
 from zapsim.exploration.space import Space
 from zapsim.simulation import run_layer, simulate

@@ -21,7 +21,8 @@ from threadpoolctl import threadpool_limits
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.measure import Expected, Row
-from zapsim.exploration.evaluate import EvaluatedDesign, Evaluator
+from zapsim.exploration.evaluate import Evaluator
+from zapsim.exploration.evaluated import EvaluatedDesign
 from zapsim.exploration.load import load_space
 from zapsim.exploration.pareto import pareto_front
 from zapsim.exploration.search import Search

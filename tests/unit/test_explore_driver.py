@@ -8,7 +8,7 @@ import pytest
 from tests.explore_support import load
 from zapsim.exploration.backends import Finished
 from zapsim.exploration.driver import Driver, make_strategy
-from zapsim.exploration.evaluate import EvaluatedDesign, FailedDesign
+from zapsim.exploration.evaluated import EvaluatedDesign, FailedDesign
 from zapsim.exploration.store import MemoryStore
 
 

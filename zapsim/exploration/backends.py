@@ -16,7 +16,8 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from zapsim.errors import ZapsimError
-from zapsim.exploration.evaluate import Evaluation, Evaluator
+from zapsim.exploration.evaluate import Evaluator
+from zapsim.exploration.evaluated import Evaluation
 from zapsim.exploration.space import Space
 from zapsim.exploration.worker import Job, collect_rarely, evaluate_prepared, prepare, ready
 

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from zapsim.errors import ConfigError, ZapsimError
 from zapsim.exploration.backends import Backend, Finished, Processes, Serial, Task, cores
-from zapsim.exploration.evaluate import EvaluatedDesign, FailedDesign
+from zapsim.exploration.evaluated import EvaluatedDesign, FailedDesign
 from zapsim.exploration.lock import one_writer
 from zapsim.exploration.manifest import check_free, open_folder
 from zapsim.exploration.space import Space

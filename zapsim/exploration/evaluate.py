@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any
 
 from zapsim.arch.policy import Policy, preset
 from zapsim.arch.spec import ArchSpec
@@ -23,6 +23,7 @@ from zapsim.comparison import Outcome
 from zapsim.energy.area import total_area
 from zapsim.errors import TraceError, ZapsimError
 from zapsim.exploration.cached_engine import CachedEngine, EngineCache
+from zapsim.exploration.evaluated import LAYER_METRICS, EvaluatedDesign, Evaluation, FailedDesign
 from zapsim.exploration.expression import Names
 from zapsim.exploration.family import Family, Timelines, fair_baselines, family_key
 from zapsim.exploration.lattice import Design
@@ -34,51 +35,6 @@ from zapsim.simulation import check_named_layers
 from zapsim.timing.residency import Residency, resident_maps
 from zapsim.tracefile.records import LayerTrace
 from zapsim.version import __version__
-
-Status: TypeAlias = Literal["ok", "infeasible", "invalid", "error"]
-"""``infeasible``: breaks a constraint; ``invalid``: no such architecture, or a layer does not fit; ``error``: failed
-twice."""
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluatedDesign:
-    """A design with its results: a row of the table.
-
-    Attributes
-    ----------
-    number
-        Number of the design in the space's lattice.
-    status, reason
-        How its evaluation ended, and why it is not ``ok``.
-    values
-        Everything else by column: choices, metrics, hashes.
-    costs
-        Value of each objective, to be minimised; empty unless the status is ``ok``.
-    layers
-        Metrics of each layer by column, if they are asked for.
-    """
-
-    number: int
-    status: Status
-    reason: str
-    values: dict[str, Value]
-    costs: tuple[float, ...] = ()
-    layers: tuple[dict[str, Value], ...] = field(default=())
-
-
-@dataclass(frozen=True, slots=True)
-class FailedDesign:
-    """A design whose evaluation failed through no fault of the design: a bug, no memory."""
-
-    number: int
-    error: str
-
-
-Evaluation: TypeAlias = EvaluatedDesign | FailedDesign
-
-
-LAYER_METRICS: Final = tuple(metric.name for metric in METRICS.values() if metric.known == Known.FROM_RUN)
-"""Metrics of a layer's row."""
 
 
 class UnusableTraceError(ZapsimError):

@@ -9,7 +9,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from zapsim.exploration.evaluate import EvaluatedDesign
+from zapsim.exploration.evaluated import EvaluatedDesign
 from zapsim.exploration.space import Space
 
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from zapsim.errors import ZapsimError, printable, shown
 from zapsim.exploration.arrow_tables import column_of, table_of
-from zapsim.exploration.evaluate import LAYER_METRICS, EvaluatedDesign
+from zapsim.exploration.evaluated import LAYER_METRICS, EvaluatedDesign
 from zapsim.exploration.lock import keep_alive
 from zapsim.exploration.space import CHOICES, Space
 from zapsim.exploration.strategies import Costs

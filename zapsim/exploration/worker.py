@@ -14,7 +14,8 @@ from uuid import uuid4
 
 from threadpoolctl import threadpool_limits
 
-from zapsim.exploration.evaluate import Evaluation, Evaluator
+from zapsim.exploration.evaluate import Evaluator
+from zapsim.exploration.evaluated import Evaluation
 from zapsim.exploration.space import Space
 
 
