@@ -9,7 +9,7 @@ from torch import nn
 
 from tests.frontend_support import small_graph, small_network, smooth_images
 from zapsim.errors import FrontendError
-from zapsim.frontend.capture import NOT_TRAINED, capture, count_outputs, trace_header
+from zapsim.frontend.capture import NOT_TRAINED, _pack_tensor, capture, count_outputs, pack, trace_header
 from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.methods.zap import ZapPredictor
 from zapsim.frontend.network import Network
@@ -94,6 +94,18 @@ def test_every_map_is_what_a_walk_by_hand_gives(tmp_path: Path, network: Network
                     assert (found is None) == (wanted is None)
                     if found is not None:
                         np.testing.assert_array_equal(found.unpack()[0], wanted)
+
+
+@pytest.mark.parametrize(("channels", "rows", "cols"), [(8, 4, 4), (16, 3, 5), (5, 7, 8), (21, 1, 1), (3, 2, 9)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.bool])
+def test_values_are_packed_as_bits_with_channels_innermost(channels: int, rows: int, cols: int, dtype: torch.dtype):
+    values = torch.randn(2, channels, rows, cols).clamp(-0.5, 0.5).add(0.5).to(dtype)
+    values[0, 0, 0, 0] = -0.0
+    expected = PackedMap.from_bool((values != 0).permute(0, 2, 3, 1).numpy())
+    assert pack(values).channels == channels
+    np.testing.assert_array_equal(pack(values).bits, expected.bits)
+    np.testing.assert_array_equal(pack(values.to(memory_format=torch.channels_last)).bits, expected.bits)
+    np.testing.assert_array_equal(_pack_tensor(values != 0), expected.bits)  # as on a GPU
 
 
 def test_counts_and_header_agree_with_the_maps(tmp_path: Path, network: Network, predictors: dict[str, ZapPredictor]):

@@ -14,6 +14,7 @@ from zapsim.errors import FrontendError
 from zapsim.frontend.api import evaluate, train, tune
 from zapsim.frontend.evaluation import run_methods
 from zapsim.frontend.methods.power_of_two import PowerOfTwoPredictor
+from zapsim.frontend.methods.predictor import channel_groups
 from zapsim.frontend.methods.registry import METHODS
 from zapsim.frontend.network.graph import trace_graph
 from zapsim.frontend.network.weights import read_tensors
@@ -42,6 +43,19 @@ def trained(name: str, pattern: str = "1/2", channels: int = 5):
         predictor(ofmap)
     predictor.eval().finish()
     return predictor
+
+
+@EVERY
+def test_masks_do_not_depend_on_groups_of_channels(name: str, monkeypatch: pytest.MonkeyPatch):
+    predictor, ofmap = trained(name, channels=33), torch.relu(torch.randn(2, 33, 9, 11))
+    whole = predictor.mask(ofmap, 0.25)
+    assert torch.equal(whole, (predictor(ofmap) > 0.25) | predictor.pattern_of(ofmap))
+    monkeypatch.setattr("zapsim.frontend.methods.predictor._GROUP_VALUES", 1)
+    groups = list(channel_groups(ofmap))
+    assert len(groups) > 1
+    assert [channel for group in groups for channel in range(group.start, group.stop)] == list(range(33))
+    assert all(group.stop - group.start >= 8 for group in groups)
+    assert torch.equal(predictor.mask(ofmap, 0.25), whole)
 
 
 @EVERY

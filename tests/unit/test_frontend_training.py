@@ -15,11 +15,12 @@ from zapsim.frontend import predictor_training
 from zapsim.frontend.data.image_set import ImageSet
 from zapsim.frontend.data.images import load_crops
 from zapsim.frontend.methods.neighbours import NeighbourRule
+from zapsim.frontend.methods.predictor import channel_groups
 from zapsim.frontend.methods.zap import ZapPredictor
 from zapsim.frontend.network.forward import frozen
 from zapsim.frontend.network.graph import ConvSite, trace_graph
 from zapsim.frontend.network.intercept import Interception
-from zapsim.frontend.training.learner import Learner, channel_groups
+from zapsim.frontend.training.learner import Learner
 from zapsim.frontend.training.losses import ScoreError, mean_activation, plain_error, weighted_error
 from zapsim.frontend.training.training import TrainedPredictors, TrainingOptions, train_predictors
 
@@ -122,7 +123,7 @@ def test_a_layer_done_in_groups_of_channels_learns_the_same_bits(monkeypatch: py
     first = ZapPredictor(40, "2/5").state_dict()
 
     def learnt(values: int) -> tuple[Learner, int]:
-        monkeypatch.setattr("zapsim.frontend.training.learner._GROUP_VALUES", values)
+        monkeypatch.setattr("zapsim.frontend.methods.predictor._GROUP_VALUES", values)
         predictor = ZapPredictor(40, "2/5")
         predictor.load_state_dict(first)
         learner = Learner("layer", predictor, weighted_error)
@@ -130,8 +131,8 @@ def test_a_layer_done_in_groups_of_channels_learns_the_same_bits(monkeypatch: py
             learner.step(ofmap, 0.01, estimate=True)
         return learner, len(list(channel_groups(ofmap)))
 
-    (whole, one), (parted, three) = learnt(2**20), learnt(1)
-    assert (one, three) == (1, 3)
+    (whole, one), (parted, several) = learnt(2**20), learnt(1)
+    assert one == 1 < several
     for name, value in whole.tensors().items():
         torch.testing.assert_close(parted.tensors()[name], value, rtol=0, atol=0, msg=name)
     assert parted.losses == pytest.approx(whole.losses, rel=1e-6)

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
 from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.elementwise import nonzero, zero_skipped
 from zapsim.frontend.masks import GivenMasks
 from zapsim.frontend.network import Network
 from zapsim.frontend.network.calls import Conv2dCall, tensors_in
@@ -267,7 +270,7 @@ class _Run:
         if mask is None:
             return None
         self._write(site, "mask", mask)
-        return ofmap.mul_(mask)
+        return zero_skipped(ofmap, mask)
 
     def _on_conv(self, site: ConvSite, call: Conv2dCall) -> None:
         """Write when each output could stop early; nothing is known of a sum before it is complete."""
@@ -279,15 +282,37 @@ class _Run:
 
 
 def pack(values: torch.Tensor) -> PackedMap:
-    """Return which values (1, channels, rows, columns) are not zero.
+    """Return which values (images, channels, rows, columns) are not zero.
 
     Channels become bits before they become the innermost dimension, so that only an eighth has to be moved.
     """
-    bits = values != 0 if values.dtype != torch.bool else values
-    channels = bits.shape[1]
-    padded = functional.pad(bits, (0, 0, 0, 0, 0, -channels % 8)) if channels % 8 else bits
+    bits = nonzero(values)
+    packed = _pack_array(bits.numpy()) if bits.device.type == "cpu" else _pack_tensor(bits)
+    return PackedMap(packed, values.shape[1])
+
+
+def _pack_array(bits: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Pack bits (images, channels, rows, columns) in memory: eight pixels are shifted at once, as one word."""
+    images, channels, rows, cols = bits.shape
+    groups, words = -(-channels // 8), -(-rows * cols // 8)
+    padded = np.ascontiguousarray(bits).reshape(images, channels, rows * cols)
+    if (8 * groups, 8 * words) != (channels, rows * cols):
+        padded = np.zeros((images, 8 * groups, 8 * words), dtype=np.bool_)
+        padded[:, :channels, : rows * cols] = bits.reshape(images, channels, rows * cols)
+    planes = padded.view(np.uint64).reshape(images, groups, 8, words)
+    packed = planes[:, :, 0].copy()
+    shifted = np.empty_like(packed)
+    for bit in range(1, 8):
+        packed |= np.left_shift(planes[:, :, bit], bit, out=shifted)
+    pixels = packed.view(np.uint8)[:, :, : rows * cols]
+    return np.ascontiguousarray(pixels.swapaxes(1, 2)).reshape(images, rows, cols, groups)
+
+
+def _pack_tensor(bits: torch.Tensor) -> NDArray[np.uint8]:
+    """Pack bits (images, channels, rows, columns) where they are, before they leave their device."""
+    padded = functional.pad(bits, (0, 0, 0, 0, 0, -bits.shape[1] % 8))
     planes = padded.to(torch.uint8).reshape(len(bits), -1, 8, *bits.shape[2:]).unbind(2)
     packed = planes[0].clone()
     for bit, plane in enumerate(planes[1:], start=1):
         packed |= plane << bit
-    return PackedMap(packed.permute(0, 2, 3, 1).contiguous().cpu().numpy(), channels)
+    return packed.permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 
 from zapsim.errors import FrontendError
-from zapsim.frontend.methods.predictor import Predictor
+from zapsim.frontend.elementwise import above, count_nonzero
+from zapsim.frontend.methods.predictor import Predictor, channel_groups
 from zapsim.frontend.network.forward import check_finite
 from zapsim.frontend.training.losses import ScoreError, mean_activation
 
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
-
-_GROUP_VALUES = 2**20
-_FEWEST_CHANNELS = 16
-"""Vector kernels take this many channels at a time."""
 
 
 class Learner:
@@ -61,15 +58,15 @@ class Learner:
         unit = mean_activation(costs)
         outside = int((~pattern).sum()) * ofmap.shape[0] * ofmap.shape[1]
         self._optimiser.zero_grad()
-        total, skipped = 0.0, 0
+        total, computed = 0.0, 0
         for channels in channel_groups(ofmap):
             part = ofmap[:, channels]
             with torch.enable_grad():
                 scores = self.predictor(part, channels)
+            if estimate:
+                computed += count_nonzero(above(scores, 0.0).logical_or_(pattern))
             squares, slope = self._error(scores.detach(), costs[:, channels], pattern, unit)
             total += squares
-            if estimate:
-                skipped += int(((scores.detach() <= 0) & ~pattern).count_nonzero())
             scores.backward(slope.mul_(2 / outside))
         for group in self._optimiser.param_groups:
             group["lr"] = lr
@@ -79,7 +76,7 @@ class Learner:
             raise FrontendError(f"layer {self.name}: the loss is not finite; try a lower learning rate")
         self.losses.append(self.last)
         if estimate:
-            self.saving = skipped / ofmap.numel()
+            self.saving = (ofmap.numel() - computed) / ofmap.numel()
 
     def end_epoch(self) -> None:
         """Move the epoch's mean loss to the history."""
@@ -105,19 +102,3 @@ class Learner:
         }
         groups = self._optimiser.state_dict()["param_groups"]
         self._optimiser.load_state_dict({"state": moments, "param_groups": groups})
-
-
-def channel_groups(ofmap: torch.Tensor) -> Iterator[slice]:
-    """Yield parts of an ofmap's channels small enough for a processor's cache, but none of fewer than 16.
-
-    On a CPU a predictor's step is bound by memory. Whole maps of a batch (51 MB in VGG-16's first layers) cost two to
-    three times as much, most of it for pages that the system has to map again for every intermediate result.
-    """
-    count = ofmap.shape[1]
-    if ofmap.device.type != "cpu":
-        yield slice(0, count)
-        return
-    fitting = _GROUP_VALUES * count // max(1, ofmap.numel())
-    size = max(_FEWEST_CHANNELS, fitting - fitting % _FEWEST_CHANNELS)
-    for start in range(0, count, size):
-        yield slice(start, min(start + size, count))

@@ -11,6 +11,8 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional
 
+from zapsim.frontend.elementwise import count_nonzero
+
 STEEPNESS = 8.0
 """Logits per unit of score: a score of 0 stands for a chance of 2 %, one of 1 for 98 %."""
 
@@ -20,7 +22,8 @@ LEAST_EXPECTED = 1e-30
 ScoreError = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, float], tuple[float, torch.Tensor]]
 """Of scores and what skipping costs (images, channels, rows, columns), the pattern as bool (rows, columns), and the
 mean cost of a non-zero output: the sum of the errors as it is shown, and half the gradient by the scores of what is to
-be minimised. The cost is the activation, or for :func:`harm_error` an estimate of harm; it is 0 where the output is."""
+be minimised. The cost is the activation, or for :func:`harm_error` an estimate of harm; it is 0 where the output is.
+The scores may be overwritten."""
 
 
 def plain_error(
@@ -50,9 +53,9 @@ def weighted_error(
     easily as the plain one.
     """
     target = ofmap.sign()  # no value is negative behind a ReLU
-    weight = (1 - target).add_(ofmap, alpha=1 / unit).mul_((~pattern).to(scores.dtype))
-    error = scores.sub(0.5).mul_(STEEPNESS).sigmoid_().sub_(target)
-    slope = error * weight
+    error = scores.sub_(0.5).mul_(STEEPNESS).sigmoid_().sub_(target)
+    weight = target.neg_().add_(1).add_(ofmap, alpha=1 / unit).mul_((~pattern).to(scores.dtype))
+    slope = weight.mul_(error)
     return float(torch.dot(error.flatten(), slope.flatten())), slope
 
 
@@ -79,5 +82,5 @@ def harm_error(
 
 def mean_activation(ofmap: torch.Tensor) -> float:
     """Return the mean of the non-zero values, 1 if there are none."""
-    count = int(ofmap.count_nonzero())
+    count = count_nonzero(ofmap)
     return float(ofmap.sum()) / count if count else 1.0

@@ -30,6 +30,7 @@ from zapsim.comparison import Comparison
 from zapsim.errors import FrontendError
 from zapsim.frontend.capture import pack
 from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.elementwise import zero_skipped
 from zapsim.frontend.network.forward import CountColumn, check_finite, device_of, frozen, progress_bar
 from zapsim.frontend.network.graph import ConvSite, Graph
 from zapsim.frontend.network.intercept import Interception
@@ -315,7 +316,7 @@ class _Ran(_Maps):
             return None
         mask = self._method.mask(site, ofmap)
         self._masks[site.name] = pack(self.ordered(site, mask))
-        return ofmap.mul_(mask)
+        return zero_skipped(ofmap, mask)
 
     def layer(self, site: ConvSite) -> LayerTrace:
         """Return a layer as the trace of the point has it."""

@@ -26,6 +26,7 @@ from torch import nn
 
 from zapsim.errors import FrontendError, did_you_mean
 from zapsim.frontend.data.image_set import ImageSet
+from zapsim.frontend.elementwise import zero_skipped
 from zapsim.frontend.network.bands import Band, pieces
 from zapsim.frontend.network.channels import Channels, Orders, permutation, trace_channels
 from zapsim.frontend.network.forward import CountColumn, check_finite, device_of, frozen, progress_bar
@@ -112,7 +113,7 @@ def measure_shares(
         check_finite(site.name, ofmap)
         mask = method.mask(site, ofmap)
         computed[site.name] += mask.sum(dim=(0, 2, 3)).cpu().numpy()
-        return ofmap.mul_(mask)
+        return zero_skipped(ofmap, mask)
 
     bar = progress_bar(CountColumn())
     task = bar.add_task(f"ordering filters for {point.name}", total=len(images))
