@@ -1,7 +1,9 @@
 """Loading networks and weights, the user's and the shipped ones."""
 
+import ctypes
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from tests.frontend_support import small_network
 from tests.optional import require, require_installed
 from zapsim.errors import FrontendError
 from zapsim.frontend.data.preprocessing import IMAGENET
+from zapsim.frontend.network.forward import keep_freed_memory
 from zapsim.frontend.network.graph import FIRST_LAYER, trace_graph
 from zapsim.frontend.network.network import choose_device, load_network
 from zapsim.frontend.network.weights import load_weights
@@ -170,3 +173,18 @@ def test_digit_weights_load():
     require_installed("digit_recognizer", digits.REQUIREMENT)
     network = digits.cnn()
     assert network.model(network.example()).shape == (1, 10)
+
+
+def test_freed_memory_is_kept_where_the_c_library_is_glibc(monkeypatch: pytest.MonkeyPatch):
+    calls: list[tuple[int, int]] = []
+
+    def mallopt(option: int, value: int) -> int:
+        calls.append((option, value))
+        return 1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: SimpleNamespace(gnu_get_libc_version=None, mallopt=mallopt))
+    assert keep_freed_memory()
+    assert calls == [(-4, 0), (-1, -1)]  # no mapping per block (M_MMAP_MAX), nothing given back (M_TRIM_THRESHOLD)
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: SimpleNamespace(mallopt=mallopt))
+    assert not keep_freed_memory()  # musl's, for instance
+    assert len(calls) == 2

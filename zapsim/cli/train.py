@@ -101,7 +101,7 @@ def execute(args: argparse.Namespace) -> int:
     """Train, write the predictor file and print a line per layer."""
     from zapsim.frontend import api
     from zapsim.frontend.inputs import check_output
-    from zapsim.frontend.network.forward import use_threads
+    from zapsim.frontend.network.forward import keep_freed_memory, use_threads
     from zapsim.frontend.training.training import BATCHES
 
     checkpoint: Path = args.checkpoint or args.out.with_name(f"{args.out.name}.checkpoint")
@@ -109,6 +109,7 @@ def execute(args: argparse.Namespace) -> int:
     check_output(checkpoint)
     pattern, layer_patterns = _patterns(args.pattern)
     threads = use_threads(args.threads)
+    keep_freed_memory()
     if checkpoint.exists():
         print(f"zapsim: continuing from {checkpoint}", file=sys.stderr)
     # One pattern for all layers is written down as such, and the checkpoint is gone in the end.
