@@ -149,7 +149,8 @@ def keep_freed_memory() -> bool:
         return False
     if not hasattr(libc, "gnu_get_libc_version"):
         return False
-    return libc.mallopt(_M_MMAP_MAX, 0) == libc.mallopt(_M_TRIM_THRESHOLD, -1) == 1
+    results = [libc.mallopt(option, value) for option, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, -1))]
+    return results == [1, 1]
 
 
 def first_line(error: Exception) -> str:
