@@ -241,6 +241,7 @@ def test_workers_of_another_version_are_refused(mixed, monkeypatch):
         ),
     ):
         Cluster(mixed[0], False, cluster.scheduler_address, None)
+    assert min(sent_traces._sent.values(), default=0) == 0
 
 
 def test_a_worker_that_cannot_keep_a_trace_says_why(tmp_path, monkeypatch):

@@ -51,6 +51,7 @@ class SendJob(distributed.WorkerPlugin):
 
     def __init__(self, job: Job, traces: dict[str, bytes]) -> None:
         self._job, self._traces, self._version = job, traces, __version__
+        self._is_set_up = False
 
     def setup(self, worker: object) -> None:
         """Keep the traces on the worker's machine, and the job in its memory.
@@ -67,9 +68,12 @@ class SendJob(distributed.WorkerPlugin):
         for trace_sha256, content in self._traces.items():
             keep_trace(trace_sha256, content)
         take_job(self._job)
+        self._is_set_up = True
 
     def teardown(self, worker: object) -> None:
         """Leave the traces for later explorations; those that did not send them do not see them."""
+        if not self._is_set_up:  # Dask calls this, too, where setting up has failed
+            return
         drop_job(self._job.name)
         for trace_sha256 in self._traces:
             forget_trace(trace_sha256)
