@@ -566,4 +566,7 @@ def run_layer(
     out = np.zeros(8, dtype=np.int64)
     work, jobs = order(a, loads_a, b, loads_b, reach, plan_of(numbers), out)
     out[END] = run(work, jobs, limits_of(numbers[len(numbers) - _LIMITS :]), out)
-    return out[0], out[1], out[2], out[3], out[4], out[5], out[6], out[7]
+    # Where kernels are interpreted, elements are NumPy's numbers.
+    return (
+        int(out[0]), int(out[1]), int(out[2]), int(out[3]), int(out[4]), int(out[5]), int(out[6]), int(out[7])
+    )  # fmt: skip
