@@ -128,7 +128,8 @@ def channel_groups(ofmap: torch.Tensor) -> Iterator[slice]:
     fitting = _GROUP_VALUES * count // max(1, ofmap.numel())
     fewest = 16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8
     size = max(fewest, fitting - fitting % 16)
-    # The last group takes the few channels that are left: one alone is no depthwise convolution, with other roundings.
+    # Left-over channels join the last group: torch runs a single channel as an ordinary convolution, which rounds
+    # differently.
     ends = [*range(size, count - fewest + 1, size), count]
     for start, end in zip([0, *ends], ends, strict=False):
         yield slice(start, end)
