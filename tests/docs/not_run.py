@@ -10,7 +10,7 @@ _RTL = "needs the extra rtl, g++ and make; `.ci/run rtl` runs a part"
 _DATA = (
     "needs a trained network and photographs; `tests/unit/test_frontend_cli*.py` run the same commands on small ones"
 )
-_CLUSTER = "needs machines with a scheduler; `tests/unit/test_explore_run.py` uses a cluster of processes"
+_CLUSTER = "needs machines with a scheduler; `tests/unit/test_explore_cluster.py` uses a cluster of processes"
 
 NOT_RUN: dict[str, dict[str, str]] = {
     "README.md": {

@@ -1,7 +1,6 @@
 """Whole explorations: the same table from one process, from several, from a cluster, and after crashes."""
 
 import gc
-import os
 import signal
 import subprocess
 import sys
@@ -10,79 +9,41 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-import distributed
 import psutil
-import pyarrow as pa
 import pytest
 import yaml
 
 import zapsim
 from tests.builders import trace_header, write_trace
-from tests.explore_support import VOLATILE, load, space_of
+from tests.explore_support import (
+    MIXED,
+    KillsOne,
+    Silent,
+    explored,
+    explored_mixed,
+    load,
+    space_of,
+    stable,
+)
 from zapsim.arch.load import load_arch
 from zapsim.arch.policy import preset
-from zapsim.errors import TraceError, ZapsimError
-from zapsim.exploration import cluster as cluster_module
-from zapsim.exploration import driver, sent_traces, store, worker
-from zapsim.exploration.backends import Processes, Serial, Task
-from zapsim.exploration.cluster import WITHOUT_DASHBOARD, Cluster
-from zapsim.exploration.driver import RunOptions, run_space
+from zapsim.errors import ZapsimError
+from zapsim.exploration import driver, store
+from zapsim.exploration.backends import Processes, Serial
+from zapsim.exploration.driver import RunOptions
 from zapsim.exploration.evaluate import Evaluator
 from zapsim.exploration.store import DESIGNS, LAYERS, Store, parts, read_table
 from zapsim.simulation import simulate
 from zapsim.tracefile.reader import Trace
 
 ROOT = Path(__file__).parents[2]
-MIXED = {
-    "arch": ["eyeriss", "systolic_16x16", "lanes_256"],
-    "policy": ["zap", "gate-input"],
-    "parameters": {
-        "array.rows": [2, 6, 12],  # of which 2 are too few for a 3×3 filter on eyeriss
-        "predictor.lanes": {"values": [1, 9], "when": {"policy": "zap"}},
-        "dram.bandwidth": ["480 MB/s", "6.4 GB/s"],
-    },
-    "constraints": ["array.rows * array.cols <= 168", "accuracy_drop <= 1"],
-    "objectives": ["latency", "energy", {"maximise": "cycle_saving"}],
-}
-SERIAL = RunOptions(workers=1)
-
-
-class Silent:
-    def start(self, known, most):
-        pass
-
-    def advance(self, designs):
-        pass
-
-
-class KillsOne(Silent):
-    """Kills a worker after the first results."""
-
-    def __init__(self):
-        self.pids = None
-        self.killed = 0
-
-    def advance(self, designs):
-        if not self.killed:
-            self.killed = self.pids()[0]
-            os.kill(self.killed, signal.SIGKILL)
-
-
-def stable(table: pa.Table) -> pa.Table:
-    return table.drop_columns(VOLATILE)
-
-
-def explored(space, folder, options=SERIAL, watcher=None):
-    return run_space(space, folder, options, watcher or Silent())
 
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory):
     """A space of three arrays, and its results from one process without a folder."""
     folder = tmp_path_factory.mktemp("mixed")
-    space = load(folder, **MIXED)
-    summary, table = explored(space, None)
-    return space, summary, stable(table)
+    return explored_mixed(folder)
 
 
 def test_results_are_those_of_single_runs(mixed, tmp_path):
@@ -135,148 +96,6 @@ def test_a_killed_process_changes_nothing(mixed, tmp_path, monkeypatch):
     assert watcher.killed
     assert stable(found).equals(table)
     assert "error" not in summary.statuses
-
-
-def test_dask_with_a_killed_worker_gives_the_same_table(mixed, monkeypatch):
-    space, _, table = mixed
-    watcher = KillsOne()
-
-    class Watched(Cluster):
-        def __init__(self, *arguments):
-            super().__init__(*arguments)
-            watcher.pids = lambda: [one["pid"] for one in self.client.run(lambda: {"pid": os.getpid()}).values()]
-
-    monkeypatch.setattr("zapsim.exploration.cluster.Cluster", Watched)
-    summary, found = explored(space, None, RunOptions(workers=2, scheduler="local"), watcher)
-    assert watcher.killed
-    assert stable(found).equals(table)
-    assert "error" not in summary.statuses
-
-
-def test_a_scheduler_that_goes_ends_the_run_in_a_line(mixed, tmp_path):
-    space, _, table = mixed
-    folder = tmp_path / "results"
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp://", **WITHOUT_DASHBOARD
-    ) as cluster:
-
-        class Stops(Silent):
-            def advance(self, designs):
-                cluster.close()
-
-        with pytest.raises(ZapsimError, match="the Dask scheduler has gone; start it again"):
-            explored(space, folder, RunOptions(scheduler=cluster.scheduler_address), Stops())
-    _, found = explored(space, folder, RunOptions(workers=1))
-    assert stable(found).equals(table)
-
-
-@pytest.mark.parametrize("largest", [2**28, 0])
-def test_workers_elsewhere_need_no_shared_path(tmp_path, monkeypatch, largest):
-    space = load(tmp_path, **MIXED)
-    _, table = explored(space, None)
-    (path,) = {workload.path for workload in space.workloads}
-
-    class Elsewhere(Cluster):
-        def __init__(self, *arguments):
-            super().__init__(*arguments)
-            path.rename(path.with_suffix(".moved"))  # as if workers did not see it
-
-    monkeypatch.setattr("zapsim.exploration.cluster.Cluster", Elsewhere)
-    monkeypatch.setattr("zapsim.exploration.cluster._LARGEST_SENT", largest)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, protocol="tcp://", **WITHOUT_DASHBOARD
-    ) as cluster:
-        options = RunOptions(scheduler=cluster.scheduler_address)
-        if not largest:
-            with pytest.raises(ZapsimError, match=path.name):
-                explored(space, None, options)
-            return
-        _, found = explored(space, None, options)
-    assert stable(found).equals(stable(table))
-    (kept,) = (tmp_path / "cache" / "zapsim" / "traces").iterdir()
-    assert kept.read_bytes() == path.with_suffix(".moved").read_bytes()
-    with pytest.raises(ZapsimError, match=path.name):  # what was sent to workers is for them
-        explored(space, None)
-
-
-def test_workers_that_come_later_are_used(mixed, monkeypatch):
-    space, _, _ = mixed
-    numbers = [space.lattice.number(design) for design in space.lattice.walk()]
-    monkeypatch.setattr("zapsim.exploration.cluster._LOOK_SECONDS", 0.0)
-    with (
-        distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=False, protocol="tcp://", **WITHOUT_DASHBOARD
-        ) as cluster,
-        Cluster(space, False, cluster.scheduler_address, None) as backend,
-    ):
-        assert backend.has_room()
-        assert backend.workers == 1
-        cluster.scale(2)
-        cluster.wait_for_workers(2)
-        assert backend.has_room()
-        assert backend.workers == 2
-        first = next(iter(cluster.workers.values()))
-        backend.client.retire_workers([first.address])
-        backend.submit(Task(tuple(numbers[:2])))
-        (finished,) = backend.collect()
-        assert [design.number for design in finished.results] == numbers[:2]
-    assert not worker._jobs
-
-
-def test_workers_of_another_version_are_refused(mixed, monkeypatch):
-    taken = cluster_module.SendJob.setup
-
-    def setup(plugin, worker):
-        plugin._version = "0.0.1"
-        taken(plugin, worker)
-
-    monkeypatch.setattr(cluster_module.SendJob, "setup", setup)
-    with (
-        distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=False, protocol="tcp://", **WITHOUT_DASHBOARD
-        ) as cluster,
-        pytest.raises(
-            ZapsimError, match=r"cannot take part \(a worker has zapsim .*, and this is 0\.0\.1; install the same"
-        ),
-    ):
-        Cluster(mixed[0], False, cluster.scheduler_address, None)
-    assert min(sent_traces._sent.values(), default=0) == 0
-
-
-def test_a_worker_that_cannot_keep_a_trace_says_why(tmp_path, monkeypatch):
-    space = load(tmp_path)
-    workload = space.workloads[0]
-    content = workload.path.read_bytes()
-    workload.path.unlink()
-    (tmp_path / "file").write_text("x")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    sent_traces.keep_trace(workload.trace_sha256, content)
-    try:
-        with pytest.raises(TraceError, match=r"tiny.* no such .*; the one that was sent could not be kept: .*Not a"):
-            sent_traces.open_trace(workload)
-    finally:
-        sent_traces.forget_trace(workload.trace_sha256)
-
-
-def test_a_damaged_copy_is_replaced_and_few_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(sent_traces, "_MOST_KEPT", 2)
-    sent_traces.keep_trace("a", b"whole")
-    kept = tmp_path / "zapsim" / "traces" / "a.safetensors"
-    kept.write_bytes(b"who")
-    sent_traces.keep_trace("a", b"whole")
-    assert kept.read_bytes() == b"whole"
-    os.utime(kept, (1, 1))
-    for name in ("b", "c"):
-        sent_traces.keep_trace(name, b"another")
-    assert sorted(one.stem for one in kept.parent.iterdir()) == ["b", "c"]
-
-
-def test_nobody_at_the_address(mixed, monkeypatch):
-    monkeypatch.setattr("zapsim.exploration.cluster._CONNECT_SECONDS", 0.2)
-    with pytest.raises(ZapsimError, match=r"tcp://127.0.0.1:9: no Dask cluster with workers answers"):
-        explored(mixed[0], None, RunOptions(scheduler="tcp://127.0.0.1:9"))
 
 
 def many(folder: Path) -> dict:
